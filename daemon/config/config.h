@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The configuration as typed structs. Only this folder sees YAML. Every error is
+// "file:line:column: message"; unknown keys are errors and name the nearest known key.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "inferd/engine/status.h"
+
+namespace inferd::config {
+
+// Where something stands in a file, for errors found after parsing.
+struct Mark {
+  std::string file;
+  int line = 0, column = 0;       // from 1
+  std::string to_string() const;  // "file:line:column"
+};
+
+struct GrpcListener {
+  std::string address;     // "unix:/run/inferd/inferd.sock" or "host:port"
+  int socket_mode = 0660;  // permissions of a Unix socket
+  Mark mark;
+};
+
+struct ServerConfig {
+  std::vector<GrpcListener> grpc;
+  int64_t max_message_bytes = int64_t{64} << 20;
+  int64_t drain_timeout_ms = 10'000;
+};
+
+struct EngineConfig {
+  int threads = 0;
+  std::vector<std::string> prefer_kernels;
+};
+
+struct ModelConfig {
+  std::string name;
+  std::optional<int64_t> version;  // default: the newest
+  std::optional<int> max_batch, max_queue, instances, threads;
+  std::optional<int64_t> max_delay_us;
+  std::string labels;  // file, relative to the model's folder
+  Mark mark;
+};
+
+struct ModelsConfig {
+  std::string root;                // folder; may be empty when no model is served
+  bool load_all = true;            // false when `serve` names them
+  std::vector<ModelConfig> serve;  // merged with <root>/<model>/model.yaml, this one wins
+  int64_t max_arena_bytes = int64_t{1} << 30;
+  int64_t max_file_bytes = int64_t{1} << 30;
+};
+
+struct LogConfig {
+  std::string level = "info";   // debug, info, warning, error
+  std::string format = "text";  // text, json
+};
+
+// A stage, source or sink as written: its type and its keys, checked and typed by whoever makes it.
+// `values` holds scalars as text and lists of them; errors refer to `marks`.
+struct NodeConfig {
+  std::string type;  // "images", "infer", "jsonl", ...
+  struct Entry {
+    std::vector<std::string> items;  // one item for a scalar
+    bool is_list = false;
+    Mark mark;
+  };
+  std::map<std::string, Entry> entries;
+  Mark mark;
+};
+
+struct PipelineConfig {
+  std::string name;
+  NodeConfig source;
+  std::vector<NodeConfig> stages;
+  std::vector<NodeConfig> sinks;
+  bool autostart = true;
+  Mark mark;
+};
+
+struct Config {
+  ServerConfig server;
+  EngineConfig engine;
+  ModelsConfig models;
+  LogConfig log;
+  std::vector<PipelineConfig> pipelines;  // in line and from `pipelines: [files]`
+};
+
+// Reads, checks types and ranges, resolves relative paths against the file's folder, reads the
+// pipeline files it names. Reports every error found, one per line.
+Result<Config> load(const std::string& path);
+
+// Typed access to a NodeConfig with errors at the key's mark; after the last get, finish() refuses
+// keys that nobody asked for.
+class NodeReader {
+ public:
+  explicit NodeReader(const NodeConfig& node) : node_(node) {}
+
+  std::string text(const std::string& key, std::string fallback);
+  std::string required_text(const std::string& key);
+  double number(const std::string& key, double fallback, double min, double max);
+  int64_t integer(const std::string& key, int64_t fallback, int64_t min, int64_t max);
+  bool boolean(const std::string& key, bool fallback);
+  std::string one_of(const std::string& key, std::string fallback,
+                     const std::vector<std::string>& allowed);
+  std::vector<std::string> list(const std::string& key);
+  std::vector<double> numbers(const std::string& key);
+  bool has(const std::string& key) const;
+
+  // All errors so far, one per line, or OK.
+  Status finish();
+
+ private:
+  const NodeConfig::Entry* entry(const std::string& key);
+  void error(const Mark& mark, const std::string& message);
+
+  const NodeConfig& node_;
+  std::vector<std::string> known_;
+  std::string errors_;
+};
+
+}  // namespace inferd::config

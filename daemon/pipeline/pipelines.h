@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The pipelines of the daemon: the public face of this folder, used by serve/ and app.cc.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daemon/config/config.h"
+#include "daemon/models/repository.h"
+#include "daemon/pipeline/result.h"
+
+namespace inferd::pipeline {
+
+enum class PipelineState { kStopped, kRunning, kFinished, kFailed };
+
+struct NodeStatistics {
+  std::string name;  // "infer", "resize", ...
+  uint64_t frames = 0;
+  int64_t total_ns = 0;
+};
+
+struct PipelineStatus {
+  std::string name;
+  PipelineState state = PipelineState::kStopped;
+  std::string reason;  // of a failure
+  std::string source, model;
+  uint64_t captured = 0, processed = 0,
+           dropped = 0;                              // dropped: overwritten in the latest-wins slot
+  uint64_t subscriber_drops = 0;                     // results that slow subscribers missed
+  double captured_fps = 0, processed_fps = 0;        // over the last seconds
+  double latency_median_ms = 0, latency_p99_ms = 0;  // capture to result, last 1,000 frames
+  std::vector<NodeStatistics> nodes;
+};
+
+// A bounded mailbox of results: the newest `capacity` results wait for next(); older ones are
+// dropped and counted. Thread-safe.
+class Subscription {
+ public:
+  virtual ~Subscription() = default;  // unsubscribes
+  // Waits for a result. Null after close() or once the pipeline has ended and the mailbox is empty.
+  virtual std::shared_ptr<const FrameResult> next() = 0;
+  virtual uint64_t dropped() const = 0;
+  virtual void close() = 0;  // wakes next()
+};
+
+// Thread-safe.
+class Pipelines {
+ public:
+  // Builds and checks every pipeline against the models; starts those with `autostart` on start().
+  // Errors are "file:line:column: message", all at once.
+  static Result<std::unique_ptr<Pipelines>> create(
+      const std::vector<config::PipelineConfig>& configs, const models::Repository& repository);
+  virtual ~Pipelines() = default;  // stops
+
+  virtual void start() = 0;
+  virtual void stop() = 0;  // ends sources, finishes the frames on their way, closes subscriptions
+  virtual std::vector<PipelineStatus> list() const = 0;
+  virtual Result<std::unique_ptr<Subscription>> subscribe(const std::string& name,
+                                                          size_t capacity) = 0;
+};
+
+}  // namespace inferd::pipeline

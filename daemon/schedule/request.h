@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One inference on its way through the daemon, whoever asked: a gRPC call, a pipeline, later the
+// local socket.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "inferd/engine/status.h"
+#include "inferd/engine/tensor.h"
+
+namespace inferd::schedule {
+
+// CLOCK_MONOTONIC, nanoseconds: the only clock in queues and deadlines.
+int64_t now_ns();
+
+// Where the time of one request went, nanoseconds.
+struct Timing {
+  int64_t queued = 0;   // submit -> batch closed
+  int64_t input = 0;    // gathering inputs into the batch
+  int64_t compute = 0;  // Context::run
+  int64_t output = 0;   // handing results out
+  int batch_size = 0;   // how many batch elements ran together
+};
+
+// Given to `done`. The views are valid only during the call: copy what is kept.
+struct Outcome {
+  Status status;
+  std::span<const TensorView> outputs;  // order of the model's outputs; empty on error
+  Timing timing;
+};
+
+struct Request {
+  // Borrowed bytes; `keep_alive` holds their owner until `done` has returned.
+  std::vector<TensorView> inputs;  // order of the model's inputs
+  std::shared_ptr<const void> keep_alive;
+  int64_t deadline_ns = 0;  // absolute, 0: none. Late work is refused before compute
+  // Called exactly once, on a worker's thread or, when refused at once, on the caller's. Must not
+  // block.
+  std::function<void(const Outcome&)> done;
+};
+
+}  // namespace inferd::schedule

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The vocabulary of operators: what every operator is called, its attributes, and the meaning of
+// its inputs. ir builds graphs of these, kernels run them; neither knows the other.
+//
+// The words are the engine's own. Padding is explicit, images are NHWC, quantization is part of a
+// tensor's type, a fused activation is a clamp. Framework quirks end in the importer's lowering.
+//
+// Types: unless said otherwise an operator takes float32, or int8/uint8 with quantization on every
+// input and output ("quantized"), and data movement (reshape, concat, slice, ...) takes every type.
+// "?" marks an optional input; an optional input that is absent is left off the end of the list.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "inferd/engine/tensor.h"
+
+namespace inferd {
+
+enum class OpKind : uint8_t {
+  kConv2d,                // x[N,H,W,C], w[O,KH,KW,C/groups], bias?[O] -> y[N,OH,OW,O]
+  kDepthwiseConv2d,       // x[N,H,W,C], w[KH,KW,O], bias?[O] -> y[N,OH,OW,O]; O = C * multiplier
+  kFullyConnected,        // x[...,K], w[O,K], bias?[O] -> y[...,O]
+  kMatMul,                // a[...,M,K], b[...,K,N] -> y[...,M,N]; leading dimensions broadcast
+  kBinary,                // a, b -> y; numpy broadcasting
+  kUnary,                 // x -> y, element by element
+  kClamp,                 // x -> y; ClampAttrs
+  kPRelu,                 // x, slope (broadcasts to x) -> y
+  kMaxPool2d,             // x[N,H,W,C] -> y[N,OH,OW,C]
+  kAveragePool2d,         // x[N,H,W,C] -> y[N,OH,OW,C]
+  kReduce,                // x -> y over axes
+  kArgMax,                // x -> y (int32 or int64)
+  kSoftmax,               // x -> y along axis
+  kConcat,                // x0, x1, ... -> y
+  kSlice,                 // x -> y
+  kPad,                   // x -> y; constant value
+  kReshape,               // x -> y, or x, shape (int32/int64) -> y
+  kTranspose,             // x -> y
+  kExpand,                // x, shape (int64) -> y; numpy broadcasting to that shape
+  kGather,                // x, indices (int32/int64) -> y
+  kResize,                // x[N,H,W,C] -> y[N,OH,OW,C]
+  kCast,                  // x -> y, plain conversion of numbers
+  kQuantize,              // float32 x -> quantized y
+  kDequantize,            // quantized or float16 x -> float32 y
+  kRequantize,            // quantized x -> quantized y with another type or quantization
+  kBatchNorm,             // x, scale[C], shift[C] -> x * scale + shift along `axis` (float32)
+  kShape,                 // x -> int64[rank]
+  kDetectionPostProcess,  // boxes[1,A,4], scores[1,A,K], anchors[A,4] -> boxes, classes, scores,
+                          // count
+};
+inline constexpr int kOpKindCount = static_cast<int>(OpKind::kDetectionPostProcess) + 1;
+
+std::string_view op_name(OpKind op);  // "conv2d", "depthwise_conv2d", ...
+
+inline constexpr float kInf = std::numeric_limits<float>::infinity();
+
+// A fused clamp, in real (dequantized) units.
+struct Activation {
+  float min = -kInf;
+  float max = kInf;
+  bool none() const { return min == -kInf && max == kInf; }
+  bool operator==(const Activation&) const = default;
+};
+
+struct Window2d {
+  int kernel_h = 1, kernel_w = 1;
+  int stride_h = 1, stride_w = 1;
+  int dilation_h = 1, dilation_w = 1;
+  int pad_top = 0, pad_bottom = 0, pad_left = 0, pad_right = 0;
+  bool operator==(const Window2d&) const = default;
+};
+
+struct Conv2dAttrs {  // kConv2d, kDepthwiseConv2d (groups is unused there)
+  Window2d window;    // kernel_h, kernel_w equal the weights' shape
+  int groups = 1;
+  Activation activation;
+  bool operator==(const Conv2dAttrs&) const = default;
+};
+struct FullyConnectedAttrs {
+  Activation activation;
+  bool operator==(const FullyConnectedAttrs&) const = default;
+};
+struct MatMulAttrs {
+  bool transpose_a = false, transpose_b = false;  // of the last two dimensions
+  Activation activation;
+  bool operator==(const MatMulAttrs&) const = default;
+};
+
+enum class BinaryKind : uint8_t { kAdd, kSub, kMul, kDiv, kMin, kMax, kPow };
+struct BinaryAttrs {  // float32 and quantized; int32/int64 too
+  BinaryKind kind = BinaryKind::kAdd;
+  Activation activation;
+  bool operator==(const BinaryAttrs&) const = default;
+};
+
+enum class UnaryKind : uint8_t {
+  kSigmoid,
+  kTanh,
+  kHardSwish,    // x * min(max(x + 3, 0), 6) / 6
+  kHardSigmoid,  // min(max(alpha * x + beta, 0), 1)
+  kLeakyRelu,    // x < 0 ? alpha * x : x
+  kElu,          // x < 0 ? alpha * (exp(x) - 1) : x
+  kSilu,         // x * sigmoid(x)
+  kExp,
+  kLog,
+  kSqrt,
+  kRsqrt,
+  kSquare,
+  kNeg,
+  kAbs,
+  kFloor,
+  kCeil,
+  kRound,  // half to even
+};
+struct UnaryAttrs {
+  UnaryKind kind = UnaryKind::kSigmoid;
+  float alpha = 0.F;
+  float beta = 0.F;
+  bool operator==(const UnaryAttrs&) const = default;
+};
+struct ClampAttrs {
+  Activation range;
+  bool operator==(const ClampAttrs&) const = default;
+};
+
+struct Pool2dAttrs {
+  Window2d window;
+  bool count_padding = false;  // average only: divide by the whole window (padding counts as zero)
+  Activation activation;
+  bool operator==(const Pool2dAttrs&) const = default;
+};
+
+enum class ReduceKind : uint8_t { kMean, kSum, kMax, kMin, kProd };
+struct ReduceAttrs {
+  ReduceKind kind = ReduceKind::kMean;
+  std::vector<int> axes;  // sorted, unique, non-negative
+  bool keep_dims = false;
+  bool operator==(const ReduceAttrs&) const = default;
+};
+struct ArgMaxAttrs {
+  int axis = 0;
+  bool keep_dims = false;
+  bool operator==(const ArgMaxAttrs&) const = default;
+};
+struct SoftmaxAttrs {
+  int axis = -1;  // negative: counted from the end
+  float beta = 1.F;
+  bool operator==(const SoftmaxAttrs&) const = default;
+};
+struct ConcatAttrs {
+  int axis = 0;
+  bool operator==(const ConcatAttrs&) const = default;
+};
+struct SliceAttrs {  // numpy's x[begin:end:step] per dimension, already clipped except kSliceEnd
+  std::vector<int64_t> begin, end, step;  // one entry per dimension; step != 0
+  bool operator==(const SliceAttrs&) const = default;
+};
+// As `end`: to the end of the dimension whatever its size (with a negative step: through index 0).
+inline constexpr int64_t kSliceEnd = std::numeric_limits<int64_t>::max();
+
+struct PadAttrs {
+  std::vector<int64_t> before, after;  // one entry per dimension, >= 0
+  float value = 0.F;                   // real units
+  bool operator==(const PadAttrs&) const = default;
+};
+struct ReshapeAttrs {
+  // Target when there is no shape input: 0 copies the input's dimension at that index, -1 (once)
+  // takes what remains.
+  std::vector<int64_t> dims;
+  bool zero_is_literal = false;  // 0 means zero elements (ONNX allowzero)
+  bool operator==(const ReshapeAttrs&) const = default;
+};
+struct TransposeAttrs {
+  std::vector<int> perm;  // y.shape[i] = x.shape[perm[i]]
+  bool operator==(const TransposeAttrs&) const = default;
+};
+struct GatherAttrs {
+  int axis = 0;  // non-negative
+  bool operator==(const GatherAttrs&) const = default;
+};
+
+enum class ResizeMode : uint8_t { kNearest, kLinear };
+// Where output pixel i samples the input: names as in ONNX Resize.
+enum class ResizeCoordinates : uint8_t {
+  kAsymmetric,
+  kHalfPixel,
+  kAlignCorners,
+  kPytorchHalfPixel
+};
+enum class NearestRounding : uint8_t { kFloor, kRoundPreferFloor, kRoundPreferCeil, kCeil };
+struct ResizeAttrs {
+  ResizeMode mode = ResizeMode::kNearest;
+  ResizeCoordinates coordinates = ResizeCoordinates::kHalfPixel;
+  NearestRounding rounding = NearestRounding::kFloor;
+  int64_t out_h = 0, out_w = 0;        // when > 0
+  float scale_h = 0.F, scale_w = 0.F;  // otherwise out = floor(in * scale); when both are given the
+                                       // scale decides coordinates
+  bool operator==(const ResizeAttrs&) const = default;
+};
+struct BatchNormAttrs {
+  int axis = 0;
+  bool operator==(const BatchNormAttrs&) const = default;
+};
+
+// TFLite_Detection_PostProcess. Outputs float32: boxes[1,D,4] as ymin,xmin,ymax,xmax relative,
+// classes[1,D] (0 = first after background), scores[1,D], count[1]; D = max_detections *
+// max_classes_per_detection. `boxes` are y,x,h,w offsets to `anchors`.
+struct DetectionPostProcessAttrs {
+  int max_detections = 10;
+  int max_classes_per_detection = 1;
+  int detections_per_class = 100;
+  bool regular_nms = false;
+  float score_threshold = 0.F;
+  float iou_threshold = 0.6F;
+  int num_classes = 0;  // without background
+  float y_scale = 10.F, x_scale = 10.F, h_scale = 5.F, w_scale = 5.F;
+  bool operator==(const DetectionPostProcessAttrs&) const = default;
+};
+
+// kExpand, kCast, kQuantize, kDequantize, kRequantize, kShape and kPRelu have no attributes: the
+// types of their outputs say everything.
+using OpAttrs =
+    std::variant<std::monostate, Conv2dAttrs, FullyConnectedAttrs, MatMulAttrs, BinaryAttrs,
+                 UnaryAttrs, ClampAttrs, Pool2dAttrs, ReduceAttrs, ArgMaxAttrs, SoftmaxAttrs,
+                 ConcatAttrs, SliceAttrs, PadAttrs, ReshapeAttrs, TransposeAttrs, GatherAttrs,
+                 ResizeAttrs, BatchNormAttrs, DetectionPostProcessAttrs>;
+
+}  // namespace inferd

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "inferd/engine/tensor.h"
+
+#include <algorithm>
+
+#include "engine/base/checked.h"
+
+namespace inferd {
+namespace {
+
+struct DTypeRow {
+  DType dtype;
+  size_t size;
+  std::string_view name;
+};
+constexpr DTypeRow kDTypes[] = {
+    {DType::kFloat32, 4, "FP32"},  {DType::kFloat16, 2, "FP16"},  {DType::kFloat64, 8, "FP64"},
+    {DType::kInt8, 1, "INT8"},     {DType::kUInt8, 1, "UINT8"},   {DType::kInt16, 2, "INT16"},
+    {DType::kUInt16, 2, "UINT16"}, {DType::kInt32, 4, "INT32"},   {DType::kUInt32, 4, "UINT32"},
+    {DType::kInt64, 8, "INT64"},   {DType::kUInt64, 8, "UINT64"}, {DType::kBool, 1, "BOOL"},
+};
+
+}  // namespace
+
+size_t dtype_size(DType dtype) { return kDTypes[static_cast<size_t>(dtype)].size; }
+std::string_view dtype_name(DType dtype) { return kDTypes[static_cast<size_t>(dtype)].name; }
+
+std::optional<DType> dtype_from_name(std::string_view name) {
+  for (const DTypeRow& row : kDTypes) {
+    if (row.name == name) return row.dtype;
+  }
+  return std::nullopt;
+}
+
+Shape::Shape(std::initializer_list<int64_t> dims) {
+  assert(dims.size() <= static_cast<size_t>(kMaxRank));
+  for (int64_t dim : dims) push_back(dim);
+}
+
+Shape::Shape(std::span<const int64_t> dims) {
+  assert(dims.size() <= static_cast<size_t>(kMaxRank));
+  for (int64_t dim : dims) push_back(dim);
+}
+
+void Shape::push_back(int64_t dim) {
+  assert(rank_ < kMaxRank);
+  dims_[static_cast<size_t>(rank_++)] = dim;
+}
+
+bool Shape::is_static() const {
+  return std::all_of(begin(), end(), [](int64_t dim) { return dim >= 0; });
+}
+
+int64_t Shape::elements(int first, int last) const {
+  int64_t product = 1;
+  for (int i = first; i < last; ++i) product *= (*this)[i];
+  return product;
+}
+
+bool Shape::operator==(const Shape& other) const {
+  return std::equal(begin(), end(), other.begin(), other.end());
+}
+
+std::string Shape::to_string() const {
+  std::string text = "[";
+  for (int i = 0; i < rank_; ++i) {
+    if (i > 0) text += ',';
+    text += (*this)[i] == kDynamicDim ? "?" : std::to_string((*this)[i]);
+  }
+  return text + "]";
+}
+
+Result<int64_t> checked_elements(const Shape& shape) {
+  int64_t product = 1;
+  bool zero = false;
+  for (int64_t dim : shape.dims()) {
+    if (dim < 0) return invalid_argument("shape " + shape.to_string() + " is not static");
+    if (dim == 0) {
+      zero = true;
+    } else if (!checked_mul(product, dim, &product)) {
+      return invalid_argument("shape " + shape.to_string() +
+                              " has more elements than an int64 can count");
+    }
+  }
+  return zero ? 0 : product;
+}
+
+Result<int64_t> checked_bytes(DType dtype, const Shape& shape) {
+  INFERD_ASSIGN_OR_RETURN(int64_t elements, checked_elements(shape));
+  int64_t bytes = 0;
+  if (!checked_mul(elements, static_cast<int64_t>(dtype_size(dtype)), &bytes)) {
+    return invalid_argument("a tensor of shape " + shape.to_string() + " is too large");
+  }
+  return bytes;
+}
+
+}  // namespace inferd

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The engine's worker threads. One pool serves all models; a run borrows up to N of them.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+namespace inferd {
+
+// A borrowed callable `void(int64_t begin, int64_t end, int worker)`: no allocation.
+class RangeFunction {
+ public:
+  template <typename F>
+  RangeFunction(const F& f)  // NOLINT(google-explicit-constructor)
+      : object_(&f), call_([](const void* o, int64_t b, int64_t e, int w) {
+          (*static_cast<const F*>(o))(b, e, w);
+        }) {}
+  void operator()(int64_t begin, int64_t end, int worker) const {
+    call_(object_, begin, end, worker);
+  }
+
+ private:
+  const void* object_;
+  void (*call_)(const void*, int64_t, int64_t, int);
+};
+
+// Workers are started once and wait on a condition after a bounded spin. The calling thread always
+// takes part, so a pool of one thread starts none. Safe to call from several threads at once: each
+// caller's range is finished when its call returns, idle workers help whichever range is open.
+class ThreadPool {
+ public:
+  explicit ThreadPool(int threads);  // >= 1, the caller included
+  ~ThreadPool();                     // precondition: no call in progress
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int threads() const;
+
+  // Calls `f` on disjoint pieces that cover [0, count), each a multiple of `grain` long but the
+  // last, on at most `max_threads` threads (0: all). `worker` is unique among the threads inside
+  // this call and less than threads(). Allocates nothing. `f` must not throw and must not call
+  // parallel_for.
+  void parallel_for(int64_t count, int64_t grain, RangeFunction f, int max_threads = 0);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace inferd

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A model file as its format tells it: operators, tensors and attributes by the format's own names,
+// with no meaning attached. Readers (bytes -> ForeignGraph) know encodings, lowerings (ForeignGraph
+// -> ir::Graph) know semantics, and neither knows the other's half.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "inferd/engine/engine.h"
+#include "inferd/engine/tensor.h"
+
+namespace inferd::import {
+
+struct ForeignTensor {
+  std::string name;
+  DType dtype = DType::kFloat32;
+  Shape shape;  // kDynamicDim where the file leaves it open
+  bool shape_known = true;
+  Quantization quantization;          // TFLite; empty elsewhere
+  bool has_data = false;              // an initializer / constant buffer
+  std::span<const std::byte> data;    // size checked against shape and dtype by the reader
+  std::shared_ptr<const void> owner;  // keeps `data` alive: the mapped file or a decoded copy
+};
+
+// TFLite options, ONNX attributes. Floats and ints keep the file's width.
+using ForeignAttr = std::variant<int64_t, float, std::string, std::vector<int64_t>,
+                                 std::vector<float>, std::vector<std::string>, ForeignTensor>;
+
+struct ForeignNode {
+  std::string op;      // "CONV_2D", "Conv", "TFLite_Detection_PostProcess"
+  std::string domain;  // ONNX operator domain, "custom" for TFLite custom operators; "" by default
+  std::string name;    // "" where the file has none
+  int version = 0;
+  std::vector<std::string> inputs;  // tensor names; "" for an absent optional input
+  std::vector<std::string> outputs;
+  std::map<std::string, ForeignAttr> attrs;
+};
+
+struct ForeignGraph {
+  std::string format;                            // "tflite", "onnx"
+  std::string description;                       // producer, for inspect
+  std::map<std::string, int64_t> opsets;         // ONNX: domain -> version
+  std::vector<ForeignNode> nodes;                // in the file's order
+  std::map<std::string, ForeignTensor> tensors;  // every tensor by (unique) name
+  std::vector<std::string> inputs;               // without initializers
+  std::vector<std::string> outputs;
+};
+
+}  // namespace inferd::import

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The engine as a library: load a model once, run it from many contexts.
+//
+//   auto engine = inferd::Engine::create({.threads = 4});
+//   auto model = engine->load("model.tflite");                 // mapped, checked, optimised
+//   auto context = (*model)->create_context();                 // arena; one per concurrent run
+//   auto outputs = (*context)->run({{input_view}});            // views, valid until the next run
+//
+// Threads: Engine and Model are immutable after creation and safe to use from any thread. A Context
+// belongs to one thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "inferd/engine/status.h"
+#include "inferd/engine/tensor.h"
+
+namespace inferd {
+
+enum class LogLevel { kDebug, kInfo, kWarning, kError };
+
+// Bounds on what a model file may ask for. A file over a limit is refused, never partly loaded.
+struct Limits {
+  int64_t max_file_bytes = int64_t{4} << 30;
+  int64_t max_nodes = 100'000;
+  int64_t max_tensors = 400'000;
+  int64_t max_tensor_bytes = int64_t{2} << 30;  // one activation or weight
+  int64_t max_arena_bytes = int64_t{2} << 30;   // all activations of one context
+  int max_nesting = 64;                         // nested messages and tables
+};
+
+struct EngineOptions {
+  int threads = 0;  // worker threads shared by all models; 0: one per core
+  // Called from any thread, possibly at once from several.
+  std::function<void(LogLevel, std::string_view)> log;
+  // Kernels to prefer where they accept, by name or ISA ("ref", "avx2", "conv2d_s8_avx2"). The
+  // environment variable INFERD_KERNEL (comma separated) comes first.
+  std::vector<std::string> prefer_kernels;
+};
+
+struct LoadOptions {
+  Limits limits;
+};
+
+// One operator of an imported model that the engine cannot run.
+struct UnsupportedOp {
+  std::string op;      // the file format's name for it
+  std::string node;    // the node's name, or "#index" where it has none
+  std::string reason;  // what about it is not supported
+};
+
+struct OpCount {
+  std::string op;  // engine's name
+  int64_t count = 0;
+};
+
+// What `inferctl inspect` shows.
+struct ModelInfo {
+  std::string format;  // "tflite", "onnx"
+  std::string description;
+  std::vector<TensorInfo> inputs;
+  std::vector<TensorInfo> outputs;
+  std::vector<OpCount> ops;  // after optimisation, by count
+  int64_t macs = 0;  // multiply-accumulates of one inference at batch 1; 0 if shapes are dynamic
+  int64_t weights_bytes = 0;  // constants after optimisation
+  bool batchable = false;     // dimension 0 of every input and output is a free batch dimension
+  std::vector<UnsupportedOp> unsupported;  // empty: the model runs
+};
+
+// Time of one step of the last profiled run.
+struct LayerProfile {
+  std::string name;  // node name
+  std::string op;
+  std::string kernel;  // table row that ran
+  double ms = 0;
+  double gmacs_per_s = 0;
+};
+
+struct MemoryUse {
+  int64_t weights_bytes = 0;  // packed weights of the model, shared by its contexts
+  int64_t arena_bytes = 0;    // activations of this context
+  int64_t scratch_bytes = 0;
+};
+
+struct ContextOptions {
+  int threads = 0;       // at most so many of the engine's workers in one run; 0: all
+  bool profile = false;  // record a LayerProfile per step
+};
+
+class Context {
+ public:
+  virtual ~Context() = default;
+
+  // Runs once. `inputs` are in the order of Model::inputs(), borrowed for the call, and may have
+  // any size in dynamic dimensions (and any batch when the model is batchable); the first run with
+  // new shapes plans for them (milliseconds), later ones allocate nothing. Returns views of the
+  // outputs in the order of Model::outputs(), owned by the context and valid until its next run.
+  // Fails with INVALID_ARGUMENT on a wrong count, type, shape or byte size.
+  virtual Result<std::span<const TensorView>> run(std::span<const TensorView> inputs) = 0;
+
+  // Plans for these input shapes without running, so that the first run is as fast as the others.
+  virtual Status prepare(std::span<const Shape> input_shapes) = 0;
+
+  virtual std::span<const LayerProfile> profile()
+      const = 0;  // of the last run; empty unless asked for
+  virtual MemoryUse memory() const = 0;
+};
+
+class Model : public std::enable_shared_from_this<Model> {
+ public:
+  virtual ~Model() = default;
+  virtual const ModelInfo& info() const = 0;
+  std::span<const TensorInfo> inputs() const { return info().inputs; }
+  std::span<const TensorInfo> outputs() const { return info().outputs; }
+
+  // The context keeps the model alive.
+  virtual Result<std::unique_ptr<Context>> create_context(
+      const ContextOptions& options = {}) const = 0;
+};
+
+// The shared worker pool and settings. Models keep the engine's parts they need alive.
+class Engine {
+ public:
+  static Result<std::shared_ptr<Engine>> create(const EngineOptions& options);
+  virtual ~Engine() = default;
+
+  // Maps, verifies, imports and optimises a model file; the format is told from its content.
+  // Fails with NOT_FOUND, DATA_LOSS (truncated or corrupt), INVALID_ARGUMENT (not a model, or
+  // against its format's rules), UNIMPLEMENTED (lists all unsupported operators) or
+  // RESOURCE_EXHAUSTED (limits).
+  virtual Result<std::shared_ptr<const Model>> load(const std::string& path,
+                                                    const LoadOptions& options = {}) = 0;
+
+  // Like load(), but a model with unsupported operators is described instead of refused.
+  virtual Result<ModelInfo> inspect(const std::string& path, const LoadOptions& options = {}) = 0;
+
+  virtual int threads() const = 0;
+  virtual std::string_view isa()
+      const = 0;  // best instruction set in use: "avx512vnni", "neon_dot", ...
+};
+
+}  // namespace inferd

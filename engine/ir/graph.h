@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The graph between importers and planner: typed values and the nodes that make them, in
+// topological order, each value made once (SSA).
+//
+// Ownership: a Graph owns its nodes and values; constants are views of bytes owned by a shared
+// holder (the mapped model file, or a buffer a pass made), so that copying a graph copies no
+// weights. Threads: none of its own; const access from several threads is safe.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/base/op.h"
+#include "inferd/engine/status.h"
+#include "inferd/engine/tensor.h"
+
+namespace inferd::ir {
+
+using ValueId = int32_t;
+inline constexpr ValueId kNoValue = -1;
+
+// Bytes of a constant and whoever keeps them alive. Immutable.
+struct Constant {
+  std::shared_ptr<const void> owner;
+  std::span<const std::byte> data;
+
+  static Constant copy_of(std::span<const std::byte> bytes);
+  static Constant own(std::vector<std::byte> bytes);
+};
+
+struct Value {
+  std::string name;  // from the model file; may be empty for values that passes made
+  DType dtype = DType::kFloat32;
+  Shape shape;               // kDynamicDim where it depends on a request
+  bool shape_known = false;  // false: not even the rank is known
+  Quantization quantization;
+  std::shared_ptr<const Constant> constant;  // null: computed or a graph input
+
+  bool is_constant() const { return constant != nullptr; }
+};
+
+struct Node {
+  OpKind kind = OpKind::kReshape;
+  std::string name;  // the model file's name for it, or "op_index"; for messages and profiles
+  OpAttrs attrs;
+  std::vector<ValueId> inputs;
+  std::vector<ValueId> outputs;
+};
+
+class Graph {
+ public:
+  // Building blocks; the Builder is more comfortable. Ids are dense from 0.
+  ValueId add_value(Value value);
+  // Precondition: every input exists. Keep topological order: inputs are made by earlier nodes.
+  void add_node(Node node);
+
+  Value& value(ValueId id) { return values_[static_cast<size_t>(id)]; }
+  const Value& value(ValueId id) const { return values_[static_cast<size_t>(id)]; }
+  size_t value_count() const { return values_.size(); }
+
+  std::vector<Node>& nodes() { return nodes_; }
+  const std::vector<Node>& nodes() const { return nodes_; }
+
+  std::vector<ValueId>& inputs() { return inputs_; }
+  const std::vector<ValueId>& inputs() const { return inputs_; }
+  std::vector<ValueId>& outputs() { return outputs_; }
+  const std::vector<ValueId>& outputs() const { return outputs_; }
+
+  // Index of the node that makes each value, -1 for inputs and constants.
+  std::vector<int> producers() const;
+  // How many node inputs and graph outputs use each value.
+  std::vector<int> use_counts() const;
+  // Rewrites every use of `from` (node inputs and graph outputs) to `to`.
+  void replace_uses(ValueId from, ValueId to);
+  // Drops nodes none of whose outputs is used, and the payload of constants nobody reads.
+  void remove_dead();
+
+ private:
+  std::vector<Value> values_;
+  std::vector<Node> nodes_;
+  std::vector<ValueId> inputs_;
+  std::vector<ValueId> outputs_;
+};
+
+// Integers of a constant int32 or int64 value. Fails with FAILED_PRECONDITION when it is not
+// constant.
+Result<std::vector<int64_t>> constant_ints(const Graph& graph, ValueId id);
+
+// Checks the rules that everything after import relies on: ids in range, topological order, each
+// value made once, arity and types per the ops table, attributes in range, constants of the right
+// byte size, quantization vectors that fit. Fails with INVALID_ARGUMENT that names the node.
+Status verify(const Graph& graph);
+
+// Human-readable text, one line per node; for `inferctl inspect`, logs and pass tests.
+std::string to_text(const Graph& graph);
+
+}  // namespace inferd::ir

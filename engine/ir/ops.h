@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The ops table: name, arity, attribute type and rules of every operator. Adding an operator starts
+// here.
+#pragma once
+
+#include "engine/base/op.h"
+#include "engine/ir/graph.h"
+
+namespace inferd::ir {
+
+struct OpInfo {
+  OpKind kind;
+  const char* name;
+  int min_inputs;
+  int max_inputs;  // -1: any number
+  int outputs;
+  size_t attrs_index;  // of OpAttrs' alternative
+  // Data movement: any dtype, and the output has the dtype and quantization of input 0.
+  bool moves_data;
+  // Sets shapes (and dtype where determined) of the outputs; see shape_inference.h.
+  Status (*infer)(Graph&, const Node&);
+  // Multiply-accumulates for static shapes; null: none worth counting.
+  int64_t (*macs)(const Graph&, const Node&);
+};
+
+// Total: every OpKind has a row.
+const OpInfo& op_info(OpKind kind);
+
+}  // namespace inferd::ir

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The table of kernels: every row of every folder that was compiled in.
+#pragma once
+
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "engine/kernels/kernel.h"
+
+namespace inferd::kernels {
+
+// All rows, in the order of candidates.cc; includes rows whose ISA this CPU lacks.
+std::span<const Kernel> all();
+
+// Rows for `op.kind` that this CPU can run and that accept `op`, cheapest first.
+std::vector<const Kernel*> accepting(const OpDesc& op);
+
+// The row the planner takes: the cheapest accepting one, or the first accepting one that matches an
+// entry of `prefer` (a kernel's name, an ISA's name, or "ref"), earlier entries first.
+// Null when nothing accepts.
+const Kernel* choose(const OpDesc& op, std::span<const std::string> prefer);
+
+// The reference row (plain loops) of this operator; null when it does not accept these types.
+const Kernel* reference(const OpDesc& op);
+
+}  // namespace inferd::kernels

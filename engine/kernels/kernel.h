@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a kernel is: one row of one table (see candidates.h). The planner takes the cheapest row
+// that accepts an operator, packs its weights once, prepares it once per shape, and then runs it
+// many times.
+//
+//   accepts(op)            can this row run this operator, with these types, attributes and shapes?
+//   cost(op)               estimated work; compared only between rows of the same operator
+//   pack(op)               weights in inner-loop order with bias and zero point folded in. Depends
+//   on the
+//                          constants, their types, the quantization of inputs and outputs and the
+//                          attributes, never on the shape of activations: plans of several batch
+//                          sizes and shapes share it
+//   prepare(op, packed)    what depends on shapes: indirection offsets, tables, scratch size
+//   run(args)              computes; allocates nothing, may use the thread pool
+//
+// Every row of an operator computes the same function as ref/: bit for bit for integer and
+// quantized types, within rounding of another summation order for float32.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/base/cpu_features.h"
+#include "engine/base/op.h"
+#include "engine/base/thread_pool.h"
+#include "inferd/engine/tensor.h"
+
+namespace inferd::kernels {
+
+// One input or output of an operator.
+struct Operand {
+  DType dtype = DType::kFloat32;
+  Shape shape;                      // static
+  Quantization quantization;        // empty when not quantized
+  const std::byte* data = nullptr;  // set for constants only; lives as long as the plan
+
+  bool is_constant() const { return data != nullptr; }
+  int64_t elements() const { return shape.elements(); }
+  size_t bytes() const { return static_cast<size_t>(shape.elements()) * dtype_size(dtype); }
+  template <typename T>
+  std::span<const T> constant() const {
+    return {reinterpret_cast<const T*>(data), static_cast<size_t>(shape.elements())};
+  }
+};
+
+// An operator with everything the planner knows about it.
+struct OpDesc {
+  OpKind kind = OpKind::kReshape;
+  OpAttrs attrs;
+  std::vector<Operand> inputs;
+  std::vector<Operand> outputs;
+
+  template <typename A>
+  const A& attrs_as() const {
+    return std::get<A>(attrs);
+  }
+  bool has_input(size_t i) const { return i < inputs.size(); }
+};
+
+// Weights in a kernel's own layout. Immutable, shared between plans.
+struct PackedWeights {
+  virtual ~PackedWeights() = default;
+  virtual size_t bytes() const = 0;
+};
+
+// What a kernel derives from shapes. Immutable, owned by one plan's step.
+struct Prepared {
+  virtual ~Prepared() = default;
+  size_t scratch_bytes = 0;  // needed during run, whole step; 64-byte aligned, contents undefined
+};
+
+struct RunArgs {
+  const OpDesc& op;
+  const PackedWeights* packed;               // what pack() returned
+  const Prepared* prepared;                  // what prepare() returned
+  std::span<const std::byte* const> inputs;  // data of every input, constants included; any
+                                             // alignment that its element type has
+  std::span<std::byte* const> outputs;
+  std::byte* scratch;  // prepared->scratch_bytes
+  ThreadPool& pool;
+  int max_threads = 0;  // of the pool; 0: all
+
+  void parallel_for(int64_t count, int64_t grain, RangeFunction f) const {
+    pool.parallel_for(count, grain, f, max_threads);
+  }
+  template <typename T>
+  const T* input(size_t i) const {
+    return reinterpret_cast<const T*>(inputs[i]);
+  }
+  template <typename T>
+  T* output(size_t i) const {
+    return reinterpret_cast<T*>(outputs[i]);
+  }
+};
+
+struct Kernel {
+  const char* name;  // "conv2d_s8_avx2"; unique, shown by the profiler, forced by INFERD_KERNEL
+  OpKind op;
+  Isa isa;  // the row is skipped on CPUs without it
+  bool (*accepts)(const OpDesc&);
+  double (*cost)(const OpDesc&);
+  std::unique_ptr<PackedWeights> (*pack)(const OpDesc&);  // null: nothing to pack
+  std::unique_ptr<Prepared> (*prepare)(const OpDesc&, const PackedWeights*);  // null: nothing to do
+  void (*run)(const RunArgs&);
+  // Output may share memory with input 0 when both have the same byte size and input 0 dies here.
+  bool in_place = false;
+};
+
+}  // namespace inferd::kernels

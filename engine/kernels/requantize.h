@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The arithmetic of quantized operators, fixed once for every kernel on every ISA.
+//
+// From accumulator to output:   y = clamp(round_half_even(float(acc) * m), lo - z, hi - z) + z
+// with the product in binary32 and m = input_scale * weight_scale / output_scale, evaluated left to
+// right in binary32. Conversion, one multiplication and rounding to integer are exactly defined by
+// IEEE 754, so the result is the same on every machine. This is the rule of XNNPACK's "fp32"
+// requantization, hence of TensorFlow Lite with its default delegate; it is within one step of the
+// TFLite specification's fixed-point rule.
+//
+// The accumulator is the exact integer sum of (x - x_zero) * (w - w_zero) plus bias, in int32.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+
+#include "engine/base/op.h"
+#include "inferd/engine/tensor.h"
+
+namespace inferd::kernels {
+
+// Stored-value bounds of a quantized output: the type's range, narrowed by a fused activation.
+struct QuantRange {
+  int32_t low = 0;
+  int32_t high = 0;
+};
+
+inline QuantRange type_range(DType dtype) {
+  switch (dtype) {
+    case DType::kInt8:
+      return {-128, 127};
+    case DType::kUInt8:
+      return {0, 255};
+    case DType::kInt16:
+      return {-32768, 32767};
+    default:
+      return {INT32_MIN, INT32_MAX};
+  }
+}
+
+// round_half_away(real / scale) + zero_point, as TFLite computes activation bounds; saturates.
+inline int32_t quantize_bound(float real, float scale, int32_t zero_point, QuantRange range) {
+  const float stored = std::round(real / scale) + static_cast<float>(zero_point);
+  if (!(stored > static_cast<float>(range.low))) return range.low;
+  if (stored >= static_cast<float>(range.high)) return range.high;
+  return static_cast<int32_t>(stored);
+}
+
+inline QuantRange activation_range(const Activation& activation, DType dtype,
+                                   const Quantization& q) {
+  QuantRange range = type_range(dtype);
+  const QuantRange full = range;
+  if (activation.min != -kInf) {
+    range.low = quantize_bound(activation.min, q.scale(), q.zero_point(), full);
+  }
+  if (activation.max != kInf) {
+    range.high = quantize_bound(activation.max, q.scale(), q.zero_point(), full);
+  }
+  return range;
+}
+
+// `value` is float(acc) * m.
+inline int32_t requantize(float value, int32_t zero_point, QuantRange range) {
+  const float low = static_cast<float>(range.low - zero_point);
+  const float high = static_cast<float>(range.high - zero_point);
+  // Clamping before rounding gives the same result as after (the bounds are integers) and keeps the
+  // conversion in range.
+  const float clamped = std::min(std::max(value, low), high);
+  return static_cast<int32_t>(std::nearbyint(clamped)) + zero_point;
+}
+
+// Real -> stored: round_half_even(real / scale) + zero_point, clamped (ONNX QuantizeLinear). NaN
+// gives the zero point.
+inline int32_t quantize(float real, float scale, int32_t zero_point, QuantRange range) {
+  const float value = real / scale;
+  return std::isnan(value) ? zero_point : requantize(value, zero_point, range);
+}
+
+// Quantized addition and subtraction: y = z + ((a - za) * ma + (b - zb) * mb, rounded half up >>
+// shift) with ma, mb = round_half_even(scale_a / scale_y * 2^shift) and shift chosen so that the
+// larger has 21 bits: integers only, as in XNNPACK's qs8-vadd. Subtraction negates mb.
+struct AddParams {
+  int32_t multiplier_a = 0;
+  int32_t multiplier_b = 0;
+  int32_t shift = 0;  // 13..31
+};
+
+inline AddParams add_params(float scale_a, float scale_b, float scale_y, bool subtract) {
+  const float ratio_a = scale_a / scale_y;
+  const float ratio_b = scale_b / scale_y;
+  int exponent = 0;  // larger ratio = f * 2^exponent with f in [0.5, 1)
+  std::frexp(std::max(ratio_a, ratio_b), &exponent);
+  AddParams p;
+  // Ratios from 2^-10 to 2^8 are within XNNPACK's range; beyond, precision degrades but stays
+  // defined.
+  p.shift = std::clamp(21 - exponent, 1, 31);
+  p.multiplier_a = static_cast<int32_t>(std::nearbyint(std::ldexp(ratio_a, p.shift)));
+  p.multiplier_b = static_cast<int32_t>(std::nearbyint(std::ldexp(ratio_b, p.shift)));
+  if (subtract) p.multiplier_b = -p.multiplier_b;
+  return p;
+}
+
+// a and b are stored values.
+inline int32_t quantized_add(const AddParams& p, int32_t a, int32_t za, int32_t b, int32_t zb,
+                             int32_t zy, QuantRange range) {
+  const int64_t sum = int64_t{a - za} * p.multiplier_a + int64_t{b - zb} * p.multiplier_b;
+  const int64_t rounded = (sum + (int64_t{1} << (p.shift - 1))) >> p.shift;
+  return static_cast<int32_t>(std::clamp<int64_t>(rounded + zy, range.low, range.high));
+}
+
+}  // namespace inferd::kernels

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Graph rewrites: one per file, one row each in passes.cc, which is also their order.
+#pragma once
+
+#include <functional>
+#include <span>
+
+#include "engine/ir/graph.h"
+
+namespace inferd::opt {
+
+// Runs one node whose inputs are all constants and returns its outputs' constants. Given by the
+// runtime (reference kernels), so that this folder knows no kernels.
+using Evaluator =
+    std::function<Result<std::vector<ir::Constant>>(const ir::Graph&, const ir::Node&)>;
+
+struct PassContext {
+  Evaluator evaluate;
+  int64_t max_folded_bytes = int64_t{64}
+                             << 20;  // a node that would make a larger constant is left alone
+};
+
+struct Pass {
+  const char* name;
+  // True when something changed. The graph stays verified. A pass that does not understand a node
+  // leaves it alone; an error means the model itself cannot work.
+  Result<bool> (*run)(ir::Graph& graph, const PassContext& context);
+};
+
+std::span<const Pass> passes();
+
+// All passes, in order, repeated until nothing changes (bounded).
+Status optimize(ir::Graph& graph, const PassContext& context);
+
+// Makes dimension 0 of every input dynamic when the model allows any batch: dimension 0 of every
+// input and output is 1, and every node carries it through untouched. Returns whether it did;
+// otherwise the graph is as it was. Not part of passes().
+Result<bool> open_batch_dimension(ir::Graph& graph);
+
+}  // namespace inferd::opt

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A plan: everything about one model at one set of input shapes that can be decided before the
+// first frame. Immutable; any number of contexts run it at once.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/ir/graph.h"
+#include "engine/kernels/kernel.h"
+#include "inferd/engine/engine.h"
+
+namespace inferd::plan {
+
+// Where a step finds the bytes of an operand.
+struct Location {
+  enum class Base : uint8_t { kArena, kInput, kConstant };
+  Base base = Base::kArena;
+  int64_t offset = 0;  // kArena: bytes from its start, 64-byte aligned; kInput: input index
+  const std::byte* constant = nullptr;  // kConstant
+};
+
+struct Step {
+  std::string name;
+  const kernels::Kernel* kernel = nullptr;
+  kernels::OpDesc op;
+  std::shared_ptr<const kernels::PackedWeights> packed;
+  std::unique_ptr<const kernels::Prepared> prepared;
+  std::vector<Location> inputs;
+  std::vector<Location> outputs;
+  int64_t macs = 0;
+};
+
+struct Plan {
+  std::vector<Step> steps;
+  std::vector<Shape> input_shapes;
+  std::vector<TensorInfo> outputs;  // static shapes
+  std::vector<Location> output_locations;
+  int64_t arena_bytes = 0;
+  int64_t arena_lower_bound = 0;  // largest sum of live bytes over steps
+  int64_t scratch_bytes = 0;      // largest over steps
+  ir::Graph graph;                // keeps constants alive
+};
+
+// Packed weights of one model, shared by its plans: keyed by kernel and by the constants packed.
+// Thread-safe.
+class WeightCache {
+ public:
+  std::shared_ptr<const kernels::PackedWeights> get(const kernels::Kernel& kernel,
+                                                    const kernels::OpDesc& op,
+                                                    const std::string& node_name);
+  int64_t bytes() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::unordered_map<std::string, std::shared_ptr<const kernels::PackedWeights>>
+      packed_;  // by mutex_
+};
+
+struct PlanOptions {
+  std::vector<std::string> prefer_kernels;
+  int64_t max_arena_bytes = int64_t{2} << 30;
+};
+
+// `graph` has static shapes and is verified. Fails with UNIMPLEMENTED when no kernel takes a node
+// (names it and its types) and RESOURCE_EXHAUSTED when the arena would exceed the limit.
+Result<std::shared_ptr<const Plan>> make_plan(ir::Graph graph, WeightCache& weights,
+                                              const PlanOptions& options);
+
+}  // namespace inferd::plan

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From a picture to a model's input tensor: crop, resize or letterbox, normalise, layout and type.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "inferd/engine/tensor.h"
+#include "media/image.h"
+
+namespace inferd::media {
+
+enum class Fit : uint8_t {
+  kStretch,    // both sides to the target, aspect ratio ignored
+  kLetterbox,  // whole picture centred, the rest filled with `pad_value`
+  kCrop,       // centred part with the target's aspect ratio
+};
+
+// Pixel p of channel c becomes real (p - mean[c]) / std[c], and then, for an int8/uint8 input with
+// quantization, round_half_even(real / scale) + zero_point, clamped. For an int8/uint8 input
+// without `normalize` the pixel goes in as it is (int8: minus 128), as quantized image models
+// expect.
+struct Preprocess {
+  Fit fit = Fit::kStretch;
+  bool bgr = false;  // channel order of the tensor
+  bool normalize = false;
+  std::array<float, 3> mean{0, 0, 0};
+  std::array<float, 3> std{1, 1, 1};
+  uint8_t pad_value = 114;
+};
+
+// Where the source picture lies in the tensor; to map boxes back:
+// x_source_relative = (x_tensor_relative - offset_x) / scale_x.
+struct Placement {
+  float scale_x = 1, scale_y = 1, offset_x = 0, offset_y = 0;
+};
+
+// Parses "stretch|letterbox|crop[,bgr][,mean=A[/B/C]][,std=A[/B/C]][,pad=N]", the --preprocess
+// option of inferctl. mean or std given: normalize is on.
+Result<Preprocess> parse_preprocess(const std::string& text);
+
+// What a float input most likely wants when nobody says: nothing; callers must ask. True for 4-D
+// NHWC or NCHW tensors with 1 or 3 channels; sets height, width, channels and the channel position.
+struct ImageTensor {
+  int height = 0, width = 0, channels = 0;
+  bool nchw = false;
+};
+Result<ImageTensor> image_tensor_of(const TensorInfo& input);
+
+// Fills `tensor` (one batch element of `input`, all its bytes) from `image`; bilinear, pixel
+// centres (half-pixel) as in TensorFlow 2. Grey inputs take luma.
+Result<Placement> fill_tensor(const Image& image, const Preprocess& options,
+                              const TensorInfo& input, std::span<std::byte> tensor);
+
+}  // namespace inferd::media
