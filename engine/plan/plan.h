@@ -48,25 +48,35 @@ struct Plan {
   ir::Graph graph;                // keeps constants alive
 };
 
-// Packed weights of one model, shared by its plans: keyed by kernel and by the constants packed.
-// Thread-safe.
+// Packed weights of one model, shared by its plans: equal operators on the same constants are
+// packed once. Holds them weakly: they live as long as a plan uses them. Thread-safe.
 class WeightCache {
  public:
+  // The packed weights of `op` for `kernel`, packing them if no living plan has. Null when the
+  // kernel packs nothing. The constants of `op` must live as long as the result is used.
   std::shared_ptr<const kernels::PackedWeights> get(const kernels::Kernel& kernel,
-                                                    const kernels::OpDesc& op,
-                                                    const std::string& node_name);
-  int64_t bytes() const;
+                                                    const kernels::OpDesc& op);
+  int64_t bytes() const;  // of those alive
 
  private:
+  struct Entry {
+    const kernels::Kernel* kernel = nullptr;
+    kernels::OpDesc op;  // shapes of activations do not take part in comparison
+    std::weak_ptr<const kernels::PackedWeights> packed;
+  };
   mutable std::mutex mutex_;
-  std::unordered_map<std::string, std::shared_ptr<const kernels::PackedWeights>>
-      packed_;  // by mutex_
+  std::unordered_multimap<const std::byte*, Entry>
+      entries_;  // by the first constant's data; by mutex_
 };
 
 struct PlanOptions {
   std::vector<std::string> prefer_kernels;
   int64_t max_arena_bytes = int64_t{2} << 30;
+  int64_t max_tensor_bytes = int64_t{2} << 30;
 };
+
+// What a kernel needs to know of `node`. Its constants are borrowed from `graph`.
+kernels::OpDesc describe(const ir::Graph& graph, const ir::Node& node);
 
 // `graph` has static shapes and is verified. Fails with UNIMPLEMENTED when no kernel takes a node
 // (names it and its types) and RESOURCE_EXHAUSTED when the arena would exceed the limit.

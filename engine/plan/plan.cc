@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From a graph with static shapes to a plan, in four steps: choose kernels, find out which values
+// share storage and how long it lives, lay out the arena, and write every operand's place into the
+// steps.
+#include "engine/plan/plan.h"
+
+#include <algorithm>
+
+#include "engine/ir/ops.h"
+#include "engine/kernels/candidates.h"
+#include "engine/plan/arena.h"
+
+namespace inferd::plan {
+namespace {
+
+using ir::ValueId;
+
+std::string describe_types(const kernels::OpDesc& op) {
+  std::string text;
+  for (const kernels::Operand& input : op.inputs) {
+    text +=
+        (text.empty() ? "" : ", ") + std::string(dtype_name(input.dtype)) + input.shape.to_string();
+  }
+  text += " ->";
+  for (const kernels::Operand& output : op.outputs) {
+    text += " " + std::string(dtype_name(output.dtype)) + output.shape.to_string();
+  }
+  return text;
+}
+
+Status check_sizes(const ir::Graph& graph, const PlanOptions& options) {
+  for (size_t i = 0; i < graph.value_count(); ++i) {
+    const ir::Value& value = graph.value(static_cast<ValueId>(i));
+    if (value.is_constant() || !value.shape_known || !value.shape.is_static()) continue;
+    INFERD_ASSIGN_OR_RETURN(const int64_t bytes, checked_bytes(value.dtype, value.shape));
+    if (bytes > options.max_tensor_bytes) {
+      return resource_exhausted("tensor '" + value.name + "' " + value.shape.to_string() +
+                                " takes " + std::to_string(bytes) +
+                                " bytes, more than the limit of " +
+                                std::to_string(options.max_tensor_bytes));
+    }
+  }
+  return ok_status();
+}
+
+class Planner {
+ public:
+  Planner(ir::Graph graph, WeightCache& weights, const PlanOptions& options)
+      : weights_(weights), options_(options), plan_(std::make_shared<Plan>()) {
+    plan_->graph = std::move(graph);
+  }
+
+  Result<std::shared_ptr<const Plan>> make() {
+    INFERD_RETURN_IF_ERROR(check_sizes(plan_->graph, options_));
+    INFERD_RETURN_IF_ERROR(choose_kernels());
+    find_storage();
+    INFERD_RETURN_IF_ERROR(lay_out());
+    locate();
+    return std::shared_ptr<const Plan>(plan_);
+  }
+
+ private:
+  Status choose_kernels() {
+    for (const ir::Node& node : plan_->graph.nodes()) {
+      if (node.kind == OpKind::kReshape) continue;  // a view, not a step
+      Step step;
+      step.name = node.name;
+      step.op = describe(plan_->graph, node);
+      step.kernel = kernels::choose(step.op, options_.prefer_kernels);
+      if (step.kernel == nullptr) {
+        return unimplemented("no kernel for " + std::string(op_name(node.kind)) + " '" + node.name +
+                             "' with " + describe_types(step.op));
+      }
+      step.packed = weights_.get(*step.kernel, step.op);
+      if (step.kernel->prepare != nullptr) {
+        step.prepared = step.kernel->prepare(step.op, step.packed.get());
+        if (step.prepared != nullptr) {
+          plan_->scratch_bytes =
+              std::max(plan_->scratch_bytes, static_cast<int64_t>(step.prepared->scratch_bytes));
+        }
+      }
+      if (const auto macs = ir::op_info(node.kind).macs; macs != nullptr) {
+        step.macs = macs(plan_->graph, node);
+      }
+      step_nodes_.push_back(&node);
+      plan_->steps.push_back(std::move(step));
+    }
+    return ok_status();
+  }
+
+  // root_[v]: the value whose storage v uses. Reshape shares its input's; an in-place kernel takes
+  // over the storage of an input that dies there.
+  void find_storage() {
+    const ir::Graph& graph = plan_->graph;
+    root_.resize(graph.value_count());
+    for (size_t i = 0; i < root_.size(); ++i) root_[i] = static_cast<ValueId>(i);
+    for (const ir::Node& node : graph.nodes()) {
+      if (node.kind == OpKind::kReshape) root_[index(node.outputs[0])] = root(node.inputs[0]);
+    }
+
+    const int end = static_cast<int>(step_nodes_.size());
+    first_.assign(graph.value_count(), -1);
+    last_.assign(graph.value_count(), -1);
+    for (int s = 0; s < end; ++s) {
+      for (ValueId id : step_nodes_[static_cast<size_t>(s)]->inputs) last_[index(root(id))] = s;
+      for (ValueId id : step_nodes_[static_cast<size_t>(s)]->outputs) {
+        first_[index(id)] = s;
+        last_[index(id)] = s;
+      }
+    }
+    for (ValueId id : graph.outputs()) last_[index(root(id))] = end;
+    for (int s = 0; s < end; ++s) try_in_place(s);
+  }
+
+  void try_in_place(int s) {
+    const ir::Node& node = *step_nodes_[static_cast<size_t>(s)];
+    const Step& step = plan_->steps[static_cast<size_t>(s)];
+    if (!step.kernel->in_place || node.outputs.size() != 1 || node.inputs.empty()) return;
+    const ValueId from = root(node.inputs[0]);
+    const ValueId to = node.outputs[0];
+    if (first_[index(from)] < 0 || last_[index(from)] != s)
+      return;  // not in the arena, or still needed
+    if (step.op.inputs[0].bytes() != step.op.outputs[0].bytes()) return;
+    // A second operand in the same storage (x + x reshaped) would be overwritten while it is read.
+    const auto uses = std::count_if(node.inputs.begin(), node.inputs.end(),
+                                    [&](ValueId id) { return root(id) == from; });
+    if (uses != 1) return;
+    last_[index(from)] = last_[index(to)];
+    first_[index(to)] = -1;
+    root_[index(to)] = from;
+  }
+
+  Status lay_out() {
+    std::vector<Buffer> buffers;
+    std::vector<ValueId> owners;
+    for (size_t i = 0; i < root_.size(); ++i) {
+      const auto id = static_cast<ValueId>(i);
+      if (first_[i] < 0 || root(id) != id) continue;
+      const ir::Value& value = plan_->graph.value(id);
+      const int64_t bytes = value.shape.elements() * static_cast<int64_t>(dtype_size(value.dtype));
+      buffers.push_back({bytes, first_[i], last_[i]});
+      owners.push_back(id);
+    }
+    const Layout layout = assign_offsets(buffers);
+    if (layout.bytes > options_.max_arena_bytes) {
+      return resource_exhausted("activations take " + std::to_string(layout.bytes) +
+                                " bytes, more than the limit of " +
+                                std::to_string(options_.max_arena_bytes));
+    }
+    offsets_.assign(root_.size(), 0);
+    for (size_t i = 0; i < owners.size(); ++i) offsets_[index(owners[i])] = layout.offsets[i];
+    plan_->arena_bytes = layout.bytes;
+    plan_->arena_lower_bound = layout.lower_bound;
+    return ok_status();
+  }
+
+  void locate() {
+    const ir::Graph& graph = plan_->graph;
+    for (size_t s = 0; s < plan_->steps.size(); ++s) {
+      for (ValueId id : step_nodes_[s]->inputs) plan_->steps[s].inputs.push_back(location(id));
+      for (ValueId id : step_nodes_[s]->outputs) plan_->steps[s].outputs.push_back(location(id));
+    }
+    for (ValueId id : graph.inputs()) plan_->input_shapes.push_back(graph.value(id).shape);
+    for (ValueId id : graph.outputs()) {
+      const ir::Value& value = graph.value(id);
+      plan_->outputs.push_back({value.name, value.dtype, value.shape, value.quantization});
+      plan_->output_locations.push_back(location(id));
+    }
+  }
+
+  Location location(ValueId id) const {
+    const ValueId storage = root(id);
+    const ir::Value& value = plan_->graph.value(storage);
+    if (value.is_constant()) {
+      return {Location::Base::kConstant, 0, value.constant->data.data()};
+    }
+    const std::vector<ValueId>& inputs = plan_->graph.inputs();
+    const auto input = std::find(inputs.begin(), inputs.end(), storage);
+    if (input != inputs.end()) return {Location::Base::kInput, input - inputs.begin(), nullptr};
+    return {Location::Base::kArena, offsets_[index(storage)], nullptr};
+  }
+
+  static size_t index(ValueId id) { return static_cast<size_t>(id); }
+  ValueId root(ValueId id) const {
+    while (root_[index(id)] != id) id = root_[index(id)];
+    return id;
+  }
+
+  WeightCache& weights_;
+  const PlanOptions& options_;
+  std::shared_ptr<Plan> plan_;
+  std::vector<const ir::Node*> step_nodes_;  // of each step
+  std::vector<ValueId> root_;
+  std::vector<int> first_, last_;  // steps, of roots in the arena; first -1: not in the arena
+  std::vector<int64_t> offsets_;
+};
+
+}  // namespace
+
+kernels::OpDesc describe(const ir::Graph& graph, const ir::Node& node) {
+  kernels::OpDesc op;
+  op.kind = node.kind;
+  op.attrs = node.attrs;
+  const auto operand = [&](ValueId id) {
+    const ir::Value& value = graph.value(id);
+    return kernels::Operand{value.dtype, value.shape, value.quantization,
+                            value.is_constant() ? value.constant->data.data() : nullptr};
+  };
+  for (ValueId id : node.inputs) op.inputs.push_back(operand(id));
+  for (ValueId id : node.outputs) op.outputs.push_back(operand(id));
+  return op;
+}
+
+Result<std::shared_ptr<const Plan>> make_plan(ir::Graph graph, WeightCache& weights,
+                                              const PlanOptions& options) {
+  return Planner(std::move(graph), weights, options).make();
+}
+
+}  // namespace inferd::plan

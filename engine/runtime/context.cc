@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/runtime/context.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+
+namespace inferd::runtime {
+namespace {
+
+std::string quoted(const TensorInfo& info) { return "input '" + info.name + "'"; }
+
+size_t byte_size(DType dtype, const Shape& shape) {
+  return static_cast<size_t>(shape.elements()) * dtype_size(dtype);
+}
+
+}  // namespace
+
+Status PlanContext::check_shape(size_t input, const Shape& shape) const {
+  const TensorInfo& info = model_->inputs()[input];
+  bool fits = shape.rank() == info.shape.rank() && shape.is_static();
+  for (int d = 0; fits && d < shape.rank(); ++d) {
+    fits = info.shape[d] == kDynamicDim ? shape[d] > 0 : info.shape[d] == shape[d];
+  }
+  if (fits) return checked_bytes(info.dtype, shape).status();
+  return invalid_argument(quoted(info) + " has shape " + shape.to_string() + ", the model takes " +
+                          info.shape.to_string());
+}
+
+Status PlanContext::check_inputs(std::span<const TensorView> inputs) const {
+  const std::span<const TensorInfo> expected = model_->inputs();
+  if (inputs.size() != expected.size()) {
+    return invalid_argument("got " + std::to_string(inputs.size()) + " inputs, the model takes " +
+                            std::to_string(expected.size()));
+  }
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (inputs[i].dtype != expected[i].dtype) {
+      return invalid_argument(quoted(expected[i]) + " has type " +
+                              std::string(dtype_name(inputs[i].dtype)) + ", the model takes " +
+                              std::string(dtype_name(expected[i].dtype)));
+    }
+    INFERD_RETURN_IF_ERROR(check_shape(i, inputs[i].shape));
+    const size_t bytes = byte_size(inputs[i].dtype, inputs[i].shape);
+    if (inputs[i].data.size() != bytes) {
+      return invalid_argument(quoted(expected[i]) + " has " +
+                              std::to_string(inputs[i].data.size()) + " bytes, shape " +
+                              inputs[i].shape.to_string() + " needs " + std::to_string(bytes));
+    }
+  }
+  return ok_status();
+}
+
+bool PlanContext::planned_for(std::span<const TensorView> inputs) const {
+  return plan_ != nullptr &&
+         std::equal(inputs.begin(), inputs.end(), plan_->input_shapes.begin(),
+                    plan_->input_shapes.end(),
+                    [](const TensorView& view, const Shape& shape) { return view.shape == shape; });
+}
+
+Result<std::span<const TensorView>> PlanContext::run(std::span<const TensorView> inputs) {
+  INFERD_RETURN_IF_ERROR(check_inputs(inputs));
+  if (!planned_for(inputs)) {
+    std::vector<Shape> shapes;
+    for (const TensorView& input : inputs) shapes.push_back(input.shape);
+    INFERD_RETURN_IF_ERROR(prepare(shapes));
+  }
+  bind_inputs(inputs);
+  run_steps();
+  return std::span<const TensorView>(outputs_);
+}
+
+Status PlanContext::prepare(std::span<const Shape> input_shapes) {
+  if (input_shapes.size() != model_->inputs().size()) {
+    return invalid_argument("got " + std::to_string(input_shapes.size()) +
+                            " shapes, the model has " + std::to_string(model_->inputs().size()) +
+                            " inputs");
+  }
+  for (size_t i = 0; i < input_shapes.size(); ++i)
+    INFERD_RETURN_IF_ERROR(check_shape(i, input_shapes[i]));
+  INFERD_ASSIGN_OR_RETURN(auto plan, model_->plan_for(input_shapes));
+  return use(std::move(plan));
+}
+
+// Resolves every operand to a pointer once, so that a run only patches those that follow the
+// inputs.
+Status PlanContext::use(std::shared_ptr<const plan::Plan> plan) {
+  if (arena_.bytes() < plan->arena_bytes) {
+    INFERD_ASSIGN_OR_RETURN(arena_, MemoryBlock::allocate(plan->arena_bytes));
+  }
+  if (scratch_.bytes() < plan->scratch_bytes) {
+    INFERD_ASSIGN_OR_RETURN(scratch_, MemoryBlock::allocate(plan->scratch_bytes));
+  }
+  plan_ = std::move(plan);
+  operands_.clear();
+  input_uses_.clear();
+  output_uses_.clear();
+  outputs_.clear();
+
+  const auto resolve = [&](const plan::Location& at, size_t slot,
+                           std::vector<InputUse>& uses) -> const std::byte* {
+    switch (at.base) {
+      case plan::Location::Base::kConstant:
+        return at.constant;
+      case plan::Location::Base::kArena:
+        return arena_.data() + at.offset;
+      case plan::Location::Base::kInput:
+        break;
+    }
+    uses.push_back({slot, static_cast<size_t>(at.offset)});
+    return nullptr;
+  };
+  for (const plan::Step& step : plan_->steps) {
+    for (const auto* places : {&step.inputs, &step.outputs}) {
+      for (const plan::Location& at : *places) {
+        operands_.push_back(resolve(at, operands_.size(), input_uses_));
+      }
+    }
+  }
+  for (size_t i = 0; i < plan_->outputs.size(); ++i) {
+    const TensorInfo& info = plan_->outputs[i];
+    const std::byte* data = resolve(plan_->output_locations[i], i, output_uses_);
+    outputs_.push_back({info.dtype, info.shape, {data, byte_size(info.dtype, info.shape)}});
+  }
+  profile_.clear();
+  for (size_t s = 0; options_.profile && s < plan_->steps.size(); ++s) {
+    const plan::Step& step = plan_->steps[s];
+    profile_.push_back({step.name, std::string(op_name(step.op.kind)), step.kernel->name, 0, 0});
+  }
+  return ok_status();
+}
+
+void PlanContext::bind_inputs(std::span<const TensorView> inputs) {
+  for (const InputUse& use : input_uses_) operands_[use.slot] = inputs[use.input].data.data();
+  for (const InputUse& use : output_uses_) outputs_[use.slot].data = inputs[use.input].data;
+}
+
+void PlanContext::run_steps() {
+  using Clock = std::chrono::steady_clock;
+  const std::byte* const* operands = operands_.data();
+  for (size_t s = 0; s < plan_->steps.size(); ++s) {
+    const plan::Step& step = plan_->steps[s];
+    const Clock::time_point start = options_.profile ? Clock::now() : Clock::time_point();
+    run_step(step, operands);
+    if (options_.profile) {
+      const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+      profile_[s].ms = seconds * 1e3;
+      profile_[s].gmacs_per_s = seconds > 0 ? static_cast<double>(step.macs) / seconds * 1e-9 : 0;
+    }
+    operands += step.inputs.size() + step.outputs.size();
+  }
+}
+
+void PlanContext::run_step(const plan::Step& step, const std::byte* const* operands) {
+  constexpr size_t kMaxOutputs = 8;  // ir::verify allows no operator with more
+  std::array<std::byte*, kMaxOutputs> outputs{};
+  for (size_t i = 0; i < step.outputs.size(); ++i) {
+    // An output always lies in this context's arena; operands_ is const because inputs share the
+    // list.
+    outputs[i] = const_cast<std::byte*>(operands[step.inputs.size() + i]);
+  }
+  step.kernel->run({step.op,
+                    step.packed.get(),
+                    step.prepared.get(),
+                    {operands, step.inputs.size()},
+                    {outputs.data(), step.outputs.size()},
+                    scratch_.data(),
+                    model_->pool(),
+                    options_.threads});
+}
+
+MemoryUse PlanContext::memory() const {
+  return {model_->packed_bytes(), arena_.bytes(), scratch_.bytes()};
+}
+
+}  // namespace inferd::runtime

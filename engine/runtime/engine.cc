@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "inferd/engine/engine.h"
+
+#include <cstdlib>
+#include <sstream>
+#include <thread>
+
+#include "engine/base/cpu_features.h"
+#include "engine/base/thread_pool.h"
+#include "engine/import/import.h"
+#include "engine/runtime/model.h"
+
+namespace inferd {
+namespace {
+
+constexpr int kMaxThreads = 256;
+
+std::vector<std::string> split_commas(const char* text) {
+  std::vector<std::string> parts;
+  std::istringstream stream(text == nullptr ? "" : text);
+  for (std::string part; std::getline(stream, part, ',');) {
+    if (!part.empty()) parts.push_back(part);
+  }
+  return parts;
+}
+
+// Every unsupported operator, one per line: users want the whole list, not the first.
+Status unsupported_status(const std::vector<UnsupportedOp>& unsupported) {
+  std::string message = std::to_string(unsupported.size()) + " unsupported operator" +
+                        (unsupported.size() == 1 ? "" : "s") + ":";
+  for (const UnsupportedOp& op : unsupported) {
+    message += "\n  " + op.op + " '" + op.node + "': " + op.reason;
+  }
+  return unimplemented(message);
+}
+
+class SharedEngine final : public Engine {
+ public:
+  SharedEngine(const EngineOptions& options, int threads)
+      : log_(options.log),
+        prefer_kernels_(split_commas(std::getenv("INFERD_KERNEL"))),
+        pool_(std::make_shared<ThreadPool>(threads)) {
+    prefer_kernels_.insert(prefer_kernels_.end(), options.prefer_kernels.begin(),
+                           options.prefer_kernels.end());
+  }
+
+  Result<std::shared_ptr<const Model>> load(const std::string& path,
+                                            const LoadOptions& options) override {
+    INFERD_ASSIGN_OR_RETURN(import::Imported imported, import::import_file(path, options.limits));
+    if (!imported.unsupported.empty())
+      return unsupported_status(imported.unsupported).with_context(path);
+    INFERD_ASSIGN_OR_RETURN(auto model, prepare(std::move(imported), options, path));
+    if (log_) log_(LogLevel::kDebug, path + ": loaded");
+    return std::shared_ptr<const Model>(std::move(model));
+  }
+
+  Result<ModelInfo> inspect(const std::string& path, const LoadOptions& options) override {
+    INFERD_ASSIGN_OR_RETURN(import::Imported imported, import::import_file(path, options.limits));
+    if (imported.unsupported.empty()) {
+      INFERD_ASSIGN_OR_RETURN(const auto model, prepare(std::move(imported), options, path));
+      return model->info();
+    }
+    ModelInfo info;
+    info.format = std::move(imported.format);
+    info.description = std::move(imported.description);
+    info.inputs = std::move(imported.inputs);
+    info.outputs = std::move(imported.outputs);
+    info.unsupported = std::move(imported.unsupported);
+    return info;
+  }
+
+  int threads() const override { return pool_->threads(); }
+  std::string_view isa() const override { return isa_name(best_isa()); }
+
+ private:
+  Result<std::shared_ptr<const runtime::LoadedModel>> prepare(import::Imported imported,
+                                                              const LoadOptions& options,
+                                                              const std::string& path) {
+    auto model =
+        runtime::LoadedModel::create(std::move(imported), options.limits, prefer_kernels_, pool_);
+    if (!model.ok()) return model.status().with_context(path);
+    return model;
+  }
+
+  std::function<void(LogLevel, std::string_view)> log_;
+  std::vector<std::string> prefer_kernels_;
+  std::shared_ptr<ThreadPool> pool_;
+};
+
+}  // namespace
+
+Result<std::shared_ptr<Engine>> Engine::create(const EngineOptions& options) {
+  if (options.threads < 0 || options.threads > kMaxThreads) {
+    return invalid_argument("threads is " + std::to_string(options.threads) +
+                            ", must be 0 (one per core) to " + std::to_string(kMaxThreads));
+  }
+  const unsigned cores = std::thread::hardware_concurrency();
+  const int threads =
+      options.threads > 0 ? options.threads : static_cast<int>(cores > 0 ? cores : 1);
+  return std::shared_ptr<Engine>(std::make_shared<SharedEngine>(options, threads));
+}
+
+}  // namespace inferd
