@@ -39,8 +39,8 @@ class ThreadPool {
 
   // Calls `f` on disjoint pieces that cover [0, count), each a multiple of `grain` long but the
   // last, on at most `max_threads` threads (0: all). `worker` is unique among the threads inside
-  // this call and less than threads(). Allocates nothing. `f` must not throw and must not call
-  // parallel_for.
+  // this call, less than threads() and less than `max_threads` when that is given. Allocates
+  // nothing. `f` must not throw and must not call parallel_for.
   void parallel_for(int64_t count, int64_t grain, RangeFunction f, int max_threads = 0);
 
  private:

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/base/thread_pool.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdlib>
+#include <mutex>
+#include <new>
+#include <set>
+#include <thread>
+#include <vector>
+
+namespace {
+std::atomic<int64_t> allocations{0};
+}  // namespace
+
+// Counts every allocation of this program. The array and nothrow forms end here too.
+[[gnu::noinline]] void* operator new(size_t size) {
+  allocations.fetch_add(1, std::memory_order_relaxed);
+  if (void* p = std::malloc(size == 0 ? 1 : size)) return p;
+  std::abort();
+}
+[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p, size_t) noexcept { std::free(p); }
+
+namespace inferd {
+namespace {
+
+struct Piece {
+  int64_t begin, end;
+  int worker;
+};
+
+std::vector<Piece> pieces_of(ThreadPool& pool, int64_t count, int64_t grain, int max_threads = 0) {
+  std::mutex mutex;
+  std::vector<Piece> pieces;
+  pool.parallel_for(
+      count, grain,
+      [&](int64_t begin, int64_t end, int worker) {
+        const std::lock_guard lock(mutex);
+        pieces.push_back({begin, end, worker});
+      },
+      max_threads);
+  return pieces;
+}
+
+TEST(ThreadPool, CoversTheRangeOnceInPiecesOfGrain) {
+  for (const int threads : {1, 2, 3, 5}) {
+    ThreadPool pool(threads);
+    EXPECT_EQ(pool.threads(), threads);
+    for (const int64_t count : {0, 1, 2, 7, 64, 1000}) {
+      for (const int64_t grain : {1, 3, 64, 5000}) {
+        std::vector<int> hits(static_cast<size_t>(count), 0);
+        for (const Piece& p : pieces_of(pool, count, grain)) {
+          ASSERT_LT(p.begin, p.end);
+          EXPECT_TRUE(p.end == count || (p.end - p.begin) % grain == 0);
+          EXPECT_GE(p.worker, 0);
+          EXPECT_LT(p.worker, threads);
+          for (int64_t i = p.begin; i < p.end; ++i) ++hits[static_cast<size_t>(i)];
+        }
+        for (const int n : hits) ASSERT_EQ(n, 1);
+      }
+    }
+  }
+}
+
+TEST(ThreadPool, WorkerNumbersStayBelowTheLimit) {
+  ThreadPool pool(4);
+  for (int round = 0; round < 200; ++round) {
+    for (const Piece& p : pieces_of(pool, 64, 1, 2)) ASSERT_LT(p.worker, 2);
+  }
+}
+
+TEST(ThreadPool, OneThreadRunsOnTheCaller) {
+  ThreadPool pool(1);
+  pool.parallel_for(10, 1, [&, caller = std::this_thread::get_id()](int64_t b, int64_t e, int w) {
+    EXPECT_EQ(std::this_thread::get_id(), caller);
+    EXPECT_EQ(b, 0);
+    EXPECT_EQ(e, 10);
+    EXPECT_EQ(w, 0);
+  });
+}
+
+// Every thread holds its piece until all four are inside: only true parallelism gets through.
+TEST(ThreadPool, AllThreadsTakePartWithDistinctNumbers) {
+  ThreadPool pool(4);
+  for (int round = 0; round < 20; ++round) {
+    std::mutex mutex;
+    std::condition_variable all_in;
+    std::set<int> workers;
+    pool.parallel_for(4, 1, [&](int64_t, int64_t, int worker) {
+      std::unique_lock lock(mutex);
+      EXPECT_TRUE(workers.insert(worker).second);
+      all_in.notify_all();
+      all_in.wait(lock, [&] { return workers.size() == 4; });
+    });
+    EXPECT_EQ(workers.size(), 4U);
+  }
+}
+
+TEST(ThreadPool, SeveralCallersAtOnce) {
+  ThreadPool pool(3);
+  std::vector<std::thread> callers;
+  for (int c = 0; c < 4; ++c) {
+    callers.emplace_back([&pool, c] {
+      for (int64_t round = 1; round <= 300; ++round) {
+        const int64_t count = round + c;
+        std::vector<int64_t> sums(static_cast<size_t>(pool.threads()), 0);
+        pool.parallel_for(count, 1, [&](int64_t begin, int64_t end, int worker) {
+          for (int64_t i = begin; i < end; ++i) sums[static_cast<size_t>(worker)] += i;
+        });
+        int64_t total = 0;
+        for (const int64_t s : sums) total += s;
+        ASSERT_EQ(total, count * (count - 1) / 2);
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+}
+
+TEST(ThreadPool, ParallelForAllocatesNothing) {
+  ThreadPool pool(3);
+  std::atomic<int64_t> sum{0};
+  const auto add = [&](int64_t begin, int64_t end, int) { sum.fetch_add(end - begin); };
+  pool.parallel_for(100, 1, add);
+  const int64_t before = allocations.load();
+  for (int i = 0; i < 100; ++i) pool.parallel_for(100, 1, add);
+  EXPECT_EQ(allocations.load(), before);
+  EXPECT_EQ(sum.load(), 101 * 100);
+}
+
+TEST(ThreadPool, StartsAndStopsRepeatedly) {
+  for (int i = 0; i < 50; ++i) {
+    ThreadPool pool(4);
+    if (i % 2 == 0) {
+      EXPECT_FALSE(pieces_of(pool, 8, 1).empty());
+    }
+  }
+}
+
+}  // namespace
+}  // namespace inferd
