@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The shape rules, one function per operator; rows of the ops table point here. Private to ir.
+#pragma once
+
+#include "engine/ir/graph.h"
+
+namespace inferd::ir {
+
+// What a rule sees: the node, its operands, and helpers that write outputs and errors.
+class InferContext {
+ public:
+  InferContext(Graph& graph, const Node& node) : graph_(graph), node_(node) {}
+
+  const Node& node() const { return node_; }
+  const Graph& graph() const { return graph_; }
+  size_t inputs() const { return node_.inputs.size(); }
+  const Value& input(size_t i) const { return graph_.value(node_.inputs[i]); }
+  Value& output(size_t i = 0) const { return graph_.value(node_.outputs[i]); }
+  template <typename A>
+  const A& attrs() const {
+    return std::get<A>(node_.attrs);
+  }
+
+  // Marks output `i` with a known shape.
+  Status set(const Shape& shape, size_t i = 0) const;
+  // Output 0's shape is not even known in rank.
+  Status set_unknown() const;
+  // "conv2d 'name': message"
+  Status error(const std::string& message) const;
+
+ private:
+  Graph& graph_;
+  const Node& node_;
+};
+
+// infer_conv.cc
+Status infer_conv2d(Graph&, const Node&);
+Status infer_depthwise_conv2d(Graph&, const Node&);
+Status infer_pool2d(Graph&, const Node&);
+Status infer_resize(Graph&, const Node&);
+int64_t macs_conv2d(const Graph&, const Node&);
+int64_t macs_depthwise_conv2d(const Graph&, const Node&);
+
+// infer_matrix.cc
+Status infer_fully_connected(Graph&, const Node&);
+Status infer_matmul(Graph&, const Node&);
+int64_t macs_fully_connected(const Graph&, const Node&);
+int64_t macs_matmul(const Graph&, const Node&);
+
+// infer_elementwise.cc
+Status infer_same(Graph&, const Node&);  // output 0 is shaped as input 0
+Status infer_binary(Graph&, const Node&);
+Status infer_prelu(Graph&, const Node&);
+Status infer_softmax(Graph&, const Node&);
+Status infer_batch_norm(Graph&, const Node&);
+Status infer_reduce(Graph&, const Node&);
+Status infer_arg_max(Graph&, const Node&);
+Status infer_quantize(Graph&, const Node&);
+Status infer_dequantize(Graph&, const Node&);
+Status infer_detection_post_process(Graph&, const Node&);
+
+// infer_movement.cc
+Status infer_concat(Graph&, const Node&);
+Status infer_slice(Graph&, const Node&);
+Status infer_pad(Graph&, const Node&);
+Status infer_reshape(Graph&, const Node&);
+Status infer_transpose(Graph&, const Node&);
+Status infer_expand(Graph&, const Node&);
+Status infer_gather(Graph&, const Node&);
+Status infer_shape(Graph&, const Node&);
+
+// Numpy broadcasting with unknown dimensions; false when a and b cannot be broadcast.
+bool broadcast(const Shape& a, const Shape& b, Shape* out);
+
+}  // namespace inferd::ir

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "engine/ir/infer.h"
+
+namespace inferd::ir {
+
+bool broadcast(const Shape& a, const Shape& b, Shape* out) {
+  const int rank = std::max(a.rank(), b.rank());
+  Shape result;
+  for (int i = 0; i < rank; ++i) {
+    const int ia = i - (rank - a.rank());
+    const int ib = i - (rank - b.rank());
+    const int64_t da = ia < 0 ? 1 : a[ia];
+    const int64_t db = ib < 0 ? 1 : b[ib];
+    if (da == db || db == 1) {
+      result.push_back(da);
+    } else if (da == 1) {
+      result.push_back(db);
+    } else if (da == kDynamicDim) {
+      result.push_back(db);  // the unknown one must be 1 or this
+    } else if (db == kDynamicDim) {
+      result.push_back(da);
+    } else {
+      return false;
+    }
+  }
+  *out = result;
+  return true;
+}
+
+Status infer_same(Graph& graph, const Node& node) {
+  const InferContext c(graph, node);
+  return c.set(c.input(0).shape);
+}
+
+Status infer_binary(Graph& graph, const Node& node) {
+  const InferContext c(graph, node);
+  Shape y;
+  if (!broadcast(c.input(0).shape, c.input(1).shape, &y)) {
+    return c.error("shapes " + c.input(0).shape.to_string() + " and " +
+                   c.input(1).shape.to_string() + " do not broadcast");
+  }
+  return c.set(y);
+}
+
+Status infer_prelu(Graph& graph, const Node& node) {
+  const InferContext c(graph, node);
+  Shape y;
+  const Shape& x = c.input(0).shape;
+  if (!broadcast(x, c.input(1).shape, &y) || y.rank() != x.rank()) {
+    return c.error("slope " + c.input(1).shape.to_string() + " does not broadcast to " +
+                   x.to_string());
+  }
+  return c.set(x);
+}
+
+Status infer_softmax(Graph& graph, const Node& node) {
+  const InferContext c(graph, node);
+  const int axis = c.attrs<SoftmaxAttrs>().axis;
+  const int rank = c.input(0).shape.rank();
+  if (axis < -rank || axis >= rank) {
+    return c.error("axis " + std::to_string(axis) + " is out of range for " +
+                   c.input(0).shape.to_string());
+  }
+  return c.set(c.input(0).shape);
+}
+
+Status infer_batch_norm(Graph& graph, const Node& node) {
+  const InferContext c(graph, node);
+  const int axis = c.attrs<BatchNormAttrs>().axis;
+  const Shape& x = c.input(0).shape;
+  if (axis < 0 || axis >= x.rank())
+    return c.error("axis " + std::to_string(axis) + " is out of range");
+  for (size_t i = 1; i <= 2; ++i) {
+    const Shape& p = c.input(i).shape;
+    if (p.rank() != 1 || p[0] != x[axis]) {
+      return c.error("parameters " + p.to_string() + " do not fit the channels of " +
+                     x.to_string());
+    }
+  }
+  return c.set(x);
+}
+
+Status infer_reduce(Graph& graph, const Node& node) {
+  const InferContext c(graph, node);
+  const auto& attrs = c.attrs<ReduceAttrs>();
+  const Shape& x = c.input(0).shape;
+  int previous = -1;
+  for (int axis : attrs.axes) {
+    if (axis <= previous || axis >= x.rank()) {
+      return c.error("axes must be ascending and below the rank of " + x.to_string());
+    }
+    previous = axis;
+  }
+  Shape y;
+  for (int i = 0; i < x.rank(); ++i) {
+    const bool reduced = std::find(attrs.axes.begin(), attrs.axes.end(), i) != attrs.axes.end();
+    if (!reduced) {
+      y.push_back(x[i]);
+    } else if (attrs.keep_dims) {
+      y.push_back(1);
+    }
+  }
+  return c.set(y);
+}
+
+Status infer_arg_max(Graph& graph, const Node& node) {
+  const InferContext c(graph, node);
+  const auto& attrs = c.attrs<ArgMaxAttrs>();
+  const Shape& x = c.input(0).shape;
+  if (attrs.axis < 0 || attrs.axis >= x.rank() || x[attrs.axis] == 0) {
+    return c.error("axis " + std::to_string(attrs.axis) + " is out of range for " + x.to_string());
+  }
+  if (c.output().dtype != DType::kInt32 && c.output().dtype != DType::kInt64) {
+    return c.error("output must be INT32 or INT64");
+  }
+  Shape y;
+  for (int i = 0; i < x.rank(); ++i) {
+    if (i != attrs.axis) {
+      y.push_back(x[i]);
+    } else if (attrs.keep_dims) {
+      y.push_back(1);
+    }
+  }
+  return c.set(y);
+}
+
+Status infer_quantize(Graph& graph, const Node& node) {
+  const InferContext c(graph, node);
+  if (c.output().quantization.empty()) return c.error("output has no quantization");
+  return c.set(c.input(0).shape);
+}
+
+Status infer_dequantize(Graph& graph, const Node& node) {
+  const InferContext c(graph, node);
+  if (c.input(0).dtype != DType::kFloat16 && c.input(0).quantization.empty()) {
+    return c.error("input has no quantization");
+  }
+  c.output().dtype = DType::kFloat32;
+  return c.set(c.input(0).shape);
+}
+
+Status infer_detection_post_process(Graph& graph, const Node& node) {
+  const InferContext c(graph, node);
+  const auto& attrs = c.attrs<DetectionPostProcessAttrs>();
+  const Shape& boxes = c.input(0).shape;
+  const Shape& scores = c.input(1).shape;
+  const Shape& anchors = c.input(2).shape;
+  constexpr int kMaxDetections = 1 << 16;
+  if (attrs.max_detections < 1 || attrs.max_detections > kMaxDetections ||
+      attrs.max_classes_per_detection < 1 || attrs.max_classes_per_detection > 1024 ||
+      attrs.num_classes < 1 || attrs.detections_per_class < 1) {
+    return c.error("max_detections, max_classes_per_detection and num_classes must be positive");
+  }
+  if (boxes.rank() != 3 || boxes[0] != 1 || boxes[2] != 4 || scores.rank() != 3 || scores[0] != 1 ||
+      anchors.rank() != 2 || anchors[1] != 4 || boxes[1] != scores[1] || boxes[1] != anchors[0] ||
+      boxes[1] < 1) {
+    return c.error("needs boxes [1,A,4], scores [1,A,K] and anchors [A,4], got " +
+                   boxes.to_string() + ", " + scores.to_string() + " and " + anchors.to_string());
+  }
+  if (scores[2] != attrs.num_classes && scores[2] != attrs.num_classes + 1) {
+    return c.error("scores " + scores.to_string() + " do not fit " +
+                   std::to_string(attrs.num_classes) + " classes with or without background");
+  }
+  const int64_t count = int64_t{attrs.max_detections} * attrs.max_classes_per_detection;
+  for (size_t i = 0; i < 4; ++i) c.output(i).dtype = DType::kFloat32;
+  INFERD_RETURN_IF_ERROR(c.set({1, count, 4}, 0));
+  INFERD_RETURN_IF_ERROR(c.set({1, count}, 1));
+  INFERD_RETURN_IF_ERROR(c.set({1, count}, 2));
+  return c.set({1}, 3);
+}
+
+}  // namespace inferd::ir

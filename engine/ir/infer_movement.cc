@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cstdlib>
+
+#include "engine/base/checked.h"
+#include "engine/ir/infer.h"
+
+namespace inferd::ir {
+namespace {
+
+// Bound of what files may ask for, far from overflow in sums.
+constexpr int64_t kMaxExtent = int64_t{1} << 40;
+
+int64_t product_or_dynamic(const Shape& shape) {
+  int64_t product = 1;
+  for (int64_t dim : shape) {
+    if (dim == kDynamicDim) return kDynamicDim;
+    if (!checked_mul(product, dim, &product)) return kDynamicDim;
+  }
+  return product;
+}
+
+}  // namespace
+
+Status infer_concat(Graph& graph, const Node& node) {
+  const InferContext c(graph, node);
+  const int axis = c.attrs<ConcatAttrs>().axis;
+  Shape y = c.input(0).shape;
+  if (axis < 0 || axis >= y.rank()) {
+    return c.error("axis " + std::to_string(axis) + " is out of range for " + y.to_string());
+  }
+  for (size_t i = 1; i < c.inputs(); ++i) {
+    const Shape& x = c.input(i).shape;
+    if (x.rank() != y.rank()) return c.error("inputs have different ranks");
+    if (c.input(i).dtype != c.input(0).dtype) return c.error("inputs have different types");
+    for (int d = 0; d < y.rank(); ++d) {
+      if (d == axis) {
+        const bool known = y[d] != kDynamicDim && x[d] != kDynamicDim;
+        if (known && !checked_add(y[d], x[d], &y[d])) return c.error("the result is too large");
+        if (!known) y[d] = kDynamicDim;
+      } else if (y[d] == kDynamicDim) {
+        y[d] = x[d];
+      } else if (x[d] != kDynamicDim && x[d] != y[d]) {
+        return c.error("shapes " + c.input(0).shape.to_string() + " and " + x.to_string() +
+                       " differ outside axis " + std::to_string(axis));
+      }
+    }
+  }
+  return c.set(y);
+}
+
+Status infer_slice(Graph& graph, const Node& node) {
+  const InferContext c(graph, node);
+  const auto& attrs = c.attrs<SliceAttrs>();
+  const Shape& x = c.input(0).shape;
+  const auto rank = static_cast<size_t>(x.rank());
+  if (attrs.begin.size() != rank || attrs.end.size() != rank || attrs.step.size() != rank) {
+    return c.error("begin, end and step must have one entry per dimension of " + x.to_string());
+  }
+  Shape y;
+  for (size_t i = 0; i < rank; ++i) {
+    const int64_t dim = x[static_cast<int>(i)];
+    const int64_t step = attrs.step[i];
+    const int64_t begin = attrs.begin[i];
+    int64_t end = attrs.end[i];
+    if (step == 0 || std::abs(step) > kMaxExtent) return c.error("step is 0 or too large");
+    if (dim == kDynamicDim) {
+      const bool whole = begin == 0 && end == kSliceEnd && step == 1;
+      y.push_back(!whole && begin >= 0 && end != kSliceEnd && end > begin && step == 1
+                      ? end - begin
+                      : kDynamicDim);
+      continue;
+    }
+    if (end == kSliceEnd) end = step > 0 ? dim : -1;
+    const bool inside = step > 0 ? begin >= 0 && begin <= dim && end >= 0 && end <= dim
+                                 : begin >= -1 && begin < std::max<int64_t>(dim, 1) && end >= -1 &&
+                                       end < std::max<int64_t>(dim, 1);
+    if (!inside) return c.error("slice is outside " + x.to_string());
+    const int64_t span = step > 0 ? end - begin : begin - end;
+    const int64_t stride = std::abs(step);
+    y.push_back(span <= 0 ? 0 : (span + stride - 1) / stride);
+  }
+  return c.set(y);
+}
+
+Status infer_pad(Graph& graph, const Node& node) {
+  const InferContext c(graph, node);
+  const auto& attrs = c.attrs<PadAttrs>();
+  const Shape& x = c.input(0).shape;
+  const auto rank = static_cast<size_t>(x.rank());
+  if (attrs.before.size() != rank || attrs.after.size() != rank) {
+    return c.error("needs padding for each dimension of " + x.to_string());
+  }
+  Shape y = x;
+  for (size_t i = 0; i < rank; ++i) {
+    const int64_t before = attrs.before[i];
+    const int64_t after = attrs.after[i];
+    if (before < 0 || after < 0 || before > kMaxExtent || after > kMaxExtent) {
+      return c.error("padding is negative or too large");
+    }
+    int64_t& dim = y[static_cast<int>(i)];
+    if (dim == kDynamicDim) {
+      continue;
+    }
+    if (!checked_add(dim, before + after, &dim)) return c.error("the result is too large");
+  }
+  return c.set(y);
+}
+
+Status infer_reshape(Graph& graph, const Node& node) {
+  const InferContext c(graph, node);
+  const auto& attrs = c.attrs<ReshapeAttrs>();
+  const Shape& x = c.input(0).shape;
+  std::vector<int64_t> dims = attrs.dims;
+  if (c.inputs() > 1) {
+    Result<std::vector<int64_t>> target = constant_ints(graph, node.inputs[1]);
+    if (!target.ok()) {
+      // The shape is computed: only its length may be known.
+      const Shape& s = c.input(1).shape;
+      if (s.rank() != 1 || s[0] < 0 || s[0] > kMaxRank) return c.set_unknown();
+      Shape y;
+      for (int64_t i = 0; i < s[0]; ++i) y.push_back(kDynamicDim);
+      return c.set(y);
+    }
+    dims = *target;
+  }
+  if (dims.size() > static_cast<size_t>(kMaxRank)) return c.error("more than 8 dimensions");
+
+  Shape y;
+  int inferred = -1;
+  for (size_t i = 0; i < dims.size(); ++i) {
+    int64_t dim = dims[i];
+    if (dim == 0 && !attrs.zero_is_literal) {
+      if (static_cast<int>(i) >= x.rank()) return c.error("copies a dimension the input lacks");
+      dim = x[static_cast<int>(i)];
+    } else if (dim == -1) {
+      if (inferred >= 0) return c.error("more than one dimension is -1");
+      inferred = static_cast<int>(i);
+    } else if (dim < 0) {
+      return c.error("dimension " + std::to_string(dim) + " is negative");
+    }
+    y.push_back(dim);
+  }
+  const int64_t total = product_or_dynamic(x);
+  if (inferred < 0) {
+    const int64_t wanted = product_or_dynamic(y);
+    if (total != kDynamicDim && wanted != kDynamicDim && wanted != total) {
+      return c.error("cannot make " + y.to_string() + " of " + x.to_string());
+    }
+    return c.set(y);
+  }
+  // What remains for -1: equal dimensions on both sides cancel, so that [?,7,7,64] -> [?,-1] works.
+  Shape rest = y;
+  rest[inferred] = 1;
+  Shape source = x;
+  for (int i = 0; i < std::min(rest.rank(), source.rank()); ++i) {
+    if (i != inferred && rest[i] == kDynamicDim && source[i] == kDynamicDim)
+      rest[i] = source[i] = 1;
+  }
+  const int64_t have = product_or_dynamic(source);
+  const int64_t taken = product_or_dynamic(rest);
+  if (have == kDynamicDim || taken == kDynamicDim) {
+    y[inferred] = kDynamicDim;
+  } else if (taken == 0 ? have != 0 : have % taken != 0) {
+    return c.error("cannot make " + y.to_string() + " of " + x.to_string());
+  } else {
+    y[inferred] = taken == 0 ? 0 : have / taken;
+  }
+  return c.set(y);
+}
+
+Status infer_transpose(Graph& graph, const Node& node) {
+  const InferContext c(graph, node);
+  const auto& perm = c.attrs<TransposeAttrs>().perm;
+  const Shape& x = c.input(0).shape;
+  if (static_cast<int>(perm.size()) != x.rank()) {
+    return c.error("permutation does not fit " + x.to_string());
+  }
+  std::vector<bool> seen(perm.size(), false);
+  Shape y;
+  for (int p : perm) {
+    if (p < 0 || p >= x.rank() || seen[static_cast<size_t>(p)]) {
+      return c.error("not a permutation of the dimensions");
+    }
+    seen[static_cast<size_t>(p)] = true;
+    y.push_back(x[p]);
+  }
+  Quantization& q = c.output().quantization;
+  if (q.per_channel() && c.input(0).quantization == q) {
+    q.axis = static_cast<int>(std::find(perm.begin(), perm.end(), q.axis) - perm.begin());
+  }
+  return c.set(y);
+}
+
+Status infer_expand(Graph& graph, const Node& node) {
+  const InferContext c(graph, node);
+  const Result<std::vector<int64_t>> target = constant_ints(graph, node.inputs[1]);
+  if (!target.ok()) return c.set_unknown();
+  if (target->size() > static_cast<size_t>(kMaxRank)) return c.error("more than 8 dimensions");
+  Shape y;
+  for (int64_t dim : *target) {
+    if (dim < 0) return c.error("dimension " + std::to_string(dim) + " is negative");
+  }
+  if (!broadcast(c.input(0).shape, Shape(std::span<const int64_t>(*target)), &y)) {
+    return c.error(c.input(0).shape.to_string() + " does not broadcast to the target shape");
+  }
+  return c.set(y);
+}
+
+Status infer_gather(Graph& graph, const Node& node) {
+  const InferContext c(graph, node);
+  const int axis = c.attrs<GatherAttrs>().axis;
+  const Shape& x = c.input(0).shape;
+  const Shape& indices = c.input(1).shape;
+  if (axis < 0 || axis >= x.rank()) {
+    return c.error("axis " + std::to_string(axis) + " is out of range for " + x.to_string());
+  }
+  if (c.input(1).dtype != DType::kInt32 && c.input(1).dtype != DType::kInt64) {
+    return c.error("indices must be INT32 or INT64");
+  }
+  if (x.rank() - 1 + indices.rank() > kMaxRank) return c.error("more than 8 dimensions");
+  Shape y;
+  for (int i = 0; i < x.rank(); ++i) {
+    if (i == axis) {
+      for (int64_t dim : indices) y.push_back(dim);
+    } else {
+      y.push_back(x[i]);
+    }
+  }
+  return c.set(y);
+}
+
+Status infer_shape(Graph& graph, const Node& node) {
+  const InferContext c(graph, node);
+  c.output().dtype = DType::kInt64;
+  return c.set({c.input(0).shape.rank()});
+}
+
+}  // namespace inferd::ir

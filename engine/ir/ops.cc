@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/ir/ops.h"
+
+#include <array>
+
+#include "engine/ir/infer.h"
+#include "engine/ir/shape_inference.h"
+
+namespace inferd::ir {
+namespace {
+
+template <typename A, size_t I = 0>
+constexpr size_t index_of() {
+  if constexpr (std::is_same_v<A, std::variant_alternative_t<I, OpAttrs>>) {
+    return I;
+  } else {
+    return index_of<A, I + 1>();
+  }
+}
+
+constexpr int kAny = -1;
+constexpr size_t kNone = index_of<std::monostate>();
+
+using K = OpKind;
+// clang-format off
+const std::array<OpInfo, kOpKindCount> kOps = {{
+  // kind                    name                inputs    outputs attributes                       moves  shapes                       multiply-accumulates
+  {K::kConv2d,          "conv2d",                2, 3,    1, index_of<Conv2dAttrs>(),          false, infer_conv2d,                macs_conv2d},
+  {K::kDepthwiseConv2d, "depthwise_conv2d",      2, 3,    1, index_of<Conv2dAttrs>(),          false, infer_depthwise_conv2d,      macs_depthwise_conv2d},
+  {K::kFullyConnected,  "fully_connected",       2, 3,    1, index_of<FullyConnectedAttrs>(),  false, infer_fully_connected,       macs_fully_connected},
+  {K::kMatMul,          "matmul",                2, 2,    1, index_of<MatMulAttrs>(),          false, infer_matmul,                macs_matmul},
+  {K::kBinary,          "binary",                2, 2,    1, index_of<BinaryAttrs>(),          false, infer_binary,                nullptr},
+  {K::kUnary,           "unary",                 1, 1,    1, index_of<UnaryAttrs>(),           false, infer_same,                  nullptr},
+  {K::kClamp,           "clamp",                 1, 1,    1, index_of<ClampAttrs>(),           false, infer_same,                  nullptr},
+  {K::kPRelu,           "prelu",                 2, 2,    1, kNone,                            false, infer_prelu,                 nullptr},
+  {K::kMaxPool2d,       "max_pool2d",            1, 1,    1, index_of<Pool2dAttrs>(),          false, infer_pool2d,                nullptr},
+  {K::kAveragePool2d,   "average_pool2d",        1, 1,    1, index_of<Pool2dAttrs>(),          false, infer_pool2d,                nullptr},
+  {K::kReduce,          "reduce",                1, 1,    1, index_of<ReduceAttrs>(),          false, infer_reduce,                nullptr},
+  {K::kArgMax,          "arg_max",               1, 1,    1, index_of<ArgMaxAttrs>(),          false, infer_arg_max,               nullptr},
+  {K::kSoftmax,         "softmax",               1, 1,    1, index_of<SoftmaxAttrs>(),         false, infer_softmax,               nullptr},
+  {K::kConcat,          "concat",                1, kAny, 1, index_of<ConcatAttrs>(),          true,  infer_concat,                nullptr},
+  {K::kSlice,           "slice",                 1, 1,    1, index_of<SliceAttrs>(),           true,  infer_slice,                 nullptr},
+  {K::kPad,             "pad",                   1, 1,    1, index_of<PadAttrs>(),             true,  infer_pad,                   nullptr},
+  {K::kReshape,         "reshape",               1, 2,    1, index_of<ReshapeAttrs>(),         true,  infer_reshape,               nullptr},
+  {K::kTranspose,       "transpose",             1, 1,    1, index_of<TransposeAttrs>(),       true,  infer_transpose,             nullptr},
+  {K::kExpand,          "expand",                2, 2,    1, kNone,                            true,  infer_expand,                nullptr},
+  {K::kGather,          "gather",                2, 2,    1, index_of<GatherAttrs>(),          true,  infer_gather,                nullptr},
+  {K::kResize,          "resize",                1, 1,    1, index_of<ResizeAttrs>(),          true,  infer_resize,                nullptr},
+  {K::kCast,            "cast",                  1, 1,    1, kNone,                            false, infer_same,                  nullptr},
+  {K::kQuantize,        "quantize",              1, 1,    1, kNone,                            false, infer_quantize,              nullptr},
+  {K::kDequantize,      "dequantize",            1, 1,    1, kNone,                            false, infer_dequantize,            nullptr},
+  {K::kRequantize,      "requantize",            1, 1,    1, kNone,                            false, infer_quantize,              nullptr},
+  {K::kBatchNorm,       "batch_norm",            3, 3,    1, index_of<BatchNormAttrs>(),       false, infer_batch_norm,            nullptr},
+  {K::kShape,           "shape",                 1, 1,    1, kNone,                            false, infer_shape,                 nullptr},
+  {K::kDetectionPostProcess, "detection_post_process", 3, 3, 4, index_of<DetectionPostProcessAttrs>(), false, infer_detection_post_process, nullptr},
+}};
+// clang-format on
+
+}  // namespace
+
+const OpInfo& op_info(OpKind kind) { return kOps[static_cast<size_t>(kind)]; }
+
+Status InferContext::set(const Shape& shape, size_t i) const {
+  output(i).shape = shape;
+  output(i).shape_known = true;
+  if (!shape.is_static()) return ok_status();
+  if (Result<int64_t> bytes = checked_bytes(output(i).dtype, shape); !bytes.ok()) {
+    return error(bytes.status().message());
+  }
+  return ok_status();
+}
+
+Status InferContext::set_unknown() const {
+  output().shape = Shape();
+  output().shape_known = false;
+  return ok_status();
+}
+
+Status InferContext::error(const std::string& message) const {
+  return invalid_argument(std::string(op_name(node_.kind)) + " '" + node_.name + "': " + message);
+}
+
+Status infer_shapes(Graph& graph, const Node& node) {
+  const OpInfo& info = op_info(node.kind);
+  const InferContext context(graph, node);
+  const auto inputs = static_cast<int>(node.inputs.size());
+  if (inputs < info.min_inputs || (info.max_inputs != kAny && inputs > info.max_inputs)) {
+    return context.error("has " + std::to_string(inputs) + " inputs");
+  }
+  if (static_cast<int>(node.outputs.size()) != info.outputs) {
+    return context.error("has " + std::to_string(node.outputs.size()) + " outputs, not " +
+                         std::to_string(info.outputs));
+  }
+  if (node.attrs.index() != info.attrs_index)
+    return context.error("has the wrong kind of attributes");
+  for (ValueId id : node.inputs) {
+    if (graph.value(id).shape_known) continue;
+    // Without a rank nothing can be said of any output.
+    for (ValueId out : node.outputs) {
+      graph.value(out).shape = Shape();
+      graph.value(out).shape_known = false;
+    }
+    return ok_status();
+  }
+  return info.infer(graph, node);
+}
+
+Status infer_shapes(Graph& graph) {
+  for (const Node& node : graph.nodes()) INFERD_RETURN_IF_ERROR(infer_shapes(graph, node));
+  return ok_status();
+}
+
+}  // namespace inferd::ir

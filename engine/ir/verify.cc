@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <string>
+
+#include "engine/ir/graph.h"
+#include "engine/ir/ops.h"
+#include "engine/ir/shape_inference.h"
+
+namespace inferd::ir {
+namespace {
+
+Status check_quantization(const Value& value) {
+  const Quantization& q = value.quantization;
+  if (q.empty()) {
+    return q.zero_points.empty() ? ok_status() : invalid_argument("zero points without scales");
+  }
+  if (q.scales.size() != q.zero_points.size()) {
+    return invalid_argument("scales and zero points differ in number");
+  }
+  for (float scale : q.scales) {
+    // NaN fails both comparisons.
+    if (!(scale > 0.F && scale < 1e30F))
+      return invalid_argument("a scale is not a positive number");
+  }
+  if (q.per_channel()) {
+    if (q.axis < 0 || q.axis >= value.shape.rank()) {
+      return invalid_argument("quantized axis " + std::to_string(q.axis) + " is out of range");
+    }
+    if (value.shape[q.axis] != static_cast<int64_t>(q.scales.size())) {
+      return invalid_argument(std::to_string(q.scales.size()) + " scales for a dimension of " +
+                              std::to_string(value.shape[q.axis]));
+    }
+  }
+  return ok_status();
+}
+
+Status check_value(const Value& value) {
+  if (value.shape_known) INFERD_RETURN_IF_ERROR(check_quantization(value));
+  if (!value.is_constant()) return ok_status();
+  INFERD_ASSIGN_OR_RETURN(const int64_t bytes, checked_bytes(value.dtype, value.shape));
+  if (static_cast<int64_t>(value.constant->data.size()) == bytes) return ok_status();
+  return invalid_argument("constant has " + std::to_string(value.constant->data.size()) +
+                          " bytes, " + value.shape.to_string() + " needs " + std::to_string(bytes));
+}
+
+class Verifier {
+ public:
+  explicit Verifier(const Graph& graph) : graph_(graph), made_(graph.value_count(), false) {}
+
+  Status run() {
+    for (size_t i = 0; i < graph_.value_count(); ++i) {
+      const Value& value = graph_.value(static_cast<ValueId>(i));
+      INFERD_RETURN_IF_ERROR(check_value(value).with_context("tensor '" + value.name + "'"));
+      made_[i] = value.is_constant();
+    }
+    for (ValueId id : graph_.inputs()) {
+      if (!in_range(id)) return invalid_argument("a graph input does not exist");
+      if (made_[index(id)]) {
+        return invalid_argument("input '" + graph_.value(id).name +
+                                "' is also a constant or listed twice");
+      }
+      made_[index(id)] = true;
+    }
+    for (const Node& node : graph_.nodes()) {
+      INFERD_RETURN_IF_ERROR(
+          check_node(node).with_context(std::string(op_name(node.kind)) + " '" + node.name + "'"));
+    }
+    for (ValueId id : graph_.outputs()) {
+      if (!in_range(id) || !made_[index(id)])
+        return invalid_argument("a graph output is made by no node");
+    }
+    Graph copy = graph_;
+    return infer_shapes(copy);
+  }
+
+ private:
+  static size_t index(ValueId id) { return static_cast<size_t>(id); }
+  bool in_range(ValueId id) const { return id >= 0 && index(id) < graph_.value_count(); }
+
+  Status check_node(const Node& node) {
+    for (ValueId id : node.inputs) {
+      if (!in_range(id)) return invalid_argument("an input does not exist");
+      if (!made_[index(id)]) {
+        return invalid_argument("input '" + graph_.value(id).name +
+                                "' is used before it is made, or made by no node");
+      }
+    }
+    for (ValueId id : node.outputs) {
+      if (!in_range(id)) return invalid_argument("an output does not exist");
+      if (made_[index(id)]) {
+        return invalid_argument("output '" + graph_.value(id).name + "' is made twice");
+      }
+      made_[index(id)] = true;
+    }
+    return ok_status();
+  }
+
+  const Graph& graph_;
+  std::vector<bool> made_;
+};
+
+}  // namespace
+
+Status verify(const Graph& graph) { return Verifier(graph).run(); }
+
+}  // namespace inferd::ir
