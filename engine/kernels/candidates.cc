@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Every folder of kernels, in one list. A folder exists in a build when its architecture does;
+// whether this CPU can run a row is asked at run time.
+#include "engine/kernels/candidates.h"
+
+#include <algorithm>
+
+#include "engine/kernels/folders.h"
+#include "engine/kernels/ref/rows.h"
+
+namespace inferd::kernels {
+namespace {
+
+std::vector<Kernel> collect() {
+  std::vector<Kernel> rows;
+  const auto append = [&](std::span<const Kernel> folder) {
+    rows.insert(rows.end(), folder.begin(), folder.end());
+  };
+#if defined(INFERD_HAVE_AVX512_VNNI)
+  append(avx512_vnni::rows());
+#endif
+#if defined(INFERD_HAVE_AVX_VNNI)
+  append(avx_vnni::rows());
+#endif
+#if defined(INFERD_HAVE_AVX2)
+  append(avx2::rows());
+#endif
+#if defined(INFERD_HAVE_NEON_I8MM)
+  append(neon_i8mm::rows());
+#endif
+#if defined(INFERD_HAVE_NEON_DOT)
+  append(neon_dot::rows());
+#endif
+#if defined(INFERD_HAVE_NEON)
+  append(neon::rows());
+#endif
+#if defined(INFERD_HAVE_OPENBLAS_ROWS)
+  append(openblas::rows());
+#endif
+  append(portable::rows());
+  append(ref::rows());
+  return rows;
+}
+
+bool is_reference(const Kernel& kernel) {
+  return std::string_view(kernel.name).starts_with("ref_");
+}
+
+bool matches(const Kernel& kernel, std::string_view wanted) {
+  if (wanted == "ref") return is_reference(kernel);
+  if (wanted == kernel.name) return true;
+  return wanted == isa_name(kernel.isa) && !is_reference(kernel);
+}
+
+}  // namespace
+
+std::span<const Kernel> all() {
+  static const std::vector<Kernel> rows = collect();
+  return rows;
+}
+
+std::vector<const Kernel*> accepting(const OpDesc& op) {
+  std::vector<std::pair<double, const Kernel*>> found;
+  for (const Kernel& kernel : all()) {
+    if (kernel.op == op.kind && cpu_has(kernel.isa) && kernel.accepts(op)) {
+      found.emplace_back(kernel.cost(op), &kernel);
+    }
+  }
+  std::stable_sort(found.begin(), found.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<const Kernel*> kernels;
+  for (const auto& [cost, kernel] : found) kernels.push_back(kernel);
+  return kernels;
+}
+
+const Kernel* choose(const OpDesc& op, std::span<const std::string> prefer) {
+  const std::vector<const Kernel*> kernels = accepting(op);
+  for (const std::string& wanted : prefer) {
+    for (const Kernel* kernel : kernels) {
+      if (matches(*kernel, wanted)) return kernel;
+    }
+  }
+  return kernels.empty() ? nullptr : kernels.front();
+}
+
+const Kernel* reference(const OpDesc& op) {
+  for (const Kernel& kernel : ref::rows()) {
+    if (kernel.op == op.kind && kernel.accepts(op)) return &kernel;
+  }
+  return nullptr;
+}
+
+}  // namespace inferd::kernels

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Helpers of the reference kernels. Shapes obey ir's shape rules when a kernel sees them (the
+// planner and the tests see to that), so accepts() looks at types and quantization only.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+
+#include "engine/kernels/kernel.h"
+#include "engine/kernels/requantize.h"
+
+namespace inferd::kernels::ref {
+
+inline bool is_8bit(DType dtype) { return dtype == DType::kInt8 || dtype == DType::kUInt8; }
+
+// 8 bits with one scale.
+inline bool is_quantized(const Operand& x) {
+  return is_8bit(x.dtype) && !x.quantization.empty() && !x.quantization.per_channel();
+}
+inline bool is_float(const Operand& x) { return x.dtype == DType::kFloat32; }
+
+// Reads an 8-bit element whichever sign it has.
+inline int32_t load8(const std::byte* data, int64_t i, DType dtype) {
+  return dtype == DType::kInt8 ? static_cast<int32_t>(reinterpret_cast<const int8_t*>(data)[i])
+                               : static_cast<int32_t>(reinterpret_cast<const uint8_t*>(data)[i]);
+}
+// The low byte is the same for both signs.
+inline void store8(std::byte* data, int64_t i, int32_t value) {
+  data[i] = static_cast<std::byte>(static_cast<uint8_t>(value));
+}
+
+inline float dequantize(int32_t stored, const Quantization& q) {
+  return q.scale() * static_cast<float>(stored - q.zero_point());
+}
+
+inline float clamp(float value, const Activation& a) {
+  // Written so that NaN passes through.
+  if (value < a.min) return a.min;
+  if (value > a.max) return a.max;
+  return value;
+}
+
+using Index = std::array<int64_t, kMaxRank>;
+
+// Row-major strides in elements.
+inline Index strides_of(const Shape& shape) {
+  Index strides{};
+  int64_t step = 1;
+  for (int i = shape.rank() - 1; i >= 0; --i) {
+    strides[static_cast<size_t>(i)] = step;
+    step *= shape[i];
+  }
+  return strides;
+}
+
+// Strides of `from` walked along the dimensions of `to`: 0 where `from` is broadcast.
+inline Index broadcast_strides(const Shape& from, const Shape& to) {
+  const Index own = strides_of(from);
+  Index strides{};
+  for (int i = 0; i < from.rank(); ++i) {
+    const int t = i + to.rank() - from.rank();
+    strides[static_cast<size_t>(t)] = from[i] == 1 ? 0 : own[static_cast<size_t>(i)];
+  }
+  return strides;
+}
+
+// Steps `index` through `shape` in row-major order, keeping offsets that move by `strides`.
+template <size_t N>
+void advance(const Shape& shape, Index& index, std::array<int64_t, N>& offsets,
+             const std::array<Index, N>& strides) {
+  for (int d = shape.rank() - 1; d >= 0; --d) {
+    const auto i = static_cast<size_t>(d);
+    for (size_t k = 0; k < N; ++k) offsets[k] += strides[k][i];
+    if (++index[i] < shape[d]) return;
+    for (size_t k = 0; k < N; ++k) offsets[k] -= strides[k][i] * shape[d];
+    index[i] = 0;
+  }
+}
+
+// m of requantize.h for output channel `c`.
+inline float channel_multiplier(const OpDesc& op, size_t c) {
+  const Quantization& w = op.inputs[1].quantization;
+  const float weight_scale = w.per_channel() ? w.scales[c] : w.scale();
+  return op.inputs[0].quantization.scale() * weight_scale / op.outputs[0].quantization.scale();
+}
+inline int32_t channel_zero_point(const Quantization& w, size_t c) {
+  return w.per_channel() ? w.zero_points[c] : w.zero_point();
+}
+
+// float32 throughout, or 8-bit input and weights with int32 bias and 8-bit output, weights
+// quantized per tensor or along `channel_axis`.
+inline bool accepts_weighted(const OpDesc& op, int channel_axis) {
+  const Operand& x = op.inputs[0];
+  const Operand& w = op.inputs[1];
+  const Operand& y = op.outputs[0];
+  if (is_float(x))
+    return is_float(w) && is_float(y) && (!op.has_input(2) || is_float(op.inputs[2]));
+  const Quantization& q = w.quantization;
+  return is_quantized(x) && is_quantized(y) && is_8bit(w.dtype) && !q.empty() &&
+         (!q.per_channel() || q.axis == channel_axis) &&
+         (!op.has_input(2) || op.inputs[2].dtype == DType::kInt32);
+}
+
+}  // namespace inferd::kernels::ref

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Operators that move elements without looking at them: any type, by size.
+#include <algorithm>
+
+#include "engine/kernels/ref/common.h"
+#include "engine/kernels/ref/rows.h"
+
+namespace inferd::kernels::ref {
+namespace {
+
+bool same_type(const OpDesc& op) { return op.inputs[0].dtype == op.outputs[0].dtype; }
+
+// Copies y[index] = x[start + sum(index * stride)], element sizes 1, 2, 4 and 8; a run of the last
+// dimension that is contiguous goes in one piece.
+template <typename T>
+void gather_strided(const T* x, T* y, const Shape& shape, int64_t start, const Index& strides) {
+  if (shape.rank() == 0) {
+    y[0] = x[start];
+    return;
+  }
+  const int64_t total = shape.elements();
+  if (total == 0) return;
+  const int64_t run = shape.back();
+  const int64_t step = strides[static_cast<size_t>(shape.rank() - 1)];
+  const Shape outer(shape.dims().first(static_cast<size_t>(shape.rank() - 1)));
+  Index index{};
+  std::array<int64_t, 1> at = {start};
+  for (int64_t i = 0; i < total; i += run) {
+    if (step == 1) {
+      std::memcpy(y + i, x + at[0], static_cast<size_t>(run) * sizeof(T));
+    } else {
+      for (int64_t j = 0; j < run; ++j) y[i + j] = x[at[0] + j * step];
+    }
+    advance(outer, index, at, {strides});
+  }
+}
+
+void gather_strided(const RunArgs& args, int64_t start, const Index& strides) {
+  const Shape& y = args.op.outputs[0].shape;
+  switch (dtype_size(args.op.inputs[0].dtype)) {
+    case 1:
+      return gather_strided(args.input<uint8_t>(0), args.output<uint8_t>(0), y, start, strides);
+    case 2:
+      return gather_strided(args.input<uint16_t>(0), args.output<uint16_t>(0), y, start, strides);
+    case 4:
+      return gather_strided(args.input<uint32_t>(0), args.output<uint32_t>(0), y, start, strides);
+    default:
+      return gather_strided(args.input<uint64_t>(0), args.output<uint64_t>(0), y, start, strides);
+  }
+}
+
+// The stored form of PadAttrs::value.
+std::array<std::byte, 8> pad_element(const Operand& x, float value) {
+  std::array<std::byte, 8> bytes{};
+  const auto put = [&](auto number) { std::memcpy(bytes.data(), &number, sizeof number); };
+  if (is_8bit(x.dtype)) {
+    const int32_t stored = x.quantization.empty()
+                               ? static_cast<int32_t>(value)
+                               : quantize(value, x.quantization.scale(),
+                                          x.quantization.zero_point(), type_range(x.dtype));
+    store8(bytes.data(), 0, stored);
+  } else if (x.dtype == DType::kFloat32) {
+    put(value);
+  } else if (x.dtype == DType::kInt32) {
+    put(static_cast<int32_t>(value));
+  } else if (x.dtype == DType::kInt64) {
+    put(static_cast<int64_t>(value));
+  }
+  return bytes;
+}
+
+}  // namespace
+
+bool accepts_concat(const OpDesc& op) {
+  return std::all_of(op.inputs.begin(), op.inputs.end(), [&](const Operand& x) {
+    return x.dtype == op.outputs[0].dtype && x.quantization == op.outputs[0].quantization;
+  });
+}
+
+void run_concat(const RunArgs& args) {
+  const int axis = args.op.attrs_as<ConcatAttrs>().axis;
+  const Shape& y = args.op.outputs[0].shape;
+  const size_t size = dtype_size(args.op.outputs[0].dtype);
+  const int64_t outer = y.elements(0, axis);
+  const auto row = static_cast<size_t>(y.elements(axis, y.rank())) * size;
+  size_t offset = 0;
+  for (size_t i = 0; i < args.op.inputs.size(); ++i) {
+    const Shape& x = args.op.inputs[i].shape;
+    const auto bytes = static_cast<size_t>(x.elements(axis, x.rank())) * size;
+    if (bytes == 0) continue;
+    for (size_t r = 0; r < static_cast<size_t>(outer); ++r) {
+      std::memcpy(args.outputs[0] + r * row + offset, args.inputs[i] + r * bytes, bytes);
+    }
+    offset += bytes;
+  }
+}
+
+bool accepts_slice(const OpDesc& op) { return same_type(op); }
+
+void run_slice(const RunArgs& args) {
+  const auto& attrs = args.op.attrs_as<SliceAttrs>();
+  Index strides = strides_of(args.op.inputs[0].shape);
+  int64_t start = 0;
+  for (size_t d = 0; d < attrs.begin.size(); ++d) {
+    start += attrs.begin[d] * strides[d];
+    strides[d] *= attrs.step[d];
+  }
+  gather_strided(args, start, strides);
+}
+
+bool accepts_transpose(const OpDesc& op) { return same_type(op); }
+
+void run_transpose(const RunArgs& args) {
+  const auto& perm = args.op.attrs_as<TransposeAttrs>().perm;
+  const Index own = strides_of(args.op.inputs[0].shape);
+  Index strides{};
+  for (size_t d = 0; d < perm.size(); ++d) strides[d] = own[static_cast<size_t>(perm[d])];
+  gather_strided(args, 0, strides);
+}
+
+bool accepts_expand(const OpDesc& op) { return same_type(op); }
+
+void run_expand(const RunArgs& args) {
+  gather_strided(args, 0, broadcast_strides(args.op.inputs[0].shape, args.op.outputs[0].shape));
+}
+
+bool accepts_reshape(const OpDesc& op) { return same_type(op); }
+
+void run_reshape(const RunArgs& args) {
+  if (const size_t bytes = args.op.outputs[0].bytes(); bytes != 0) {
+    std::memmove(args.outputs[0], args.inputs[0], bytes);
+  }
+}
+
+bool accepts_pad(const OpDesc& op) {
+  const Operand& x = op.inputs[0];
+  const bool number =
+      is_float(x) || is_8bit(x.dtype) || x.dtype == DType::kInt32 || x.dtype == DType::kInt64;
+  return number && same_type(op) && x.quantization == op.outputs[0].quantization &&
+         !x.quantization.per_channel();
+}
+
+void run_pad(const RunArgs& args) {
+  const auto& attrs = args.op.attrs_as<PadAttrs>();
+  const Operand& x = args.op.inputs[0];
+  const Shape& y = args.op.outputs[0].shape;
+  const size_t size = dtype_size(x.dtype);
+  const std::array<std::byte, 8> element = pad_element(x, attrs.value);
+  const auto total = static_cast<size_t>(y.elements());
+  for (size_t i = 0; i < total; ++i) std::memcpy(args.outputs[0] + i * size, element.data(), size);
+  if (x.elements() == 0) return;
+
+  const int64_t run = x.shape.rank() == 0 ? 1 : x.shape.back();
+  const auto outer_rank = static_cast<size_t>(std::max(x.shape.rank() - 1, 0));
+  const Shape outer(x.shape.dims().first(outer_rank));
+  const Index strides = strides_of(y);
+  std::array<int64_t, 1> at{};
+  for (size_t d = 0; d < attrs.before.size(); ++d) at[0] += attrs.before[d] * strides[d];
+  Index index{};
+  for (int64_t i = 0; i < x.elements(); i += run) {
+    std::memcpy(args.outputs[0] + static_cast<size_t>(at[0]) * size,
+                args.inputs[0] + static_cast<size_t>(i) * size, static_cast<size_t>(run) * size);
+    advance(outer, index, at, {strides});
+  }
+}
+
+bool accepts_gather(const OpDesc& op) {
+  const DType indices = op.inputs[1].dtype;
+  return same_type(op) && (indices == DType::kInt32 || indices == DType::kInt64);
+}
+
+// An index counts from the end when negative; one that is still outside gives zeros, so that data
+// can never make a read out of bounds.
+void run_gather(const RunArgs& args) {
+  const int axis = args.op.attrs_as<GatherAttrs>().axis;
+  const Shape& x = args.op.inputs[0].shape;
+  const int64_t count = args.op.inputs[1].elements();
+  const int64_t outer = x.elements(0, axis);
+  const auto bytes =
+      static_cast<size_t>(x.elements(axis + 1, x.rank())) * dtype_size(args.op.inputs[0].dtype);
+  if (bytes == 0) return;
+  std::byte* out = args.outputs[0];
+  for (int64_t o = 0; o < outer; ++o) {
+    for (int64_t i = 0; i < count; ++i, out += bytes) {
+      int64_t index = args.op.inputs[1].dtype == DType::kInt64
+                          ? args.input<int64_t>(1)[i]
+                          : static_cast<int64_t>(args.input<int32_t>(1)[i]);
+      if (index < 0) index += x[axis];
+      if (index < 0 || index >= x[axis]) {
+        std::memset(out, 0, bytes);
+      } else {
+        std::memcpy(out, args.inputs[0] + static_cast<size_t>(o * x[axis] + index) * bytes, bytes);
+      }
+    }
+  }
+}
+
+bool accepts_shape(const OpDesc& op) { return op.outputs[0].dtype == DType::kInt64; }
+
+void run_shape(const RunArgs& args) {
+  const Shape& x = args.op.inputs[0].shape;
+  std::copy(x.begin(), x.end(), args.output<int64_t>(0));
+}
+
+}  // namespace inferd::kernels::ref

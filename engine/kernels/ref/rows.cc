@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/kernels/ref/rows.h"
+
+namespace inferd::kernels::ref {
+namespace {
+
+// Dearer than any other row of the same operator.
+double cost(const OpDesc&) { return 1e18; }
+
+constexpr Kernel row(const char* name, OpKind op, bool (*accepts)(const OpDesc&),
+                     void (*run)(const RunArgs&), bool in_place = false) {
+  return {name, op, Isa::kPortable, accepts, cost, nullptr, nullptr, run, in_place};
+}
+
+constexpr bool kInPlace = true;
+
+const Kernel kRows[] = {
+    row("ref_conv2d", OpKind::kConv2d, accepts_conv2d, run_conv2d),
+    row("ref_depthwise_conv2d", OpKind::kDepthwiseConv2d, accepts_depthwise_conv2d,
+        run_depthwise_conv2d),
+    row("ref_fully_connected", OpKind::kFullyConnected, accepts_fully_connected,
+        run_fully_connected),
+    row("ref_matmul", OpKind::kMatMul, accepts_matmul, run_matmul),
+    row("ref_binary", OpKind::kBinary, accepts_binary, run_binary),
+    row("ref_unary", OpKind::kUnary, accepts_unary, run_unary, kInPlace),
+    row("ref_clamp", OpKind::kClamp, accepts_clamp, run_clamp, kInPlace),
+    row("ref_prelu", OpKind::kPRelu, accepts_prelu, run_prelu, kInPlace),
+    row("ref_max_pool2d", OpKind::kMaxPool2d, accepts_max_pool2d, run_max_pool2d),
+    row("ref_average_pool2d", OpKind::kAveragePool2d, accepts_average_pool2d, run_average_pool2d),
+    row("ref_reduce", OpKind::kReduce, accepts_reduce, run_reduce),
+    row("ref_arg_max", OpKind::kArgMax, accepts_arg_max, run_arg_max),
+    row("ref_softmax", OpKind::kSoftmax, accepts_softmax, run_softmax, kInPlace),
+    row("ref_concat", OpKind::kConcat, accepts_concat, run_concat),
+    row("ref_slice", OpKind::kSlice, accepts_slice, run_slice),
+    row("ref_pad", OpKind::kPad, accepts_pad, run_pad),
+    row("ref_reshape", OpKind::kReshape, accepts_reshape, run_reshape),
+    row("ref_transpose", OpKind::kTranspose, accepts_transpose, run_transpose),
+    row("ref_expand", OpKind::kExpand, accepts_expand, run_expand),
+    row("ref_gather", OpKind::kGather, accepts_gather, run_gather),
+    row("ref_resize", OpKind::kResize, accepts_resize, run_resize),
+    row("ref_cast", OpKind::kCast, accepts_cast, run_cast),
+    row("ref_quantize", OpKind::kQuantize, accepts_quantize, run_quantize),
+    row("ref_dequantize", OpKind::kDequantize, accepts_dequantize, run_dequantize),
+    row("ref_requantize", OpKind::kRequantize, accepts_requantize, run_requantize, kInPlace),
+    row("ref_batch_norm", OpKind::kBatchNorm, accepts_batch_norm, run_batch_norm, kInPlace),
+    row("ref_shape", OpKind::kShape, accepts_shape, run_shape),
+    row("ref_detection_post_process", OpKind::kDetectionPostProcess, accepts_detection_post_process,
+        run_detection_post_process),
+};
+
+}  // namespace
+
+std::span<const Kernel> rows() { return kRows; }
+
+}  // namespace inferd::kernels::ref

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The reference kernels, one pair of functions per operator, and their rows.
+#pragma once
+
+#include <span>
+
+#include "engine/kernels/kernel.h"
+
+namespace inferd::kernels::ref {
+
+std::span<const Kernel> rows();
+
+#define INFERD_REF_KERNEL(name)       \
+  bool accepts_##name(const OpDesc&); \
+  void run_##name(const RunArgs&)
+INFERD_REF_KERNEL(conv2d);
+INFERD_REF_KERNEL(depthwise_conv2d);
+INFERD_REF_KERNEL(fully_connected);
+INFERD_REF_KERNEL(matmul);
+INFERD_REF_KERNEL(binary);
+INFERD_REF_KERNEL(unary);
+INFERD_REF_KERNEL(clamp);
+INFERD_REF_KERNEL(prelu);
+INFERD_REF_KERNEL(batch_norm);
+INFERD_REF_KERNEL(max_pool2d);
+INFERD_REF_KERNEL(average_pool2d);
+INFERD_REF_KERNEL(reduce);
+INFERD_REF_KERNEL(arg_max);
+INFERD_REF_KERNEL(softmax);
+INFERD_REF_KERNEL(concat);
+INFERD_REF_KERNEL(slice);
+INFERD_REF_KERNEL(pad);
+INFERD_REF_KERNEL(reshape);
+INFERD_REF_KERNEL(transpose);
+INFERD_REF_KERNEL(expand);
+INFERD_REF_KERNEL(gather);
+INFERD_REF_KERNEL(shape);
+INFERD_REF_KERNEL(resize);
+INFERD_REF_KERNEL(cast);
+INFERD_REF_KERNEL(quantize);
+INFERD_REF_KERNEL(dequantize);
+INFERD_REF_KERNEL(requantize);
+INFERD_REF_KERNEL(detection_post_process);
+#undef INFERD_REF_KERNEL
+
+}  // namespace inferd::kernels::ref
