@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The loops of depthwise.h around an inner loop `P`; see matrix_run.h for why P is a template
+// parameter from an unnamed namespace.
+//
+// P provides depthwise(args): kDepthwiseBlock output channels of one pixel. A quantized P provides
+// kInterleave too: how many neighbouring taps of a weight lie side by side.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+
+#include "engine/kernels/generic/depthwise.h"
+
+namespace inferd::kernels::generic {
+
+template <typename In, typename Out>
+struct QuantizedDepthwiseArgs {
+  const In* const* taps;  // channel c of tap t at taps[t][offset + c]
+  int64_t offset;
+  int64_t tap_count;  // a multiple of the interleave
+  const int16_t* w;
+  const int32_t* bias;
+  const float* scale;
+  RequantParams requant;
+  Out* y;
+  int channels;  // to store, 1..kDepthwiseBlock; as many as that can be read at all times
+};
+
+struct FloatDepthwiseArgs {
+  const float* const* taps;
+  int64_t offset;
+  int64_t tap_count;
+  const float* w;
+  const float* bias;
+  float low, high;
+  float* y;
+  int channels;
+};
+
+// Points taps[0, plan.taps) at the input pixels under output pixel (oy, ox) of one image.
+template <typename In>
+void point_taps(const DepthwisePlan& plan, const In* image, int64_t oy, int64_t ox,
+                const In** taps) {
+  const Window2d& w = plan.window;
+  const In* const padding = reinterpret_cast<const In*>(plan.padding.data());
+  const In** const end = taps + plan.taps;
+  for (int64_t ky = 0; ky < w.kernel_h; ++ky) {
+    const int64_t iy = oy * w.stride_h - w.pad_top + ky * w.dilation_h;
+    const bool inside_y = iy >= 0 && iy < plan.in_h;
+    for (int64_t kx = 0; kx < w.kernel_w; ++kx) {
+      const int64_t ix = ox * w.stride_w - w.pad_left + kx * w.dilation_w;
+      const bool inside = inside_y && ix >= 0 && ix < plan.in_w;
+      *taps++ = inside ? image + (iy * plan.in_w + ix) * plan.channels : padding;
+    }
+  }
+  while (taps != end) *taps++ = padding;  // their weights are zero
+}
+
+// Calls block(taps, offset of the block's channels in them, first channel, channels, y) for every
+// block of every output pixel.
+template <typename P, typename In, typename Out, typename Block>
+void for_each_depthwise_block(const RunArgs& args, const Block& block) {
+  const auto& plan = static_cast<const DepthwisePlan&>(*args.prepared);
+  const In* const x = args.input<In>(0);
+  Out* const y = args.output<Out>(0);
+  const int64_t whole = plan.channels / kDepthwiseBlock * kDepthwiseBlock;
+  const int64_t rest = plan.channels - whole;
+  const auto work = [&](int64_t begin, int64_t end, int worker) {
+    const In** const taps = reinterpret_cast<const In**>(args.scratch + worker * plan.worker_bytes);
+    const In** const copies = taps + plan.taps;
+    In* const copied = reinterpret_cast<In*>(copies + plan.taps);
+    for (int64_t t = 0; t < plan.taps; ++t) copies[t] = copied + t * kDepthwiseBlock;
+    std::memset(copied, 0, static_cast<size_t>(plan.taps * kDepthwiseBlock) * sizeof(In));
+    for (int64_t row = begin; row < end; ++row) {
+      const In* const image = x + row / plan.out_h * plan.in_h * plan.in_w * plan.channels;
+      Out* pixel = y + row * plan.out_w * plan.channels;
+      for (int64_t ox = 0; ox < plan.out_w; ++ox, pixel += plan.channels) {
+        point_taps(plan, image, row % plan.out_h, ox, taps);
+        for (int64_t c = 0; c < whole; c += kDepthwiseBlock) {
+          block(taps, c, c, kDepthwiseBlock, pixel + c);
+        }
+        if (rest == 0) continue;
+        for (int64_t t = 0; t < plan.taps; ++t) {
+          std::memcpy(copied + t * kDepthwiseBlock, taps[t] + whole,
+                      static_cast<size_t>(rest) * sizeof(In));
+        }
+        block(copies, 0, whole, static_cast<int>(rest), pixel + whole);
+      }
+    }
+  };
+  int threads = std::min(args.pool.threads(), plan.max_workers);
+  if (args.max_threads > 0) threads = std::min(threads, args.max_threads);
+  args.pool.parallel_for(plan.batch * plan.out_h, 1, work, threads);
+}
+
+template <typename P, typename In, typename Out>
+void run_quantized_depthwise(const RunArgs& args) {
+  const auto& packed = static_cast<const PackedQuantizedDepthwise&>(*args.packed);
+  const int64_t taps = static_cast<const DepthwisePlan&>(*args.prepared).taps;
+  for_each_depthwise_block<P, In, Out>(
+      args, [&](const In* const* tap, int64_t offset, int64_t channel, int channels, Out* y) {
+        P::depthwise(QuantizedDepthwiseArgs<In, Out>{.taps = tap,
+                                                     .offset = offset,
+                                                     .tap_count = taps,
+                                                     .w = packed.w.data() + channel * taps,
+                                                     .bias = packed.bias.data() + channel,
+                                                     .scale = packed.scale.data() + channel,
+                                                     .requant = packed.requant,
+                                                     .y = y,
+                                                     .channels = channels});
+      });
+}
+
+template <typename P>
+struct QuantizedDepthwise {
+  static double cost(const OpDesc& op) { return macs(op) / P::kMacsPerCycle; }
+  static std::unique_ptr<PackedWeights> pack(const OpDesc& op) {
+    return pack_quantized_depthwise(op, P::kInterleave);
+  }
+  static std::unique_ptr<Prepared> prepare(const OpDesc& op, const PackedWeights*) {
+    return plan_depthwise(op, P::kInterleave);
+  }
+  static void run(const RunArgs& args) {
+    const bool unsigned_in = args.op.inputs[0].dtype == DType::kUInt8;
+    const bool unsigned_out = args.op.outputs[0].dtype == DType::kUInt8;
+    if (unsigned_in) {
+      unsigned_out ? run_quantized_depthwise<P, uint8_t, uint8_t>(args)
+                   : run_quantized_depthwise<P, uint8_t, int8_t>(args);
+    } else {
+      unsigned_out ? run_quantized_depthwise<P, int8_t, uint8_t>(args)
+                   : run_quantized_depthwise<P, int8_t, int8_t>(args);
+    }
+  }
+};
+
+template <typename P>
+struct FloatDepthwise {
+  static double cost(const OpDesc& op) { return macs(op) / P::kMacsPerCycle; }
+  static std::unique_ptr<PackedWeights> pack(const OpDesc& op) { return pack_float_depthwise(op); }
+  static std::unique_ptr<Prepared> prepare(const OpDesc& op, const PackedWeights*) {
+    return plan_depthwise(op, 1);
+  }
+  static void run(const RunArgs& args) {
+    const auto& packed = static_cast<const PackedFloatDepthwise&>(*args.packed);
+    const int64_t taps = static_cast<const DepthwisePlan&>(*args.prepared).taps;
+    for_each_depthwise_block<P, float, float>(args, [&](const float* const* tap, int64_t offset,
+                                                        int64_t channel, int channels, float* y) {
+      P::depthwise(FloatDepthwiseArgs{.taps = tap,
+                                      .offset = offset,
+                                      .tap_count = taps,
+                                      .w = packed.w.data() + channel * taps,
+                                      .bias = packed.bias.data() + channel,
+                                      .low = packed.low,
+                                      .high = packed.high,
+                                      .y = y,
+                                      .channels = channels});
+    });
+  }
+};
+
+}  // namespace inferd::kernels::generic

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What packing needs to know of an operator with constant weights: kConv2d, kDepthwiseConv2d,
+// kFullyConnected, kMatMul.
+#pragma once
+
+#include <cstdint>
+
+#include "engine/kernels/generic/matrix.h"
+#include "engine/kernels/kernel.h"
+
+namespace inferd::kernels::generic {
+
+// 8-bit activations, constant 8-bit weights with one scale or `channels` of them, int32 bias.
+bool is_quantized_linear(const OpDesc& op, int64_t channels);
+// float32 throughout, weights and bias constant.
+bool is_float_linear(const OpDesc& op);
+
+Activation activation_of(const OpDesc& op);
+RequantParams requant_params(const OpDesc& op);
+float requant_scale(const OpDesc& op, int64_t channel);  // m of requantize.h
+int64_t bias_at(const OpDesc& op, int64_t channel);      // 0 when there is none
+
+// Weights less their zero point.
+class WeightReader {
+ public:
+  explicit WeightReader(const Operand& weights);
+  int32_t at(int64_t index, int64_t channel) const {
+    const auto i = static_cast<size_t>(index);
+    const int32_t stored = unsigned_ != nullptr ? unsigned_[i] : signed_[i];
+    return stored - zero_points_[zero_points_.size() > 1 ? static_cast<size_t>(channel) : 0];
+  }
+
+ private:
+  const uint8_t* unsigned_ = nullptr;
+  const int8_t* signed_ = nullptr;
+  std::span<const int32_t> zero_points_;
+};
+
+}  // namespace inferd::kernels::generic

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The generic algorithms with inner loops in plain C++, for CPUs without a folder of their own.
+#include <algorithm>
+#include <span>
+
+#include "engine/kernels/folders.h"
+#include "engine/kernels/generic/depthwise_run.h"
+#include "engine/kernels/generic/matrix_run.h"
+
+namespace inferd::kernels::portable {
+namespace {
+
+// Adding and subtracting 1.5 * 2^23 rounds to the nearest integer, halves to even, for |value|
+// below 2^22: what std::nearbyint does, without a call.
+int32_t round_half_even(float value) {
+  constexpr float kMagic = 12582912.F;
+  return static_cast<int32_t>((value + kMagic) - kMagic);
+}
+
+template <typename Out>
+void store(const int32_t* acc, const float* scale, const generic::RequantParams& q, int count,
+           Out* y) {
+  for (int i = 0; i < count; ++i) {
+    const float value = static_cast<float>(acc[i]) * scale[i];
+    const float clamped = std::min(std::max(value, q.low), q.high);
+    y[i] = static_cast<Out>(round_half_even(clamped) + q.zero_point);
+  }
+}
+
+// Sums wrap as the vector forms do, instead of overflowing.
+int32_t add_product(int32_t sum, int16_t a, int16_t b) {
+  return static_cast<int32_t>(static_cast<uint32_t>(sum) + static_cast<uint32_t>(a * b));
+}
+
+struct Quantized {
+  using A = int16_t;
+  using B = int16_t;
+  static constexpr generic::Tile kTile{.rows = 4, .columns = 8};
+  static constexpr generic::Lanes kLanes = generic::Lanes::kS16;
+  static constexpr int kInterleave = 1;
+  static constexpr double kMacsPerCycle = 3;
+
+  template <typename In>
+  static void convert(const In* x, int64_t n, int32_t offset, int16_t* out) {
+    for (int64_t i = 0; i < n; ++i) out[i] = static_cast<int16_t>(x[i] - offset);
+  }
+
+  template <int M, typename Out>
+  static void tile(const generic::QuantizedTileArgs<A, B, Out>& t) {
+    int32_t acc[M][kTile.columns];
+    for (auto& row : acc) std::copy_n(t.bias, kTile.columns, row);
+    for (int64_t k = 0; k < t.depth; ++k) {
+      const int16_t* b = t.b + k * kTile.columns;
+      for (int m = 0; m < M; ++m) {
+        const int16_t a = t.a[m * t.a_stride + k];
+        for (int n = 0; n < kTile.columns; ++n) acc[m][n] = add_product(acc[m][n], a, b[n]);
+      }
+    }
+    for (int m = 0; m < M; ++m) {
+      store(acc[m], t.scale, t.requant, t.columns, t.y + m * t.y_stride);
+    }
+  }
+
+  template <typename In, typename Out>
+  static void depthwise(const generic::QuantizedDepthwiseArgs<In, Out>& d) {
+    int32_t acc[generic::kDepthwiseBlock];
+    std::copy_n(d.bias, generic::kDepthwiseBlock, acc);
+    for (int64_t t = 0; t < d.tap_count; ++t) {
+      const In* x = d.taps[t] + d.offset;
+      const int16_t* w = d.w + t * generic::kDepthwiseBlock;
+      for (int c = 0; c < generic::kDepthwiseBlock; ++c) {
+        acc[c] = add_product(acc[c], static_cast<int16_t>(x[c]), w[c]);
+      }
+    }
+    store(acc, d.scale, d.requant, d.channels, d.y);
+  }
+};
+
+void store(const float* acc, float low, float high, int count, float* y) {
+  for (int i = 0; i < count; ++i) y[i] = std::min(std::max(acc[i], low), high);
+}
+
+struct Float {
+  static constexpr generic::Tile kTile{.rows = 4, .columns = 8};
+  static constexpr double kMacsPerCycle = 3;
+
+  template <int M>
+  static void tile(const generic::FloatTileArgs& t) {
+    float acc[M][kTile.columns];
+    for (auto& row : acc) std::copy_n(t.bias, kTile.columns, row);
+    for (int64_t k = 0; k < t.depth; ++k) {
+      const float* b = t.b + k * kTile.columns;
+      for (int m = 0; m < M; ++m) {
+        const float a = t.a[m * t.a_stride + k];
+        for (int n = 0; n < kTile.columns; ++n) acc[m][n] += a * b[n];
+      }
+    }
+    for (int m = 0; m < M; ++m) store(acc[m], t.low, t.high, t.columns, t.y + m * t.y_stride);
+  }
+
+  static void depthwise(const generic::FloatDepthwiseArgs& d) {
+    float acc[generic::kDepthwiseBlock];
+    std::copy_n(d.bias, generic::kDepthwiseBlock, acc);
+    for (int64_t t = 0; t < d.tap_count; ++t) {
+      const float* x = d.taps[t] + d.offset;
+      const float* w = d.w + t * generic::kDepthwiseBlock;
+      for (int c = 0; c < generic::kDepthwiseBlock; ++c) acc[c] += x[c] * w[c];
+    }
+    store(acc, d.low, d.high, d.channels, d.y);
+  }
+};
+
+constexpr Isa kIsa = Isa::kPortable;
+using QMatrix = generic::QuantizedMatrix<Quantized>;
+using QDepthwise = generic::QuantizedDepthwise<Quantized>;
+using FMatrix = generic::FloatMatrix<Float>;
+using FDepthwise = generic::FloatDepthwise<Float>;
+
+constexpr Kernel kRows[] = {
+    {"conv2d_q8_portable", OpKind::kConv2d, kIsa, generic::accepts_quantized_matrix, QMatrix::cost,
+     QMatrix::pack, QMatrix::prepare, QMatrix::run},
+    {"fully_connected_q8_portable", OpKind::kFullyConnected, kIsa,
+     generic::accepts_quantized_matrix, QMatrix::cost, QMatrix::pack, QMatrix::prepare,
+     QMatrix::run},
+    {"depthwise_conv2d_q8_portable", OpKind::kDepthwiseConv2d, kIsa,
+     generic::accepts_quantized_depthwise, QDepthwise::cost, QDepthwise::pack, QDepthwise::prepare,
+     QDepthwise::run},
+    {"conv2d_f32_portable", OpKind::kConv2d, kIsa, generic::accepts_float_matrix, FMatrix::cost,
+     FMatrix::pack, FMatrix::prepare, FMatrix::run},
+    {"fully_connected_f32_portable", OpKind::kFullyConnected, kIsa, generic::accepts_float_matrix,
+     FMatrix::cost, FMatrix::pack, FMatrix::prepare, FMatrix::run},
+    {"matmul_f32_portable", OpKind::kMatMul, kIsa, generic::accepts_float_matrix, FMatrix::cost,
+     FMatrix::pack, FMatrix::prepare, FMatrix::run},
+    {"depthwise_conv2d_f32_portable", OpKind::kDepthwiseConv2d, kIsa,
+     generic::accepts_float_depthwise, FDepthwise::cost, FDepthwise::pack, FDepthwise::prepare,
+     FDepthwise::run},
+};
+
+}  // namespace
+
+std::span<const Kernel> rows() { return kRows; }
+
+}  // namespace inferd::kernels::portable
