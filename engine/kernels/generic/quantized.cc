@@ -23,9 +23,12 @@ bool is_quantized_linear(const OpDesc& op, int64_t channels) {
   const Operand& w = op.inputs[1];
   const Operand& y = op.outputs[0];
   const size_t scales = w.quantization.scales.size();
+  const int channel_axis = op.kind == OpKind::kDepthwiseConv2d ? 2 : 0;
   return is_8bit(x.dtype) && is_per_tensor(x) && is_8bit(y.dtype) && is_per_tensor(y) &&
          is_8bit(w.dtype) && w.is_constant() &&
-         (scales == 1 || scales == static_cast<size_t>(channels)) && bias_fits(op, DType::kInt32);
+         (scales == 1 ||
+          (scales == static_cast<size_t>(channels) && w.quantization.axis == channel_axis)) &&
+         bias_fits(op, DType::kInt32);
 }
 
 bool is_float_linear(const OpDesc& op) {

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Inner loops for AVX2 with FMA.
+//
+// Quantized sums multiply pairs of int16 (vpmaddwd), which is exact; the 8-bit vpmaddubsw would be
+// twice as wide but saturates its sums at 16 bits.
+#include <immintrin.h>
+
+#include <cstring>
+#include <span>
+#include <type_traits>
+
+#include "engine/kernels/folders.h"
+#include "engine/kernels/generic/depthwise_run.h"
+#include "engine/kernels/generic/matrix_run.h"
+
+namespace inferd::kernels::avx2 {
+namespace {
+
+__m256i load256(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+
+__m128i load64(const void* p) { return _mm_loadl_epi64(static_cast<const __m128i*>(p)); }
+
+__m128i load128(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
+
+// Eight accumulators to eight stored values, as int32.
+__m256i requantize(__m256i acc, const float* scale, const generic::RequantParams& q) {
+  const __m256 value = _mm256_mul_ps(_mm256_cvtepi32_ps(acc), _mm256_loadu_ps(scale));
+  const __m256 clamped =
+      _mm256_min_ps(_mm256_max_ps(value, _mm256_set1_ps(q.low)), _mm256_set1_ps(q.high));
+  return _mm256_add_epi32(_mm256_cvtps_epi32(clamped), _mm256_set1_epi32(q.zero_point));
+}
+
+template <typename Out>
+__m128i narrow(__m128i low, __m128i high) {  // int16 to Out
+  if constexpr (std::is_same_v<Out, uint8_t>) {
+    return _mm_packus_epi16(low, high);
+  } else {
+    return _mm_packs_epi16(low, high);
+  }
+}
+
+// int32 x 16, within Out's range, to 16 bytes in the same order.
+template <typename Out>
+__m128i narrow(__m256i low, __m256i high) {
+  const __m256i words =
+      _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), _MM_SHUFFLE(3, 1, 2, 0));
+  return narrow<Out>(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+}
+
+// The first `count` bytes of `value`.
+void store_bytes(void* y, __m128i value, int count) {
+  if (count == 16) {
+    _mm_storeu_si128(static_cast<__m128i*>(y), value);
+    return;
+  }
+  alignas(16) char bytes[16];
+  _mm_store_si128(reinterpret_cast<__m128i*>(bytes), value);
+  std::memcpy(y, bytes, static_cast<size_t>(count));
+}
+
+__m256i widen16(const int8_t* x) { return _mm256_cvtepi8_epi16(load128(x)); }
+__m256i widen16(const uint8_t* x) { return _mm256_cvtepu8_epi16(load128(x)); }
+
+struct Quantized {
+  using A = int16_t;
+  using B = int16_t;
+  static constexpr int kInterleave = 2;
+  static constexpr generic::Tile kTile{
+      .rows = 6, .columns = 16, .interleave = kInterleave, .depth_multiple = kInterleave};
+  static constexpr generic::Lanes kLanes = generic::Lanes::kS16;
+  static constexpr double kMacsPerCycle = 16;
+
+  template <typename In>
+  static void convert(const In* x, int64_t n, int32_t offset, int16_t* out) {
+    const __m256i zero = _mm256_set1_epi16(static_cast<int16_t>(offset));
+    int64_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i),
+                          _mm256_sub_epi16(widen16(x + i), zero));
+    }
+    for (; i < n; ++i) out[i] = static_cast<int16_t>(x[i] - offset);
+  }
+
+  template <int M, typename Out>
+  static void tile(const generic::QuantizedTileArgs<A, B, Out>& t) {
+    __m256i acc[M][2];
+#pragma GCC unroll 8
+    for (int m = 0; m < M; ++m) {
+      acc[m][0] = load256(t.bias);
+      acc[m][1] = load256(t.bias + 8);
+    }
+    const int16_t* b = t.b;
+    for (int64_t k = 0; k < t.depth; k += kInterleave, b += kInterleave * kTile.columns) {
+      const __m256i b0 = load256(b);
+      const __m256i b1 = load256(b + 16);
+#pragma GCC unroll 8
+      for (int m = 0; m < M; ++m) {
+        int32_t pair;
+        std::memcpy(&pair, t.a + m * t.a_stride + k, sizeof(pair));
+        const __m256i a = _mm256_set1_epi32(pair);
+        acc[m][0] = _mm256_add_epi32(acc[m][0], _mm256_madd_epi16(a, b0));
+        acc[m][1] = _mm256_add_epi32(acc[m][1], _mm256_madd_epi16(a, b1));
+      }
+    }
+#pragma GCC unroll 8
+    for (int m = 0; m < M; ++m) {
+      store_bytes(t.y + m * t.y_stride,
+                  narrow<Out>(requantize(acc[m][0], t.scale, t.requant),
+                              requantize(acc[m][1], t.scale + 8, t.requant)),
+                  t.columns);
+    }
+  }
+
+  static __m256i widen_pair(__m128i both, const int8_t*) { return _mm256_cvtepi8_epi16(both); }
+  static __m256i widen_pair(__m128i both, const uint8_t*) { return _mm256_cvtepu8_epi16(both); }
+
+  // Two taps at once: their bytes alternate, so one vpmaddwd adds both.
+  template <typename In, typename Out>
+  static void depthwise(const generic::QuantizedDepthwiseArgs<In, Out>& d) {
+    __m256i acc = load256(d.bias);
+    const int16_t* w = d.w;
+    for (int64_t t = 0; t < d.tap_count; t += 2, w += 2 * generic::kDepthwiseBlock) {
+      const __m128i both =
+          _mm_unpacklo_epi8(load64(d.taps[t] + d.offset), load64(d.taps[t + 1] + d.offset));
+      const __m256i x = widen_pair(both, static_cast<const In*>(nullptr));
+      acc = _mm256_add_epi32(acc, _mm256_madd_epi16(x, load256(w)));
+    }
+    const __m256i y = requantize(acc, d.scale, d.requant);
+    const __m128i bytes = narrow<Out>(y, y);
+    if (d.channels == generic::kDepthwiseBlock) {
+      _mm_storel_epi64(reinterpret_cast<__m128i*>(d.y), bytes);
+    } else {
+      store_bytes(d.y, bytes, d.channels);
+    }
+  }
+};
+
+struct Clamp {
+  __m256 low, high;
+  // NaN stays NaN: min and max return their second operand then.
+  __m256 operator()(__m256 v) const { return _mm256_min_ps(high, _mm256_max_ps(low, v)); }
+};
+
+void store_floats(float* y, __m256 value, int64_t count) {
+  if (count >= 8) {
+    _mm256_storeu_ps(y, value);
+    return;
+  }
+  const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  const __m256i mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), lane);
+  _mm256_maskstore_ps(y, mask, value);
+}
+
+struct Float {
+  static constexpr generic::Tile kTile{.rows = 6, .columns = 16};
+  static constexpr double kMacsPerCycle = 12;
+
+  template <int M>
+  static void tile(const generic::FloatTileArgs& t) {
+    __m256 acc[M][2];
+#pragma GCC unroll 8
+    for (int m = 0; m < M; ++m) {
+      acc[m][0] = _mm256_loadu_ps(t.bias);
+      acc[m][1] = _mm256_loadu_ps(t.bias + 8);
+    }
+    const float* b = t.b;
+    for (int64_t k = 0; k < t.depth; ++k, b += kTile.columns) {
+      const __m256 b0 = _mm256_loadu_ps(b);
+      const __m256 b1 = _mm256_loadu_ps(b + 8);
+#pragma GCC unroll 8
+      for (int m = 0; m < M; ++m) {
+        const __m256 a = _mm256_broadcast_ss(t.a + m * t.a_stride + k);
+        acc[m][0] = _mm256_fmadd_ps(a, b0, acc[m][0]);
+        acc[m][1] = _mm256_fmadd_ps(a, b1, acc[m][1]);
+      }
+    }
+    const Clamp clamp{_mm256_set1_ps(t.low), _mm256_set1_ps(t.high)};
+#pragma GCC unroll 8
+    for (int m = 0; m < M; ++m) {
+      float* y = t.y + m * t.y_stride;
+      store_floats(y, clamp(acc[m][0]), t.columns);
+      if (t.columns > 8) store_floats(y + 8, clamp(acc[m][1]), t.columns - 8);
+    }
+  }
+
+  static void depthwise(const generic::FloatDepthwiseArgs& d) {
+    __m256 acc = _mm256_loadu_ps(d.bias);
+    for (int64_t t = 0; t < d.tap_count; ++t) {
+      acc = _mm256_fmadd_ps(_mm256_loadu_ps(d.taps[t] + d.offset),
+                            _mm256_loadu_ps(d.w + t * generic::kDepthwiseBlock), acc);
+    }
+    const Clamp clamp{_mm256_set1_ps(d.low), _mm256_set1_ps(d.high)};
+    store_floats(d.y, clamp(acc), d.channels);
+  }
+};
+
+constexpr Isa kIsa = Isa::kAvx2;
+using QMatrix = generic::QuantizedMatrix<Quantized>;
+using QDepthwise = generic::QuantizedDepthwise<Quantized>;
+using FMatrix = generic::FloatMatrix<Float>;
+using FDepthwise = generic::FloatDepthwise<Float>;
+
+constexpr Kernel kRows[] = {
+    {"conv2d_q8_avx2", OpKind::kConv2d, kIsa, generic::accepts_quantized_matrix, QMatrix::cost,
+     QMatrix::pack, QMatrix::prepare, QMatrix::run},
+    {"fully_connected_q8_avx2", OpKind::kFullyConnected, kIsa, generic::accepts_quantized_matrix,
+     QMatrix::cost, QMatrix::pack, QMatrix::prepare, QMatrix::run},
+    {"depthwise_conv2d_q8_avx2", OpKind::kDepthwiseConv2d, kIsa,
+     generic::accepts_quantized_depthwise, QDepthwise::cost, QDepthwise::pack, QDepthwise::prepare,
+     QDepthwise::run},
+    {"conv2d_f32_avx2", OpKind::kConv2d, kIsa, generic::accepts_float_matrix, FMatrix::cost,
+     FMatrix::pack, FMatrix::prepare, FMatrix::run},
+    {"fully_connected_f32_avx2", OpKind::kFullyConnected, kIsa, generic::accepts_float_matrix,
+     FMatrix::cost, FMatrix::pack, FMatrix::prepare, FMatrix::run},
+    {"matmul_f32_avx2", OpKind::kMatMul, kIsa, generic::accepts_float_matrix, FMatrix::cost,
+     FMatrix::pack, FMatrix::prepare, FMatrix::run},
+    {"depthwise_conv2d_f32_avx2", OpKind::kDepthwiseConv2d, kIsa, generic::accepts_float_depthwise,
+     FDepthwise::cost, FDepthwise::pack, FDepthwise::prepare, FDepthwise::run},
+};
+
+}  // namespace
+
+std::span<const Kernel> rows() { return kRows; }
+
+}  // namespace inferd::kernels::avx2

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Every kernel of convolution, depthwise convolution, fully connected and matrix product against
+// the reference, over a grid of random shapes: bit for bit when quantized. Inputs lie at the very
+// end of a page whose neighbour cannot be touched, outputs between guard bytes.
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "engine/kernels/candidates.h"
+
+namespace inferd::kernels {
+namespace {
+
+// `size` bytes that end where an inaccessible page begins.
+class GuardedBytes {
+ public:
+  explicit GuardedBytes(size_t size) {
+    const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    mapped_ = (size + page - 1) / page * page + page;
+    base_ = static_cast<std::byte*>(
+        mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    EXPECT_EQ(mprotect(base_ + mapped_ - page, page, PROT_NONE), 0);
+    data_ = base_ + mapped_ - page - size;
+  }
+  ~GuardedBytes() { munmap(base_, mapped_); }
+  GuardedBytes(const GuardedBytes&) = delete;
+  GuardedBytes& operator=(const GuardedBytes&) = delete;
+  std::byte* data() const { return data_; }
+
+ private:
+  std::byte* base_ = nullptr;
+  std::byte* data_ = nullptr;
+  size_t mapped_ = 0;
+};
+
+class Case {
+ public:
+  explicit Case(uint32_t seed) : random_(seed) {}
+
+  int64_t pick(int64_t low, int64_t high) {
+    return std::uniform_int_distribution<int64_t>(low, high)(random_);
+  }
+  float real(float low, float high) {
+    return std::uniform_real_distribution<float>(low, high)(random_);
+  }
+
+  void fill(Operand* operand, bool constant) {
+    buffers_.push_back(std::make_unique<GuardedBytes>(operand->bytes()));
+    std::byte* data = buffers_.back()->data();
+    for (int64_t i = 0; i < operand->elements(); ++i) {
+      if (operand->dtype == DType::kFloat32) {
+        reinterpret_cast<float*>(data)[i] = real(-1.F, 1.F);
+      } else if (operand->dtype == DType::kInt32) {
+        reinterpret_cast<int32_t*>(data)[i] = static_cast<int32_t>(pick(-20000, 20000));
+      } else {
+        // The ends of the range are as likely as all the rest: they are where sums overflow.
+        const bool end = pick(0, 1) == 1;
+        const int64_t value = end ? pick(0, 1) * 255 : pick(0, 255);
+        const int64_t stored = operand->dtype == DType::kInt8 ? value - 128 : value;
+        data[i] = static_cast<std::byte>(stored & 0xff);
+      }
+    }
+    if (constant) operand->data = data;
+    inputs_.push_back(data);
+  }
+
+  Quantization quantization(DType dtype, int64_t channels, bool symmetric) {
+    const int64_t low = dtype == DType::kInt8 ? -128 : 0;
+    Quantization q;
+    for (int64_t c = 0; c < channels; ++c) {
+      q.scales.push_back(real(0.001F, 0.02F));
+      q.zero_points.push_back(static_cast<int32_t>(symmetric ? low + 128 : low + pick(0, 255)));
+    }
+    return q;
+  }
+
+  Operand operand(DType dtype, Shape shape, int64_t channels = 1, bool symmetric = false) {
+    Operand o;
+    o.dtype = dtype;
+    o.shape = shape;
+    if (dtype != DType::kFloat32 && dtype != DType::kInt32) {
+      o.quantization = quantization(dtype, channels, symmetric);
+    }
+    return o;
+  }
+
+  // Types and data for x, w, bias and y with these shapes; `channels` is w's number of outputs.
+  void types(OpDesc* op, bool quantized, const Shape& x, const Shape& w, const Shape& y,
+             int64_t channels) {
+    const auto type = [&] {
+      if (!quantized) return DType::kFloat32;
+      return pick(0, 1) == 1 ? DType::kUInt8 : DType::kInt8;
+    };
+    op->inputs = {operand(type(), x),
+                  operand(type(), w, pick(0, 1) == 1 ? channels : 1, pick(0, 1) == 1)};
+    if (pick(0, 3) != 0) {
+      op->inputs.push_back(operand(quantized ? DType::kInt32 : DType::kFloat32, {channels}));
+    }
+    // Output channels are the last dimension of depthwise weights, the first of all others.
+    if (op->kind == OpKind::kDepthwiseConv2d) op->inputs[1].quantization.axis = 2;
+    op->outputs = {operand(type(), y)};
+    if (quantized) op->outputs[0].quantization.scales[0] = real(0.05F, 2.F);
+    for (size_t i = 0; i < op->inputs.size(); ++i) fill(&op->inputs[i], i > 0);
+  }
+
+  Activation activation() {
+    switch (pick(0, 2)) {
+      case 0:
+        return {.min = 0.F};
+      case 1:
+        return {.min = -0.5F, .max = 6.F};
+      default:
+        return {};
+    }
+  }
+
+  Window2d window(int64_t in_h, int64_t in_w, int max_kernel) {
+    Window2d w;
+    for (;;) {
+      w.kernel_h = static_cast<int>(pick(1, max_kernel));
+      w.kernel_w = static_cast<int>(pick(1, max_kernel));
+      w.stride_h = static_cast<int>(pick(1, 3));
+      w.stride_w = static_cast<int>(pick(1, 3));
+      w.dilation_h = static_cast<int>(pick(1, 2));
+      w.dilation_w = static_cast<int>(pick(1, 2));
+      w.pad_top = static_cast<int>(pick(0, 3));
+      w.pad_bottom = static_cast<int>(pick(0, 3));
+      w.pad_left = static_cast<int>(pick(0, 3));
+      w.pad_right = static_cast<int>(pick(0, 3));
+      if (out(in_h, w.kernel_h, w.stride_h, w.dilation_h, w.pad_top + w.pad_bottom) > 0 &&
+          out(in_w, w.kernel_w, w.stride_w, w.dilation_w, w.pad_left + w.pad_right) > 0) {
+        return w;
+      }
+    }
+  }
+
+  static int64_t out(int64_t in, int kernel, int stride, int dilation, int pads) {
+    const int64_t room = in + pads - (int64_t{kernel - 1} * dilation + 1);
+    return room < 0 ? 0 : room / stride + 1;
+  }
+  static Shape out_shape(const Shape& x, const Window2d& w, int64_t channels) {
+    return {x[0], out(x[1], w.kernel_h, w.stride_h, w.dilation_h, w.pad_top + w.pad_bottom),
+            out(x[2], w.kernel_w, w.stride_w, w.dilation_w, w.pad_left + w.pad_right), channels};
+  }
+
+  const std::vector<const std::byte*>& inputs() const { return inputs_; }
+
+ private:
+  std::mt19937 random_;
+  std::vector<std::unique_ptr<GuardedBytes>> buffers_;
+  std::vector<const std::byte*> inputs_;
+};
+
+std::vector<std::byte> run(const Kernel& kernel, const OpDesc& op, const Case& data,
+                           ThreadPool& pool) {
+  constexpr size_t kGuard = 64;
+  constexpr std::byte kUntouched{0xA5};
+  std::vector<std::byte> output(op.outputs[0].bytes() + 2 * kGuard, kUntouched);
+  const auto packed = kernel.pack != nullptr ? kernel.pack(op) : nullptr;
+  const auto prepared = kernel.prepare != nullptr ? kernel.prepare(op, packed.get()) : nullptr;
+  const size_t scratch_bytes = prepared != nullptr ? prepared->scratch_bytes : 0;
+  std::vector<std::byte> scratch(scratch_bytes + 128, kUntouched);
+  std::byte* aligned = scratch.data() + (64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64);
+  std::byte* y = output.data() + kGuard;
+  kernel.run({.op = op,
+              .packed = packed.get(),
+              .prepared = prepared.get(),
+              .inputs = data.inputs(),
+              .outputs = std::span<std::byte* const>(&y, 1),
+              .scratch = aligned,
+              .pool = pool,
+              .max_threads = 0});
+  for (size_t i = 0; i < kGuard; ++i) {
+    EXPECT_EQ(output[i], kUntouched) << kernel.name << " wrote before its output";
+    EXPECT_EQ(output[output.size() - 1 - i], kUntouched) << kernel.name << " wrote past its output";
+  }
+  EXPECT_EQ(aligned[scratch_bytes], kUntouched) << kernel.name << " wrote past its scratch";
+  return {output.begin() + kGuard, output.end() - kGuard};
+}
+
+void compare(const Kernel& kernel, const OpDesc& op, const std::vector<std::byte>& expected,
+             const std::vector<std::byte>& actual) {
+  if (op.outputs[0].dtype != DType::kFloat32) {
+    EXPECT_EQ(expected, actual) << kernel.name;
+    return;
+  }
+  const auto* e = reinterpret_cast<const float*>(expected.data());
+  const auto* a = reinterpret_cast<const float*>(actual.data());
+  for (int64_t i = 0; i < op.outputs[0].elements(); ++i) {
+    ASSERT_NEAR(a[i], e[i], 1e-4F * std::max(1.F, std::abs(e[i]))) << kernel.name << " at " << i;
+  }
+}
+
+// Runs all kernels; returns how many besides the reference.
+int check(const OpDesc& op, const Case& data) {
+  static ThreadPool single(1);
+  static ThreadPool several(4);
+  const Kernel* reference_kernel = reference(op);
+  if (reference_kernel == nullptr) {
+    ADD_FAILURE() << "no reference kernel";
+    return 0;
+  }
+  const std::vector<std::byte> expected = run(*reference_kernel, op, data, single);
+  int others = 0;
+  for (const Kernel* kernel : accepting(op)) {
+    if (kernel == reference_kernel) continue;
+    ++others;
+    for (ThreadPool* pool : {&single, &several}) {
+      compare(*kernel, op, expected, run(*kernel, op, data, *pool));
+    }
+  }
+  return others;
+}
+
+class FastLinear : public testing::TestWithParam<bool> {};
+INSTANTIATE_TEST_SUITE_P(Types, FastLinear, testing::Bool(),
+                         [](const auto& type) { return type.param ? "Quantized" : "Float"; });
+
+TEST_P(FastLinear, Conv2d) {
+  for (uint32_t seed = 0; seed < 150 && !HasFailure(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Case c(seed);
+    const int64_t groups = c.pick(0, 4) == 0 ? c.pick(2, 3) : 1;
+    const int64_t group_c = c.pick(1, 37);
+    const int64_t out_c = groups * c.pick(1, 70);
+    const Shape x{c.pick(1, 2), c.pick(1, 11), c.pick(1, 11), groups * group_c};
+    Conv2dAttrs attrs;
+    if (c.pick(0, 2) != 0) attrs.window = c.window(x[1], x[2], 5);
+    attrs.groups = static_cast<int>(groups);
+    attrs.activation = c.activation();
+    OpDesc op;
+    op.kind = OpKind::kConv2d;
+    op.attrs = attrs;
+    c.types(&op, GetParam(), x, {out_c, attrs.window.kernel_h, attrs.window.kernel_w, group_c},
+            Case::out_shape(x, attrs.window, out_c), out_c);
+    EXPECT_GT(check(op, c), 0);
+  }
+}
+
+TEST_P(FastLinear, DepthwiseConv2d) {
+  for (uint32_t seed = 0; seed < 150 && !HasFailure(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Case c(seed);
+    const Shape x{c.pick(1, 2), c.pick(1, 12), c.pick(1, 12), c.pick(1, 67)};
+    Conv2dAttrs attrs;
+    attrs.window = c.window(x[1], x[2], 6);
+    attrs.activation = c.activation();
+    OpDesc op;
+    op.kind = OpKind::kDepthwiseConv2d;
+    op.attrs = attrs;
+    c.types(&op, GetParam(), x, {attrs.window.kernel_h, attrs.window.kernel_w, x[3]},
+            Case::out_shape(x, attrs.window, x[3]), x[3]);
+    EXPECT_GT(check(op, c), 0);
+  }
+}
+
+TEST_P(FastLinear, FullyConnected) {
+  for (uint32_t seed = 0; seed < 100 && !HasFailure(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Case c(seed);
+    const int64_t depth = c.pick(0, 3) == 0 ? c.pick(1000, 3000) : c.pick(1, 130);
+    const int64_t out_c = c.pick(1, 150);
+    const int64_t rows = c.pick(1, 40);
+    OpDesc op;
+    op.kind = OpKind::kFullyConnected;
+    op.attrs = FullyConnectedAttrs{c.activation()};
+    c.types(&op, GetParam(), {rows, depth}, {out_c, depth}, {rows, out_c}, out_c);
+    EXPECT_GT(check(op, c), 0);
+  }
+}
+
+TEST(FastMatMul, ConstantRightHandSide) {
+  for (uint32_t seed = 0; seed < 60 && !HasFailure(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Case c(seed);
+    const int64_t depth = c.pick(1, 200);
+    const int64_t columns = c.pick(1, 100);
+    const Shape x{c.pick(1, 2), c.pick(1, 20), depth};
+    MatMulAttrs attrs;
+    attrs.transpose_b = c.pick(0, 1) == 1;
+    attrs.activation = c.activation();
+    OpDesc op;
+    op.kind = OpKind::kMatMul;
+    op.attrs = attrs;
+    op.inputs = {c.operand(DType::kFloat32, x),
+                 c.operand(DType::kFloat32,
+                           attrs.transpose_b ? Shape{columns, depth} : Shape{depth, columns})};
+    op.outputs = {c.operand(DType::kFloat32, {x[0], x[1], columns})};
+    c.fill(&op.inputs[0], false);
+    c.fill(&op.inputs[1], true);
+    EXPECT_GT(check(op, c), 0);
+  }
+}
+
+}  // namespace
+}  // namespace inferd::kernels
