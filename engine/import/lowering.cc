@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/import/lowering.h"
+
+#include <cstring>
+
+#include "engine/base/float16.h"
+
+namespace inferd::import {
+namespace {
+
+std::string title(const ForeignNode& node) { return node.op + " '" + node.name + "'"; }
+
+}  // namespace
+
+Result<int> normalize_axis(int64_t axis, int rank) {
+  if (axis < -rank || axis >= rank) {
+    return invalid_argument("axis " + std::to_string(axis) + " is out of range for rank " +
+                            std::to_string(rank));
+  }
+  return static_cast<int>(axis < 0 ? axis + rank : axis);
+}
+
+const ForeignTensor* Lowering::tensor(const std::string& name) const {
+  const auto it = foreign_.tensors.find(name);
+  return it == foreign_.tensors.end() ? nullptr : &it->second;
+}
+
+Result<ir::ValueId> Lowering::value(const std::string& name) {
+  if (const auto it = values_.find(name); it != values_.end()) return it->second;
+  const ForeignTensor* t = tensor(name);
+  if (t == nullptr) return invalid_argument("tensor '" + name + "' does not exist");
+  if (!t->has_data) {
+    return invalid_argument("tensor '" + name +
+                            "' is used before any operator makes it (a cycle?)");
+  }
+  const ir::ValueId id =
+      builder_.constant(t->name, t->dtype, t->shape, t->owner, t->data, t->quantization);
+  values_.emplace(name, id);
+  return id;
+}
+
+bool Lowering::has(const ForeignNode& node, size_t i) const {
+  return i < node.inputs.size() && !node.inputs[i].empty();
+}
+
+Result<ir::ValueId> Lowering::input(const ForeignNode& node, size_t i) {
+  if (!has(node, i)) return invalid_argument("input " + std::to_string(i) + " is missing");
+  return value(node.inputs[i]);
+}
+
+Result<std::vector<int64_t>> Lowering::ints(const ForeignNode& node, size_t i) {
+  INFERD_ASSIGN_OR_RETURN(const ir::ValueId id, input(node, i));
+  if (!info(id).is_constant()) {
+    return unimplemented("input '" + node.inputs[i] + "' must be a constant");
+  }
+  return ir::constant_ints(graph_, id);
+}
+
+Result<float> Lowering::scalar(const ForeignNode& node, size_t i) {
+  INFERD_ASSIGN_OR_RETURN(const ir::ValueId id, input(node, i));
+  const ir::Value& v = info(id);
+  if (!v.is_constant()) return unimplemented("input '" + node.inputs[i] + "' must be a constant");
+  if (v.shape.elements() != 1)
+    return invalid_argument("input '" + node.inputs[i] + "' is not a scalar");
+  const std::byte* data = v.constant->data.data();
+  const auto read = [&](auto number) {
+    std::memcpy(&number, data, sizeof number);
+    return number;
+  };
+  switch (v.dtype) {
+    case DType::kFloat32:
+      return read(float{});
+    case DType::kFloat16:
+      return half_to_float(read(uint16_t{}));
+    case DType::kFloat64:
+      return static_cast<float>(read(double{}));
+    case DType::kInt32:
+      return static_cast<float>(read(int32_t{}));
+    case DType::kInt64:
+      return static_cast<float>(read(int64_t{}));
+    case DType::kInt8:
+    case DType::kUInt8: {
+      const int32_t stored = v.dtype == DType::kInt8 ? read(int8_t{}) : read(uint8_t{});
+      if (v.quantization.empty()) return static_cast<float>(stored);
+      return v.quantization.scale() * static_cast<float>(stored - v.quantization.zero_point());
+    }
+    default:
+      return unimplemented("input '" + node.inputs[i] + "' has an unexpected type");
+  }
+}
+
+Status Lowering::set_output(const ForeignNode& node, size_t i, ir::ValueId id) {
+  if (i >= node.outputs.size() || node.outputs[i].empty()) return ok_status();  // nobody wants it
+  if (!values_.emplace(node.outputs[i], id).second) {
+    return invalid_argument("output '" + node.outputs[i] + "' is made twice");
+  }
+  return ok_status();
+}
+
+int64_t Lowering::int_attr(const ForeignNode& node, const std::string& name, int64_t fallback) {
+  const auto it = node.attrs.find(name);
+  const auto* value = it == node.attrs.end() ? nullptr : std::get_if<int64_t>(&it->second);
+  return value != nullptr ? *value : fallback;
+}
+
+float Lowering::float_attr(const ForeignNode& node, const std::string& name, float fallback) {
+  const auto it = node.attrs.find(name);
+  if (it == node.attrs.end()) return fallback;
+  if (const auto* value = std::get_if<float>(&it->second)) return *value;
+  if (const auto* value = std::get_if<int64_t>(&it->second)) return static_cast<float>(*value);
+  return fallback;
+}
+
+std::string Lowering::text_attr(const ForeignNode& node, const std::string& name,
+                                std::string fallback) {
+  const auto it = node.attrs.find(name);
+  const auto* value = it == node.attrs.end() ? nullptr : std::get_if<std::string>(&it->second);
+  return value != nullptr ? *value : std::move(fallback);
+}
+
+std::vector<int64_t> Lowering::ints_attr(const ForeignNode& node, const std::string& name) {
+  const auto it = node.attrs.find(name);
+  const auto* value =
+      it == node.attrs.end() ? nullptr : std::get_if<std::vector<int64_t>>(&it->second);
+  return value != nullptr ? *value : std::vector<int64_t>();
+}
+
+Status Lowering::add_inputs() {
+  for (const std::string& name : foreign_.inputs) {
+    const ForeignTensor* t = tensor(name);
+    if (t == nullptr) return invalid_argument("graph input '" + name + "' does not exist");
+    if (t->has_data) return invalid_argument("graph input '" + name + "' is also a constant");
+    if (!t->shape_known) return unimplemented("graph input '" + name + "' has no rank");
+    const ir::ValueId id = builder_.input(t->name, t->dtype, t->shape, t->quantization);
+    if (!values_.emplace(name, id).second) {
+      return invalid_argument("graph input '" + name + "' is listed twice");
+    }
+  }
+  return ok_status();
+}
+
+void Lowering::stand_in(const ForeignNode& node) {
+  for (const std::string& name : node.outputs) {
+    if (name.empty() || values_.contains(name)) continue;
+    ir::Value value;
+    value.name = name;
+    if (const ForeignTensor* t = tensor(name)) {
+      value.dtype = t->dtype;
+      value.shape = t->shape;
+      value.shape_known = t->shape_known;
+      value.quantization = t->quantization;
+    }
+    values_.emplace(name, graph_.add_value(std::move(value)));
+  }
+}
+
+Result<ir::Graph> Lowering::run(LowerNode (*find)(const ForeignGraph&, const ForeignNode&),
+                                std::vector<UnsupportedOp>* unsupported) {
+  INFERD_RETURN_IF_ERROR(add_inputs());
+  for (const ForeignNode& node : foreign_.nodes) {
+    const LowerNode lower = find(foreign_, node);
+    Status status = lower != nullptr
+                        ? lower(*this, node)
+                        : inferd::unimplemented("the engine does not have this operator");
+    if (status.code() == StatusCode::kUnimplemented) {
+      const std::string op =
+          node.domain.empty() || node.domain == "custom" ? node.op : node.domain + "." + node.op;
+      unsupported->push_back({op, node.name, status.message()});
+      stand_in(node);
+      continue;
+    }
+    // After an unsupported operator nothing is known for sure, so later errors may be consequences.
+    if (!status.ok() && !unsupported->empty()) {
+      stand_in(node);
+      continue;
+    }
+    INFERD_RETURN_IF_ERROR(status.with_context(title(node)));
+  }
+  for (const std::string& name : foreign_.outputs) {
+    Result<ir::ValueId> id = value(name);
+    if (!id.ok()) return id.status().with_context("graph output");
+    builder_.output(*id);
+    if (graph_.value(*id).name.empty()) graph_.value(*id).name = name;
+  }
+  return std::move(graph_);
+}
+
+}  // namespace inferd::import

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// y = conv(x, w) + b, then y * scale + shift per channel, is a convolution with w * scale and b *
+// scale + shift.
+#include "engine/ir/builder.h"
+#include "engine/opt/pass_list.h"
+
+namespace inferd::opt {
+namespace {
+
+std::span<const float> floats(const ir::Value& value) {
+  return {reinterpret_cast<const float*>(value.constant->data.data()),
+          value.constant->data.size() / sizeof(float)};
+}
+
+bool is_constant_float(const ir::Graph& graph, ir::ValueId id) {
+  const ir::Value& value = graph.value(id);
+  return value.is_constant() && value.dtype == DType::kFloat32;
+}
+
+// Which dimension of the weights is the output channel, -1 when the node is not of the right kind.
+int output_axis(const ir::Node& node) {
+  switch (node.kind) {
+    case OpKind::kConv2d:
+      return std::get<Conv2dAttrs>(node.attrs).activation.none() ? 0 : -1;
+    case OpKind::kDepthwiseConv2d:
+      return std::get<Conv2dAttrs>(node.attrs).activation.none() ? 2 : -1;
+    case OpKind::kFullyConnected:
+      return std::get<FullyConnectedAttrs>(node.attrs).activation.none() ? 0 : -1;
+    default:
+      return -1;
+  }
+}
+
+void fold(ir::Graph& graph, ir::Node& node, const ir::Node& norm, int axis) {
+  const ir::Value weights = graph.value(node.inputs[1]);
+  const std::span<const float> w = floats(weights);
+  const std::span<const float> scale = floats(graph.value(norm.inputs[1]));
+  const std::span<const float> shift = floats(graph.value(norm.inputs[2]));
+  const auto inner = static_cast<size_t>(weights.shape.elements(axis + 1, weights.shape.rank()));
+  std::vector<float> new_w(w.size());
+  for (size_t i = 0; i < w.size(); ++i) new_w[i] = w[i] * scale[i / inner % scale.size()];
+  std::vector<float> new_b(shift.begin(), shift.end());
+  if (node.inputs.size() > 2) {
+    const std::span<const float> b = floats(graph.value(node.inputs[2]));
+    for (size_t i = 0; i < new_b.size(); ++i) new_b[i] += b[i] * scale[i];
+  }
+  ir::Builder builder(graph);
+  const ir::ValueId w_id = builder.constant_floats(weights.name, weights.shape, new_w);
+  const ir::ValueId b_id =
+      builder.constant_floats(node.name + "/bias", {static_cast<int64_t>(new_b.size())}, new_b);
+  node.inputs = {node.inputs[0], w_id, b_id};
+  node.outputs[0] = norm.outputs[0];
+}
+
+}  // namespace
+
+Result<bool> fold_batch_norm(ir::Graph& graph, const PassContext&) {
+  const std::vector<int> producers = graph.producers();
+  const std::vector<int> uses = graph.use_counts();
+  std::vector<bool> done(graph.nodes().size(), false);
+  bool changed = false;
+  for (size_t n = 0; n < graph.nodes().size(); ++n) {
+    ir::Node& norm = graph.nodes()[n];
+    if (norm.kind != OpKind::kBatchNorm) continue;
+    const auto x = static_cast<size_t>(norm.inputs[0]);
+    if (producers[x] < 0 || uses[x] != 1 || done[static_cast<size_t>(producers[x])]) continue;
+    ir::Node& node = graph.nodes()[static_cast<size_t>(producers[x])];
+    const int axis = output_axis(node);
+    const ir::Value& value = graph.value(norm.inputs[0]);
+    if (axis < 0 || !value.shape_known ||
+        std::get<BatchNormAttrs>(norm.attrs).axis != value.shape.rank() - 1) {
+      continue;
+    }
+    const bool constants = is_constant_float(graph, node.inputs[1]) &&
+                           (node.inputs.size() < 3 || is_constant_float(graph, node.inputs[2])) &&
+                           is_constant_float(graph, norm.inputs[1]) &&
+                           is_constant_float(graph, norm.inputs[2]);
+    if (!constants) continue;
+    fold(graph, node, norm, axis);
+    done[static_cast<size_t>(producers[x])] = true;
+    norm.outputs.clear();
+    changed = true;
+  }
+  if (changed) {
+    std::erase_if(graph.nodes(), [](const ir::Node& node) { return node.outputs.empty(); });
+  }
+  return changed;
+}
+
+}  // namespace inferd::opt

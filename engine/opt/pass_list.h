@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The passes by name, for the table in passes.cc and for tests. Each is described at its
+// definition.
+#pragma once
+
+#include "engine/opt/passes.h"
+
+namespace inferd::opt {
+
+Result<bool> fold_constants(ir::Graph&, const PassContext&);
+Result<bool> remove_identities(ir::Graph&, const PassContext&);
+Result<bool> matmul_to_fully_connected(ir::Graph&, const PassContext&);
+Result<bool> sink_transposes(ir::Graph&, const PassContext&);
+Result<bool> fuse_pad(ir::Graph&, const PassContext&);
+Result<bool> fold_batch_norm(ir::Graph&, const PassContext&);
+Result<bool> fuse_activation(ir::Graph&, const PassContext&);
+Result<bool> merge_common(ir::Graph&, const PassContext&);
+
+}  // namespace inferd::opt

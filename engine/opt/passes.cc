@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/opt/passes.h"
+
+#include "engine/ir/shape_inference.h"
+#include "engine/opt/pass_list.h"
+
+namespace inferd::opt {
+namespace {
+
+// Order: constants first, because fusions look at them; layout before fusions, because a transpose
+// between two operators hides that they are neighbours.
+const Pass kPasses[] = {
+    {"fold_constants", fold_constants},
+    {"remove_identities", remove_identities},
+    {"matmul_to_fully_connected", matmul_to_fully_connected},
+    {"sink_transposes", sink_transposes},
+    {"fuse_pad", fuse_pad},
+    {"fold_batch_norm", fold_batch_norm},
+    {"fuse_activation", fuse_activation},
+    {"merge_common", merge_common},
+};
+
+constexpr int kMaxRounds = 64;
+
+}  // namespace
+
+std::span<const Pass> passes() { return kPasses; }
+
+Status optimize(ir::Graph& graph, const PassContext& context) {
+  for (int round = 0; round < kMaxRounds; ++round) {
+    bool changed = false;
+    for (const Pass& pass : kPasses) {
+      INFERD_RETURN_IF_ERROR(ir::infer_shapes(graph));
+      INFERD_ASSIGN_OR_RETURN(const bool did, pass.run(graph, context));
+      if (did) graph.remove_dead();
+      changed |= did;
+    }
+    if (!changed) break;
+  }
+  graph.remove_dead();
+  return ir::infer_shapes(graph);
+}
+
+}  // namespace inferd::opt
