@@ -16,6 +16,9 @@ namespace {
 std::atomic<int64_t> g_allocations{0};
 }
 
+// GCC takes these replacements, inlined, for a mismatch.
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+
 // Counts allocations of the whole program, so that a test can say "none".
 void* operator new(size_t size) {
   ++g_allocations;
