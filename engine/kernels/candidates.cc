@@ -35,7 +35,7 @@ std::vector<Kernel> collect() {
 #if defined(INFERD_HAVE_NEON)
   append(neon::rows());
 #endif
-#if defined(INFERD_HAVE_OPENBLAS_ROWS)
+#if defined(INFERD_HAVE_OPENBLAS)
   append(openblas::rows());
 #endif
   append(portable::rows());

@@ -38,6 +38,7 @@ constexpr Layer kLayers[] = {
     {"pw_7x960_320", OpKind::kConv2d, 7, 960, 320, 1, 1},
     {"pw_7x320_1280", OpKind::kConv2d, 7, 320, 1280, 1, 1},
     {"conv_3x3_28x128_128", OpKind::kConv2d, 28, 128, 128, 3, 1},
+    {"pw_56x256_256", OpKind::kConv2d, 56, 256, 256, 1, 1},
     {"fc_1280_1000", OpKind::kFullyConnected, 1, 1280, 1000, 1, 1},
 };
 
