@@ -11,6 +11,7 @@
 #include <type_traits>
 
 #include "engine/kernels/folders.h"
+#include "engine/kernels/generic/add.h"
 #include "engine/kernels/generic/depthwise_run.h"
 #include "engine/kernels/generic/matrix_run.h"
 
@@ -200,6 +201,7 @@ using QMatrix = generic::QuantizedMatrix<Quantized>;
 using QDepthwise = generic::QuantizedDepthwise<Quantized>;
 using FMatrix = generic::FloatMatrix<Float>;
 using FDepthwise = generic::FloatDepthwise<Float>;
+using QAdd = generic::QuantizedAdd<Quantized>;
 
 constexpr Kernel kRows[] = {
     {"conv2d_q8_avx2", OpKind::kConv2d, kIsa, generic::accepts_quantized_matrix, QMatrix::cost,
@@ -217,6 +219,8 @@ constexpr Kernel kRows[] = {
      FMatrix::pack, FMatrix::prepare, FMatrix::run},
     {"depthwise_conv2d_f32_avx2", OpKind::kDepthwiseConv2d, kIsa, generic::accepts_float_depthwise,
      FDepthwise::cost, FDepthwise::pack, FDepthwise::prepare, FDepthwise::run},
+    {"add_q8_avx2", OpKind::kBinary, kIsa, generic::accepts_quantized_add, QAdd::cost, nullptr,
+     generic::plan_add, QAdd::run, /*in_place=*/true},
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "engine/kernels/folders.h"
+#include "engine/kernels/generic/add.h"
 #include "engine/kernels/generic/depthwise_run.h"
 #include "engine/kernels/generic/matrix_run.h"
 #include "engine/kernels/neon/common.h"
@@ -159,6 +160,7 @@ using QMatrix = generic::QuantizedMatrix<Quantized>;
 using QDepthwise = generic::QuantizedDepthwise<Quantized>;
 using FMatrix = generic::FloatMatrix<Float>;
 using FDepthwise = generic::FloatDepthwise<Float>;
+using QAdd = generic::QuantizedAdd<Quantized>;
 
 constexpr Kernel kRows[] = {
     {"conv2d_q8_neon", OpKind::kConv2d, kIsa, generic::accepts_quantized_matrix, QMatrix::cost,
@@ -176,6 +178,8 @@ constexpr Kernel kRows[] = {
      FMatrix::pack, FMatrix::prepare, FMatrix::run},
     {"depthwise_conv2d_f32_neon", OpKind::kDepthwiseConv2d, kIsa, generic::accepts_float_depthwise,
      FDepthwise::cost, FDepthwise::pack, FDepthwise::prepare, FDepthwise::run},
+    {"add_q8_neon", OpKind::kBinary, kIsa, generic::accepts_quantized_add, QAdd::cost, nullptr,
+     generic::plan_add, QAdd::run, /*in_place=*/true},
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "engine/kernels/folders.h"
+#include "engine/kernels/generic/add.h"
 #include "engine/kernels/generic/depthwise_run.h"
 #include "engine/kernels/generic/matrix_run.h"
 
@@ -116,6 +117,7 @@ using QMatrix = generic::QuantizedMatrix<Quantized>;
 using QDepthwise = generic::QuantizedDepthwise<Quantized>;
 using FMatrix = generic::FloatMatrix<Float>;
 using FDepthwise = generic::FloatDepthwise<Float>;
+using QAdd = generic::QuantizedAdd<Quantized>;
 
 constexpr Kernel kRows[] = {
     {"conv2d_q8_portable", OpKind::kConv2d, kIsa, generic::accepts_quantized_matrix, QMatrix::cost,
@@ -135,6 +137,8 @@ constexpr Kernel kRows[] = {
     {"depthwise_conv2d_f32_portable", OpKind::kDepthwiseConv2d, kIsa,
      generic::accepts_float_depthwise, FDepthwise::cost, FDepthwise::pack, FDepthwise::prepare,
      FDepthwise::run},
+    {"add_q8_portable", OpKind::kBinary, kIsa, generic::accepts_quantized_add, QAdd::cost, nullptr,
+     generic::plan_add, QAdd::run, /*in_place=*/true},
 };
 
 }  // namespace

@@ -300,5 +300,24 @@ TEST(FastMatMul, ConstantRightHandSide) {
   }
 }
 
+TEST(FastAdd, QuantizedAddAndSubtract) {
+  for (uint32_t seed = 0; seed < 200 && !HasFailure(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Case c(seed);
+    const DType type = c.pick(0, 1) == 1 ? DType::kUInt8 : DType::kInt8;
+    const Shape shape{c.pick(1, 3), c.pick(1, 5000)};
+    OpDesc op;
+    op.kind = OpKind::kBinary;
+    op.attrs = BinaryAttrs{c.pick(0, 1) == 1 ? BinaryKind::kSub : BinaryKind::kAdd, c.activation()};
+    op.inputs = {c.operand(type, shape), c.operand(type, shape)};
+    op.outputs = {c.operand(type, shape)};
+    // From ratios that saturate every sum to ones that give nothing but the zero point.
+    op.inputs[0].quantization.scales[0] *= std::ldexp(1.F, static_cast<int>(c.pick(-12, 7)));
+    c.fill(&op.inputs[0], false);
+    c.fill(&op.inputs[1], false);
+    EXPECT_GT(check(op, c), 0);
+  }
+}
+
 }  // namespace
 }  // namespace inferd::kernels
