@@ -60,8 +60,15 @@ void store_bytes(void* y, __m128i value, int count) {
   std::memcpy(y, bytes, static_cast<size_t>(count));
 }
 
-__m256i widen16(const int8_t* x) { return _mm256_cvtepi8_epi16(load128(x)); }
-__m256i widen16(const uint8_t* x) { return _mm256_cvtepu8_epi16(load128(x)); }
+// 16 bytes of type In to int16.
+template <typename In>
+__m256i widen(__m128i bytes) {
+  if constexpr (std::is_same_v<In, uint8_t>) {
+    return _mm256_cvtepu8_epi16(bytes);
+  } else {
+    return _mm256_cvtepi8_epi16(bytes);
+  }
+}
 
 struct Quantized {
   using A = int16_t;
@@ -70,6 +77,7 @@ struct Quantized {
   static constexpr generic::Tile kTile{
       .rows = 6, .columns = 16, .interleave = kInterleave, .depth_multiple = kInterleave};
   static constexpr generic::Lanes kLanes = generic::Lanes::kS16;
+  static constexpr int kDepthwiseChannels = 2 * generic::kDepthwiseBlock;
   static constexpr double kMacsPerCycle = 16;
 
   template <typename In>
@@ -78,7 +86,7 @@ struct Quantized {
     int64_t i = 0;
     for (; i + 16 <= n; i += 16) {
       _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i),
-                          _mm256_sub_epi16(widen16(x + i), zero));
+                          _mm256_sub_epi16(widen<In>(load128(x + i)), zero));
     }
     for (; i < n; ++i) out[i] = static_cast<int16_t>(x[i] - offset);
   }
@@ -119,13 +127,13 @@ struct Quantized {
   // Two taps at once: their bytes alternate, so one vpmaddwd adds both.
   template <typename In, typename Out>
   static void depthwise(const generic::QuantizedDepthwiseArgs<In, Out>& d) {
+    if (d.channels == kDepthwiseChannels) return depthwise16(d);
     __m256i acc = load256(d.bias);
     const int16_t* w = d.w;
     for (int64_t t = 0; t < d.tap_count; t += 2, w += 2 * generic::kDepthwiseBlock) {
       const __m128i both =
           _mm_unpacklo_epi8(load64(d.taps[t] + d.offset), load64(d.taps[t + 1] + d.offset));
-      const __m256i x = widen_pair(both, static_cast<const In*>(nullptr));
-      acc = _mm256_add_epi32(acc, _mm256_madd_epi16(x, load256(w)));
+      acc = _mm256_add_epi32(acc, _mm256_madd_epi16(widen<In>(both), load256(w)));
     }
     const __m256i y = requantize(acc, d.scale, d.requant);
     const __m128i bytes = narrow<Out>(y, y);
@@ -134,6 +142,27 @@ struct Quantized {
     } else {
       store_bytes(d.y, bytes, d.channels);
     }
+  }
+
+  template <typename In, typename Out>
+  static void depthwise16(const generic::QuantizedDepthwiseArgs<In, Out>& d) {
+    __m256i acc0 = load256(d.bias);
+    __m256i acc1 = load256(d.bias + 8);
+    const int16_t* w0 = d.w;
+    const int16_t* w1 = d.w + d.tap_count * generic::kDepthwiseBlock;
+    for (int64_t t = 0; t < d.tap_count; t += 2) {
+      const __m128i x0 = load128(d.taps[t] + d.offset);
+      const __m128i x1 = load128(d.taps[t + 1] + d.offset);
+      const __m256i low = widen<In>(_mm_unpacklo_epi8(x0, x1));
+      const __m256i high = widen<In>(_mm_unpackhi_epi8(x0, x1));
+      acc0 = _mm256_add_epi32(acc0, _mm256_madd_epi16(low, load256(w0)));
+      acc1 = _mm256_add_epi32(acc1, _mm256_madd_epi16(high, load256(w1)));
+      w0 += 2 * generic::kDepthwiseBlock;
+      w1 += 2 * generic::kDepthwiseBlock;
+    }
+    const __m256i y0 = requantize(acc0, d.scale, d.requant);
+    const __m256i y1 = requantize(acc1, d.scale + 8, d.requant);
+    store_bytes(d.y, narrow<Out>(y0, y1), 16);
   }
 };
 
@@ -155,6 +184,7 @@ void store_floats(float* y, __m256 value, int64_t count) {
 
 struct Float {
   static constexpr generic::Tile kTile{.rows = 6, .columns = 16};
+  static constexpr int kDepthwiseChannels = 2 * generic::kDepthwiseBlock;
   static constexpr double kMacsPerCycle = 12;
 
   template <int M>
@@ -186,13 +216,21 @@ struct Float {
   }
 
   static void depthwise(const generic::FloatDepthwiseArgs& d) {
-    __m256 acc = _mm256_loadu_ps(d.bias);
+    const bool two = d.channels == kDepthwiseChannels;
+    const float* w0 = d.w;
+    const float* w1 = d.w + (two ? d.tap_count * generic::kDepthwiseBlock : 0);
+    const int64_t second = two ? 8 : 0;  // the first block again where there is no other
+    __m256 acc0 = _mm256_loadu_ps(d.bias);
+    __m256 acc1 = _mm256_loadu_ps(d.bias + second);
     for (int64_t t = 0; t < d.tap_count; ++t) {
-      acc = _mm256_fmadd_ps(_mm256_loadu_ps(d.taps[t] + d.offset),
-                            _mm256_loadu_ps(d.w + t * generic::kDepthwiseBlock), acc);
+      const float* x = d.taps[t] + d.offset;
+      const int64_t step = t * generic::kDepthwiseBlock;
+      acc0 = _mm256_fmadd_ps(_mm256_loadu_ps(x), _mm256_loadu_ps(w0 + step), acc0);
+      acc1 = _mm256_fmadd_ps(_mm256_loadu_ps(x + second), _mm256_loadu_ps(w1 + step), acc1);
     }
     const Clamp clamp{_mm256_set1_ps(d.low), _mm256_set1_ps(d.high)};
-    store_floats(d.y, clamp(acc), d.channels);
+    store_floats(d.y, clamp(acc0), d.channels);
+    if (two) store_floats(d.y + 8, clamp(acc1), 8);
   }
 };
 

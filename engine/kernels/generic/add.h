@@ -35,7 +35,7 @@ std::unique_ptr<Prepared> plan_add(const OpDesc& op, const PackedWeights*);
 template <typename P, typename T>
 void add_range(const AddPlan& plan, const T* a, const T* b, T* y, int64_t count) {
   const AddPlan p = plan;  // a copy: y cannot alias it
-#pragma GCC ivdep  // y may be a, but then element for element
+#pragma GCC ivdep          // y may be a, but then element for element
   for (int64_t i = 0; i < count; ++i) {
     const uint32_t sum = static_cast<uint32_t>(int32_t{a[i]}) * p.multiplier_a +
                          static_cast<uint32_t>(int32_t{b[i]}) * p.multiplier_b + p.offset;

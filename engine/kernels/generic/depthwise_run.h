@@ -3,7 +3,8 @@
 // The loops of depthwise.h around an inner loop `P`; see matrix_run.h for why P is a template
 // parameter from an unnamed namespace.
 //
-// P provides depthwise(args): kDepthwiseBlock output channels of one pixel. A quantized P provides
+// P provides depthwise(args): some output channels of one pixel, and kDepthwiseChannels: how many
+// it takes at once where there are that many, a multiple of kDepthwiseBlock. A quantized P provides
 // kInterleave too: how many neighbouring taps of a weight lie side by side.
 #pragma once
 
@@ -20,12 +21,13 @@ struct QuantizedDepthwiseArgs {
   const In* const* taps;  // channel c of tap t at taps[t][offset + c]
   int64_t offset;
   int64_t tap_count;  // a multiple of the interleave
-  const int16_t* w;
+  const int16_t* w;   // the next block's weights are tap_count * kDepthwiseBlock further
   const int32_t* bias;
   const float* scale;
   RequantParams requant;
   Out* y;
-  int channels;  // to store, 1..kDepthwiseBlock; as many as that can be read at all times
+  int channels;  // to store: 1..kDepthwiseBlock (which can be read at all times) or
+                 // P::kDepthwiseChannels
 };
 
 struct FloatDepthwiseArgs {
@@ -58,6 +60,19 @@ void point_taps(const DepthwisePlan& plan, const In* image, int64_t oy, int64_t 
   while (taps != end) *taps++ = padding;  // their weights are zero
 }
 
+// The output pixels [first, last] of a row whose taps all lie between the image's left and right
+// edge.
+struct InnerPixels {
+  int64_t first, last;
+  explicit InnerPixels(const DepthwisePlan& plan) {
+    const Window2d& w = plan.window;
+    const int64_t reach = int64_t{w.kernel_w - 1} * w.dilation_w;
+    first = (w.pad_left + w.stride_w - 1) / w.stride_w;
+    const int64_t room = plan.in_w - 1 - reach + w.pad_left;
+    last = room < 0 ? -1 : room / w.stride_w;
+  }
+};
+
 // Calls block(taps, offset of the block's channels in them, first channel, channels, y) for every
 // block of every output pixel.
 template <typename P, typename In, typename Out, typename Block>
@@ -67,6 +82,11 @@ void for_each_depthwise_block(const RunArgs& args, const Block& block) {
   Out* const y = args.output<Out>(0);
   const int64_t whole = plan.channels / kDepthwiseBlock * kDepthwiseBlock;
   const int64_t rest = plan.channels - whole;
+  const int64_t wide = plan.channels / P::kDepthwiseChannels * P::kDepthwiseChannels;
+  const Window2d& window = plan.window;
+  const int64_t reach_h = int64_t{window.kernel_h - 1} * window.dilation_h;
+  const int64_t real_taps = int64_t{window.kernel_h} * window.kernel_w;
+  const InnerPixels inner(plan);
   const auto work = [&](int64_t begin, int64_t end, int worker) {
     const In** const taps = reinterpret_cast<const In**>(args.scratch + worker * plan.worker_bytes);
     const In** const copies = taps + plan.taps;
@@ -75,12 +95,21 @@ void for_each_depthwise_block(const RunArgs& args, const Block& block) {
     std::memset(copied, 0, static_cast<size_t>(plan.taps * kDepthwiseBlock) * sizeof(In));
     for (int64_t row = begin; row < end; ++row) {
       const In* const image = x + row / plan.out_h * plan.in_h * plan.in_w * plan.channels;
+      const int64_t oy = row % plan.out_h;
+      const int64_t top = oy * window.stride_h - window.pad_top;
+      const bool inner_row = top >= 0 && top + reach_h < plan.in_h;
       Out* pixel = y + row * plan.out_w * plan.channels;
       for (int64_t ox = 0; ox < plan.out_w; ++ox, pixel += plan.channels) {
-        point_taps(plan, image, row % plan.out_h, ox, taps);
-        for (int64_t c = 0; c < whole; c += kDepthwiseBlock) {
-          block(taps, c, c, kDepthwiseBlock, pixel + c);
+        if (inner_row && ox > inner.first && ox <= inner.last) {
+          for (int64_t t = 0; t < real_taps; ++t) taps[t] += window.stride_w * plan.channels;
+        } else {
+          point_taps(plan, image, oy, ox, taps);
         }
+        int64_t c = 0;
+        for (; c < wide; c += P::kDepthwiseChannels) {
+          block(taps, c, c, P::kDepthwiseChannels, pixel + c);
+        }
+        for (; c < whole; c += kDepthwiseBlock) block(taps, c, c, kDepthwiseBlock, pixel + c);
         if (rest == 0) continue;
         for (int64_t t = 0; t < plan.taps; ++t) {
           std::memcpy(copied + t * kDepthwiseBlock, taps[t] + whole,

@@ -25,6 +25,7 @@ struct Quantized {
   static constexpr int kStep = 4;  // depth taken at once: one lane of a's registers each
   static constexpr generic::Tile kTile{.rows = 4, .columns = 16, .depth_multiple = kStep};
   static constexpr generic::Lanes kLanes = generic::Lanes::kS16;
+  static constexpr int kDepthwiseChannels = generic::kDepthwiseBlock;
   static constexpr double kMacsPerCycle = 8;
 
   template <typename In>
@@ -106,6 +107,7 @@ struct Clamp {
 
 struct Float {
   static constexpr generic::Tile kTile{.rows = 6, .columns = 16};
+  static constexpr int kDepthwiseChannels = generic::kDepthwiseBlock;
   static constexpr double kMacsPerCycle = 8;
 
   template <int M>

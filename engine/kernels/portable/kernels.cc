@@ -40,6 +40,7 @@ struct Quantized {
   static constexpr generic::Tile kTile{.rows = 4, .columns = 8};
   static constexpr generic::Lanes kLanes = generic::Lanes::kS16;
   static constexpr int kInterleave = 1;
+  static constexpr int kDepthwiseChannels = generic::kDepthwiseBlock;
   static constexpr double kMacsPerCycle = 3;
 
   template <typename In>
@@ -84,6 +85,7 @@ void store(const float* acc, float low, float high, int count, float* y) {
 
 struct Float {
   static constexpr generic::Tile kTile{.rows = 4, .columns = 8};
+  static constexpr int kDepthwiseChannels = generic::kDepthwiseBlock;
   static constexpr double kMacsPerCycle = 3;
 
   template <int M>
