@@ -179,8 +179,14 @@ Result<ir::Graph> Lowering::run(LowerNode (*find)(const ForeignGraph&, const For
   for (const std::string& name : foreign_.outputs) {
     Result<ir::ValueId> id = value(name);
     if (!id.ok()) return id.status().with_context("graph output");
+    if (graph_.value(*id).name != name) {
+      // Another name for a value (an identity): a view of its own, so that both names stay.
+      const std::vector<int64_t> same(static_cast<size_t>(graph_.value(*id).shape.rank()), 0);
+      id = builder_.op(OpKind::kReshape, {*id}, ReshapeAttrs{same, false}, name,
+                       ir::OutputSpec::named(name));
+      if (!id.ok()) return id.status();
+    }
     builder_.output(*id);
-    if (graph_.value(*id).name.empty()) graph_.value(*id).name = name;
   }
   return std::move(graph_);
 }

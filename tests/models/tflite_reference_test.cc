@@ -19,6 +19,10 @@ namespace fs = std::filesystem;
 
 struct Golden {
   std::string model, input;
+
+  friend void PrintTo(const Golden& golden, std::ostream* out) {
+    *out << golden.model << " with " << golden.input;
+  }
 };
 
 // come.
@@ -71,7 +75,9 @@ std::vector<double> numbers(const TensorView& t) {
 
 void expect_close(const TensorView& got, const TensorView& expected) {
   // Class indices (int64) were recorded as bytes; everything else in its own type.
-  if (got.dtype != DType::kInt64) ASSERT_EQ(got.dtype, expected.dtype);
+  if (got.dtype != DType::kInt64) {
+    ASSERT_EQ(got.dtype, expected.dtype);
+  }
   ASSERT_EQ(got.shape.elements(), expected.shape.elements()) << got.shape.to_string();
   const std::vector<double> a = numbers(got);
   const std::vector<double> b = numbers(expected);

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ONNX operators -> ir: which function lowers which operator. Differences between opsets are
+// handled inside the functions, where an attribute became an input.
+#include <algorithm>
+
+#include "engine/import/onnx/lower.h"
+#include "engine/import/onnx/onnx.h"
+
+namespace inferd::import {
+namespace {
+
+using namespace onnx_lower;  // NOLINT: the table below names nothing else
+
+struct Row {
+  const char* domain;
+  const char* op;
+  Lowering::LowerNode lower;
+};
+
+constexpr const char* kMicrosoft = "com.microsoft";
+
+const Row kRows[] = {
+    {"", "ArgMax", arg_max},
+    {"", "AveragePool", average_pool},
+    {"", "BatchNormalization", batch_normalization},
+    {"", "Cast", cast},
+    {"", "Clip", clip},
+    {"", "Concat", concat},
+    {"", "Constant", constant},
+    {"", "ConstantOfShape", constant_of_shape},
+    {"", "Conv", conv},
+    {"", "DepthToSpace", depth_to_space},
+    {"", "DequantizeLinear", dequantize_linear},
+    {"", "Dropout", identity},
+    {"", "Expand", expand},
+    {"", "Flatten", flatten},
+    {"", "Gather", gather},
+    {"", "Gemm", gemm},
+    {"", "GlobalAveragePool", global_average_pool},
+    {"", "GlobalMaxPool", global_max_pool},
+    {"", "Identity", identity},
+    {"", "MatMul", matmul},
+    {"", "MaxPool", max_pool},
+    {"", "PRelu", prelu},
+    {"", "Pad", pad},
+    {"", "QLinearConv", qlinear_conv},
+    {"", "QLinearMatMul", qlinear_matmul},
+    {"", "QuantizeLinear", quantize_linear},
+    {"", "Reciprocal", reciprocal},
+    {"", "ReduceMax", reduce_max},
+    {"", "ReduceMean", reduce_mean},
+    {"", "ReduceMin", reduce_min},
+    {"", "ReduceProd", reduce_prod},
+    {"", "ReduceSum", reduce_sum},
+    {"", "Reshape", reshape},
+    {"", "Resize", resize},
+    {"", "Shape", shape},
+    {"", "Slice", slice},
+    {"", "Softmax", softmax},
+    {"", "Split", split},
+    {"", "Squeeze", squeeze},
+    {"", "Transpose", transpose},
+    {"", "Unsqueeze", unsqueeze},
+    {"", "Upsample", upsample},
+    {kMicrosoft, "DequantizeLinear", dequantize_linear},
+    {kMicrosoft, "QLinearAdd", qlinear_add},
+    {kMicrosoft, "QLinearAveragePool", qlinear_average_pool},
+    {kMicrosoft, "QLinearConcat", qlinear_concat},
+    {kMicrosoft, "QLinearGlobalAveragePool", qlinear_global_average_pool},
+    {kMicrosoft, "QLinearLeakyRelu", qlinear_leaky_relu},
+    {kMicrosoft, "QLinearMul", qlinear_mul},
+    {kMicrosoft, "QLinearSigmoid", qlinear_sigmoid},
+    {kMicrosoft, "QuantizeLinear", quantize_linear},
+};
+
+Lowering::LowerNode find(const ForeignGraph&, const ForeignNode& node) {
+  const auto row = std::find_if(std::begin(kRows), std::end(kRows), [&](const Row& r) {
+    return node.domain == r.domain && node.op == r.op;
+  });
+  if (row != std::end(kRows)) return row->lower;
+  return node.domain.empty() ? find_elementwise(node.op) : nullptr;
+}
+
+}  // namespace
+
+namespace onnx_lower {
+
+Status emit(Lowering& l, const ForeignNode& node, OpKind kind, std::span<const ValueId> inputs,
+            OpAttrs attrs, const OutputSpec& spec) {
+  INFERD_ASSIGN_OR_RETURN(const ValueId id,
+                          l.builder().op(kind, inputs, std::move(attrs), node.name, spec));
+  return l.set_output(node, 0, id);
+}
+
+Result<std::vector<int64_t>> ints_from(Lowering& l, const ForeignNode& node,
+                                       const std::string& attr, size_t i) {
+  if (Lowering::has_attr(node, attr)) return Lowering::ints_attr(node, attr);
+  if (l.has(node, i)) return l.ints(node, i);
+  return std::vector<int64_t>();
+}
+
+}  // namespace onnx_lower
+
+Result<ir::Graph> lower_onnx(const ForeignGraph& foreign, std::vector<UnsupportedOp>* unsupported) {
+  return Lowering(foreign).run(find, unsupported);
+}
+
+}  // namespace inferd::import
