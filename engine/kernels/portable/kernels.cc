@@ -8,6 +8,7 @@
 #include "engine/kernels/generic/add.h"
 #include "engine/kernels/generic/depthwise_run.h"
 #include "engine/kernels/generic/matrix_run.h"
+#include "engine/kernels/generic/max_pool.h"
 
 namespace inferd::kernels::portable {
 namespace {
@@ -120,6 +121,7 @@ using QDepthwise = generic::QuantizedDepthwise<Quantized>;
 using FMatrix = generic::FloatMatrix<Float>;
 using FDepthwise = generic::FloatDepthwise<Float>;
 using QAdd = generic::QuantizedAdd<Quantized>;
+using MaxPool = generic::MaxPool<Quantized>;
 
 constexpr Kernel kRows[] = {
     {"conv2d_q8_portable", OpKind::kConv2d, kIsa, generic::accepts_quantized_matrix, QMatrix::cost,
@@ -141,6 +143,8 @@ constexpr Kernel kRows[] = {
      FDepthwise::run},
     {"add_q8_portable", OpKind::kBinary, kIsa, generic::accepts_quantized_add, QAdd::cost, nullptr,
      generic::plan_add, QAdd::run, /*in_place=*/true},
+    {"max_pool2d_portable", OpKind::kMaxPool2d, kIsa, generic::accepts_max_pool, MaxPool::cost,
+     nullptr, nullptr, MaxPool::run},
 };
 
 }  // namespace
