@@ -42,7 +42,7 @@ struct FloatDepthwiseArgs {
 };
 
 // Points taps[0, plan.taps) at the input pixels under output pixel (oy, ox) of one image.
-template <typename In>
+template <typename P, typename In>
 void point_taps(const DepthwisePlan& plan, const In* image, int64_t oy, int64_t ox,
                 const In** taps) {
   const Window2d& w = plan.window;
@@ -62,6 +62,7 @@ void point_taps(const DepthwisePlan& plan, const In* image, int64_t oy, int64_t 
 
 // The output pixels [first, last] of a row whose taps all lie between the image's left and right
 // edge.
+template <typename P>
 struct InnerPixels {
   int64_t first, last;
   explicit InnerPixels(const DepthwisePlan& plan) {
@@ -86,7 +87,7 @@ void for_each_depthwise_block(const RunArgs& args, const Block& block) {
   const Window2d& window = plan.window;
   const int64_t reach_h = int64_t{window.kernel_h - 1} * window.dilation_h;
   const int64_t real_taps = int64_t{window.kernel_h} * window.kernel_w;
-  const InnerPixels inner(plan);
+  const InnerPixels<P> inner(plan);
   const auto work = [&](int64_t begin, int64_t end, int worker) {
     const In** const taps = reinterpret_cast<const In**>(args.scratch + worker * plan.worker_bytes);
     const In** const copies = taps + plan.taps;
@@ -103,7 +104,7 @@ void for_each_depthwise_block(const RunArgs& args, const Block& block) {
         if (inner_row && ox > inner.first && ox <= inner.last) {
           for (int64_t t = 0; t < real_taps; ++t) taps[t] += window.stride_w * plan.channels;
         } else {
-          point_taps(plan, image, oy, ox, taps);
+          point_taps<P>(plan, image, oy, ox, taps);
         }
         int64_t c = 0;
         for (; c < wide; c += P::kDepthwiseChannels) {

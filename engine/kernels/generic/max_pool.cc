@@ -14,12 +14,16 @@ bool accepts_max_pool(const OpDesc& op) {
          x.quantization.scales.size() == 1 && x.quantization == y.quantization;
 }
 
-PoolBounds max_pool_bounds(const OpDesc& op) {
-  const Activation& activation = op.attrs_as<Pool2dAttrs>().activation;
+MaxPoolParams max_pool_params(const OpDesc& op) {
+  const auto& attrs = op.attrs_as<Pool2dAttrs>();
   const Operand& x = op.inputs[0];
-  if (x.dtype == DType::kFloat32) return {activation.min, activation.max};
-  const QuantRange range = activation_range(activation, x.dtype, x.quantization);
-  return {static_cast<float>(range.low), static_cast<float>(range.high)};
+  if (x.dtype == DType::kFloat32) {
+    return {.window = attrs.window, .low = attrs.activation.min, .high = attrs.activation.max};
+  }
+  const QuantRange range = activation_range(attrs.activation, x.dtype, x.quantization);
+  return {.window = attrs.window,
+          .low = static_cast<float>(range.low),
+          .high = static_cast<float>(range.high)};
 }
 
 }  // namespace inferd::kernels::generic

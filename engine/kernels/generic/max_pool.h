@@ -12,12 +12,12 @@ namespace inferd::kernels::generic {
 
 bool accepts_max_pool(const OpDesc& op);
 
-// The fused clamp in stored values.
-struct PoolBounds {
-  float low = 0.F;
+struct MaxPoolParams {
+  Window2d window;
+  float low = 0.F;  // the fused clamp in stored values
   float high = 0.F;
 };
-PoolBounds max_pool_bounds(const OpDesc& op);
+MaxPoolParams max_pool_params(const OpDesc& op);
 
 // y[c] = max(y[c], x[c]). Lane by lane, so the compiler makes vectors of it; P as in add.h.
 template <typename P, typename T>
@@ -34,12 +34,12 @@ struct MaxPool {
 
   template <typename T>
   static void run_typed(const RunArgs& args) {
-    const Window2d& w = args.op.attrs_as<Pool2dAttrs>().window;
     const Shape& x = args.op.inputs[0].shape;
     const Shape& y = args.op.outputs[0].shape;
-    const PoolBounds bounds = max_pool_bounds(args.op);
-    const T low = static_cast<T>(bounds.low);
-    const T high = static_cast<T>(bounds.high);
+    const MaxPoolParams params = max_pool_params(args.op);
+    const Window2d& w = params.window;
+    const T low = static_cast<T>(params.low);
+    const T high = static_cast<T>(params.high);
     const int64_t channels = x[3];
     args.parallel_for(y[0] * y[1], 1, [&](int64_t begin, int64_t end, int) {
       for (int64_t row = begin; row < end; ++row) {
