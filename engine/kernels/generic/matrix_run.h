@@ -68,13 +68,24 @@ class Gather {
       copy_(x_ + first * form_.depth, count * form_.depth, out);
       return;
     }
-    for (int64_t r = first; r < first + count; ++r, out += stride_) {
-      if (form_.rows_are_input) {
+    if (form_.rows_are_input) {
+      for (int64_t r = first; r < first + count; ++r, out += stride_) {
         copy_(x_ + r * form_.depth, form_.depth, out);
-      } else {
-        window(r, group, out);
+        fill(out + form_.depth, stride_ - form_.depth, A{0});
       }
+      return;
+    }
+    int64_t ox = first % form_.out_w;
+    int64_t oy = first / form_.out_w % form_.out_h;
+    int64_t image = first / form_.out_w / form_.out_h;
+    for (int64_t r = 0; r < count; ++r, out += stride_) {
+      window(image, oy, ox, group, out);
       fill(out + form_.depth, stride_ - form_.depth, A{0});
+      if (++ox < form_.out_w) continue;
+      ox = 0;
+      if (++oy < form_.out_h) continue;
+      oy = 0;
+      ++image;
     }
   }
 
@@ -83,12 +94,9 @@ class Gather {
     for (int64_t i = 0; i < count; ++i) out[i] = value;
   }
 
-  void window(int64_t row, int64_t group, A* out) const {
+  void window(int64_t image, int64_t oy, int64_t ox, int64_t group, A* out) const {
     const Window2d& w = form_.window;
     const int64_t group_c = form_.in_c / form_.groups;
-    const int64_t ox = row % form_.out_w;
-    const int64_t oy = row / form_.out_w % form_.out_h;
-    const int64_t image = row / form_.out_w / form_.out_h;
     const int64_t left = ox * w.stride_w - w.pad_left;
     for (int64_t ky = 0; ky < w.kernel_h; ++ky, out += w.kernel_w * group_c) {
       const int64_t iy = oy * w.stride_h - w.pad_top + ky * w.dilation_h;
