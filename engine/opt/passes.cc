@@ -7,9 +7,11 @@
 namespace inferd::opt {
 namespace {
 
-// Order: constants first, because fusions look at them; layout before fusions, because a transpose
+// Order: integer operators first, because folding would turn their weights into floats; then
+// constants, because fusions look at them; layout before fusions, because a transpose
 // between two operators hides that they are neighbours.
 const Pass kPasses[] = {
+    {"quantize_operators", quantize_operators},
     {"fold_constants", fold_constants},
     {"remove_identities", remove_identities},
     {"matmul_to_fully_connected", matmul_to_fully_connected},

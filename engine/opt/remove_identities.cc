@@ -103,7 +103,7 @@ bool transpose_to_reshape(const ir::Graph& graph, ir::Node& node) {
   // Dimension 0 stays a batch that can be opened: a reshape would fix it.
   if (!is_static(x) || x.quantization.per_channel() || !moves_only_ones(x.shape, perm))
     return false;
-  if (perm.empty() || perm[0] != 0) return false;
+  if (perm.empty() || perm[0] != 0 || y.shape.elements() == 0) return false;
   std::vector<int64_t> dims(y.shape.begin(), y.shape.end());
   dims[0] = 0;  // copies the batch
   node.kind = OpKind::kReshape;

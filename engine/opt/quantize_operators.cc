@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Models quantized as "dequantize, float operator, quantize" (QDQ) become integer operators.
+// Three rules, repeated until none applies:
+//   move(dequantize(x))          -> dequantize(move(x))           move: transpose, reshape, slice
+//   quantize(move(x))            -> move(quantize(x))             also concat, pad, clamp, max pool
+//   quantize(f(dequantize(x)))   -> f on the stored values
+// The first two bring the pair next to the operator between them.
+#include <algorithm>
+#include <cmath>
+
+#include "engine/ir/builder.h"
+#include "engine/ir/shape_inference.h"
+#include "engine/opt/pass_list.h"
+
+namespace inferd::opt {
+namespace {
+
+constexpr int kMaxSweeps = 1000;
+
+bool is_8bit(const ir::Value& v) {
+  return (v.dtype == DType::kInt8 || v.dtype == DType::kUInt8) && !v.quantization.empty();
+}
+bool is_per_tensor(const ir::Value& v) { return is_8bit(v) && !v.quantization.per_channel(); }
+
+// Gives stored values the same way as real ones.
+bool moves_one_input(const ir::Node& node) {
+  return node.kind == OpKind::kTranspose || node.kind == OpKind::kReshape ||
+         node.kind == OpKind::kSlice;
+}
+
+// Rounding to stored values before it gives the same as after.
+bool commutes_with_quantize(const ir::Node& node) {
+  switch (node.kind) {
+    case OpKind::kConcat:
+    case OpKind::kClamp:
+    case OpKind::kMaxPool2d:
+      return true;
+    case OpKind::kPad:
+      return std::isfinite(std::get<PadAttrs>(node.attrs).value);
+    default:
+      return moves_one_input(node);
+  }
+}
+
+// Operators whose kernels take 8-bit inputs and outputs with any quantization.
+bool has_quantized_form(const ir::Node& node) {
+  switch (node.kind) {
+    case OpKind::kConv2d:
+    case OpKind::kDepthwiseConv2d:
+    case OpKind::kFullyConnected:
+    case OpKind::kMatMul:
+    case OpKind::kUnary:
+    case OpKind::kPRelu:
+    case OpKind::kAveragePool2d:
+    case OpKind::kSoftmax:
+      return true;
+    case OpKind::kBinary: {
+      const BinaryKind kind = std::get<BinaryAttrs>(node.attrs).kind;
+      return kind == BinaryKind::kAdd || kind == BinaryKind::kSub || kind == BinaryKind::kMul;
+    }
+    case OpKind::kReduce:
+      return std::get<ReduceAttrs>(node.attrs).kind == ReduceKind::kMean;
+    default:
+      return false;
+  }
+}
+
+// The output channel's dimension in the weights, -1 for operators without weights.
+int weights_axis(OpKind kind) {
+  switch (kind) {
+    case OpKind::kConv2d:
+    case OpKind::kFullyConnected:
+      return 0;
+    case OpKind::kDepthwiseConv2d:
+      return 2;
+    default:
+      return -1;
+  }
+}
+
+// One walk over the nodes; every node takes part in at most one rewrite.
+class Sweep {
+ public:
+  explicit Sweep(ir::Graph& graph)
+      : graph_(graph),
+        producers_(graph.producers()),
+        uses_(graph.use_counts()),
+        replaced_(graph.nodes().size()),
+        touched_(graph.nodes().size(), false) {}
+
+  bool run() {
+    bool changed = false;
+    for (size_t n = 0; n < touched_.size(); ++n) {
+      if (!touched_[n]) changed |= sink_dequantize(n) || hoist_quantize(n) || use_integers(n);
+    }
+    if (!changed) return false;
+    std::vector<ir::Node> nodes;
+    for (size_t n = 0; n < touched_.size(); ++n) {
+      if (!touched_[n]) nodes.push_back(std::move(graph_.nodes()[n]));
+      for (ir::Node& node : replaced_[n]) nodes.push_back(std::move(node));
+    }
+    graph_.nodes() = std::move(nodes);
+    return true;
+  }
+
+ private:
+  // The untouched node that makes `id`, -1 otherwise.
+  int producer(ir::ValueId id) const {
+    // Values this sweep made are not in the list.
+    if (static_cast<size_t>(id) >= producers_.size()) return -1;
+    const int p = producers_[static_cast<size_t>(id)];
+    return p >= 0 && !touched_[static_cast<size_t>(p)] ? p : -1;
+  }
+
+  // The stored value that `id` is the dequantized form of.
+  ir::ValueId stored(ir::ValueId id) const {
+    const int p = producer(id);
+    if (p < 0) return ir::kNoValue;
+    const ir::Node& node = graph_.nodes()[static_cast<size_t>(p)];
+    if (node.kind != OpKind::kDequantize) return ir::kNoValue;
+    return graph_.value(node.inputs[0]).quantization.empty() ? ir::kNoValue : node.inputs[0];
+  }
+
+  bool sink_dequantize(size_t n) {
+    const ir::Node& move = graph_.nodes()[n];
+    if (!moves_one_input(move)) return false;
+    const ir::ValueId x = stored(move.inputs[0]);
+    if (x == ir::kNoValue) return false;
+    const bool per_channel = graph_.value(x).quantization.per_channel();
+    if (per_channel && move.kind != OpKind::kTranspose) return false;
+    ir::Value moved = graph_.value(move.outputs[0]);
+    moved.name.clear();
+    moved.dtype = graph_.value(x).dtype;
+    moved.quantization = graph_.value(x).quantization;  // inference renames its axis
+    const ir::ValueId y = graph_.add_value(std::move(moved));
+    ir::Node inner = move;
+    inner.inputs[0] = x;
+    inner.outputs = {y};
+    ir::Node outer{OpKind::kDequantize, move.name, {}, {y}, move.outputs};
+    replace(n, {std::move(inner), std::move(outer)});
+    return true;
+  }
+
+  bool hoist_quantize(size_t n) {
+    const ir::Node& quantize = graph_.nodes()[n];
+    if (quantize.kind != OpKind::kQuantize || !is_per_tensor(graph_.value(quantize.outputs[0]))) {
+      return false;
+    }
+    const int p = used_once(quantize.inputs[0]);
+    if (p < 0) return false;
+    const ir::Node& move = graph_.nodes()[static_cast<size_t>(p)];
+    if (!commutes_with_quantize(move)) return false;
+    const ir::Value y = graph_.value(quantize.outputs[0]);
+    std::vector<ir::Node> nodes;
+    ir::Node inner = move;
+    const size_t operands = move.kind == OpKind::kConcat ? move.inputs.size() : 1;
+    for (size_t i = 0; i < operands; ++i) {
+      ir::Value operand = graph_.value(move.inputs[i]);
+      operand.name.clear();
+      operand.constant = nullptr;
+      operand.dtype = y.dtype;
+      operand.quantization = y.quantization;
+      inner.inputs[i] = graph_.add_value(std::move(operand));
+      nodes.push_back({OpKind::kQuantize, quantize.name, {}, {move.inputs[i]}, {inner.inputs[i]}});
+    }
+    inner.outputs = quantize.outputs;
+    nodes.push_back(std::move(inner));
+    replace(static_cast<size_t>(p), std::move(nodes));
+    touched_[n] = true;
+    return true;
+  }
+
+  bool use_integers(size_t n) {
+    const ir::Node& quantize = graph_.nodes()[n];
+    if (quantize.kind != OpKind::kQuantize || !is_per_tensor(graph_.value(quantize.outputs[0]))) {
+      return false;
+    }
+    const int p = used_once(quantize.inputs[0]);
+    if (p < 0) return false;
+    ir::Node node = graph_.nodes()[static_cast<size_t>(p)];
+    if (!has_quantized_form(node)) return false;
+    const int axis = weights_axis(node.kind);
+    const size_t operands = axis >= 0 ? 2 : node.inputs.size();
+    for (size_t i = 0; i < operands; ++i) {
+      const ir::ValueId x = stored(node.inputs[i]);
+      if (x == ir::kNoValue) return false;
+      const ir::Value& v = graph_.value(x);
+      const bool weights = axis >= 0 && i == 1;
+      const bool fits =
+          weights ? is_8bit(v) && (!v.quantization.per_channel() || v.quantization.axis == axis)
+                  : is_per_tensor(v);
+      if (!fits) return false;
+      node.inputs[i] = x;
+    }
+    if (operands == 2 && axis >= 0 && node.inputs.size() > 2) {
+      const ir::ValueId bias = integer_bias(node);
+      if (bias == ir::kNoValue) return false;
+      node.inputs[2] = bias;
+    }
+    node.outputs = quantize.outputs;
+    replace(static_cast<size_t>(p), {std::move(node)});
+    touched_[n] = true;
+    return true;
+  }
+
+  // The bias of `node` (whose first two inputs are stored values already) as int32 with scale
+  // input_scale * weight_scale; kNoValue when it is not constant or does not fit.
+  ir::ValueId integer_bias(const ir::Node& node) {
+    ir::ValueId source = node.inputs[2];
+    if (stored(source) != ir::kNoValue) source = stored(source);
+    const ir::Value bias = graph_.value(source);
+    if (!bias.is_constant() || (bias.dtype != DType::kFloat32 && bias.dtype != DType::kInt32)) {
+      return ir::kNoValue;
+    }
+    if (bias.dtype == DType::kInt32 && bias.quantization.empty()) return ir::kNoValue;
+    const float input_scale = graph_.value(node.inputs[0]).quantization.scale();
+    const Quantization& weights = graph_.value(node.inputs[1]).quantization;
+    const auto count = static_cast<size_t>(bias.shape.elements());
+    if (weights.per_channel() && weights.scales.size() != count) return ir::kNoValue;
+    if (bias.quantization.per_channel() && bias.quantization.scales.size() != count) {
+      return ir::kNoValue;
+    }
+    Quantization q;
+    for (float scale : weights.scales) q.scales.push_back(input_scale * scale);
+    q.zero_points.assign(q.scales.size(), 0);
+    std::vector<int32_t> values(count);
+    for (size_t c = 0; c < count; ++c) {
+      const double scale = q.scales[q.per_channel() ? c : 0];
+      const double value = std::nearbyint(real(bias, c) / scale);
+      if (!(std::abs(value) <= static_cast<double>(INT32_MAX))) return ir::kNoValue;
+      values[c] = static_cast<int32_t>(value);
+    }
+    return ir::Builder(graph_).constant_int32s(bias.name, bias.shape, values, std::move(q));
+  }
+
+  // Element `i` of a float32 or quantized int32 constant in real units.
+  static double real(const ir::Value& v, size_t i) {
+    if (v.dtype == DType::kFloat32) {
+      return reinterpret_cast<const float*>(v.constant->data.data())[i];
+    }
+    const size_t c = v.quantization.per_channel() ? i : 0;
+    const double stored = reinterpret_cast<const int32_t*>(v.constant->data.data())[i];
+    return (stored - v.quantization.zero_points[c]) * double{v.quantization.scales[c]};
+  }
+
+  // The node that makes `id` when nothing else reads it, -1 otherwise.
+  int used_once(ir::ValueId id) const {
+    const int p = producer(id);
+    return p >= 0 && uses_[static_cast<size_t>(id)] == 1 &&
+                   graph_.nodes()[static_cast<size_t>(p)].outputs.size() == 1
+               ? p
+               : -1;
+  }
+
+  void replace(size_t n, std::vector<ir::Node> nodes) {
+    touched_[n] = true;
+    replaced_[n] = std::move(nodes);
+  }
+
+  ir::Graph& graph_;
+  const std::vector<int> producers_;
+  const std::vector<int> uses_;
+  std::vector<std::vector<ir::Node>> replaced_;  // by node: what stands there instead
+  std::vector<bool> touched_;
+};
+
+}  // namespace
+
+Result<bool> quantize_operators(ir::Graph& graph, const PassContext&) {
+  bool changed = false;
+  for (int sweep = 0; sweep < kMaxSweeps && Sweep(graph).run(); ++sweep) {
+    changed = true;
+    graph.remove_dead();
+    INFERD_RETURN_IF_ERROR(ir::infer_shapes(graph));
+  }
+  return changed;
+}
+
+}  // namespace inferd::opt

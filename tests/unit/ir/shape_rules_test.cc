@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include "engine/ir/builder.h"
+#include "engine/ir/shape_inference.h"
+
+namespace inferd::ir {
+namespace {
+
+class ShapeRules : public ::testing::Test {
+ protected:
+  ValueId floats(const Shape& shape) { return b.input("x", DType::kFloat32, shape); }
+  Result<ValueId> op(OpKind kind, std::initializer_list<ValueId> inputs, OpAttrs attrs) {
+    return b.op(kind, inputs, std::move(attrs), "node");
+  }
+  // The shape that inference finds, or the error's code name.
+  std::string shape(OpKind kind, std::initializer_list<ValueId> inputs, OpAttrs attrs) {
+    const Result<ValueId> y = op(kind, inputs, std::move(attrs));
+    if (!y.ok()) return std::string(status_code_name(y.status().code()));
+    const Value& v = graph.value(*y);
+    return v.shape_known ? v.shape.to_string() : "unknown";
+  }
+
+  Graph graph;
+  Builder b{graph};
+};
+
+constexpr const char* kInvalid = "INVALID_ARGUMENT";
+
+TEST_F(ShapeRules, Convolution) {
+  Conv2dAttrs attrs;
+  attrs.window = {.kernel_h = 3, .kernel_w = 3, .stride_h = 2, .stride_w = 2, .pad_top = 1};
+  const ValueId x = floats({1, 9, 9, 4});
+  const ValueId w = floats({8, 3, 3, 4});
+  EXPECT_EQ(shape(OpKind::kConv2d, {x, w}, attrs), "[1,4,4,8]");
+  EXPECT_EQ(shape(OpKind::kConv2d, {floats({kDynamicDim, 9, kDynamicDim, 4}), w}, attrs),
+            "[?,4,?,8]");
+  EXPECT_EQ(shape(OpKind::kConv2d, {floats({1, 9, 9, 5}), w}, attrs), kInvalid);
+  EXPECT_EQ(shape(OpKind::kConv2d, {floats({9, 4}), w}, attrs), kInvalid);
+}
+
+TEST_F(ShapeRules, HostileWindows) {
+  const ValueId x = floats({1, 9, 9, 4});
+  const ValueId w = floats({8, 3, 3, 4});
+  const Window2d good{.kernel_h = 3, .kernel_w = 3};
+  for (int Window2d::*field : {&Window2d::kernel_h, &Window2d::kernel_w, &Window2d::stride_h,
+                               &Window2d::stride_w, &Window2d::dilation_h, &Window2d::dilation_w}) {
+    for (int bad : {0, -1, INT32_MIN}) {
+      Window2d window = good;
+      window.*field = bad;
+      EXPECT_EQ(shape(OpKind::kConv2d, {x, w}, Conv2dAttrs{window, 1, {}}), kInvalid) << bad;
+      EXPECT_EQ(shape(OpKind::kMaxPool2d, {x}, Pool2dAttrs{window, false, {}}), kInvalid) << bad;
+    }
+  }
+  Window2d wide = good;
+  wide.dilation_h = INT32_MAX;
+  EXPECT_EQ(shape(OpKind::kConv2d, {x, w}, Conv2dAttrs{wide, 1, {}}), kInvalid);
+  Window2d negative = good;
+  negative.pad_left = -1;
+  EXPECT_EQ(shape(OpKind::kConv2d, {x, w}, Conv2dAttrs{negative, 1, {}}), kInvalid);
+  for (int groups : {0, -1, 3}) {
+    EXPECT_EQ(shape(OpKind::kConv2d, {x, w}, Conv2dAttrs{good, groups, {}}), kInvalid) << groups;
+  }
+}
+
+TEST_F(ShapeRules, Broadcasting) {
+  EXPECT_EQ(shape(OpKind::kBinary, {floats({2, 1, 4}), floats({3, 1})}, BinaryAttrs{}), "[2,3,4]");
+  EXPECT_EQ(shape(OpKind::kBinary, {floats({kDynamicDim, 4}), floats({4})}, BinaryAttrs{}),
+            "[?,4]");
+  EXPECT_EQ(shape(OpKind::kBinary, {floats({2, 3}), floats({2, 4})}, BinaryAttrs{}), kInvalid);
+}
+
+TEST_F(ShapeRules, Reshape) {
+  const auto reshape = [&](const Shape& from, std::vector<int64_t> dims) {
+    return shape(OpKind::kReshape, {floats(from)}, ReshapeAttrs{std::move(dims), false});
+  };
+  EXPECT_EQ(reshape({2, 3, 4}, {0, -1}), "[2,12]");
+  EXPECT_EQ(reshape({kDynamicDim, 3, 4}, {0, 12}), "[?,12]");
+  EXPECT_EQ(reshape({2, 3, 4}, {5, -1}), kInvalid);
+  EXPECT_EQ(reshape({2, 3, 4}, {-1, -1}), kInvalid);
+  EXPECT_EQ(reshape({2, 3, 4}, {-2, 12}), kInvalid);
+  EXPECT_EQ(reshape({2, 3}, {2, 3, 0}), kInvalid);
+  EXPECT_EQ(reshape({2, 3}, {INT64_MAX, INT64_MAX, 4}), kInvalid);
+  EXPECT_EQ(reshape({2, 3}, {1, 1, 1, 1, 1, 1, 1, 1, 6}), kInvalid);  // rank 9
+  const int64_t target[] = {6, -1};
+  EXPECT_EQ(
+      shape(OpKind::kReshape, {floats({2, 3, 4}), b.constant_int64s("s", target)}, ReshapeAttrs{}),
+      "[6,4]");
+}
+
+TEST_F(ShapeRules, AxesOutOfRange) {
+  const ValueId x = floats({2, 3, 4});
+  for (int axis : {3, -1, INT32_MAX, INT32_MIN}) {
+    EXPECT_EQ(shape(OpKind::kConcat, {x, x}, ConcatAttrs{axis}), kInvalid) << axis;
+    EXPECT_EQ(shape(OpKind::kReduce, {x}, ReduceAttrs{ReduceKind::kSum, {axis}, false}), kInvalid);
+    EXPECT_EQ(shape(OpKind::kArgMax, {x}, ArgMaxAttrs{axis, false}), kInvalid) << axis;
+    EXPECT_EQ(shape(OpKind::kTranspose, {x}, TransposeAttrs{{0, 1, axis}}), kInvalid) << axis;
+  }
+  EXPECT_EQ(shape(OpKind::kTranspose, {x}, TransposeAttrs{{0, 1, 1}}), kInvalid);
+  EXPECT_EQ(shape(OpKind::kSoftmax, {x}, SoftmaxAttrs{-4}), kInvalid);
+  EXPECT_EQ(shape(OpKind::kSoftmax, {x}, SoftmaxAttrs{-3}), "[2,3,4]");
+}
+
+TEST_F(ShapeRules, Movement) {
+  const ValueId x = floats({2, 3, 4});
+  EXPECT_EQ(shape(OpKind::kConcat, {x, floats({2, 5, 4})}, ConcatAttrs{1}), "[2,8,4]");
+  EXPECT_EQ(shape(OpKind::kConcat, {x, floats({2, 5, 5})}, ConcatAttrs{1}), kInvalid);
+  EXPECT_EQ(shape(OpKind::kTranspose, {x}, TransposeAttrs{{2, 0, 1}}), "[4,2,3]");
+  EXPECT_EQ(shape(OpKind::kPad, {x}, PadAttrs{{1, 0, 0}, {0, 2, 0}, 0.F}), "[3,5,4]");
+  EXPECT_EQ(shape(OpKind::kPad, {x}, PadAttrs{{INT64_MAX, 0, 0}, {0, 0, 0}, 0.F}), kInvalid);
+  EXPECT_EQ(shape(OpKind::kPad, {x}, PadAttrs{{-1, 0, 0}, {0, 0, 0}, 0.F}), kInvalid);
+  EXPECT_EQ(shape(OpKind::kPad, {x}, PadAttrs{{0}, {0}, 0.F}), kInvalid);
+  EXPECT_EQ(
+      shape(OpKind::kSlice, {x}, SliceAttrs{{0, 1, 3}, {2, kSliceEnd, kSliceEnd}, {1, 1, -1}}),
+      "[2,2,4]");
+  EXPECT_EQ(shape(OpKind::kSlice, {x}, SliceAttrs{{0, 0, 0}, {2, 3, 4}, {1, 0, 1}}), kInvalid);
+  EXPECT_EQ(shape(OpKind::kSlice, {x}, SliceAttrs{{0}, {2}, {1}}), kInvalid);
+}
+
+TEST_F(ShapeRules, Products) {
+  EXPECT_EQ(shape(OpKind::kMatMul, {floats({2, 1, 3, 4}), floats({5, 4, 6})}, MatMulAttrs{}),
+            "[2,5,3,6]");
+  EXPECT_EQ(shape(OpKind::kMatMul, {floats({3, 4}), floats({3, 4})}, MatMulAttrs{}), kInvalid);
+  EXPECT_EQ(
+      shape(OpKind::kFullyConnected, {floats({2, 7, 4}), floats({6, 4})}, FullyConnectedAttrs{}),
+      "[2,7,6]");
+  EXPECT_EQ(shape(OpKind::kFullyConnected, {floats({2, 5}), floats({6, 4})}, FullyConnectedAttrs{}),
+            kInvalid);
+}
+
+TEST_F(ShapeRules, VerifyFindsBrokenGraphs) {
+  const ValueId x = floats({2, 3});
+  const ValueId y = *op(OpKind::kUnary, {x}, UnaryAttrs{});
+  const ValueId z = *op(OpKind::kUnary, {y}, UnaryAttrs{});
+  b.output(z);
+  EXPECT_TRUE(verify(graph).ok());
+
+  Graph order = graph;
+  std::swap(order.nodes()[0], order.nodes()[1]);
+  EXPECT_FALSE(verify(order).ok());
+  Graph range = graph;
+  range.nodes()[0].inputs[0] = 1000;
+  EXPECT_FALSE(verify(range).ok());
+  Graph twice = graph;
+  twice.nodes()[1].outputs = twice.nodes()[0].outputs;
+  EXPECT_FALSE(verify(twice).ok());
+  Graph arity = graph;
+  arity.nodes()[0].inputs.clear();
+  EXPECT_FALSE(verify(arity).ok());
+  Graph attrs = graph;
+  attrs.nodes()[0].attrs = ClampAttrs{};
+  EXPECT_FALSE(verify(attrs).ok());
+  Graph quantization = graph;
+  quantization.value(x).quantization = {{1.F, 2.F}, {0}, 0};
+  EXPECT_FALSE(verify(quantization).ok());
+}
+
+}  // namespace
+}  // namespace inferd::ir

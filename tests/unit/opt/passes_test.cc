@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/unit/opt/pass_testing.h"
+
+namespace inferd::opt {
+namespace {
+
+using ir::ValueId;
+
+class Passes : public ::testing::Test {
+ protected:
+  ValueId clamp(ValueId x, float low, float high) {
+    return ok(b.op(OpKind::kClamp, {x}, ClampAttrs{{low, high}}, "clamp"));
+  }
+  ValueId conv(ValueId x, ValueId w, Window2d window = {}) {
+    return ok(b.op(OpKind::kConv2d, {x, w}, Conv2dAttrs{window, 1, {}}, "conv"));
+  }
+  ValueId image() { return b.input("x", DType::kFloat32, {1, 5, 6, 3}); }
+
+  ir::Graph graph;
+  ir::Builder b{graph};
+};
+
+TEST_F(Passes, RemovesIdentities) {
+  ValueId x = image();
+  x = ok(b.reshape(x, {1, 5, 6, 3}, "same"));
+  x = ok(b.transpose(x, {0, 1, 2, 3}, "same"));
+  x = clamp(x, -kInf, kInf);
+  x = ok(b.transpose(x, {0, 3, 1, 2}, "there"));
+  x = ok(b.transpose(x, {0, 2, 3, 1}, "back"));
+  b.output(clamp(x, 0, 1));
+  optimize_checked(graph);
+  EXPECT_EQ(graph.nodes().size(), 1U) << ir::to_text(graph);
+}
+
+TEST_F(Passes, KeepsAReversingSlice) {
+  const ValueId x = image();
+  b.output(clamp(ok(b.op(OpKind::kSlice, {x},
+                         SliceAttrs{{0, 4, 0, 0}, {1, kSliceEnd, 6, 3}, {1, -1, 1, 1}}, "flip")),
+                 0, 1));
+  optimize_checked(graph);
+  EXPECT_EQ(count(graph, OpKind::kSlice), 1);
+}
+
+TEST_F(Passes, FoldsConstants) {
+  const ValueId c = random_floats(b, {3});
+  const ValueId scaled = ok(b.op(OpKind::kUnary, {c}, UnaryAttrs{UnaryKind::kAbs}, "abs"));
+  b.output(ok(b.op(OpKind::kBinary, {image(), scaled}, BinaryAttrs{}, "add")));
+  EXPECT_TRUE(run_checked(graph, fold_constants));
+  EXPECT_EQ(graph.nodes().size(), 1U);
+}
+
+TEST_F(Passes, DoesNotMakeLargeConstants) {
+  b.output(ok(b.op(OpKind::kUnary, {random_floats(b, {100})}, UnaryAttrs{UnaryKind::kAbs}, "abs")));
+  PassContext small = context();
+  small.max_folded_bytes = 399;
+  EXPECT_FALSE(ok(fold_constants(graph, small)));
+}
+
+TEST_F(Passes, FusesPadAndActivation) {
+  const ValueId padded =
+      ok(b.op(OpKind::kPad, {image()}, PadAttrs{{0, 1, 2, 0}, {0, 0, 1, 0}, 0.F}, "pad"));
+  const ValueId y = conv(padded, random_floats(b, {4, 3, 3, 3}), {.kernel_h = 3, .kernel_w = 3});
+  b.output(clamp(clamp(y, -0.5F, 2.F), 0.F, 6.F));
+  optimize_checked(graph);
+  ASSERT_EQ(graph.nodes().size(), 1U) << ir::to_text(graph);
+  const auto& attrs = std::get<Conv2dAttrs>(graph.nodes()[0].attrs);
+  EXPECT_EQ(attrs.activation, (Activation{0.F, 2.F}));
+  EXPECT_EQ(attrs.window.pad_left, 2);
+}
+
+TEST_F(Passes, KeepsPadWithAnotherValue) {
+  const ValueId padded =
+      ok(b.op(OpKind::kPad, {image()}, PadAttrs{{0, 1, 1, 0}, {0, 1, 1, 0}, 1.F}, "pad"));
+  b.output(conv(padded, random_floats(b, {4, 3, 3, 3}), {.kernel_h = 3, .kernel_w = 3}));
+  EXPECT_FALSE(run_checked(graph, fuse_pad));
+}
+
+TEST_F(Passes, KeepsAClampWhoseInputIsUsedElsewhere) {
+  const ValueId y = conv(image(), random_floats(b, {4, 1, 1, 3}));
+  b.output(y);
+  b.output(clamp(y, 0, 1));
+  EXPECT_FALSE(run_checked(graph, fuse_activation));
+}
+
+TEST_F(Passes, FoldsBatchNorm) {
+  const ValueId y = conv(image(), random_floats(b, {4, 1, 1, 3}));
+  b.output(ok(b.op(OpKind::kBatchNorm, {y, random_floats(b, {4}, 2), random_floats(b, {4}, 3)},
+                   BatchNormAttrs{3}, "bn")));
+  EXPECT_TRUE(run_checked(graph, fold_batch_norm));
+  EXPECT_EQ(graph.nodes().size(), 1U);
+}
+
+TEST_F(Passes, KeepsBatchNormBehindAnActivation) {
+  Conv2dAttrs attrs;
+  attrs.activation = {0.F, kInf};
+  const ValueId y =
+      ok(b.op(OpKind::kConv2d, {image(), random_floats(b, {4, 1, 1, 3})}, attrs, "conv"));
+  b.output(ok(b.op(OpKind::kBatchNorm, {y, random_floats(b, {4}, 2), random_floats(b, {4}, 3)},
+                   BatchNormAttrs{3}, "bn")));
+  EXPECT_FALSE(run_checked(graph, fold_batch_norm));
+}
+
+TEST_F(Passes, MatMulBecomesFullyConnectedWithBias) {
+  const ValueId x = b.input("x", DType::kFloat32, {2, 5});
+  const ValueId y = ok(b.op(OpKind::kMatMul, {x, random_floats(b, {5, 7})}, MatMulAttrs{}, "mm"));
+  b.output(ok(b.op(OpKind::kBinary, {y, random_floats(b, {7})}, BinaryAttrs{}, "add")));
+  EXPECT_TRUE(run_checked(graph, matmul_to_fully_connected));
+  ASSERT_EQ(graph.nodes().size(), 1U);
+  EXPECT_EQ(graph.nodes()[0].kind, OpKind::kFullyConnected);
+}
+
+TEST_F(Passes, MergesCommonNodes) {
+  const ValueId x = image();
+  const ValueId a = ok(b.op(OpKind::kUnary, {x}, UnaryAttrs{}, "a"));
+  const ValueId c = ok(b.op(OpKind::kUnary, {x}, UnaryAttrs{}, "b"));
+  const ValueId d = ok(b.op(OpKind::kUnary, {x}, UnaryAttrs{UnaryKind::kTanh}, "c"));
+  const ValueId sum = ok(b.op(OpKind::kBinary, {a, c}, BinaryAttrs{}, "add"));
+  b.output(ok(b.op(OpKind::kBinary, {sum, d}, BinaryAttrs{}, "add")));
+  EXPECT_TRUE(run_checked(graph, merge_common));
+  EXPECT_EQ(count(graph, OpKind::kUnary), 2);
+}
+
+// What a lowering from NCHW makes of conv, per-channel add, concat, mean over height and width.
+TEST_F(Passes, TransposesBetweenImageOperatorsGo) {
+  const ValueId x = b.input("x", DType::kFloat32, {1, 3, 5, 6});
+  const ValueId nhwc = ok(b.transpose(x, {0, 2, 3, 1}, "in"));
+  const ValueId y = ok(b.transpose(conv(nhwc, random_floats(b, {4, 1, 1, 3})), {0, 3, 1, 2}, "t"));
+  const ValueId z =
+      ok(b.transpose(conv(nhwc, random_floats(b, {4, 1, 1, 3}, 2)), {0, 3, 1, 2}, "t"));
+  const ValueId biased =
+      ok(b.op(OpKind::kBinary, {y, random_floats(b, {4, 1, 1}, 3)}, BinaryAttrs{}, "add"));
+  const ValueId joined = ok(b.op(OpKind::kConcat, {biased, z}, ConcatAttrs{1}, "concat"));
+  const ValueId part = ok(b.op(OpKind::kSlice, {joined},
+                               SliceAttrs{{0, 2, 0, 0}, {1, 8, 5, 6}, {1, 2, 1, 1}}, "slice"));
+  const ValueId soft = ok(b.op(OpKind::kSoftmax, {part}, SoftmaxAttrs{1}, "softmax"));
+  b.output(
+      ok(b.op(OpKind::kReduce, {soft}, ReduceAttrs{ReduceKind::kMean, {2, 3}, false}, "mean")));
+  optimize_checked(graph);
+  EXPECT_EQ(count(graph, OpKind::kTranspose), 1) << ir::to_text(graph);  // of the input
+}
+
+TEST_F(Passes, ChannelShuffleKeepsItsMeaning) {
+  const ValueId x = b.input("x", DType::kFloat32, {1, 4, 3, 2});
+  ValueId y = ok(b.reshape(x, {1, 2, 2, 3, 2}, "split"));
+  y = ok(b.transpose(y, {0, 2, 1, 3, 4}, "swap"));
+  b.output(ok(b.reshape(y, {1, 4, 3, 2}, "join")));
+  optimize_checked(graph);
+  EXPECT_EQ(count(graph, OpKind::kTranspose), 1);
+}
+
+TEST_F(Passes, OpensTheBatchOfAClassifier) {
+  const ValueId y = conv(image(), random_floats(b, {4, 1, 1, 3}));
+  const ValueId flat = ok(b.reshape(y, {1, 120}, "flat"));
+  b.output(ok(b.op(OpKind::kSoftmax, {flat}, SoftmaxAttrs{}, "softmax")));
+  EXPECT_TRUE(ok(open_batch_dimension(graph)));
+  EXPECT_EQ(graph.value(graph.inputs()[0]).shape[0], kDynamicDim);
+  EXPECT_EQ(graph.value(graph.outputs()[0]).shape, (Shape{kDynamicDim, 120}));
+  graph.value(graph.inputs()[0]).shape[0] = 3;
+  ASSERT_TRUE(ir::infer_shapes(graph).ok());
+  EXPECT_EQ(graph.value(graph.outputs()[0]).shape, (Shape{3, 120}));
+}
+
+TEST_F(Passes, LeavesABatchThatIsMixed) {
+  b.output(ok(b.op(OpKind::kReduce, {image()}, ReduceAttrs{ReduceKind::kMean, {0}, true}, "mean")));
+  EXPECT_FALSE(ok(open_batch_dimension(graph)));
+  EXPECT_EQ(graph.value(graph.inputs()[0]).shape[0], 1);
+}
+
+TEST_F(Passes, LeavesABatchThatMovesToAnotherDimension) {
+  b.output(ok(b.transpose(b.input("x", DType::kFloat32, {1, 1, 4}), {1, 0, 2}, "t")));
+  EXPECT_FALSE(ok(open_batch_dimension(graph)));
+}
+
+}  // namespace
+}  // namespace inferd::opt
