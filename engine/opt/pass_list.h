@@ -14,8 +14,10 @@ Result<bool> remove_identities(ir::Graph&, const PassContext&);
 Result<bool> matmul_to_fully_connected(ir::Graph&, const PassContext&);
 Result<bool> sink_transposes(ir::Graph&, const PassContext&);
 Result<bool> fuse_pad(ir::Graph&, const PassContext&);
+Result<bool> binary_to_batch_norm(ir::Graph&, const PassContext&);
 Result<bool> fold_batch_norm(ir::Graph&, const PassContext&);
 Result<bool> fuse_activation(ir::Graph&, const PassContext&);
+Result<bool> fuse_silu(ir::Graph&, const PassContext&);
 Result<bool> merge_common(ir::Graph&, const PassContext&);
 
 }  // namespace inferd::opt

@@ -17,8 +17,10 @@ const Pass kPasses[] = {
     {"matmul_to_fully_connected", matmul_to_fully_connected},
     {"sink_transposes", sink_transposes},
     {"fuse_pad", fuse_pad},
+    {"binary_to_batch_norm", binary_to_batch_norm},
     {"fold_batch_norm", fold_batch_norm},
     {"fuse_activation", fuse_activation},
+    {"fuse_silu", fuse_silu},
     {"merge_common", merge_common},
 };
 

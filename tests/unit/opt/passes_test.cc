@@ -109,6 +109,39 @@ TEST_F(Passes, MatMulBecomesFullyConnectedWithBias) {
   EXPECT_EQ(graph.nodes()[0].kind, OpKind::kFullyConnected);
 }
 
+TEST_F(Passes, FoldsChannelConstantsIntoAConvolution) {
+  const ValueId y = conv(image(), random_floats(b, {4, 1, 1, 3}));
+  const ValueId scaled = ok(b.op(OpKind::kBinary, {random_floats(b, {1, 1, 1, 4}, 2), y},
+                                 BinaryAttrs{BinaryKind::kMul, {}}, "mul"));
+  b.output(ok(b.op(OpKind::kBinary, {scaled, random_floats(b, {1}, 3)}, BinaryAttrs{}, "add")));
+  optimize_checked(graph);
+  EXPECT_EQ(graph.nodes().size(), 1U) << ir::to_text(graph);
+}
+
+TEST_F(Passes, KeepsConstantsThatAreNotPerChannel) {
+  const ValueId y =
+      conv(b.input("x", DType::kFloat32, {1, 4, 4, 3}), random_floats(b, {4, 1, 1, 3}));
+  const ValueId rows = random_floats(b, {1, 4, 1, 1}, 2);
+  b.output(ok(b.op(OpKind::kBinary, {y, rows}, BinaryAttrs{}, "add")));
+  EXPECT_FALSE(run_checked(graph, binary_to_batch_norm));
+}
+
+TEST_F(Passes, FusesSilu) {
+  const ValueId x = image();
+  const ValueId gate = ok(b.op(OpKind::kUnary, {x}, UnaryAttrs{}, "sigmoid"));
+  b.output(ok(b.op(OpKind::kBinary, {gate, x}, BinaryAttrs{BinaryKind::kMul, {}}, "mul")));
+  optimize_checked(graph);
+  ASSERT_EQ(graph.nodes().size(), 1U) << ir::to_text(graph);
+}
+
+TEST_F(Passes, KeepsAGateOfAnotherValue) {
+  const ValueId x = image();
+  const ValueId other = b.input("z", DType::kFloat32, {1, 5, 6, 3});
+  const ValueId gate = ok(b.op(OpKind::kUnary, {other}, UnaryAttrs{}, "sigmoid"));
+  b.output(ok(b.op(OpKind::kBinary, {gate, x}, BinaryAttrs{BinaryKind::kMul, {}}, "mul")));
+  EXPECT_FALSE(run_checked(graph, fuse_silu));
+}
+
 TEST_F(Passes, MergesCommonNodes) {
   const ValueId x = image();
   const ValueId a = ok(b.op(OpKind::kUnary, {x}, UnaryAttrs{}, "a"));
