@@ -90,6 +90,17 @@ TEST_F(Passes, FoldsBatchNorm) {
   EXPECT_EQ(graph.nodes().size(), 1U);
 }
 
+TEST_F(Passes, FoldsBatchNormIntoWeightsAndBias) {
+  const ValueId x = image();
+  const ValueId y =
+      ok(b.op(OpKind::kDepthwiseConv2d, {x, random_floats(b, {1, 1, 3}), random_floats(b, {3}, 4)},
+              Conv2dAttrs{}, "conv"));
+  b.output(ok(b.op(OpKind::kBatchNorm, {y, random_floats(b, {3}, 2), random_floats(b, {3}, 3)},
+                   BatchNormAttrs{3}, "bn")));
+  EXPECT_TRUE(run_checked(graph, fold_batch_norm));
+  EXPECT_EQ(graph.nodes().size(), 1U);
+}
+
 TEST_F(Passes, KeepsBatchNormBehindAnActivation) {
   Conv2dAttrs attrs;
   attrs.activation = {0.F, kInf};
