@@ -101,6 +101,7 @@ Status infer_pool2d(Graph& graph, const Node& node) {
   const auto& w = c.attrs<Pool2dAttrs>().window;
   const Shape& x = c.input(0).shape;
   if (x.rank() != 4) return c.error("needs a 4-D input, got " + x.to_string());
+  INFERD_RETURN_IF_ERROR(check_window(c, w));
   // A window that holds nothing but padding has no maximum and no mean.
   if (w.pad_top >= int64_t{w.dilation_h} * (w.kernel_h - 1) + 1 ||
       w.pad_left >= int64_t{w.dilation_w} * (w.kernel_w - 1) + 1) {
