@@ -25,6 +25,8 @@ struct Mark {
 struct GrpcListener {
   std::string address;     // "unix:/run/inferd/inferd.sock" or "host:port"
   int socket_mode = 0660;  // permissions of a Unix socket
+  bool insecure =
+      false;  // allows an address that other machines can reach; there is no encryption yet
   Mark mark;
 };
 
@@ -94,6 +96,9 @@ struct Config {
 // Reads, checks types and ranges, resolves relative paths against the file's folder, reads the
 // pipeline files it names. Reports every error found, one per line.
 Result<Config> load(const std::string& path);
+
+// <root>/<model>/model.yaml: the keys of a `serve` entry without the name.
+Result<ModelConfig> load_model(const std::string& path);
 
 // Typed access to a NodeConfig with errors at the key's mark; after the last get, finish() refuses
 // keys that nobody asked for.

@@ -27,7 +27,8 @@ Result<QuantInputs> quant_inputs(Lowering& l, const ForeignNode& node, size_t i,
   const auto* scales = reinterpret_cast<const float*>(scale.constant->data.data());
   q.quantization.scales.assign(scales, scales + scale.shape.elements());
   q.quantization.zero_points.assign(q.quantization.scales.size(), 0);
-  q.quantization.axis = axis;
+  // One scale has no axis: equal quantizations must compare equal.
+  if (q.quantization.per_channel()) q.quantization.axis = axis;
   if (q.quantization.scales.empty())
     return invalid_argument("scale '" + node.inputs[i] + "' is empty");
   if (!l.has(node, i + 1)) return q;

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Wiring: what exists in the daemon, in the order in which it is made and taken down.
+#include "daemon/app.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <cstring>
+
+#include "daemon/host/systemd.h"
+#include "daemon/models/repository.h"
+#include "daemon/pipeline/pipelines.h"
+#include "daemon/serve/server.h"
+#include "daemon/telemetry/log.h"
+
+namespace inferd {
+namespace {
+
+// Destroyed in reverse: pipelines use models, models use the engine.
+struct Parts {
+  std::shared_ptr<Engine> engine;
+  std::unique_ptr<models::Repository> repository;
+  std::unique_ptr<pipeline::Pipelines> pipelines;
+};
+
+Result<Parts> make_parts(const config::Config& config) {
+  Parts parts;
+  EngineOptions options;
+  options.threads = config.engine.threads;
+  options.prefer_kernels = config.engine.prefer_kernels;
+  options.log = telemetry::log;
+  INFERD_ASSIGN_OR_RETURN(parts.engine, Engine::create(options));
+  host::notify_status("loading models");
+  INFERD_ASSIGN_OR_RETURN(parts.repository, models::Repository::open(config.models, parts.engine));
+  INFERD_ASSIGN_OR_RETURN(parts.pipelines,
+                          pipeline::Pipelines::create(config.pipelines, *parts.repository));
+  return parts;
+}
+
+// SIGTERM and SIGINT wait for sigwait instead of interrupting a thread; writes to closed sockets
+// are errors, not signals. Threads made later inherit this.
+sigset_t block_signals() {
+  ::signal(SIGPIPE, SIG_IGN);
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+}  // namespace
+
+Status check(const config::Config& config) { return make_parts(config).status(); }
+
+Status run(const config::Config& config, const std::string& version) {
+  telemetry::set_up_log(config.log);
+  const sigset_t signals = block_signals();
+  INFERD_ASSIGN_OR_RETURN(const Parts parts, make_parts(config));
+  INFERD_ASSIGN_OR_RETURN(const auto server, serve::Server::start(config.server, *parts.repository,
+                                                                  *parts.pipelines, version));
+  parts.pipelines->start();
+  for (const models::ModelStatus& model : parts.repository->list()) {
+    telemetry::log(LogLevel::kInfo, "model " + model.name + " version " +
+                                        std::to_string(model.version) + " is ready");
+  }
+  for (const config::GrpcListener& listener : config.server.grpc) {
+    telemetry::log(LogLevel::kInfo, "serving on " + listener.address);
+  }
+  host::notify_status("serving " + std::to_string(parts.repository->list().size()) + " models");
+  host::notify_ready();
+
+  int signal = 0;
+  sigwait(&signals, &signal);
+  telemetry::log(LogLevel::kInfo, std::string(sigabbrev_np(signal)) + " received, draining");
+  host::notify_stopping();
+  parts.pipelines->stop();
+  server->shut_down(config.server.drain_timeout_ms);
+  parts.repository->close();
+  telemetry::log(LogLevel::kInfo, "stopped");
+  return ok_status();
+}
+
+}  // namespace inferd

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// YAML with marks, limits and collected errors. Private to config; nothing else sees yaml-cpp.
+#pragma once
+
+#include <yaml-cpp/yaml.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/config/config.h"
+
+namespace inferd::config {
+
+// All errors of one load, in the order they were found.
+class Errors {
+ public:
+  void add(const Mark& mark, const std::string& message) {
+    text_ += mark.to_string() + ": " + message + "\n";
+  }
+  bool empty() const { return text_.empty(); }
+  Status status() const;
+
+ private:
+  std::string text_;
+};
+
+// "; did you mean 'batch'?" when a known key is close to `key`, else the list of known keys.
+std::string suggestion(const std::string& key, const std::vector<std::string>& known);
+
+// Parses one file. Errors: cannot be read, larger than 1 MiB, not YAML (with line and column),
+// aliases (a few lines of them can stand for gigabytes), several documents.
+Result<YAML::Node> parse_file(const std::string& path);
+
+// Typed reading of one mapping. Each get() names a key; finish() then reports every other key as
+// unknown and keys that stand twice.
+class MapReader {
+ public:
+  MapReader(const YAML::Node& node, std::string file, Errors& errors);
+
+  Mark mark() const { return mark_of(node_); }
+  Mark mark_of(const YAML::Node& node) const;
+  // Null node when absent.
+  YAML::Node child(const std::string& key);
+
+  void read(const std::string& key, std::string& out);
+  void read(const std::string& key, bool& out);
+  void read(const std::string& key, int& out, int64_t min, int64_t max);
+  void read(const std::string& key, int64_t& out, int64_t min, int64_t max);
+  template <typename T>
+  void read(const std::string& key, std::optional<T>& out, int64_t min, int64_t max) {
+    T value{};
+    if (child(key).IsDefined()) {
+      read(key, value, min, max);
+      out = value;
+    }
+  }
+  void read(const std::string& key, std::string& out, const std::vector<std::string>& allowed);
+  void read(const std::string& key, std::vector<std::string>& out);
+
+  void error(const YAML::Node& node, const std::string& message) {
+    errors_.add(mark_of(node), message);
+  }
+  const std::string& file() const { return file_; }
+  Errors& errors() { return errors_; }
+  void finish();
+
+ private:
+  YAML::Node node_;
+  std::string file_;
+  Errors& errors_;
+  std::vector<std::string> known_;
+};
+
+}  // namespace inferd::config

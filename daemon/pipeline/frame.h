@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "media/image.h"
+
+namespace inferd::pipeline {
+
+// Immutable once a source has given it away.
+struct Frame {
+  media::Image image;
+  uint64_t sequence = 0;   // from 1
+  int64_t capture_ns = 0;  // CLOCK_MONOTONIC
+  std::string name;        // file name for image sources
+};
+
+}  // namespace inferd::pipeline

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+
+#include "daemon/pipeline/result.h"
+
+namespace inferd::pipeline {
+
+// A subscriber's bounded queue of results: when full, the oldest goes and is counted. Thread-safe.
+class Mailbox {
+ public:
+  explicit Mailbox(size_t capacity) : capacity_(capacity) {}
+
+  // True when a result had to go.
+  bool put(std::shared_ptr<const FrameResult> result) {
+    const std::lock_guard lock(mutex_);
+    if (closed_) return false;
+    const bool full = results_.size() >= capacity_;
+    if (full) {
+      results_.pop_front();
+      ++dropped_;
+    }
+    results_.push_back(std::move(result));
+    changed_.notify_one();
+    return full;
+  }
+
+  // Null once closed and empty.
+  std::shared_ptr<const FrameResult> take() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return closed_ || !results_.empty(); });
+    if (results_.empty()) return nullptr;
+    std::shared_ptr<const FrameResult> result = std::move(results_.front());
+    results_.pop_front();
+    return result;
+  }
+
+  void close() {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    changed_.notify_all();
+  }
+
+  uint64_t dropped() const {
+    const std::lock_guard lock(mutex_);
+    return dropped_;
+  }
+
+ private:
+  const size_t capacity_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::shared_ptr<const FrameResult>> results_;  // by mutex_
+  bool closed_ = false;                                     // by mutex_
+  uint64_t dropped_ = 0;                                    // by mutex_
+};
+
+}  // namespace inferd::pipeline

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/pipeline/sinks/sinks.h"
+
+namespace inferd::pipeline {
+namespace {
+
+struct Row {
+  const char* type;
+  Result<std::unique_ptr<Sink>> (*make)(const config::NodeConfig&);
+};
+const Row kRows[] = {
+    {"annotated", make_annotated},
+    {"jsonl", make_jsonl},
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Sink>> make_sink(const config::NodeConfig& node) {
+  std::string known;
+  for (const Row& row : kRows) {
+    if (node.type == row.type) return row.make(node);
+    known += (known.empty() ? "" : ", ") + std::string(row.type);
+  }
+  return invalid_argument(node.mark.to_string() + ": there is no sink '" + node.type +
+                          "'; known: " + known);
+}
+
+}  // namespace inferd::pipeline

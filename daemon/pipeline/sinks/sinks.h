@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The sinks, for the table in factory.cc. Their keys are described in config/pipelines/detect.yaml.
+#pragma once
+
+#include "daemon/pipeline/sink.h"
+
+namespace inferd::pipeline {
+
+Result<std::unique_ptr<Sink>> make_annotated(const config::NodeConfig& node);
+Result<std::unique_ptr<Sink>> make_jsonl(const config::NodeConfig& node);
+
+}  // namespace inferd::pipeline

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Pictures from a file or a folder, played at a rate. With `pan`, each picture is seen through a
+// window that moves over it, so that a few photos make a moving stream.
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <numbers>
+
+#include "daemon/pipeline/sources/sources.h"
+
+namespace inferd::pipeline {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Options {
+  std::string path;
+  double fps = 10;
+  bool loop = false;
+  bool live = true;
+  bool pan = false;
+  double zoom = 1.3;  // the window is the picture's size divided by this
+  double hold = 3;    // seconds per picture when panning
+};
+
+bool is_picture(const fs::path& path) {
+  std::string extension = path.extension();
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  return extension == ".jpg" || extension == ".jpeg" || extension == ".png" || extension == ".bmp";
+}
+
+media::Image crop(const media::Image& image, int x, int y, int width, int height) {
+  media::Image part{width, height, {}};
+  part.pixels.reserve(static_cast<size_t>(width) * static_cast<size_t>(height) * 3);
+  for (int row = 0; row < height; ++row) {
+    const uint8_t* begin = image.row(y + row) + static_cast<size_t>(x) * 3;
+    part.pixels.insert(part.pixels.end(), begin, begin + static_cast<size_t>(width) * 3);
+  }
+  return part;
+}
+
+class Images final : public Source {
+ public:
+  Images(Options options, std::vector<std::string> files)
+      : options_(std::move(options)),
+        files_(std::move(files)),
+        frames_per_file_(
+            options_.pan ? std::max<int64_t>(std::llround(options_.hold * options_.fps), 1) : 1) {}
+
+  bool live() const override { return options_.live; }
+
+  Result<std::optional<Frame>> next(Stopper& stopper) override {
+    const auto file = static_cast<size_t>(played_ / frames_per_file_);
+    if (!options_.loop && file >= files_.size()) return std::optional<Frame>();
+    const std::string& path = files_[file % files_.size()];
+    if (options_.live) {
+      if (due_ns_ == 0) due_ns_ = schedule::now_ns();
+      if (!stopper.wait_until(due_ns_)) return std::optional<Frame>();
+      due_ns_ += static_cast<int64_t>(1e9 / options_.fps);
+    } else if (stopper.stopped()) {
+      return std::optional<Frame>();
+    }
+    Frame frame;
+    frame.capture_ns = schedule::now_ns();
+    if (path != loaded_path_) {
+      INFERD_ASSIGN_OR_RETURN(loaded_, media::read_image(path));
+      loaded_path_ = path;
+    }
+    frame.name = fs::path(path).filename();
+    frame.image = options_.pan ? window(played_ % frames_per_file_) : loaded_;
+    ++played_;
+    return std::optional<Frame>(std::move(frame));
+  }
+
+ private:
+  // The window goes once round an ellipse while the picture is shown, starting at its left edge.
+  media::Image window(int64_t step) const {
+    const auto side = [&](int full) { return std::max(1, static_cast<int>(full / options_.zoom)); };
+    const int width = side(loaded_.width);
+    const int height = side(loaded_.height);
+    const double turn =
+        2 * std::numbers::pi * static_cast<double>(step) / static_cast<double>(frames_per_file_);
+    const auto place = [](int room, double at) {
+      return static_cast<int>(std::lround(room * (0.5 - 0.5 * at)));
+    };
+    return crop(loaded_, place(loaded_.width - width, std::cos(turn)),
+                place(loaded_.height - height, std::sin(turn)), width, height);
+  }
+
+  const Options options_;
+  const std::vector<std::string> files_;
+  const int64_t frames_per_file_;
+  int64_t played_ = 0;
+  int64_t due_ns_ = 0;
+  std::string loaded_path_;
+  media::Image loaded_;
+};
+
+Result<std::vector<std::string>> find_files(const std::string& path) {
+  std::error_code error;
+  std::vector<std::string> files;
+  if (fs::is_regular_file(path, error)) files.push_back(path);
+  if (fs::is_directory(path, error)) {
+    for (const auto& entry : fs::directory_iterator(path, error)) {
+      if (entry.is_regular_file(error) && is_picture(entry.path()))
+        files.push_back(entry.path().string());
+    }
+  }
+  std::sort(files.begin(), files.end());
+  if (files.empty())
+    return not_found("'" + path + "' is neither a picture nor a folder with pictures");
+  return files;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Source>> make_images(const config::NodeConfig& node) {
+  config::NodeReader r(node);
+  Options options;
+  options.path = r.required_text("path");
+  options.fps = r.number("fps", options.fps, 0.01, 1000);
+  options.loop = r.boolean("loop", options.loop);
+  options.live = r.boolean("live", options.live);
+  options.pan = r.boolean("pan", options.pan);
+  options.zoom = r.number("zoom", options.zoom, 1, 20);
+  options.hold = r.number("hold", options.hold, 0.1, 3600);
+  INFERD_RETURN_IF_ERROR(r.finish());
+  auto files = find_files(options.path);
+  if (!files.ok()) return files.status().with_context(node.mark.to_string());
+  return std::unique_ptr<Source>(std::make_unique<Images>(std::move(options), std::move(*files)));
+}
+
+}  // namespace inferd::pipeline

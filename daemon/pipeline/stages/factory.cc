@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "daemon/pipeline/stages/stages.h"
+
+namespace inferd::pipeline {
+namespace {
+
+struct Row {
+  const char* type;
+  StageResult (*make)(const config::NodeConfig&, StageContext&);
+};
+const Row kRows[] = {
+    {"resize", make_resize},
+    {"letterbox", make_letterbox},
+    {"crop", make_crop},
+    {"normalize", make_normalize},
+    {"infer", make_infer},
+    {"decode_ssd", make_decode_ssd},
+    {"decode_detections", make_decode_detections},
+    {"nms", make_nms},
+    {"labels", make_labels},
+    {"filter", make_filter},
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Stage>> make_stage(const config::NodeConfig& node, StageContext& context) {
+  std::string known;
+  for (const Row& row : kRows) {
+    if (node.type == row.type) return row.make(node, context);
+    known += (known.empty() ? "" : ", ") + std::string(row.type);
+  }
+  return invalid_argument(node.mark.to_string() + ": there is no stage '" + node.type +
+                          "'; known: " + known);
+}
+
+Result<size_t> find_output(config::NodeReader& reader, const config::NodeConfig& node,
+                           const StageContext& context, const std::string& key, size_t fallback) {
+  const std::string where = node.mark.to_string() + ": ";
+  if (context.model == nullptr)
+    return invalid_argument(where + "'" + node.type + "' needs an 'infer' stage before it");
+  const auto outputs = context.model->model->outputs();
+  const std::string wanted = reader.text(key, std::to_string(fallback));
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (outputs[i].name == wanted || std::to_string(i) == wanted) return i;
+  }
+  return invalid_argument(where + "model '" + context.model->name + "' has no output '" + wanted +
+                          "'");
+}
+
+std::span<const float> as_floats(const Tensor& tensor, const Quantization& quantization,
+                                 std::vector<float>& storage) {
+  const TensorView view{tensor.dtype, tensor.shape, tensor.data};
+  if (tensor.dtype == DType::kFloat32) return view.as<float>();
+  storage.resize(tensor.data.size());
+  const float scale = quantization.empty() ? 1.F : quantization.scale();
+  const int32_t zero = quantization.empty() ? 0 : quantization.zero_point();
+  const bool is_signed = tensor.dtype == DType::kInt8;
+  for (size_t i = 0; i < storage.size(); ++i) {
+    const int32_t stored = is_signed ? view.as<int8_t>()[i] : view.as<uint8_t>()[i];
+    storage[i] = scale * static_cast<float>(stored - zero);
+  }
+  return storage;
+}
+
+Box to_frame(const Box& box, const media::Placement& p) {
+  const auto x = [&](float v) { return std::clamp((v - p.offset_x) / p.scale_x, 0.F, 1.F); };
+  const auto y = [&](float v) { return std::clamp((v - p.offset_y) / p.scale_y, 0.F, 1.F); };
+  return {x(box.x_min), y(box.y_min), x(box.x_max), y(box.y_max)};
+}
+
+}  // namespace inferd::pipeline

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Stages that work on detections alone: which stay, and what they are called.
+#include <algorithm>
+#include <fstream>
+
+#include "daemon/pipeline/stages/stages.h"
+
+namespace inferd::pipeline {
+namespace {
+
+float area(const Box& b) {
+  return std::max(b.x_max - b.x_min, 0.F) * std::max(b.y_max - b.y_min, 0.F);
+}
+
+// Intersection over union.
+float overlap(const Box& a, const Box& b) {
+  const Box both{std::max(a.x_min, b.x_min), std::max(a.y_min, b.y_min), std::min(a.x_max, b.x_max),
+                 std::min(a.y_max, b.y_max)};
+  const float shared = area(both);
+  const float all = area(a) + area(b) - shared;
+  return all > 0 ? shared / all : 0;
+}
+
+// Greedy non-maximum suppression: best first; what overlaps a kept one (of its class) too much
+// goes.
+class Nms final : public Stage {
+ public:
+  Nms(float iou, bool per_class, size_t max) : iou_(iou), per_class_(per_class), max_(max) {}
+
+  Status process(Work& work) override {
+    std::stable_sort(work.detections.begin(), work.detections.end(),
+                     [](const Detection& a, const Detection& b) { return a.score > b.score; });
+    kept_.clear();
+    for (Detection& candidate : work.detections) {
+      if (kept_.size() >= max_) break;
+      const bool covered = std::any_of(kept_.begin(), kept_.end(), [&](const Detection& k) {
+        return (!per_class_ || k.class_id == candidate.class_id) &&
+               overlap(k.box, candidate.box) > iou_;
+      });
+      if (!covered) kept_.push_back(std::move(candidate));
+    }
+    work.detections.swap(kept_);
+    return ok_status();
+  }
+
+ private:
+  const float iou_;
+  const bool per_class_;
+  const size_t max_;
+  std::vector<Detection> kept_;
+};
+
+class Labels final : public Stage {
+ public:
+  Labels(std::vector<std::string> labels, int offset)
+      : labels_(std::move(labels)), offset_(offset) {}
+
+  Status process(Work& work) override {
+    for (Detection& d : work.detections) {
+      const int64_t line = int64_t{d.class_id} + offset_;
+      const bool known = line >= 0 && line < static_cast<int64_t>(labels_.size());
+      d.label = known ? labels_[static_cast<size_t>(line)] : "class " + std::to_string(d.class_id);
+    }
+    return ok_status();
+  }
+
+ private:
+  const std::vector<std::string> labels_;
+  const int offset_;
+};
+
+class Filter final : public Stage {
+ public:
+  Filter(float min_score, std::vector<std::string> classes)
+      : min_score_(min_score), classes_(std::move(classes)) {}
+
+  Status process(Work& work) override {
+    std::erase_if(work.detections, [&](const Detection& d) {
+      const bool wanted = classes_.empty() ||
+                          std::find(classes_.begin(), classes_.end(), d.label) != classes_.end();
+      return d.score < min_score_ || !wanted;
+    });
+    return ok_status();
+  }
+
+ private:
+  const float min_score_;
+  const std::vector<std::string> classes_;
+};
+
+}  // namespace
+
+StageResult make_nms(const config::NodeConfig& node, StageContext&) {
+  config::NodeReader r(node);
+  const auto iou = static_cast<float>(r.number("iou", 0.5, 0, 1));
+  const bool per_class = r.boolean("per_class", true);
+  const auto max = static_cast<size_t>(r.integer("max", 100, 1, 10'000));
+  INFERD_RETURN_IF_ERROR(r.finish());
+  return std::unique_ptr<Stage>(std::make_unique<Nms>(iou, per_class, max));
+}
+
+StageResult make_labels(const config::NodeConfig& node, StageContext& context) {
+  config::NodeReader r(node);
+  const std::string path = r.text("path", "");
+  const auto offset = static_cast<int>(r.integer("offset", 0, -1'000'000, 1'000'000));
+  INFERD_RETURN_IF_ERROR(r.finish());
+  std::vector<std::string> labels;
+  if (!path.empty()) {
+    std::ifstream file(path);
+    for (std::string line; std::getline(file, line);) labels.push_back(line);
+    if (labels.empty())
+      return not_found(node.mark.to_string() + ": labels '" + path +
+                       "' cannot be read or are empty");
+  } else if (context.model != nullptr) {
+    labels = context.model->labels;
+  }
+  if (labels.empty()) {
+    return invalid_argument(node.mark.to_string() + ": the model has no labels.txt; give 'path'");
+  }
+  return std::unique_ptr<Stage>(std::make_unique<Labels>(std::move(labels), offset));
+}
+
+StageResult make_filter(const config::NodeConfig& node, StageContext&) {
+  config::NodeReader r(node);
+  const auto min_score = static_cast<float>(r.number("min_score", 0, 0, 1));
+  std::vector<std::string> classes = r.list("classes");
+  INFERD_RETURN_IF_ERROR(r.finish());
+  return std::unique_ptr<Stage>(std::make_unique<Filter>(min_score, std::move(classes)));
+}
+
+}  // namespace inferd::pipeline

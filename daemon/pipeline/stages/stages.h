@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The stages, for the table in factory.cc. Their keys are described in
+// config/pipelines/detect.yaml.
+#pragma once
+
+#include "daemon/pipeline/stage.h"
+
+namespace inferd::pipeline {
+
+using StageResult = Result<std::unique_ptr<Stage>>;
+
+// describe.cc
+StageResult make_resize(const config::NodeConfig&, StageContext&);
+StageResult make_letterbox(const config::NodeConfig&, StageContext&);
+StageResult make_crop(const config::NodeConfig&, StageContext&);
+StageResult make_normalize(const config::NodeConfig&, StageContext&);
+// infer.cc
+StageResult make_infer(const config::NodeConfig&, StageContext&);
+// decode_ssd.cc
+StageResult make_decode_ssd(const config::NodeConfig&, StageContext&);
+// decode_detections.cc
+StageResult make_decode_detections(const config::NodeConfig&, StageContext&);
+// select.cc
+StageResult make_nms(const config::NodeConfig&, StageContext&);
+StageResult make_labels(const config::NodeConfig&, StageContext&);
+StageResult make_filter(const config::NodeConfig&, StageContext&);
+
+// The output that `key` names (by name or index; `fallback` when the key is absent), or an error at
+// the node.
+Result<size_t> find_output(config::NodeReader& reader, const config::NodeConfig& node,
+                           const StageContext& context, const std::string& key, size_t fallback);
+
+// A float32 view of an output; quantized ones are dequantized into `storage`.
+std::span<const float> as_floats(const Tensor& tensor, const Quantization& quantization,
+                                 std::vector<float>& storage);
+
+// From coordinates relative to the model's input to the source frame, clipped to it.
+Box to_frame(const Box& box, const media::Placement& placement);
+
+}  // namespace inferd::pipeline

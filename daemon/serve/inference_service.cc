@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/serve/inference_service.h"
+
+#include <charconv>
+#include <chrono>
+
+#include "daemon/serve/infer_messages.h"
+#include "daemon/serve/status.h"
+
+namespace inferd::serve {
+namespace {
+
+using models::ModelVersion;
+
+grpc::ServerUnaryReactor* finish(grpc::CallbackServerContext* context, const Status& status) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  reactor->Finish(to_grpc(status));
+  return reactor;
+}
+
+// Versions travel as text; empty is the newest.
+Result<int64_t> parse_version(const std::string& text) {
+  if (text.empty()) return int64_t{0};
+  int64_t version = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), version);
+  if (error != std::errc() || end != text.data() + text.size() || version < 1) {
+    return invalid_argument("model version '" + text + "' is not a positive number");
+  }
+  return version;
+}
+
+Result<std::shared_ptr<const ModelVersion>> find(const models::Repository& repository,
+                                                 const std::string& name,
+                                                 const std::string& version) {
+  INFERD_ASSIGN_OR_RETURN(const int64_t number, parse_version(version));
+  return repository.find(name, number);
+}
+
+// The earlier of the call's deadline and the request's `timeout` parameter (microseconds from now);
+// 0: none.
+int64_t deadline_ns(grpc::CallbackServerContext* context,
+                    const inference::ModelInferRequest& request) {
+  const int64_t now = schedule::now_ns();
+  int64_t deadline = 0;
+  const auto call = context->deadline();
+  if (call != std::chrono::system_clock::time_point::max()) {
+    const auto left = call - std::chrono::system_clock::now();
+    deadline = now + std::chrono::duration_cast<std::chrono::nanoseconds>(left).count();
+  }
+  const auto timeout = request.parameters().find("timeout");
+  if (timeout != request.parameters().end()) {
+    const auto& value = timeout->second;
+    const int64_t us = value.parameter_choice_case() == inference::InferParameter::kUint64Param
+                           ? static_cast<int64_t>(value.uint64_param())
+                           : value.int64_param();
+    constexpr int64_t kMaxUs = int64_t{1} << 50;
+    if (us > 0 && us < kMaxUs && (deadline == 0 || now + us * 1000 < deadline)) {
+      deadline = now + us * 1000;
+    }
+  }
+  return deadline;
+}
+
+void fill(const TensorInfo& info, inference::ModelMetadataResponse::TensorMetadata* out) {
+  out->set_name(info.name);
+  out->set_datatype(std::string(dtype_name(info.dtype)));
+  for (int64_t dim : info.shape) out->add_shape(dim);
+}
+
+void fill(const schedule::DurationStat& stat, inference::StatisticDuration* out) {
+  out->set_count(stat.count);
+  out->set_ns(stat.ns);
+}
+
+void fill(const ModelVersion& model, inference::ModelStatistics* out) {
+  const schedule::QueueStatistics s = model.queue->statistics();
+  out->set_name(model.name);
+  out->set_version(std::to_string(model.version));
+  out->set_last_inference(static_cast<uint64_t>(s.last_inference_ms));
+  out->set_inference_count(s.inference_count);
+  out->set_execution_count(s.execution_count);
+  auto* stats = out->mutable_inference_stats();
+  fill(s.success, stats->mutable_success());
+  fill(s.fail, stats->mutable_fail());
+  fill(s.queue, stats->mutable_queue());
+  fill(s.compute_input, stats->mutable_compute_input());
+  fill(s.compute_infer, stats->mutable_compute_infer());
+  fill(s.compute_output, stats->mutable_compute_output());
+  for (const auto& batch : s.batches) {
+    auto* b = out->add_batch_stats();
+    b->set_batch_size(static_cast<uint64_t>(batch.size));
+    fill(batch.compute_input, b->mutable_compute_input());
+    fill(batch.compute_infer, b->mutable_compute_infer());
+    fill(batch.compute_output, b->mutable_compute_output());
+  }
+}
+
+const char* state_name(models::ModelState state) {
+  switch (state) {
+    case models::ModelState::kReady:
+      return "READY";
+    case models::ModelState::kLoading:
+      return "LOADING";
+    case models::ModelState::kFailed:
+      break;
+  }
+  return "UNAVAILABLE";
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* InferenceService::ServerLive(Context* context,
+                                                       const inference::ServerLiveRequest*,
+                                                       inference::ServerLiveResponse* response) {
+  response->set_live(true);
+  return finish(context, ok_status());
+}
+
+grpc::ServerUnaryReactor* InferenceService::ServerReady(Context* context,
+                                                        const inference::ServerReadyRequest*,
+                                                        inference::ServerReadyResponse* response) {
+  response->set_ready(repository_.ready());
+  return finish(context, ok_status());
+}
+
+grpc::ServerUnaryReactor* InferenceService::ServerMetadata(
+    Context* context, const inference::ServerMetadataRequest*,
+    inference::ServerMetadataResponse* response) {
+  response->set_name("inferd");
+  response->set_version(version_);
+  response->add_extensions("binary_tensor_data");
+  response->add_extensions("statistics");
+  return finish(context, ok_status());
+}
+
+grpc::ServerUnaryReactor* InferenceService::ModelReady(Context* context,
+                                                       const inference::ModelReadyRequest* request,
+                                                       inference::ModelReadyResponse* response) {
+  const auto model = find(repository_, request->name(), request->version());
+  response->set_ready(model.ok());
+  // An unknown model is simply not ready; a malformed version is the caller's mistake.
+  const bool malformed = model.status().code() == StatusCode::kInvalidArgument;
+  return finish(context, malformed ? model.status() : ok_status());
+}
+
+grpc::ServerUnaryReactor* InferenceService::ModelMetadata(
+    Context* context, const inference::ModelMetadataRequest* request,
+    inference::ModelMetadataResponse* response) {
+  const auto found = find(repository_, request->name(), request->version());
+  if (!found.ok()) return finish(context, found.status());
+  const ModelVersion& version = **found;
+  response->set_name(version.name);
+  response->add_versions(std::to_string(version.version));
+  response->set_platform("inferd_" + version.model->info().format);
+  for (const TensorInfo& input : version.model->inputs()) fill(input, response->add_inputs());
+  for (const TensorInfo& output : version.model->outputs()) fill(output, response->add_outputs());
+  return finish(context, ok_status());
+}
+
+grpc::ServerUnaryReactor* InferenceService::ModelInfer(Context* context,
+                                                       const inference::ModelInferRequest* request,
+                                                       inference::ModelInferResponse* response) {
+  const auto found = find(repository_, request->model_name(), request->model_version());
+  if (!found.ok()) return finish(context, found.status());
+  const std::shared_ptr<const ModelVersion> version = *found;
+
+  const auto chosen = requested_outputs(*request, *version->model);
+  if (!chosen.ok()) return finish(context, chosen.status());
+  auto converted = std::make_shared<std::vector<std::vector<std::byte>>>();
+  auto inputs = decode_inputs(*request, *version->model, *converted);
+  if (!inputs.ok()) return finish(context, inputs.status());
+
+  // gRPC keeps request and response until Finish, so the tensors stay where they are.
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  schedule::Request work;
+  work.inputs = std::move(*inputs);
+  work.keep_alive = std::move(converted);
+  work.deadline_ns = deadline_ns(context, *request);
+  work.done = [=, outputs = *chosen](const schedule::Outcome& outcome) {
+    if (outcome.status.ok()) {
+      response->set_model_name(version->name);
+      response->set_model_version(std::to_string(version->version));
+      response->set_id(request->id());
+      encode_outputs(outcome.outputs, outputs, *version->model, *response);
+    }
+    reactor->Finish(to_grpc(outcome.status));
+  };
+  version->queue->submit(std::move(work));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* InferenceService::ModelStatistics(
+    Context* context, const inference::ModelStatisticsRequest* request,
+    inference::ModelStatisticsResponse* response) {
+  if (!request->name().empty()) {
+    const auto model = find(repository_, request->name(), request->version());
+    if (model.ok()) fill(**model, response->add_model_stats());
+    return finish(context, model.status());
+  }
+  for (const models::ModelStatus& status : repository_.list()) {
+    const auto model = repository_.find(status.name, status.version);
+    if (model.ok()) fill(**model, response->add_model_stats());
+  }
+  return finish(context, ok_status());
+}
+
+grpc::ServerUnaryReactor* InferenceService::RepositoryIndex(
+    Context* context, const inference::RepositoryIndexRequest* request,
+    inference::RepositoryIndexResponse* response) {
+  for (const models::ModelStatus& status : repository_.list()) {
+    if (request->ready() && status.state != models::ModelState::kReady) continue;
+    auto* model = response->add_models();
+    model->set_name(status.name);
+    model->set_version(std::to_string(status.version));
+    model->set_state(state_name(status.state));
+    model->set_reason(status.reason);
+  }
+  return finish(context, ok_status());
+}
+
+}  // namespace inferd::serve

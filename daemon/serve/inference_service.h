@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "daemon/models/repository.h"
+#include "inference/grpc_service.grpc.pb.h"
+
+namespace inferd::serve {
+
+// Open Inference Protocol over gRPC's callback interface: no call holds a thread while it waits for
+// its model.
+class InferenceService final : public inference::GRPCInferenceService::CallbackService {
+ public:
+  using Context = grpc::CallbackServerContext;
+  using Reactor = grpc::ServerUnaryReactor;
+
+  // Borrows the repository.
+  InferenceService(const models::Repository& repository, std::string version)
+      : repository_(repository), version_(std::move(version)) {}
+
+  Reactor* ServerLive(Context*, const inference::ServerLiveRequest*,
+                      inference::ServerLiveResponse*) override;
+  Reactor* ServerReady(Context*, const inference::ServerReadyRequest*,
+                       inference::ServerReadyResponse*) override;
+  Reactor* ServerMetadata(Context*, const inference::ServerMetadataRequest*,
+                          inference::ServerMetadataResponse*) override;
+  Reactor* ModelReady(Context*, const inference::ModelReadyRequest*,
+                      inference::ModelReadyResponse*) override;
+  Reactor* ModelMetadata(Context*, const inference::ModelMetadataRequest*,
+                         inference::ModelMetadataResponse*) override;
+  Reactor* ModelInfer(Context*, const inference::ModelInferRequest*,
+                      inference::ModelInferResponse*) override;
+  Reactor* ModelStatistics(Context*, const inference::ModelStatisticsRequest*,
+                           inference::ModelStatisticsResponse*) override;
+  Reactor* RepositoryIndex(Context*, const inference::RepositoryIndexRequest*,
+                           inference::RepositoryIndexResponse*) override;
+
+ private:
+  const models::Repository& repository_;
+  const std::string version_;
+};
+
+}  // namespace inferd::serve

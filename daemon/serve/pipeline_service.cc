@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/serve/pipeline_service.h"
+
+#include <algorithm>
+
+#include "daemon/serve/status.h"
+
+namespace inferd::serve {
+namespace {
+
+inferd::v1::PipelineState to_proto(pipeline::PipelineState state) {
+  switch (state) {
+    case pipeline::PipelineState::kStopped:
+      return inferd::v1::PIPELINE_STATE_STOPPED;
+    case pipeline::PipelineState::kRunning:
+      return inferd::v1::PIPELINE_STATE_RUNNING;
+    case pipeline::PipelineState::kFinished:
+      return inferd::v1::PIPELINE_STATE_FINISHED;
+    case pipeline::PipelineState::kFailed:
+      return inferd::v1::PIPELINE_STATE_FAILED;
+  }
+  return inferd::v1::PIPELINE_STATE_UNSPECIFIED;
+}
+
+void fill(const pipeline::PipelineStatus& status, inferd::v1::PipelineStatus* out) {
+  out->set_name(status.name);
+  out->set_state(to_proto(status.state));
+  out->set_reason(status.reason);
+  out->set_source(status.source);
+  out->set_model(status.model);
+  out->set_captured(status.captured);
+  out->set_processed(status.processed);
+  out->set_dropped(status.dropped);
+  out->set_subscriber_drops(status.subscriber_drops);
+  out->set_captured_fps(status.captured_fps);
+  out->set_processed_fps(status.processed_fps);
+  out->set_latency_median_ms(status.latency_median_ms);
+  out->set_latency_p99_ms(status.latency_p99_ms);
+  for (const pipeline::NodeStatistics& node : status.nodes) {
+    auto* n = out->add_nodes();
+    n->set_name(node.name);
+    n->set_frames(node.frames);
+    n->set_total_ns(node.total_ns);
+  }
+}
+
+void fill(const pipeline::FrameResult& result, inferd::v1::FrameResult* out) {
+  out->set_pipeline(result.pipeline);
+  out->set_sequence(result.sequence);
+  out->set_capture_ns(result.capture_ns);
+  out->set_result_ns(result.result_ns);
+  out->set_width(result.width);
+  out->set_height(result.height);
+  out->set_frame_name(result.frame_name);
+  for (const pipeline::Detection& detection : result.detections) {
+    auto* d = out->add_detections();
+    d->mutable_box()->set_x_min(detection.box.x_min);
+    d->mutable_box()->set_y_min(detection.box.y_min);
+    d->mutable_box()->set_x_max(detection.box.x_max);
+    d->mutable_box()->set_y_max(detection.box.y_max);
+    d->set_score(detection.score);
+    d->set_class_id(detection.class_id);
+    d->set_label(detection.label);
+    for (const pipeline::Keypoint& keypoint : detection.keypoints) {
+      auto* k = d->add_keypoints();
+      k->set_x(keypoint.x);
+      k->set_y(keypoint.y);
+    }
+  }
+}
+
+// One of a limited number of places, given back at the end of the call.
+class Seat {
+ public:
+  Seat(std::atomic<int>& taken, int limit) : taken_(taken), ok_(taken.fetch_add(1) < limit) {}
+  ~Seat() { taken_.fetch_sub(1); }
+  Seat(const Seat&) = delete;
+  Seat& operator=(const Seat&) = delete;
+  bool ok() const { return ok_; }
+
+ private:
+  std::atomic<int>& taken_;
+  const bool ok_;
+};
+
+}  // namespace
+
+grpc::Status PipelineService::ListPipelines(grpc::ServerContext*,
+                                            const inferd::v1::ListPipelinesRequest*,
+                                            inferd::v1::ListPipelinesResponse* response) {
+  for (const auto& status : pipelines_.list()) fill(status, response->add_pipelines());
+  return grpc::Status::OK;
+}
+
+grpc::Status PipelineService::Watch(grpc::ServerContext* context,
+                                    const inferd::v1::WatchRequest* request,
+                                    grpc::ServerWriter<inferd::v1::FrameResult>* writer) {
+  const Seat seat(watchers_, kMaxWatchers);
+  if (!seat.ok()) {
+    return to_grpc(
+        resource_exhausted("there are " + std::to_string(kMaxWatchers) + " watchers already"));
+  }
+  const size_t capacity = request->buffer() == 0 ? 16 : std::min<size_t>(request->buffer(), 1000);
+  auto subscription = pipelines_.subscribe(request->pipeline(), capacity);
+  if (!subscription.ok()) return to_grpc(subscription.status());
+  // Headers now, so that the client knows that it is subscribed before the first frame.
+  writer->SendInitialMetadata();
+  inferd::v1::FrameResult message;
+  while (!context->IsCancelled()) {
+    const auto result = (*subscription)->next();
+    if (result == nullptr) break;
+    message.Clear();
+    fill(*result, &message);
+    message.set_dropped((*subscription)->dropped());
+    if (!writer->Write(message)) break;
+  }
+  return grpc::Status::OK;
+}
+
+}  // namespace inferd::serve

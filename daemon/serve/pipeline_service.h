@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+
+#include "daemon/pipeline/pipelines.h"
+#include "inferd/v1/pipeline.grpc.pb.h"
+
+namespace inferd::serve {
+
+// inferd.v1.PipelineService. Each watcher holds one of gRPC's threads while it waits for results,
+// so their number is bounded; a slow one only fills its own mailbox.
+class PipelineService final : public inferd::v1::PipelineService::Service {
+ public:
+  // Borrows the pipelines.
+  explicit PipelineService(pipeline::Pipelines& pipelines) : pipelines_(pipelines) {}
+
+  grpc::Status ListPipelines(grpc::ServerContext*, const inferd::v1::ListPipelinesRequest*,
+                             inferd::v1::ListPipelinesResponse*) override;
+  grpc::Status Watch(grpc::ServerContext*, const inferd::v1::WatchRequest*,
+                     grpc::ServerWriter<inferd::v1::FrameResult>*) override;
+
+ private:
+  static constexpr int kMaxWatchers = 32;
+  pipeline::Pipelines& pipelines_;
+  std::atomic<int> watchers_{0};
+};
+
+}  // namespace inferd::serve

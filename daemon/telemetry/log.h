@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The daemon's log: one line per event on stderr, as text or as JSON. Any thread.
+#pragma once
+
+#include <string_view>
+
+#include "daemon/config/config.h"
+#include "inferd/engine/engine.h"
+
+namespace inferd::telemetry {
+
+// Call once, before threads start.
+void set_up_log(const config::LogConfig& config);
+
+void log(LogLevel level, std::string_view message);
+
+}  // namespace inferd::telemetry
