@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "inferd/client/client.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include "grpc_health/health.grpc.pb.h"
+#include "inferd/v1/pipeline.grpc.pb.h"
+#include "inference/grpc_service.grpc.pb.h"
+
+namespace inferd {
+namespace {
+
+Status from_grpc(const grpc::Status& status) {
+  if (status.ok()) return ok_status();
+  return {static_cast<StatusCode>(status.error_code()), status.error_message()};
+}
+
+TensorInfo tensor_info(const inference::ModelMetadataResponse::TensorMetadata& t) {
+  TensorInfo info;
+  info.name = t.name();
+  info.dtype = dtype_from_name(t.datatype()).value_or(DType::kFloat32);
+  for (int i = 0; i < t.shape_size() && i < kMaxRank; ++i) info.shape.push_back(t.shape(i));
+  return info;
+}
+
+double mean_ms(const inference::StatisticDuration& d) {
+  return d.count() == 0 ? 0 : static_cast<double>(d.ns()) * 1e-6 / static_cast<double>(d.count());
+}
+
+const char* state_name(inferd::v1::PipelineState state) {
+  switch (state) {
+    case inferd::v1::PIPELINE_STATE_STOPPED:
+      return "stopped";
+    case inferd::v1::PIPELINE_STATE_RUNNING:
+      return "running";
+    case inferd::v1::PIPELINE_STATE_FINISHED:
+      return "finished";
+    case inferd::v1::PIPELINE_STATE_FAILED:
+      return "failed";
+    default:
+      return "unknown";
+  }
+}
+
+WatchedFrame from_proto(const inferd::v1::FrameResult& f) {
+  WatchedFrame frame{f.sequence(), f.dropped(), f.capture_ns(), f.result_ns(),
+                     f.width(),    f.height(),  f.frame_name(), {}};
+  for (const auto& d : f.detections()) {
+    frame.detections.push_back({d.box().x_min(), d.box().y_min(), d.box().x_max(), d.box().y_max(),
+                                d.score(), d.class_id(), d.label()});
+  }
+  return frame;
+}
+
+class GrpcClient final : public Client {
+ public:
+  GrpcClient(const std::string& endpoint, int64_t timeout_ms) : timeout_ms_(timeout_ms) {
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(-1);
+    const auto channel =
+        grpc::CreateCustomChannel(endpoint, grpc::InsecureChannelCredentials(), arguments);
+    inference_ = inference::GRPCInferenceService::NewStub(channel);
+    pipelines_ = inferd::v1::PipelineService::NewStub(channel);
+    health_ = grpc::health::v1::Health::NewStub(channel);
+  }
+
+  Result<ServerInfo> server() override {
+    inference::ServerMetadataResponse metadata;
+    INFERD_RETURN_IF_ERROR(
+        call(&Inference::ServerMetadata, inference::ServerMetadataRequest(), &metadata));
+    inference::ServerReadyResponse ready;
+    INFERD_RETURN_IF_ERROR(call(&Inference::ServerReady, inference::ServerReadyRequest(), &ready));
+    return ServerInfo{metadata.name(), metadata.version(), ready.ready()};
+  }
+
+  Result<bool> healthy() override {
+    grpc::ClientContext context;
+    set_deadline(context);
+    grpc::health::v1::HealthCheckResponse response;
+    INFERD_RETURN_IF_ERROR(
+        from_grpc(health_->Check(&context, grpc::health::v1::HealthCheckRequest(), &response)));
+    return response.status() == grpc::health::v1::HealthCheckResponse::SERVING;
+  }
+
+  Result<std::vector<ServedModelInfo>> models() override {
+    inference::RepositoryIndexResponse index;
+    INFERD_RETURN_IF_ERROR(
+        call(&Inference::RepositoryIndex, inference::RepositoryIndexRequest(), &index));
+    std::vector<ServedModelInfo> list;
+    for (const auto& entry : index.models()) {
+      ServedModelInfo info;
+      info.name = entry.name();
+      if (entry.state() == "READY") {
+        INFERD_ASSIGN_OR_RETURN(info, model(entry.name()));
+      }
+      info.version = entry.version();
+      info.state = entry.state();
+      info.reason = entry.reason();
+      list.push_back(std::move(info));
+    }
+    return list;
+  }
+
+  Result<ServedModelInfo> model(const std::string& name) override {
+    inference::ModelMetadataRequest request;
+    request.set_name(name);
+    inference::ModelMetadataResponse response;
+    INFERD_RETURN_IF_ERROR(call(&Inference::ModelMetadata, request, &response));
+    ServedModelInfo info;
+    info.name = response.name();
+    info.version = response.versions_size() > 0 ? response.versions(0) : "";
+    info.state = "READY";
+    info.platform = response.platform();
+    for (const auto& t : response.inputs()) info.inputs.push_back(tensor_info(t));
+    for (const auto& t : response.outputs()) info.outputs.push_back(tensor_info(t));
+    return info;
+  }
+
+  Result<std::vector<ServedModelStatistics>> statistics() override {
+    inference::ModelStatisticsResponse response;
+    INFERD_RETURN_IF_ERROR(
+        call(&Inference::ModelStatistics, inference::ModelStatisticsRequest(), &response));
+    std::vector<ServedModelStatistics> list;
+    for (const auto& m : response.model_stats()) {
+      const auto& s = m.inference_stats();
+      list.push_back({m.name(), m.version(), m.inference_count(), m.execution_count(),
+                      s.success().count(), s.fail().count(), mean_ms(s.queue()),
+                      mean_ms(s.compute_infer())});
+    }
+    return list;
+  }
+
+  Result<std::vector<NamedResult>> infer(const std::string& model,
+                                         const std::vector<NamedTensor>& inputs,
+                                         const std::string& version) override {
+    inference::ModelInferRequest request;
+    request.set_model_name(model);
+    request.set_model_version(version);
+    for (const NamedTensor& input : inputs) {
+      auto* tensor = request.add_inputs();
+      tensor->set_name(input.name);
+      tensor->set_datatype(std::string(dtype_name(input.tensor.dtype)));
+      for (int64_t dim : input.tensor.shape) tensor->add_shape(dim);
+      request.add_raw_input_contents(input.tensor.data.data(), input.tensor.data.size());
+    }
+    inference::ModelInferResponse response;
+    INFERD_RETURN_IF_ERROR(call(&Inference::ModelInfer, request, &response));
+    return decode(response);
+  }
+
+  Result<std::vector<PipelineInfo>> pipelines() override {
+    grpc::ClientContext context;
+    set_deadline(context);
+    inferd::v1::ListPipelinesResponse response;
+    INFERD_RETURN_IF_ERROR(from_grpc(
+        pipelines_->ListPipelines(&context, inferd::v1::ListPipelinesRequest(), &response)));
+    std::vector<PipelineInfo> list;
+    for (const auto& p : response.pipelines()) {
+      list.push_back({p.name(), state_name(p.state()), p.reason(), p.source(), p.model(),
+                      p.captured(), p.processed(), p.dropped(), p.captured_fps(), p.processed_fps(),
+                      p.latency_median_ms(), p.latency_p99_ms()});
+    }
+    return list;
+  }
+
+  Status watch(const std::string& pipeline,
+               const std::function<bool(const WatchedFrame&)>& on_frame) override {
+    grpc::ClientContext context;
+    inferd::v1::WatchRequest request;
+    request.set_pipeline(pipeline);
+    const auto reader = pipelines_->Watch(&context, request);
+    inferd::v1::FrameResult message;
+    while (reader->Read(&message)) {
+      if (on_frame(from_proto(message))) continue;
+      context.TryCancel();
+      reader->Finish();
+      return ok_status();
+    }
+    return from_grpc(reader->Finish());
+  }
+
+ private:
+  using Inference = inference::GRPCInferenceService::Stub;
+
+  void set_deadline(grpc::ClientContext& context) const {
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(timeout_ms_));
+  }
+
+  template <typename Request, typename Response>
+  Status call(grpc::Status (Inference::*method)(grpc::ClientContext*, const Request&, Response*),
+              const Request& request, Response* response) {
+    grpc::ClientContext context;
+    set_deadline(context);
+    return from_grpc((inference_.get()->*method)(&context, request, response));
+  }
+
+  static Result<std::vector<NamedResult>> decode(const inference::ModelInferResponse& response) {
+    std::vector<NamedResult> results;
+    for (int i = 0; i < response.outputs_size(); ++i) {
+      const auto& output = response.outputs(i);
+      NamedResult result;
+      result.name = output.name();
+      const auto dtype = dtype_from_name(output.datatype());
+      if (!dtype || i >= response.raw_output_contents_size() || output.shape_size() > kMaxRank) {
+        return internal_error("the daemon's answer for output '" + output.name() +
+                              "' is not understood");
+      }
+      result.dtype = *dtype;
+      for (int64_t dim : output.shape()) result.shape.push_back(dim);
+      const auto bytes = std::as_bytes(std::span(response.raw_output_contents(i)));
+      result.data.assign(bytes.begin(), bytes.end());
+      results.push_back(std::move(result));
+    }
+    return results;
+  }
+
+  const int64_t timeout_ms_;
+  std::unique_ptr<Inference> inference_;
+  std::unique_ptr<inferd::v1::PipelineService::Stub> pipelines_;
+  std::unique_ptr<grpc::health::v1::Health::Stub> health_;
+};
+
+}  // namespace
+
+std::unique_ptr<Client> Client::connect(const std::string& endpoint, int64_t timeout_ms) {
+  return std::make_unique<GrpcClient>(endpoint, timeout_ms);
+}
+
+}  // namespace inferd

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A client of the daemon over gRPC.
+//
+//   auto client = inferd::Client::connect("unix:/run/inferd/inferd.sock");
+//   auto outputs = client->infer("detector", {{"image", view}});
+//
+// Calls block. Safe to use from several threads. UNAVAILABLE: nobody answers at the endpoint. Other
+// errors are the daemon's, with its message.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "inferd/engine/status.h"
+#include "inferd/engine/tensor.h"
+
+namespace inferd {
+
+struct NamedTensor {
+  std::string name;
+  TensorView tensor;  // borrowed
+};
+
+struct NamedResult {
+  std::string name;
+  DType dtype = DType::kFloat32;
+  Shape shape;
+  std::vector<std::byte> data;
+
+  TensorView view() const { return {dtype, shape, data}; }
+};
+
+struct ServerInfo {
+  std::string name, version;
+  bool ready = false;
+};
+
+struct ServedModelInfo {
+  std::string name, version, state, reason, platform;
+  std::vector<TensorInfo> inputs, outputs;
+};
+
+struct ServedModelStatistics {
+  std::string name, version;
+  uint64_t inferences = 0, executions = 0, succeeded = 0, failed = 0;
+  double mean_queue_ms = 0, mean_compute_ms = 0;
+};
+
+struct WatchedDetection {
+  float x_min = 0, y_min = 0, x_max = 0, y_max = 0;  // relative to the frame
+  float score = 0;
+  int class_id = 0;
+  std::string label;
+};
+
+struct WatchedFrame {
+  uint64_t sequence = 0, dropped = 0;
+  int64_t capture_ns = 0, result_ns = 0;  // CLOCK_MONOTONIC of the daemon's machine
+  int width = 0, height = 0;
+  std::string frame_name;
+  std::vector<WatchedDetection> detections;
+};
+
+struct PipelineInfo {
+  std::string name, state, reason, source, model;
+  uint64_t captured = 0, processed = 0, dropped = 0;
+  double captured_fps = 0, processed_fps = 0, latency_median_ms = 0, latency_p99_ms = 0;
+};
+
+class Client {
+ public:
+  // "unix:/path" or "host:port". Does not wait for the daemon: the first call does, up to
+  // `timeout_ms`, which is also the deadline of every call but watch().
+  static std::unique_ptr<Client> connect(const std::string& endpoint, int64_t timeout_ms = 10'000);
+  virtual ~Client() = default;
+
+  virtual Result<ServerInfo> server() = 0;
+  virtual Result<bool> healthy() = 0;  // grpc.health.v1
+  virtual Result<std::vector<ServedModelInfo>> models() = 0;
+  virtual Result<ServedModelInfo> model(const std::string& name) = 0;
+  virtual Result<std::vector<ServedModelStatistics>> statistics() = 0;
+
+  // All outputs. `version` "": the newest.
+  virtual Result<std::vector<NamedResult>> infer(const std::string& model,
+                                                 const std::vector<NamedTensor>& inputs,
+                                                 const std::string& version = "") = 0;
+
+  virtual Result<std::vector<PipelineInfo>> pipelines() = 0;
+  // Calls `on_frame` for each result until it returns false, the pipeline ends, or the connection
+  // breaks.
+  virtual Status watch(const std::string& pipeline,
+                       const std::function<bool(const WatchedFrame&)>& on_frame) = 0;
+};
+
+}  // namespace inferd

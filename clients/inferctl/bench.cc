@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <iostream>
+
+#include "clients/inferctl/command.h"
+#include "clients/inferctl/text.h"
+
+namespace inferd::ctl {
+namespace {
+
+struct Options {
+  std::string model;
+  int threads = 1;
+  int64_t batch = 1;
+  int iterations = 50, warmup = 5;
+  bool profile = false;
+};
+
+int64_t peak_rss_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return int64_t{usage.ru_maxrss} * 1024;
+}
+
+// Shown on a terminal once the run takes longer than a second.
+class Progress {
+ public:
+  explicit Progress(int total) : total_(total), shown_(isatty(STDERR_FILENO) != 0) {}
+  void step(int done) {
+    using namespace std::chrono_literals;
+    const auto now = std::chrono::steady_clock::now();
+    if (!shown_ || now - start_ < 1s || now - last_ < 100ms) return;
+    last_ = now;
+    drawn_ = true;
+    std::fprintf(stderr, "\r%d of %d runs", done, total_);
+  }
+  ~Progress() {
+    if (drawn_) std::fprintf(stderr, "\r\033[K");
+  }
+
+ private:
+  const int total_;
+  const bool shown_;
+  bool drawn_ = false;
+  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point last_{};
+};
+
+// Inputs of the model at this batch, filled with a fixed pattern.
+Result<std::vector<std::vector<std::byte>>> make_inputs(const Model& model, int64_t batch,
+                                                        std::vector<TensorView>& views) {
+  std::vector<std::vector<std::byte>> buffers;
+  for (const TensorInfo& input : model.inputs()) {
+    Shape shape = input.shape;
+    if (model.info().batchable) {
+      shape[0] = batch;
+    } else if (batch != 1) {
+      return invalid_argument("this model does not allow batches");
+    }
+    if (!shape.is_static()) {
+      return invalid_argument("input '" + input.name + "' " + shape.to_string() +
+                              " has dimensions of unknown size");
+    }
+    std::vector<std::byte> data(static_cast<size_t>(shape.elements()) * dtype_size(input.dtype));
+    if (input.dtype == DType::kFloat32) {
+      auto* values = reinterpret_cast<float*>(data.data());
+      for (size_t i = 0; i < data.size() / 4; ++i)
+        values[i] = static_cast<float>(i % 255) / 127.F - 1.F;
+    } else if (dtype_size(input.dtype) == 1) {
+      for (size_t i = 0; i < data.size(); ++i) data[i] = static_cast<std::byte>((31 * i + 7) % 256);
+    }
+    buffers.push_back(std::move(data));
+    views.push_back({input.dtype, shape, buffers.back()});
+  }
+  return buffers;
+}
+
+Status bench(const Options& o, const Globals& globals) {
+  EngineOptions engine_options;
+  engine_options.threads = o.threads;
+  INFERD_ASSIGN_OR_RETURN(const auto engine, Engine::create(engine_options));
+  INFERD_ASSIGN_OR_RETURN(const auto model, engine->load(o.model));
+  ContextOptions context_options;
+  context_options.profile = o.profile;
+  INFERD_ASSIGN_OR_RETURN(const auto context, model->create_context(context_options));
+  std::vector<TensorView> views;
+  INFERD_ASSIGN_OR_RETURN(const auto buffers, make_inputs(*model, o.batch, views));
+
+  std::vector<double> times;
+  std::vector<LayerProfile> layers;
+  Progress progress(o.warmup + o.iterations);
+  for (int i = 0; i < o.warmup + o.iterations; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    INFERD_RETURN_IF_ERROR(context->run(views).status());
+    const double ms =
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    if (i >= o.warmup) {
+      // The layers of the fastest run: the least disturbed one.
+      if (times.empty() || ms < *std::min_element(times.begin(), times.end())) {
+        layers.assign(context->profile().begin(), context->profile().end());
+      }
+      times.push_back(ms);
+    }
+    progress.step(i + 1);
+  }
+  std::sort(times.begin(), times.end());
+  const auto at = [&](double q) {
+    return times[static_cast<size_t>(q * static_cast<double>(times.size() - 1))];
+  };
+  const MemoryUse memory = context->memory();
+  nlohmann::json json = {{"model", o.model},
+                         {"median_ms", at(0.5)},
+                         {"min_ms", times.front()},
+                         {"p99_ms", at(0.99)},
+                         {"batch", o.batch},
+                         {"threads", engine->threads()},
+                         {"iterations", o.iterations},
+                         {"macs", model->info().macs * o.batch},
+                         {"weights_bytes", memory.weights_bytes},
+                         {"arena_bytes", memory.arena_bytes},
+                         {"peak_rss_bytes", peak_rss_bytes()},
+                         {"isa", engine->isa()}};
+  if (o.profile) {
+    json["layers"] = nlohmann::json::array();
+    for (const LayerProfile& layer : layers) {
+      json["layers"].push_back({{"name", layer.name},
+                                {"op", layer.op},
+                                {"kernel", layer.kernel},
+                                {"ms", layer.ms},
+                                {"gmacs_per_s", layer.gmacs_per_s}});
+    }
+  }
+  if (globals.json) {
+    std::cout << json.dump(2) << "\n";
+    return ok_status();
+  }
+  std::printf("median %.3f ms, min %.3f ms, p99 %.3f ms (batch %lld, %d threads, %s)\n", at(0.5),
+              times.front(), at(0.99), static_cast<long long>(o.batch), engine->threads(),
+              std::string(engine->isa()).c_str());
+  std::printf("%s MACs, %.1f GMAC/s; packed weights %sB, arena %sB, peak memory %sB\n",
+              human(model->info().macs * o.batch).c_str(),
+              static_cast<double>(model->info().macs * o.batch) / at(0.5) * 1e-6,
+              human(memory.weights_bytes).c_str(), human(memory.arena_bytes).c_str(),
+              human(peak_rss_bytes()).c_str());
+  for (const LayerProfile& layer : layers) {
+    std::printf("%9.3f ms %8.1f GMAC/s  %-28s %s\n", layer.ms, layer.gmacs_per_s,
+                layer.kernel.c_str(), layer.name.c_str());
+  }
+  return ok_status();
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app, const Globals& globals, Run& chosen) {
+  CLI::App* command = app.add_subcommand("bench", "how fast a model file runs here");
+  auto o = std::make_shared<Options>();
+  command->add_option("MODEL", o->model, "model file")->required();
+  command->add_option("--threads", o->threads, "worker threads, 0: one per core")
+      ->check(CLI::Range(0, 256))
+      ->capture_default_str();
+  command->add_option("--batch", o->batch, "batch size")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  command->add_option("--iterations", o->iterations, "measured runs")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  command->add_option("--warmup", o->warmup, "runs before measuring")
+      ->check(CLI::Range(0, 100'000))
+      ->capture_default_str();
+  command->add_flag("--profile", o->profile, "time, kernel and speed of each layer");
+  command->callback(
+      [&globals, &chosen, o] { chosen = [&globals, o] { return bench(*o, globals); }; });
+}
+
+}  // namespace inferd::ctl

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// inferctl's commands: one file each, one row each in main.cc.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+#include "inferd/engine/status.h"
+
+namespace inferd::ctl {
+
+inline constexpr int kExitOk = 0;
+inline constexpr int kExitFailed = 1;
+inline constexpr int kExitUsage = 2;
+inline constexpr int kExitUnreachable = 3;
+
+struct Globals {
+  std::string endpoint = "unix:/run/inferd/inferd.sock";
+  bool json = false;
+};
+
+// A command adds its options and gives what runs when it was chosen.
+using Run = std::function<Status()>;
+using AddCommand = void (*)(CLI::App& app, const Globals& globals, Run& chosen);
+
+void add_inspect(CLI::App& app, const Globals& globals, Run& chosen);
+void add_run(CLI::App& app, const Globals& globals, Run& chosen);
+void add_bench(CLI::App& app, const Globals& globals, Run& chosen);
+void add_status(CLI::App& app, const Globals& globals, Run& chosen);
+void add_health(CLI::App& app, const Globals& globals, Run& chosen);
+void add_infer(CLI::App& app, const Globals& globals, Run& chosen);
+void add_model(CLI::App& app, const Globals& globals, Run& chosen);
+void add_pipeline(CLI::App& app, const Globals& globals, Run& chosen);
+
+}  // namespace inferd::ctl

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "clients/inferctl/inputs.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "media/preprocess.h"
+
+namespace inferd::ctl {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_picture(const std::string& path) {
+  std::string extension = fs::path(path).extension();
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  return extension == ".jpg" || extension == ".jpeg" || extension == ".png" || extension == ".bmp";
+}
+
+Result<media::Array> read_picture(const TensorInfo& info, const std::string& path,
+                                  const std::string& preprocess) {
+  if (info.dtype == DType::kFloat32 && preprocess.empty()) {
+    return invalid_argument(
+        "input '" + info.name +
+        "' takes float32: say how a picture becomes it, e.g. --preprocess mean=127.5,std=127.5 "
+        "(or mean=0,std=255, letterbox, bgr)");
+  }
+  INFERD_ASSIGN_OR_RETURN(const media::Preprocess options, media::parse_preprocess(preprocess));
+  TensorInfo one = info;
+  if (one.shape.rank() > 0 && one.shape[0] == kDynamicDim) one.shape[0] = 1;
+  INFERD_RETURN_IF_ERROR(media::image_tensor_of(one).status());
+  INFERD_ASSIGN_OR_RETURN(const media::Image image, media::read_image(path));
+  media::Array array{one.dtype, one.shape, {}};
+  array.data.resize(static_cast<size_t>(one.shape.elements()) * dtype_size(one.dtype));
+  INFERD_RETURN_IF_ERROR(media::fill_tensor(image, options, one, array.data).status());
+  return array;
+}
+
+}  // namespace
+
+Result<std::vector<media::Array>> read_inputs(std::span<const TensorInfo> infos,
+                                              const std::vector<std::string>& options,
+                                              const std::string& preprocess) {
+  std::vector<media::Array> arrays(infos.size());
+  std::vector<bool> given(infos.size(), false);
+  for (const std::string& option : options) {
+    // Tensor names may hold '='; file names seldom do: the longest name that fits wins.
+    size_t index = infos.size();
+    std::string file = option;
+    for (size_t i = 0; i < infos.size(); ++i) {
+      const std::string prefix = infos[i].name + "=";
+      if (option.starts_with(prefix) &&
+          (index == infos.size() || prefix.size() > infos[index].name.size() + 1)) {
+        index = i;
+        file = option.substr(prefix.size());
+      }
+    }
+    if (index == infos.size() && infos.size() == 1) index = 0;
+    if (index == infos.size()) {
+      std::string names;
+      for (const TensorInfo& info : infos) names += " '" + info.name + "'";
+      return invalid_argument("--input " + option + ": write NAME=FILE with one of the inputs" +
+                              names);
+    }
+    if (given[index]) return invalid_argument("input '" + infos[index].name + "' is given twice");
+    given[index] = true;
+    INFERD_ASSIGN_OR_RETURN(arrays[index], is_picture(file)
+                                               ? read_picture(infos[index], file, preprocess)
+                                               : media::read_npy(file));
+  }
+  for (size_t i = 0; i < infos.size(); ++i) {
+    if (!given[i])
+      return invalid_argument("input '" + infos[i].name + "' is missing: --input " + infos[i].name +
+                              "=FILE");
+  }
+  return arrays;
+}
+
+Status write_output(const std::string& folder, const std::string& name, const TensorView& tensor) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) return unavailable("cannot make folder '" + folder + "': " + error.message());
+  std::string file = name;
+  std::replace_if(
+      file.begin(), file.end(),
+      [](unsigned char c) { return std::isalnum(c) == 0 && c != '.' && c != '_' && c != '-'; },
+      '_');
+  return media::write_npy((fs::path(folder) / (file + ".npy")).string(), tensor);
+}
+
+}  // namespace inferd::ctl

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <iostream>
+
+#include "clients/inferctl/command.h"
+
+namespace inferd::ctl {
+namespace {
+
+const AddCommand kCommands[] = {add_inspect, add_run,   add_bench, add_status,
+                                add_health,  add_infer, add_model, add_pipeline};
+
+int exit_code(const Status& status, bool talks_to_daemon) {
+  if (status.ok()) return kExitOk;
+  const bool unreachable =
+      status.code() == StatusCode::kUnavailable || status.code() == StatusCode::kDeadlineExceeded;
+  return talks_to_daemon && unreachable ? kExitUnreachable : kExitFailed;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{"inferctl: talk to an inferd daemon, and work on model files without one"};
+  app.footer(
+      "Examples:\n"
+      "  inferctl inspect model.tflite\n"
+      "  inferctl run model.tflite --input photo.jpg --output-dir out\n"
+      "  inferctl bench model.onnx --threads 2 --profile\n"
+      "  inferctl --endpoint unix:/tmp/inferd.sock infer detector --input photo.jpg\n"
+      "  inferctl pipeline watch demo\n"
+      "Exit codes: 0 ok, 1 the operation failed, 2 usage, 3 the daemon is not reachable");
+  Globals globals;
+  app.add_option("--endpoint", globals.endpoint, "the daemon: unix:PATH or HOST:PORT")
+      ->capture_default_str();
+  app.add_flag("--json", globals.json, "print JSON");
+  app.set_version_flag("--version", INFERD_VERSION);
+  app.require_subcommand(1);
+  app.fallthrough();  // --json and --endpoint may follow the command
+  Run chosen;
+  for (const AddCommand add : kCommands) add(app, globals, chosen);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kExitOk : kExitUsage;
+  }
+  const Status status = chosen();
+  const std::string command = app.get_subcommands()[0]->get_name();
+  const bool local = command == "inspect" || command == "run" || command == "bench";
+  const int code = exit_code(status, !local);
+  if (code == kExitUnreachable) {
+    std::cerr << "inferctl: no daemon answers at " << globals.endpoint << " (" << status.message()
+              << ")\n";
+  } else if (code != kExitOk) {
+    std::cerr << "inferctl: " << status.message() << "\n";
+  }
+  return code;
+}
+
+}  // namespace
+}  // namespace inferd::ctl
+
+int main(int argc, char** argv) { return inferd::ctl::run(argc, argv); }

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "clients/inferctl/command.h"
+#include "inferd/client/client.h"
+
+namespace inferd::ctl {
+namespace {
+
+Status list(const Globals& globals) {
+  INFERD_ASSIGN_OR_RETURN(const auto pipelines, Client::connect(globals.endpoint)->pipelines());
+  nlohmann::json json = nlohmann::json::array();
+  for (const PipelineInfo& p : pipelines) {
+    json.push_back({{"name", p.name},
+                    {"state", p.state},
+                    {"reason", p.reason},
+                    {"source", p.source},
+                    {"model", p.model},
+                    {"captured", p.captured},
+                    {"processed", p.processed},
+                    {"dropped", p.dropped},
+                    {"captured_fps", p.captured_fps},
+                    {"processed_fps", p.processed_fps},
+                    {"latency_median_ms", p.latency_median_ms},
+                    {"latency_p99_ms", p.latency_p99_ms}});
+    if (globals.json) continue;
+    std::printf(
+        "%-16s %-9s %s -> %s: %llu captured, %llu processed, %llu dropped; %.1f of %.1f frames/s; "
+        "latency "
+        "median %.1f ms, p99 %.1f ms%s\n",
+        p.name.c_str(), p.state.c_str(), p.source.c_str(), p.model.c_str(),
+        static_cast<unsigned long long>(p.captured), static_cast<unsigned long long>(p.processed),
+        static_cast<unsigned long long>(p.dropped), p.processed_fps, p.captured_fps,
+        p.latency_median_ms, p.latency_p99_ms, p.reason.empty() ? "" : ("; " + p.reason).c_str());
+  }
+  if (globals.json) std::cout << json.dump(2) << "\n";
+  return ok_status();
+}
+
+void print(const WatchedFrame& f) {
+  std::printf("frame %-6llu %6.1f ms  %s", static_cast<unsigned long long>(f.sequence),
+              static_cast<double>(f.result_ns - f.capture_ns) * 1e-6, f.frame_name.c_str());
+  for (const WatchedDetection& d : f.detections) {
+    const auto x = [&](float v) { return static_cast<int>(v * static_cast<float>(f.width)); };
+    const auto y = [&](float v) { return static_cast<int>(v * static_cast<float>(f.height)); };
+    std::printf("  %s %.2f [%d,%d %dx%d]", d.label.c_str(), static_cast<double>(d.score),
+                x(d.x_min), y(d.y_min), x(d.x_max) - x(d.x_min), y(d.y_max) - y(d.y_min));
+  }
+  std::printf("%s\n", f.detections.empty() ? "  -" : "");
+  std::fflush(stdout);
+}
+
+void print_json(const WatchedFrame& f) {
+  nlohmann::json json = {{"sequence", f.sequence},
+                         {"dropped", f.dropped},
+                         {"frame", f.frame_name},
+                         {"latency_ms", static_cast<double>(f.result_ns - f.capture_ns) * 1e-6},
+                         {"width", f.width},
+                         {"height", f.height},
+                         {"detections", nlohmann::json::array()}};
+  for (const WatchedDetection& d : f.detections) {
+    json["detections"].push_back({{"label", d.label},
+                                  {"class_id", d.class_id},
+                                  {"score", d.score},
+                                  {"box", {d.x_min, d.y_min, d.x_max, d.y_max}}});
+  }
+  std::cout << json.dump() << std::endl;
+}
+
+}  // namespace
+
+void add_pipeline(CLI::App& app, const Globals& globals, Run& chosen) {
+  CLI::App* command = app.add_subcommand("pipeline", "the daemon's pipelines");
+  command->require_subcommand(1);
+  CLI::App* list_command =
+      command->add_subcommand("list", "pipelines with their counters and latency");
+  list_command->callback([&] { chosen = [&globals] { return list(globals); }; });
+
+  CLI::App* watch =
+      command->add_subcommand("watch", "results as they are made, one line per frame");
+  auto name = std::make_shared<std::string>();
+  auto count = std::make_shared<uint64_t>(0);
+  watch->add_option("NAME", *name, "pipeline")->required();
+  watch->add_option("--count", *count, "end after so many frames");
+  watch->callback([&globals, &chosen, name, count] {
+    chosen = [&globals, name, count] {
+      uint64_t seen = 0;
+      return Client::connect(globals.endpoint)->watch(*name, [&](const WatchedFrame& frame) {
+        globals.json ? print_json(frame) : print(frame);
+        return *count == 0 || ++seen < *count;
+      });
+    };
+  });
+}
+
+}  // namespace inferd::ctl

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "inferd/engine/engine.h"
+
+namespace inferd::ctl {
+
+nlohmann::json to_json(
+    const TensorInfo& info);  // name, datatype, shape, scales and zero points where quantized
+std::string to_text(
+    const TensorInfo& info);  // "name UINT8[1,224,224,3] scale 0.0078 zero point 128"
+
+// 3 significant parts of a count: "314 M"
+std::string human(int64_t count);
+
+}  // namespace inferd::ctl
