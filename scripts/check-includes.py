@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Fails when an #include line breaks the dependency rule of ARCHITECTURE.md."""
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PUBLIC = ["inferd/engine/"]
+ENGINE = {
+    "engine/include": [],
+    "engine/base": ["engine/base/"],
+    "engine/ir": ["engine/ir/", "engine/base/"],
+    "engine/import": ["engine/import/", "engine/ir/", "engine/base/"],
+    "engine/opt": ["engine/opt/", "engine/ir/", "engine/base/"],
+    "engine/kernels": ["engine/kernels/", "engine/base/"],
+    "engine/plan": ["engine/plan/", "engine/kernels/", "engine/ir/", "engine/base/"],
+    "engine/runtime": ["engine/"],
+}
+CONFIG = ["daemon/config/config.h"]
+MODELS = CONFIG + ["daemon/models/", "daemon/schedule/", "daemon/telemetry/", "daemon/host/"]
+DAEMON = {
+    "media": ["media/"],
+    "daemon/config": ["daemon/config/"],
+    "daemon/telemetry": CONFIG + ["daemon/telemetry/"],
+    "daemon/host": CONFIG + ["daemon/host/"],
+    "daemon/schedule": CONFIG + ["daemon/schedule/", "daemon/telemetry/"],
+    "daemon/models": MODELS,
+    "daemon/pipeline": MODELS + ["daemon/pipeline/", "media/"],
+    "daemon/serve": MODELS + ["daemon/serve/", "daemon/pipeline/pipelines.h", "daemon/pipeline/result.h",
+                              "inference/", "inferd/v1/"],
+    "daemon": ["daemon/"],
+    "clients/cpp": ["inferd/client/", "inference/", "inferd/v1/", "grpc_health/"],
+    "clients/inferctl": ["clients/inferctl/", "inferd/client/", "media/"],
+}
+RULES = {**ENGINE, **DAEMON}
+# Libraries that only these folders may see.
+LIBRARIES = {
+    "yaml-cpp/": ["daemon/config"],
+    "grpcpp/": ["daemon/serve", "clients/cpp"],
+    "google/protobuf/": ["engine/import/onnx"],
+    "flatbuffers/": ["engine/import/tflite"],
+    "spdlog/": ["daemon/telemetry"],
+    "systemd/": ["daemon/host"],
+}
+OURS = ("engine/", "daemon/", "media/", "clients/", "inferd/", "inference/", "grpc_health/")
+INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]')
+
+
+def folder_of(path):
+    """The most specific rule for a file."""
+    text = path.relative_to(ROOT).as_posix()
+    return max((f for f in RULES if text.startswith(f + "/")), key=len, default=None)
+
+
+def main():
+    errors = []
+    files = [p for d in ("engine", "daemon", "media", "clients") for p in (ROOT / d).rglob("*") if p.suffix in (".h", ".cc")]
+    for path in sorted(files):
+        folder = folder_of(path)
+        name = path.relative_to(ROOT).as_posix()
+        if folder is None:
+            errors.append(f"{name}: no rule for this folder; add it to scripts/check-includes.py and ARCHITECTURE.md")
+            continue
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            match = INCLUDE.match(line)
+            if not match:
+                continue
+            target = match.group(1)
+            if target.startswith(OURS) and not target.startswith(tuple(RULES[folder] + PUBLIC)):
+                errors.append(f"{name}:{number}: {folder} must not include {target}")
+            for library, allowed in LIBRARIES.items():
+                if target.startswith(library) and not any(name.startswith(a + "/") for a in allowed):
+                    errors.append(f"{name}:{number}: only {', '.join(allowed)} may include {library}")
+    print("\n".join(errors) if errors else f"includes of {len(files)} files follow the rule")
+    return 1 if errors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,40 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# Installs what is needed, builds, and runs every test. Can be run from anywhere, again and again.
+#
+#   scripts/test.sh [--no-arm64]      --no-arm64: without the cross-compiled kernel tests under qemu
+set -eu
+. "$(dirname "$0")/lib.sh"
+
+arm64=yes
+for option in "$@"; do
+  case $option in
+    --no-arm64) arm64=no ;;
+    *) die "unknown option '$option' (known: --no-arm64)" ;;
+  esac
+done
+
+# shellcheck disable=SC2046 # lists of words
+install_packages $(packages_in packages-build.txt packages-test.txt)
+# npm brings the reference runtimes; Debian's package is not wanted where another one is there.
+command -v npm >/dev/null || install_packages npm
+
+say "checking the dependency rule"
+python3 "$root/scripts/check-includes.py"
+
+say "fetching reference runtimes and models for comparison"
+"$root/scripts/fetch-test-data.sh" >/dev/null || say "not reachable: comparisons that need them will be skipped"
+
+build_release
+
+if [ $arm64 = yes ] && [ "$(uname -m)" != aarch64 ]; then
+  say "testing the engine for arm64 under qemu"
+  "$root/scripts/test-arm64.sh"
+fi
+
+say "checking the service unit"
+"$root/scripts/check-unit.sh"
+
+say "running the tests"
+ctest --test-dir "$build" --output-on-failure -j "$(nproc)"
