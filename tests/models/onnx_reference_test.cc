@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ONNX models against ONNX Runtime, recorded on first use by record_onnx_reference.mjs: floats
+// within 1e-4 of the largest value of an output, quantized outputs within one step.
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+
+#include "tests/models/compare.h"
+
+namespace inferd {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Case {
+  std::string model;
+  double step = 0;  // of a quantized output, in the output's unit; 0: float
+
+  friend void PrintTo(const Case& c, std::ostream* out) { *out << c.model; }
+};
+
+const Case kCases[] = {
+    {"FastestDet"}, {"mnist"},           {"nanodet_m"},
+    {"yolox_nano"}, {"yunet_n_320_320"}, {"mobilenet_v2_quant", 1.20425},
+};
+
+// The folder with recorded inputs and outputs, made now when it is not there. Empty: no way to make
+// it.
+fs::path recorded(const fs::path& model) {
+  const fs::path folder = fs::path(INFERD_TEST_CACHE) / "onnx-reference" / model.stem();
+  if (fs::exists(folder / "complete")) return folder;
+  const fs::path modules = fs::path(INFERD_TEST_CACHE) / "node_modules";
+  if (!fs::exists(modules / "onnxruntime-node")) return {};
+  const std::string command =
+      "node '" INFERD_SOURCE_DIR "/tests/models/record_onnx_reference.mjs' '" + modules.string() +
+      "' '" + model.string() + "' '" + folder.string() + "'";
+  return std::system(command.c_str()) == 0 ? folder : fs::path();
+}
+
+std::vector<media::Array> read_all(const fs::path& folder, const std::string& stem) {
+  std::vector<media::Array> arrays;
+  for (int i = 0; fs::exists(folder / (stem + std::to_string(i) + ".npy")); ++i) {
+    auto array = media::read_npy((folder / (stem + std::to_string(i) + ".npy")).string());
+    EXPECT_TRUE(array.ok()) << array.status().to_string();
+    if (array.ok()) arrays.push_back(std::move(*array));
+  }
+  return arrays;
+}
+
+class OnnxReference : public ::testing::TestWithParam<Case> {};
+
+TEST_P(OnnxReference, MatchesOnnxRuntime) {
+  const fs::path model = fs::path(INFERD_TEST_MODELS) / "onnx" / (GetParam().model + ".onnx");
+  if (!fs::exists(model)) GTEST_SKIP() << "SKIPPED: no model " << model;
+  const fs::path folder = recorded(model);
+  if (folder.empty())
+    GTEST_SKIP() << "SKIPPED: ONNX Runtime is not there; run scripts/fetch-test-data.sh";
+  const auto outputs = run_model(model.string(), read_all(folder, "input_"));
+  ASSERT_TRUE(outputs.ok()) << outputs.status().to_string();
+  const std::vector<media::Array> expected = read_all(folder, "output_");
+  ASSERT_EQ(outputs->size(), expected.size());
+  for (size_t i = 0; i < expected.size(); ++i) {
+    ASSERT_EQ((*outputs)[i].shape, expected[i].shape) << "output " << i;
+    const std::vector<double> got = numbers((*outputs)[i].view());
+    const std::vector<double> want = numbers(expected[i].view());
+    double largest = 0;
+    double worst = 0;
+    for (size_t k = 0; k < want.size(); ++k) {
+      largest = std::max(largest, std::abs(want[k]));
+      worst = std::max(worst, std::abs(got[k] - want[k]));
+    }
+    std::cout << "  output " << i << ": largest " << largest << ", largest difference " << worst
+              << "\n";
+    // Sigmoids near zero have no relative accuracy to speak of: one float step around 1 is allowed.
+    const double tolerance = GetParam().step > 0 ? GetParam().step : 1e-4 * largest + 1.2e-7;
+    EXPECT_LE(worst, tolerance) << "output " << i;
+  }
+}
+
+std::string test_name(const ::testing::TestParamInfo<Case>& info) { return info.param.model; }
+
+INSTANTIATE_TEST_SUITE_P(Models, OnnxReference, ::testing::ValuesIn(kCases), test_name);
+
+}  // namespace
+}  // namespace inferd
