@@ -92,9 +92,14 @@ struct MatMulAttrs {
 };
 
 enum class BinaryKind : uint8_t { kAdd, kSub, kMul, kDiv, kMin, kMax, kPow };
+// How quantized addition and subtraction round (kernels/requantize.h): in fixed point, as
+// TensorFlow Lite, or in binary32, as ONNX Runtime. A step apart at rare ties, which a deep network
+// makes visible.
+enum class AddRounding : uint8_t { kFixedPoint, kFloat };
 struct BinaryAttrs {  // float32 and quantized; int32/int64 too
   BinaryKind kind = BinaryKind::kAdd;
   Activation activation;
+  AddRounding rounding = AddRounding::kFixedPoint;
   bool operator==(const BinaryAttrs&) const = default;
 };
 

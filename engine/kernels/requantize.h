@@ -110,4 +110,30 @@ inline int32_t quantized_add(const AddParams& p, int32_t a, int32_t za, int32_t 
   return static_cast<int32_t>(std::clamp<int64_t>(rounded + zy, range.low, range.high));
 }
 
+// The same in binary32, evaluated in this order, rounded half to even (AddRounding::kFloat): ONNX
+// Runtime's QLinearAdd.
+struct FloatAddParams {
+  float ratio_a = 0;
+  float ratio_b = 0;
+  float fixed = 0;  // what the zero points contribute
+};
+
+inline FloatAddParams float_add_params(const Quantization& a, const Quantization& b,
+                                       const Quantization& y, bool subtract) {
+  FloatAddParams p;
+  p.ratio_a = a.scale() / y.scale();
+  p.ratio_b = (subtract ? -b.scale() : b.scale()) / y.scale();
+  // Fused, as the compiled reference has it: found by comparing results bit for bit.
+  p.fixed =
+      static_cast<float>(y.zero_point()) - std::fma(p.ratio_a, static_cast<float>(a.zero_point()),
+                                                    p.ratio_b * static_cast<float>(b.zero_point()));
+  return p;
+}
+
+inline int32_t quantized_add(const FloatAddParams& p, int32_t a, int32_t b, QuantRange range) {
+  const float sum =
+      (p.ratio_a * static_cast<float>(a) + p.fixed) + p.ratio_b * static_cast<float>(b);
+  return requantize(sum, 0, range);
+}
+
 }  // namespace inferd::kernels

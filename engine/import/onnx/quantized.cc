@@ -101,7 +101,8 @@ Status qlinear_binary(Lowering& l, const ForeignNode& node, BinaryKind kind) {
   INFERD_ASSIGN_OR_RETURN(const ValueId a, quantized_triple(l, node, 0));
   INFERD_ASSIGN_OR_RETURN(const ValueId b, quantized_triple(l, node, 3));
   INFERD_ASSIGN_OR_RETURN(const OutputSpec spec, output_spec(l, node, 6));
-  return emit(l, node, OpKind::kBinary, std::array{a, b}, BinaryAttrs{kind, {}}, spec);
+  return emit(l, node, OpKind::kBinary, std::array{a, b},
+              BinaryAttrs{kind, {}, AddRounding::kFloat}, spec);
 }
 
 Status qlinear_unary(Lowering& l, const ForeignNode& node, UnaryAttrs attrs) {

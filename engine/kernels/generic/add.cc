@@ -18,9 +18,11 @@ AddParams params_of(const OpDesc& op) {
 }  // namespace
 
 bool accepts_quantized_add(const OpDesc& op) {
-  const BinaryKind kind = op.attrs_as<BinaryAttrs>().kind;
+  const auto& attrs = op.attrs_as<BinaryAttrs>();
+  const BinaryKind kind = attrs.kind;
   const Operand& y = op.outputs[0];
-  if ((kind != BinaryKind::kAdd && kind != BinaryKind::kSub) ||
+  if (attrs.rounding != AddRounding::kFixedPoint ||
+      (kind != BinaryKind::kAdd && kind != BinaryKind::kSub) ||
       (y.dtype != DType::kInt8 && y.dtype != DType::kUInt8) || y.quantization.scales.size() != 1) {
     return false;
   }

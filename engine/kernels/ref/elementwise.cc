@@ -142,8 +142,14 @@ void binary_quantized(const RunArgs& args) {
     });
   };
   if (attrs.kind == BinaryKind::kAdd || attrs.kind == BinaryKind::kSub) {
+    const bool subtract = attrs.kind == BinaryKind::kSub;
+    if (attrs.rounding == AddRounding::kFloat) {
+      const FloatAddParams p =
+          float_add_params(a.quantization, b.quantization, y.quantization, subtract);
+      return each([&](int32_t va, int32_t vb) { return quantized_add(p, va, vb, range); });
+    }
     const AddParams p = add_params(a.quantization.scale(), b.quantization.scale(),
-                                   y.quantization.scale(), attrs.kind == BinaryKind::kSub);
+                                   y.quantization.scale(), subtract);
     return each(
         [&](int32_t va, int32_t vb) { return quantized_add(p, va, za, vb, zb, zy, range); });
   }
