@@ -58,9 +58,10 @@ Status run(const config::Config& config, const std::string& version) {
   telemetry::set_up_log(config.log);
   const sigset_t signals = block_signals();
   INFERD_ASSIGN_OR_RETURN(const Parts parts, make_parts(config));
+  // Before the server, so that whoever finds it answering finds the pipelines running.
+  parts.pipelines->start();
   INFERD_ASSIGN_OR_RETURN(const auto server, serve::Server::start(config.server, *parts.repository,
                                                                   *parts.pipelines, version));
-  parts.pipelines->start();
   for (const models::ModelStatus& model : parts.repository->list()) {
     telemetry::log(LogLevel::kInfo, "model " + model.name + " version " +
                                         std::to_string(model.version) + " is ready");

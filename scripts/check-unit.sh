@@ -6,7 +6,7 @@ set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-sed "s|/usr/bin/inferd|$scratch/inferd|" "$root/systemd/inferd.service" >"$scratch/inferd.service"
+sed "s|@CMAKE_INSTALL_FULL_BINDIR@|$scratch|; s|@CMAKE_INSTALL_FULL_SYSCONFDIR@|/etc|" "$root/systemd/inferd.service.in" >"$scratch/inferd.service"
 printf '#!/bin/sh\n' >"$scratch/inferd"
 chmod +x "$scratch/inferd"
 systemd-analyze verify --man=no "$scratch/inferd.service"

@@ -52,6 +52,7 @@ void read_server(MapReader& parent, ServerConfig& server) {
   if (list.IsDefined() && !list.IsSequence()) r.error(list, "'grpc' must be a list of listeners");
   for (const auto& item : list.IsSequence() ? list : YAML::Node(YAML::NodeType::Sequence)) {
     GrpcListener listener;
+    listener.address.clear();
     listener.mark = r.mark_of(item);
     if (item.IsScalar()) {
       listener.address = item.Scalar();
@@ -71,6 +72,8 @@ void read_server(MapReader& parent, ServerConfig& server) {
     server.grpc.push_back(std::move(listener));
   }
   r.finish();
+  if (!list.IsDefined()) server.grpc.push_back({});
+  if (server.grpc.empty()) r.error(list, "'grpc' lists no address to listen on");
 }
 
 void read_model_options(MapReader& r, ModelConfig& model) {

@@ -87,7 +87,10 @@ class FolderRepository final : public Repository {
       for (const fs::path& folder : folders_in(config_.root)) {
         config::ModelConfig model;
         model.name = folder.filename();
-        wanted.push_back(std::move(model));
+        // lost+found, .git and the like are not models.
+        const std::vector<fs::path> inside = folders_in(folder);
+        const bool has_version = std::any_of(inside.begin(), inside.end(), version_of);
+        if (has_version && model.name[0] != '.') wanted.push_back(std::move(model));
       }
     }
     for (const config::ModelConfig& model : wanted) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <memory>
@@ -29,14 +30,20 @@ class Mailbox {
     return full;
   }
 
-  // Null once closed and empty.
-  std::shared_ptr<const FrameResult> take() {
+  // Waits at most so long. Null: nothing came, or closed and empty.
+  std::shared_ptr<const FrameResult> take(int64_t timeout_ms) {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return closed_ || !results_.empty(); });
+    changed_.wait_for(lock, std::chrono::milliseconds(timeout_ms),
+                      [&] { return closed_ || !results_.empty(); });
     if (results_.empty()) return nullptr;
     std::shared_ptr<const FrameResult> result = std::move(results_.front());
     results_.pop_front();
     return result;
+  }
+
+  bool ended() const {
+    const std::lock_guard lock(mutex_);
+    return closed_ && results_.empty();
   }
 
   void close() {

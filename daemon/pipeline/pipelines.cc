@@ -12,7 +12,10 @@ class MailboxSubscription final : public Subscription {
       : pipeline_(std::move(pipeline)), mailbox_(pipeline_->subscribe(capacity)) {}
   ~MailboxSubscription() override { pipeline_->unsubscribe(mailbox_); }
 
-  std::shared_ptr<const FrameResult> next() override { return mailbox_->take(); }
+  std::shared_ptr<const FrameResult> next(int64_t timeout_ms) override {
+    return mailbox_->take(timeout_ms);
+  }
+  bool ended() const override { return mailbox_->ended(); }
   uint64_t dropped() const override { return mailbox_->dropped(); }
   void close() override { mailbox_->close(); }
 

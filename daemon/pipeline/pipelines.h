@@ -41,8 +41,11 @@ struct PipelineStatus {
 class Subscription {
  public:
   virtual ~Subscription() = default;  // unsubscribes
-  // Waits for a result. Null after close() or once the pipeline has ended and the mailbox is empty.
-  virtual std::shared_ptr<const FrameResult> next() = 0;
+  // Waits for a result, at most `timeout_ms`. Null when there is none: see ended().
+  virtual std::shared_ptr<const FrameResult> next(int64_t timeout_ms) = 0;
+  // Nothing will come any more: close() was called, or the pipeline has ended, and the mailbox is
+  // empty.
+  virtual bool ended() const = 0;
   virtual uint64_t dropped() const = 0;
   virtual void close() = 0;  // wakes next()
 };

@@ -81,6 +81,7 @@ class BatchingQueue final : public ModelQueue {
       } else {
         const int batch = model_->info().batchable ? batch_of(request) : 1;
         queue_.push_back({std::move(request), now_ns(), batch});
+        ++arrivals_;
       }
     }
     if (!refused.ok()) return refuse(request, refused);
@@ -166,11 +167,12 @@ class BatchingQueue final : public ModelQueue {
       return invalid_argument(title + " has shape " + view.shape.to_string() +
                               ", the model takes " + info.shape.to_string());
     }
-    INFERD_ASSIGN_OR_RETURN(const int64_t bytes, checked_bytes(view.dtype, view.shape));
-    if (static_cast<int64_t>(view.data.size()) != bytes) {
+    const Result<int64_t> bytes = checked_bytes(view.dtype, view.shape);
+    if (!bytes.ok()) return bytes.status().with_context(title);
+    if (static_cast<int64_t>(view.data.size()) != *bytes) {
       return invalid_argument(title + " has " + std::to_string(view.data.size()) +
                               " bytes, shape " + view.shape.to_string() + " needs " +
-                              std::to_string(bytes));
+                              std::to_string(*bytes));
     }
     return ok_status();
   }
@@ -195,18 +197,29 @@ class BatchingQueue final : public ModelQueue {
     if (options_.max_batch <= 1 || !model_->info().batchable) return true;
 
     int size = batch[0].batch;
-    const auto until =
-        std::chrono::steady_clock::now() +
-        std::chrono::nanoseconds(batch[0].arrived + options_.max_delay_us * 1000 - now_ns());
     for (;;) {
       collect(batch, size);
       if (size >= options_.max_batch || closed_ || options_.max_delay_us == 0) break;
-      const size_t before = queue_.size();
-      const bool more =
-          wake_.wait_until(lock, until, [&] { return closed_ || queue_.size() > before; });
-      if (!more) break;
+      const uint64_t before = arrivals_;
+      const auto wait = std::chrono::nanoseconds(waits_until(batch) - now_ns());
+      if (!wake_.wait_for(lock, wait, [&] { return closed_ || arrivals_ != before; })) break;
     }
+    // What is left may be work for another worker that was not woken for it.
+    if (!queue_.empty()) wake_.notify_one();
     return true;
+  }
+
+  // When the batch closes: the oldest has waited long enough, or a deadline leaves no more time to
+  // wait.
+  int64_t waits_until(const std::vector<Waiting>& batch) const {
+    int64_t until = batch[0].arrived + options_.max_delay_us * 1000;
+    for (const Waiting& waiting : batch) {
+      const int64_t deadline = waiting.request.deadline_ns;
+      // Half of what is left: the rest is for computing.
+      if (deadline != 0)
+        until = std::min(until, waiting.arrived + (deadline - waiting.arrived) / 2);
+    }
+    return until;
   }
 
   // By mutex_. Requests of other shapes keep their place.
@@ -253,22 +266,23 @@ class BatchingQueue final : public ModelQueue {
     const int64_t gathered_at = now_ns();
     const auto outputs = context.run(inputs);
     const int64_t computed = now_ns();
+    // Before the answers: who has one sees itself counted.
+    record(batch, outputs.ok(), start, gathered_at, computed, size);
     int first = 0;
     std::vector<TensorView> slice;
     for (const Waiting& waiting : batch) {
       const Timing timing{start - waiting.arrived, gathered_at - start, computed - gathered_at, 0,
                           size};
+      Outcome outcome{outputs.status(), {}, timing};
       if (outputs.ok()) {
         slice.assign(outputs->begin(), outputs->end());
         if (batch.size() > 1) cut(slice, size, first, waiting.batch);
+        outcome.outputs = slice;
       }
       first += waiting.batch;
-      waiting.request.done(
-          {outputs.status(),
-           outputs.ok() ? std::span<const TensorView>(slice) : std::span<const TensorView>(),
-           timing});
+      waiting.request.done(outcome);
     }
-    record(batch, outputs.ok(), start, gathered_at, computed, now_ns(), size);
+    record_output(now_ns() - computed, size);
   }
 
   static void gather(const std::vector<Waiting>& batch, int size,
@@ -296,7 +310,7 @@ class BatchingQueue final : public ModelQueue {
   }
 
   void record(const std::vector<Waiting>& batch, bool ok, int64_t start, int64_t gathered,
-              int64_t computed, int64_t finished, int size) {
+              int64_t computed, int size) {
     const std::lock_guard lock(mutex_);
     statistics_.inference_count += static_cast<uint64_t>(size);
     ++statistics_.execution_count;
@@ -304,17 +318,22 @@ class BatchingQueue final : public ModelQueue {
                                         std::chrono::system_clock::now().time_since_epoch())
                                         .count();
     for (const Waiting& waiting : batch) {
-      add(ok ? statistics_.success : statistics_.fail, finished - waiting.arrived);
+      add(ok ? statistics_.success : statistics_.fail, computed - waiting.arrived);
       add(statistics_.queue, start - waiting.arrived);
       add(statistics_.compute_input, gathered - start);
       add(statistics_.compute_infer, computed - gathered);
-      add(statistics_.compute_output, finished - computed);
     }
     QueueStatistics::Batch& of_size = batches_[size];
     of_size.size = size;
     add(of_size.compute_input, gathered - start);
     add(of_size.compute_infer, computed - gathered);
-    add(of_size.compute_output, finished - computed);
+  }
+
+  // Handing out the answers of one batch.
+  void record_output(int64_t ns, int size) {
+    const std::lock_guard lock(mutex_);
+    add(statistics_.compute_output, ns);
+    add(batches_[size].compute_output, ns);
   }
 
   static constexpr int64_t kMaxRequestBatch = 1024;
@@ -328,6 +347,7 @@ class BatchingQueue final : public ModelQueue {
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Waiting> queue_;                      // by mutex_
+  uint64_t arrivals_ = 0;                          // by mutex_
   bool closed_ = false;                            // by mutex_
   QueueStatistics statistics_;                     // by mutex_
   std::map<int, QueueStatistics::Batch> batches_;  // by mutex_

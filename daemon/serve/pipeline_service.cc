@@ -106,9 +106,11 @@ grpc::Status PipelineService::Watch(grpc::ServerContext* context,
   // Headers now, so that the client knows that it is subscribed before the first frame.
   writer->SendInitialMetadata();
   inferd::v1::FrameResult message;
-  while (!context->IsCancelled()) {
-    const auto result = (*subscription)->next();
-    if (result == nullptr) break;
+  // A client that has gone must not hold its place while no frames come.
+  constexpr int64_t kCheckClientMs = 1000;
+  while (!context->IsCancelled() && !(*subscription)->ended()) {
+    const auto result = (*subscription)->next(kCheckClientMs);
+    if (result == nullptr) continue;
     message.Clear();
     fill(*result, &message);
     message.set_dropped((*subscription)->dropped());

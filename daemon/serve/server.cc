@@ -22,17 +22,18 @@ constexpr std::string_view kUnix = "unix:";
 bool is_unix(const std::string& address) { return address.starts_with(kUnix); }
 std::string socket_path(const std::string& address) { return address.substr(kUnix.size()); }
 
-// Does a process answer on this socket?
-bool answers(const std::string& path) {
+// Is this a socket that nobody listens on any more? Any doubt (no permission, a full backlog) means
+// no.
+bool is_abandoned(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
-  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return false;
   const auto* generic = reinterpret_cast<const sockaddr*>(&address);
-  const bool connected = ::connect(fd, generic, sizeof address) == 0;
+  const bool refused = ::connect(fd, generic, sizeof address) != 0 && errno == ECONNREFUSED;
   ::close(fd);
-  return connected;
+  return refused;
 }
 
 // A daemon that was killed leaves its socket behind; one that runs keeps it.
@@ -42,7 +43,7 @@ Status clear_socket(const std::string& path) {
   if (!S_ISSOCK(info.st_mode)) {
     return failed_precondition("'" + path + "' exists and is not a socket");
   }
-  if (answers(path)) return unavailable("another process serves on '" + path + "'");
+  if (!is_abandoned(path)) return unavailable("another process serves on '" + path + "'");
   if (::unlink(path.c_str()) != 0) {
     return permission_denied("cannot replace '" + path + "': " + std::strerror(errno));
   }
