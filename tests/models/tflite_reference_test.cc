@@ -4,9 +4,12 @@
 // 99 % of 8-bit outputs within one step, floats within 1e-3.
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <random>
 
+#include "media/preprocess.h"
 #include "tests/models/compare.h"
 
 namespace inferd {
@@ -93,6 +96,87 @@ std::string test_name(const ::testing::TestParamInfo<Golden>& info) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, TfliteGolden, ::testing::ValuesIn(kGoldens), test_name);
+
+// Models that npm brings, against the official runtime run now, on noise.
+struct Live {
+  std::string path;  // under the test cache
+
+  friend void PrintTo(const Live& live, std::ostream* out) { *out << live.path; }
+};
+
+class TfliteLive : public ::testing::TestWithParam<Live> {};
+
+TEST_P(TfliteLive, MatchesTheOfficialRuntime) {
+  const fs::path cache(INFERD_TEST_CACHE);
+  const fs::path model = cache / GetParam().path;
+  const fs::path package = cache / "node_modules/@tensorflow/tfjs-tflite";
+  if (!fs::exists(model) || !fs::exists(package)) {
+    GTEST_SKIP() << "SKIPPED: run scripts/fetch-test-data.sh";
+  }
+  const auto engine = Engine::create({});
+  ASSERT_TRUE(engine.ok());
+  const auto info = (*engine)->inspect(model.string());
+  ASSERT_TRUE(info.ok()) << info.status().to_string();
+  media::Array input{DType::kFloat32, info->inputs[0].shape, {}};
+  if (info->batchable) input.shape[0] = 1;
+  std::mt19937 random(5);
+  std::vector<float> noise(static_cast<size_t>(input.shape.elements()));
+  for (float& v : noise) v = static_cast<float>(random() % 2001) / 1000.F - 1.F;
+  const auto bytes = std::as_bytes(std::span(noise));
+  input.data.assign(bytes.begin(), bytes.end());
+
+  const fs::path folder = cache / "tflite-live" / model.stem();
+  fs::create_directories(folder);
+  ASSERT_TRUE(media::write_npy((folder / "input.npy").string(), input.view()).ok());
+  const std::string command = "node '" INFERD_SOURCE_DIR
+                              "/tests/models/record_tflite_reference.mjs' '" +
+                              package.string() + "' '" + model.string() + "' '" + folder.string() +
+                              "' '" + (folder / "input.npy").string() + "' 2>/dev/null";
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  const auto outputs = run_model(model.string(), {input});
+  ASSERT_TRUE(outputs.ok()) << outputs.status().to_string();
+  for (size_t i = 0; i < outputs->size(); ++i) {
+    const auto expected =
+        media::read_npy((folder / ("output_" + std::to_string(i) + ".npy")).string());
+    ASSERT_TRUE(expected.ok()) << expected.status().to_string();
+    expect_close((*outputs)[i].view(), expected->view());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Npm, TfliteLive,
+    ::testing::Values(
+        Live{"ssd_mobilenet_v2_oid.tflite"},
+        Live{"node_modules/@mediapipe/face_detection/face_detection_short_range.tflite"}),
+    [](const auto& test) { return test.index == 0 ? "Ssd" : "FaceShortRange"; });
+
+// Each frame of the sequence shows a vehicle at the right edge, driving to the left. The state
+// inputs are zero.
+TEST(Traffic, AVehicleIsBoxedInEachFrame) {
+  const fs::path models(INFERD_TEST_MODELS);
+  const fs::path model = models / "tflite/traffic_model.tflite";
+  if (!fs::exists(model)) GTEST_SKIP() << "SKIPPED: no model " << model;
+  media::Array state{DType::kUInt8, {1, 8, 8, 320}, std::vector<std::byte>(8 * 8 * 320)};
+  const TensorInfo input{"image", DType::kUInt8, {1, 256, 256, 3}, {}};
+  float previous_left = 1;
+  for (const char* frame : {"traffic_0001.bmp", "traffic_0002.bmp", "traffic_0003.bmp"}) {
+    const auto image = media::read_image((models / "images" / frame).string());
+    ASSERT_TRUE(image.ok()) << image.status().to_string();
+    media::Array tensor{input.dtype, input.shape, std::vector<std::byte>(256 * 256 * 3)};
+    ASSERT_TRUE(media::fill_tensor(*image, {}, input, tensor.data).ok());
+    const auto outputs = run_model(model.string(), {tensor, state, state});
+    ASSERT_TRUE(outputs.ok()) << outputs.status().to_string();
+    const auto box = (*outputs)[0].view().as<float>();  // best first: y, x, y, x
+    const float score = (*outputs)[2].view().as<float>()[0];
+    std::cout << "  " << frame << ": score " << score << ", box " << box[0] << " " << box[1] << " "
+              << box[2] << " " << box[3] << "\n";
+    EXPECT_GT(score, 0.4F);
+    EXPECT_NEAR(box[0], 0.55F, 0.05F);
+    EXPECT_NEAR(box[2], 0.745F, 0.05F);
+    EXPECT_LT(box[1], previous_left);
+    previous_left = box[1];
+  }
+}
 
 }  // namespace
 }  // namespace inferd
