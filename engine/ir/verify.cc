@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cstdint>
 #include <string>
+#include <utility>
 
 #include "engine/ir/graph.h"
 #include "engine/ir/ops.h"
@@ -8,6 +10,21 @@
 namespace inferd::ir {
 namespace {
 
+std::pair<int32_t, int32_t> zero_point_range(DType dtype) {
+  switch (dtype) {
+    case DType::kInt8:
+      return {-128, 127};
+    case DType::kUInt8:
+      return {0, 255};
+    case DType::kInt16:
+      return {-32768, 32767};
+    case DType::kUInt16:
+      return {0, 65535};
+    default:
+      return {INT32_MIN, INT32_MAX};
+  }
+}
+
 Status check_quantization(const Value& value) {
   const Quantization& q = value.quantization;
   if (q.empty()) {
@@ -15,6 +32,14 @@ Status check_quantization(const Value& value) {
   }
   if (q.scales.size() != q.zero_points.size()) {
     return invalid_argument("scales and zero points differ in number");
+  }
+  // Stored values and zero points lie in the same range, so that their differences fit in 32 bits.
+  const auto [low, high] = zero_point_range(value.dtype);
+  for (int32_t zero_point : q.zero_points) {
+    if (zero_point < low || zero_point > high) {
+      return invalid_argument("zero point " + std::to_string(zero_point) + " is out of range for " +
+                              std::string(dtype_name(value.dtype)));
+    }
   }
   for (float scale : q.scales) {
     // NaN fails both comparisons.
