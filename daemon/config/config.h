@@ -23,8 +23,8 @@ struct Mark {
 };
 
 struct GrpcListener {
-  std::string address;     // "unix:/run/inferd/inferd.sock" or "host:port"
-  int socket_mode = 0660;  // permissions of a Unix socket
+  std::string address = "unix:/run/inferd/inferd.sock";  // or "host:port"
+  int socket_mode = 0660;                                // permissions of a Unix socket
   bool insecure =
       false;  // allows an address that other machines can reach; there is no encryption yet
   Mark mark;

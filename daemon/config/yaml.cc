@@ -80,7 +80,7 @@ std::string suggestion(const std::string& key, const std::vector<std::string>& k
   const auto closest = std::min_element(
       known.begin(), known.end(),
       [&](const auto& a, const auto& b) { return distance(key, a) < distance(key, b); });
-  if (closest != known.end() && distance(key, *closest) <= std::max<size_t>(1, key.size() / 3)) {
+  if (closest != known.end() && distance(key, *closest) <= std::max<size_t>(2, key.size() / 3)) {
     return "; did you mean '" + *closest + "'?";
   }
   std::string list;

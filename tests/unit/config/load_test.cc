@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "daemon/config/config.h"
+
+namespace inferd::config {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+class ConfigTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::temp_directory_path() / ("inferd-config-" + std::to_string(::getpid()));
+    fs::create_directories(folder_);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  std::string write(const std::string& name, const std::string& text) {
+    std::ofstream(folder_ / name) << text;
+    return (folder_ / name).string();
+  }
+  std::string errors(const std::string& text) {
+    const auto config = load(write("c.yaml", text));
+    return config.ok() ? "" : config.status().message();
+  }
+
+  fs::path folder_;
+};
+
+TEST_F(ConfigTest, AnEmptyFileHasTheDefaults) {
+  const auto config = load(write("c.yaml", "log: {level: info}\n"));
+  ASSERT_TRUE(config.ok()) << config.status().to_string();
+  ASSERT_EQ(config->server.grpc.size(), 1U);
+  EXPECT_EQ(config->server.grpc[0].address, "unix:/run/inferd/inferd.sock");
+  EXPECT_EQ(config->server.grpc[0].socket_mode, 0660);
+}
+
+TEST_F(ConfigTest, TheShippedConfigurationIsValid) {
+  const auto config = load(INFERD_SOURCE_DIR "/config/inferd.yaml");
+  EXPECT_TRUE(config.ok()) << config.status().to_string();
+}
+
+TEST_F(ConfigTest, PathsAreRelativeToTheFile) {
+  write("p.yaml", "name: p\nsource: {images: {path: pictures}}\n");
+  const auto config =
+      load(write("c.yaml", "models: {root: models}\npipelines: [{file: p.yaml}]\n"));
+  ASSERT_TRUE(config.ok()) << config.status().to_string();
+  EXPECT_EQ(config->models.root, (folder_ / "models").string());
+  EXPECT_EQ(config->pipelines[0].source.entries.at("path").items[0],
+            (folder_ / "pictures").string());
+}
+
+TEST_F(ConfigTest, MistakesAreReportedWithTheirPlace) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"serverr: {}\n", "c.yaml:1:1: unknown key 'serverr'; did you mean 'server'?"},
+      {"server: {grpc: unix:x}\n", "c.yaml:1:16: 'grpc' must be a list of listeners"},
+      {"server: {grpc: []}\n", "c.yaml:1:16: 'grpc' lists no address"},
+      {"server: {grpc: [nonsense]}\n",
+       "c.yaml:1:17: 'nonsense' is neither unix:PATH nor HOST:PORT"},
+      {"server: {grpc: ['0.0.0.0:8001']}\n",
+       "c.yaml:1:17: '0.0.0.0:8001' can be reached from other machines"},
+      {"server: {grpc: [{address: unix:x, mode: '999'}]}\n", "'mode' must be octal"},
+      {"server: {drain_timeout_ms: soon}\n",
+       "c.yaml:1:28: 'drain_timeout_ms' must be a whole number from 0"},
+      {"engine: {threads: 1000}\n", "'threads' must be a whole number from 0 to 256"},
+      {"models: {serve: [{name: a/b}]}\n", "'a/b' is not a model name"},
+      {"models: {serve: [a, a]}\n", "c.yaml:1:21: model 'a' is listed twice"},
+      {"models: {serve: [{name: a, max_batch: 0}]}\n",
+       "c.yaml:1:39: 'max_batch' must be a whole number from 1"},
+      {"log: {level: info}\nlog: {level: info}\n", "c.yaml:2:1: key 'log' stands twice"},
+      {"log: {format: xml}\n", "c.yaml:1:15: 'format' must be one of text, json"},
+      {"a: &x [1]\nb: *x\n", "c.yaml:2:4: aliases (*name) are not supported"},
+      {"a: [\n", "c.yaml:2:1: "},
+      {"--- {}\n--- {}\n", "more than one document"},
+      {"pipelines: [{name: p}]\n", "c.yaml:1:13: a pipeline needs a source"},
+      {"pipelines: [{name: p, source: {a: {}, b: {}}}]\n",
+       "is written as its type, or as 'type: {keys}'"},
+      {"pipelines: [{file: none.yaml}]\n", "none.yaml'"},
+  };
+  for (const auto& [text, message] : cases) EXPECT_THAT(errors(text), HasSubstr(message)) << text;
+}
+
+TEST_F(ConfigTest, AllMistakesAreReportedAtOnce) {
+  const std::string text = errors("engine: {threads: x}\nlog: {level: loud}\nfoo: 1\n");
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 2);
+}
+
+TEST_F(ConfigTest, DeepNestingIsRefusedBeforeItIsBuilt) {
+  EXPECT_THAT(errors("a: " + std::string(2000, '[') + std::string(2000, ']') + "\n"),
+              HasSubstr("nested more than 32 levels deep"));
+}
+
+TEST_F(ConfigTest, OtherMachinesNeedTheWordInsecure) {
+  EXPECT_EQ(errors("server: {grpc: [{address: '0.0.0.0:8001', insecure: true}]}\n"), "");
+  EXPECT_EQ(errors("server: {grpc: ['127.0.0.1:8001']}\n"), "");
+}
+
+}  // namespace
+}  // namespace inferd::config

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <thread>
+
+#include "daemon/pipeline/mailbox.h"
+#include "daemon/pipeline/slot.h"
+#include "daemon/pipeline/source.h"
+#include "daemon/pipeline/stages/anchors.h"
+#include "daemon/pipeline/stages/stages.h"
+
+namespace inferd::pipeline {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::shared_ptr<const Frame> frame(uint64_t sequence) {
+  auto f = std::make_shared<Frame>();
+  f->sequence = sequence;
+  return f;
+}
+
+TEST(Slot, TheLatestFrameWinsAndTheOthersAreCounted) {
+  Slot slot(true);
+  for (uint64_t i = 1; i <= 5; ++i) EXPECT_TRUE(slot.put(frame(i)));
+  EXPECT_EQ(slot.take()->sequence, 5U);
+  EXPECT_EQ(slot.dropped(), 4U);
+  slot.put(frame(6));
+  slot.close();
+  EXPECT_FALSE(slot.put(frame(7)));
+  EXPECT_EQ(slot.take()->sequence, 6U) << "what was inside can still be taken";
+  EXPECT_EQ(slot.take(), nullptr);
+}
+
+TEST(Slot, ALosslessProducerWaits) {
+  Slot slot(false);
+  std::thread producer([&] {
+    for (uint64_t i = 1; i <= 100; ++i) slot.put(frame(i));
+    slot.close();
+  });
+  uint64_t expected = 1;
+  while (const auto f = slot.take()) EXPECT_EQ(f->sequence, expected++);
+  producer.join();
+  EXPECT_EQ(expected, 101U);
+  EXPECT_EQ(slot.dropped(), 0U);
+}
+
+TEST(Mailbox, KeepsTheNewestAndCountsTheRest) {
+  Mailbox mailbox(2);
+  for (uint64_t i = 1; i <= 5; ++i) {
+    auto result = std::make_shared<FrameResult>();
+    result->sequence = i;
+    EXPECT_EQ(mailbox.put(result), i > 2);
+  }
+  EXPECT_EQ(mailbox.dropped(), 3U);
+  EXPECT_EQ(mailbox.take(1000)->sequence, 4U);
+  mailbox.close();
+  EXPECT_FALSE(mailbox.ended());
+  EXPECT_EQ(mailbox.take(1000)->sequence, 5U);
+  EXPECT_TRUE(mailbox.ended());
+  EXPECT_EQ(mailbox.take(1000), nullptr);
+}
+
+TEST(Anchors, SsdHasOnePerBoxOfTheDetector) {
+  const auto anchors = ssd_anchors({19, 10, 5, 3, 2, 1}, 0.2F, 0.95F);
+  ASSERT_EQ(anchors.size(), 1917U);
+  EXPECT_FLOAT_EQ(anchors[0].x, 0.5F / 19);
+  EXPECT_FLOAT_EQ(anchors[0].width, 0.1F);
+  EXPECT_FLOAT_EQ(anchors[1].width, 0.2F * std::sqrt(2.F));
+  EXPECT_FLOAT_EQ(anchors[1].height, 0.2F / std::sqrt(2.F));
+  EXPECT_FLOAT_EQ(anchors.back().width, std::sqrt(0.95F)) << "the last layer's next scale is 1";
+}
+
+TEST(Anchors, BlazefaceSharesOneGridBetweenEqualStrides) {
+  const auto anchors = blazeface_anchors(128, {8, 16, 16, 16});
+  ASSERT_EQ(anchors.size(), 896U);
+  EXPECT_FLOAT_EQ(anchors[0].x, 0.5F / 16);
+  EXPECT_FLOAT_EQ(anchors[512].x, 0.5F / 8);
+  EXPECT_FLOAT_EQ(anchors[517].x, 0.5F / 8) << "six anchors in a cell";
+  EXPECT_FLOAT_EQ(anchors[518].x, 1.5F / 8);
+}
+
+TEST(Coordinates, LetterboxMapsBackToTheFrame) {
+  // A picture twice as wide as high in a square: bars above and below.
+  const media::Placement p{1.F, 0.5F, 0.F, 0.25F};
+  const Box box = to_frame({0.25F, 0.25F, 0.75F, 0.75F}, p);
+  EXPECT_FLOAT_EQ(box.x_min, 0.25F);
+  EXPECT_FLOAT_EQ(box.y_min, 0.F);
+  EXPECT_FLOAT_EQ(box.y_max, 1.F);
+  EXPECT_FLOAT_EQ(to_frame({0, 0, 1, 1}, p).y_min, 0.F) << "clipped to the frame";
+}
+
+// No models: stages that work on detections alone do not ask.
+class NoModels final : public models::Repository {
+ public:
+  Result<std::shared_ptr<const models::ModelVersion>> find(const std::string& name,
+                                                           int64_t) const override {
+    return not_found("there is no model '" + name + "'");
+  }
+  std::vector<models::ModelStatus> list() const override { return {}; }
+  bool ready() const override { return true; }
+  void close() override {}
+};
+
+config::NodeConfig node(const std::string& type, std::map<std::string, std::string> keys = {}) {
+  config::NodeConfig n;
+  n.type = type;
+  n.mark = {"p.yaml", 3, 5};
+  for (auto& [key, value] : keys) n.entries[key] = {{value}, false, {"p.yaml", 4, 7}};
+  return n;
+}
+
+TEST(Nms, DropsOverlapsOfTheSameClassOnly) {
+  const NoModels repository;
+  StageContext context{repository, {}, nullptr};
+  auto nms = make_stage(node("nms", {{"iou", "0.5"}}), context);
+  ASSERT_TRUE(nms.ok()) << nms.status().to_string();
+  Work work;
+  work.detections = {{{0, 0, 1, 1}, 0.6F, 1, "", {}},
+                     {{0, 0, 1, 0.9F}, 0.9F, 1, "", {}},
+                     {{0, 0, 1, 1}, 0.5F, 2, "", {}},
+                     {{0.9F, 0.9F, 1, 1}, 0.4F, 1, "", {}}};
+  ASSERT_TRUE((*nms)->process(work).ok());
+  ASSERT_EQ(work.detections.size(), 3U);
+  EXPECT_FLOAT_EQ(work.detections[0].score, 0.9F);
+  EXPECT_EQ(work.detections[1].class_id, 2);
+  EXPECT_FLOAT_EQ(work.detections[2].score, 0.4F);
+}
+
+TEST(Stages, MistakesAreReportedAtTheirPlace) {
+  const NoModels repository;
+  StageContext context{repository, {}, nullptr};
+  const auto message = [&](const config::NodeConfig& n) {
+    return make_stage(n, context).status().message();
+  };
+  EXPECT_THAT(message(node("nmss")),
+              HasSubstr("p.yaml:3:5: there is no stage 'nmss'; known: resize"));
+  EXPECT_THAT(message(node("nms", {{"iou", "2"}})),
+              HasSubstr("p.yaml:4:7: 'iou' must be a number from 0 to 1"));
+  EXPECT_THAT(message(node("nms", {{"iuo", "0.5"}})),
+              HasSubstr("has no key 'iuo'; did you mean 'iou'?"));
+  EXPECT_THAT(message(node("infer")), HasSubstr("p.yaml:3:5: 'infer' needs 'model'"));
+  EXPECT_THAT(message(node("infer", {{"model", "x"}})),
+              HasSubstr("p.yaml:3:5: there is no model 'x'"));
+  EXPECT_THAT(message(node("decode_ssd")), HasSubstr("needs an 'infer' stage before it"));
+}
+
+TEST(TestPattern, GivesTheFramesItWasAskedForAndEnds) {
+  auto source = make_source(node(
+      "test_pattern", {{"width", "32"}, {"height", "16"}, {"frames", "3"}, {"live", "false"}}));
+  ASSERT_TRUE(source.ok()) << source.status().to_string();
+  Stopper stopper;
+  for (int i = 0; i < 3; ++i) {
+    const auto next = (*source)->next(stopper);
+    ASSERT_TRUE(next.ok() && next->has_value());
+    EXPECT_EQ((*next)->image.width, 32);
+    EXPECT_GT((*next)->capture_ns, 0);
+  }
+  EXPECT_FALSE((*source)->next(stopper)->has_value());
+}
+
+}  // namespace
+}  // namespace inferd::pipeline
