@@ -343,6 +343,41 @@ pipelines:
             self.assertIn("there is no pipeline 'nope'; there are: faces", unknown.stderr)
 
 
+    STREET = """
+pipelines:
+  - name: street
+    source: {{images: {{path: "{folder}", fps: 10, loop: true}}}}
+    stages:
+      - resize
+      - normalize: {{mean: 0, std: 255, order: bgr}}
+      - infer: {{model: fastestdet}}
+      - decode_fastestdet: {{min_score: 0.6}}
+      - nms: {{iou: 0.45}}
+      - labels: {{path: "{labels}"}}
+"""
+
+    def test_people_and_a_bus_are_found_in_the_street_photos(self):
+        model = model_path("onnx/FastestDet.onnx")
+        labels = model_path("labels/coco80.names")
+        with tempfile.TemporaryDirectory() as folder:
+            photos = sorted(model_path("images").glob("street_*.jpg"))
+            for photo in photos:
+                shutil.copyfile(photo, pathlib.Path(folder) / photo.name)
+            with Daemon({"fastestdet": (model, {})}, self.STREET.format(folder=folder, labels=labels)) as daemon:
+                result = ctl("pipeline", "watch", "street", "--count", str(2 * len(photos)), "--json",
+                             endpoint=daemon.endpoint)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        found = {}
+        for line in result.stdout.splitlines():
+            frame = json.loads(line)
+            found.setdefault(frame["frame"], set()).update(d["label"] for d in frame["detections"])
+        self.assertEqual(sorted(found), [p.name for p in photos])
+        # A baseball field, a bus, a desk, a tennis court.
+        for photo, label in (("street_0.jpg", "person"), ("street_1.jpg", "bus"), ("street_2.jpg", "person"),
+                             ("street_3.jpg", "person")):
+            self.assertIn(label, found[photo], found)
+
+
 class ExitCodes(unittest.TestCase):
     def test_usage_is_2_and_unreachable_is_3(self):
         self.assertEqual(ctl("bogus").returncode, 2)

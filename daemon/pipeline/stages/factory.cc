@@ -17,6 +17,7 @@ const Row kRows[] = {
     {"normalize", make_normalize},
     {"infer", make_infer},
     {"decode_ssd", make_decode_ssd},
+    {"decode_fastestdet", make_decode_fastestdet},
     {"decode_detections", make_decode_detections},
     {"nms", make_nms},
     {"labels", make_labels},

@@ -19,6 +19,8 @@ StageResult make_normalize(const config::NodeConfig&, StageContext&);
 StageResult make_infer(const config::NodeConfig&, StageContext&);
 // decode_ssd.cc
 StageResult make_decode_ssd(const config::NodeConfig&, StageContext&);
+// decode_fastestdet.cc
+StageResult make_decode_fastestdet(const config::NodeConfig&, StageContext&);
 // decode_detections.cc
 StageResult make_decode_detections(const config::NodeConfig&, StageContext&);
 // select.cc
