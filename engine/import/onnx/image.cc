@@ -294,6 +294,9 @@ Status resize(Lowering& l, const ForeignNode& node) {
     return emit_resize(l, node, attrs);
   }
   INFERD_RETURN_IF_ERROR(take_sampling(node, &attrs));
+  if (Lowering::text_attr(node, "keep_aspect_ratio_policy", "stretch") != "stretch") {
+    return unimplemented("keep_aspect_ratio_policy other than stretch");
+  }
   if (Lowering::has_attr(node, "axes") || Lowering::int_attr(node, "antialias", 0) != 0) {
     return unimplemented("axes or antialias");
   }

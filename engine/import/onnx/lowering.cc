@@ -103,6 +103,14 @@ Result<std::vector<int64_t>> ints_from(Lowering& l, const ForeignNode& node,
 }  // namespace onnx_lower
 
 Result<ir::Graph> lower_onnx(const ForeignGraph& foreign, std::vector<UnsupportedOp>* unsupported) {
+  // Before opset 7 operators broadcast by attributes and meant other things; nobody exports that
+  // any more.
+  constexpr int64_t kOldest = 7;
+  const auto opset = foreign.opsets.find("");
+  if (opset != foreign.opsets.end() && opset->second < kOldest) {
+    return unimplemented("opset " + std::to_string(opset->second) +
+                         " is older than 7; export the model again");
+  }
   return Lowering(foreign).run(find, unsupported);
 }
 

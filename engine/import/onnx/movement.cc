@@ -169,6 +169,8 @@ Status gather(Lowering& l, const ForeignNode& node) {
 }
 
 Status identity(Lowering& l, const ForeignNode& node) {
+  // Dropout is an identity unless it trains.
+  if (node.op == "Dropout" && l.has(node, 2)) return unimplemented("training_mode");
   INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
   return l.set_output(node, 0, x);
 }

@@ -116,6 +116,12 @@ Status qlinear_unary(Lowering& l, const ForeignNode& node, UnaryAttrs attrs) {
 Status quantize_linear(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
   INFERD_ASSIGN_OR_RETURN(const QuantInputs q, quant_inputs(l, node, 1, axis_of(l, node, x)));
+  constexpr int64_t kUnset = 0;
+  constexpr int64_t kUInt8 = 2;  // TensorProto.DataType
+  const int64_t wanted = Lowering::int_attr(node, "output_dtype", kUnset);
+  if (wanted != kUnset && wanted != kUInt8 && !l.has(node, 2)) {
+    return unimplemented("output_dtype other than UINT8 without a zero point");
+  }
   return emit(l, node, OpKind::kQuantize, std::array{x}, {},
               OutputSpec::typed(named(node).name, q.dtype, q.quantization));
 }

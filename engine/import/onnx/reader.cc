@@ -314,9 +314,22 @@ class Reader {
     return ok_status();
   }
 
+  // AttributeProto.AttributeType; files of early exporters leave it out, then the field that is set
+  // tells.
+  static int type_of(const onnx::AttributeProto& a) {
+    if (a.type() != 0) return a.type();
+    if (a.has_f()) return 1;
+    if (a.has_i()) return 2;
+    if (a.has_s()) return 3;
+    if (a.has_t()) return 4;
+    if (a.floats_size() > 0) return 6;
+    if (a.ints_size() > 0) return 7;
+    return a.strings_size() > 0 ? 8 : 0;
+  }
+
   Status add_attribute(const onnx::AttributeProto& a, ForeignNode& node) {
     ForeignAttr value;
-    switch (a.type()) {
+    switch (type_of(a)) {
       case 1:
         value = a.f();
         break;

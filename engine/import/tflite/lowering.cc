@@ -5,6 +5,8 @@
 #include "engine/import/lowering.h"
 
 #include <algorithm>
+#include <cmath>
+#include <string_view>
 
 #include "engine/import/tflite/tflite.h"
 
@@ -49,6 +51,7 @@ Status pad_same(int64_t in, int kernel, int stride, int dilation, int* before, i
   const int64_t span = int64_t{dilation} * (kernel - 1) + 1;
   const int64_t out = (in + stride - 1) / stride;
   const int64_t total = std::max<int64_t>((out - 1) * stride + span - in, 0);
+  if (total > 1 << 20) return invalid_argument("SAME padding is out of range");
   *before = static_cast<int>(total / 2);
   *after = static_cast<int>(total - total / 2);
   return ok_status();
@@ -174,7 +177,8 @@ Status fully_connected(Lowering& l, const ForeignNode& node) {
   const bool keep = Lowering::int_attr(node, "keep_num_dims", 0) != 0;
   if (!keep && x.rank() != 2) {
     // [N,...] with as many elements per row as weights: keep the batch where it shows.
-    const bool batched = x.rank() > 2 && x[0] == 1;
+    const bool batched =
+        x.rank() > 2 && x.is_static() && x[0] == 1 && x.elements(1, x.rank()) == w[1];
     INFERD_ASSIGN_OR_RETURN(
         inputs[0], l.builder().reshape(inputs[0], {batched ? 1 : -1, w[1]}, node.name + "/flat"));
   }
@@ -479,6 +483,7 @@ Status strided_slice(Lowering& l, const ForeignNode& node) {
       begin.size() > static_cast<size_t>(shape.rank())) {
     return invalid_argument("begin, end and strides do not fit " + shape.to_string());
   }
+  const bool relative_end = Lowering::int_attr(node, "offset", 0) != 0;
   SliceAttrs attrs = whole(shape);
   std::vector<int64_t> kept;
   const auto bit = [&](const char* mask, size_t d) {
@@ -491,7 +496,7 @@ Status strided_slice(Lowering& l, const ForeignNode& node) {
       continue;
     }
     attrs.begin[d] = begin[d];
-    attrs.end[d] = end[d];
+    attrs.end[d] = relative_end ? begin[d] + end[d] : end[d];
     attrs.step[d] = step[d];
     if (bit("shrink_axis_mask", d)) {
       INFERD_ASSIGN_OR_RETURN(const int at,
@@ -693,9 +698,14 @@ const Row kRows[] = {
     {"UNPACK", unpack},
 };
 
+// A custom operator may have any name, also a built-in's.
+bool is_custom(std::string_view op) { return op == "TFLite_Detection_PostProcess"; }
+
 Lowering::LowerNode find(const ForeignGraph&, const ForeignNode& node) {
-  const auto row = std::find_if(std::begin(kRows), std::end(kRows),
-                                [&](const Row& r) { return node.op == r.op; });
+  const bool custom = node.domain == "custom";
+  const auto row = std::find_if(std::begin(kRows), std::end(kRows), [&](const Row& r) {
+    return node.op == r.op && custom == is_custom(r.op);
+  });
   return row == std::end(kRows) ? nullptr : row->lower;
 }
 

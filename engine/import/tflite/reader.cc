@@ -97,7 +97,7 @@ class Reader {
     for (flatbuffers::uoffset_t i = 0; i < subgraph.tensors()->size(); ++i) {
       const tflite::Tensor& t = *subgraph.tensors()->Get(i);
       std::string name = text(t.name());
-      if (name.empty() || graph_.tensors.contains(name)) name += "#" + std::to_string(i);
+      while (name.empty() || graph_.tensors.contains(name)) name += "#" + std::to_string(i);
       names_.push_back(name);
       Result<ForeignTensor> tensor = read_tensor(t, name);
       if (!tensor.ok()) return tensor.status().with_context("tensor '" + name + "'");
@@ -369,6 +369,7 @@ Status Reader::read_options(const tflite::Operator& op, ForeignNode& node) const
       set("ellipsis_mask", o.ellipsis_mask());
       set("new_axis_mask", o.new_axis_mask());
       set("shrink_axis_mask", o.shrink_axis_mask());
+      set("offset", o.offset());
     });
   }
   if (kind == "GATHER") {
