@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/import/lowering.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "engine/base/float16.h"
@@ -11,6 +12,25 @@ namespace {
 std::string title(const ForeignNode& node) { return node.op + " '" + node.name + "'"; }
 
 }  // namespace
+
+Status same_padding(int64_t in, int kernel, int stride, int dilation, bool odd_first, int* before,
+                    int* after) {
+  if (in == kDynamicDim) return unimplemented("SAME padding over an image of unknown size");
+  constexpr int64_t kMost = 1 << 20;
+  const int64_t span = int64_t{dilation} * (kernel - 1) + 1;
+  const int64_t out = (in + stride - 1) / stride;
+  const int64_t total = std::max<int64_t>((out - 1) * stride + span - in, 0);
+  if (total > kMost) return invalid_argument("SAME padding is out of range");
+  *before = static_cast<int>(odd_first ? total - total / 2 : total / 2);
+  *after = static_cast<int>(total) - *before;
+  return ok_status();
+}
+
+SliceAttrs whole_slice(int rank) {
+  const auto count = static_cast<size_t>(rank);
+  return {std::vector<int64_t>(count, 0), std::vector<int64_t>(count, kSliceEnd),
+          std::vector<int64_t>(count, 1)};
+}
 
 Result<int> normalize_axis(int64_t axis, int rank) {
   if (axis < -rank || axis >= rank) {

@@ -68,6 +68,15 @@ class Lowering {
   std::map<std::string, ir::ValueId> values_;
 };
 
+// Padding for ceil(in / stride) outputs, TensorFlow's SAME: the odd pixel at the end, or at the
+// start with `odd_first`. UNIMPLEMENTED when `in` is unknown, INVALID_ARGUMENT when the padding is
+// absurd.
+Status same_padding(int64_t in, int kernel, int stride, int dilation, bool odd_first, int* before,
+                    int* after);
+
+// All of a tensor of `rank` dimensions, to be narrowed.
+SliceAttrs whole_slice(int rank);
+
 // A non-negative axis, or INVALID_ARGUMENT.
 Result<int> normalize_axis(int64_t axis, int rank);
 

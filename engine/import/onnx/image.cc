@@ -27,19 +27,6 @@ Result<std::vector<int64_t>> window_ints(const ForeignNode& node, const char* na
   return values;
 }
 
-// auto_pad SAME_*: ceil(in / stride) outputs, the odd pixel at the end (UPPER) or at the start
-// (LOWER).
-Status pad_same(int64_t in, int kernel, int stride, int dilation, bool lower, int* before,
-                int* after) {
-  if (in == kDynamicDim) return unimplemented("auto_pad SAME over an image of unknown size");
-  const int64_t span = int64_t{dilation} * (kernel - 1) + 1;
-  const int64_t out = (in + stride - 1) / stride;
-  const auto total = static_cast<int>(std::max<int64_t>((out - 1) * stride + span - in, 0));
-  *before = lower ? total - total / 2 : total / 2;
-  *after = total - *before;
-  return ok_status();
-}
-
 // ceil_mode becomes padding at the end, as long as the last window still starts on the image or its
 // leading padding.
 Status pad_ceil(int64_t in, int kernel, int stride, int dilation, int before, int* after) {
@@ -172,10 +159,10 @@ Status fill_window(const ForeignNode& node, const Shape& x, int64_t kernel_h, in
   const std::string auto_pad = Lowering::text_attr(node, "auto_pad", "NOTSET");
   if (auto_pad == "SAME_UPPER" || auto_pad == "SAME_LOWER") {
     const bool lower = auto_pad == "SAME_LOWER";
-    INFERD_RETURN_IF_ERROR(pad_same(x[2], w->kernel_h, w->stride_h, w->dilation_h, lower,
-                                    &w->pad_top, &w->pad_bottom));
-    return pad_same(x[3], w->kernel_w, w->stride_w, w->dilation_w, lower, &w->pad_left,
-                    &w->pad_right);
+    INFERD_RETURN_IF_ERROR(same_padding(x[2], w->kernel_h, w->stride_h, w->dilation_h, lower,
+                                        &w->pad_top, &w->pad_bottom));
+    return same_padding(x[3], w->kernel_w, w->stride_w, w->dilation_w, lower, &w->pad_left,
+                        &w->pad_right);
   }
   if (auto_pad == "VALID") return ok_status();
   w->pad_top = static_cast<int>(pads[0]);

@@ -230,9 +230,7 @@ Status slice(Lowering& l, const ForeignNode& node) {
       steps.size() != starts.size()) {
     return invalid_argument("starts, ends, axes and steps differ in number");
   }
-  const auto rank = static_cast<size_t>(s.rank());
-  SliceAttrs attrs{std::vector<int64_t>(rank, 0), std::vector<int64_t>(rank, kSliceEnd),
-                   std::vector<int64_t>(rank, 1)};
+  SliceAttrs attrs = whole_slice(s.rank());
   for (size_t i = 0; i < starts.size(); ++i) {
     INFERD_ASSIGN_OR_RETURN(const int axis, normalize_axis(axes[i], s.rank()));
     const auto d = static_cast<size_t>(axis);
@@ -253,14 +251,12 @@ Status split(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(const auto sizes, piece_sizes(l, node, s[axis]));
   if (sizes.size() != node.outputs.size())
     return invalid_argument("split does not fit the outputs");
-  const auto rank = static_cast<size_t>(s.rank());
   const auto a = static_cast<size_t>(axis);
   int64_t begin = 0;
   for (size_t i = 0; i < sizes.size(); ++i) {
     if (sizes[i] < 0 || sizes[i] > s[axis] - begin)
       return invalid_argument("split does not fit " + s.to_string());
-    SliceAttrs attrs{std::vector<int64_t>(rank, 0), std::vector<int64_t>(rank, kSliceEnd),
-                     std::vector<int64_t>(rank, 1)};
+    SliceAttrs attrs = whole_slice(s.rank());
     attrs.begin[a] = begin;
     attrs.end[a] = begin += sizes[i];
     INFERD_ASSIGN_OR_RETURN(const ValueId piece,

@@ -45,18 +45,6 @@ Result<Activation> activation(const ForeignNode& node) {
   }
 }
 
-// TensorFlow's SAME: as many outputs as ceil(in / stride), the odd pixel of padding at the end.
-Status pad_same(int64_t in, int kernel, int stride, int dilation, int* before, int* after) {
-  if (in == kDynamicDim) return unimplemented("SAME padding over an image of unknown size");
-  const int64_t span = int64_t{dilation} * (kernel - 1) + 1;
-  const int64_t out = (in + stride - 1) / stride;
-  const int64_t total = std::max<int64_t>((out - 1) * stride + span - in, 0);
-  if (total > 1 << 20) return invalid_argument("SAME padding is out of range");
-  *before = static_cast<int>(total / 2);
-  *after = static_cast<int>(total - total / 2);
-  return ok_status();
-}
-
 Status fill_window(const ForeignNode& node, const Shape& x, int64_t kernel_h, int64_t kernel_w,
                    Window2d* w) {
   constexpr int64_t kMax = 1 << 20;
@@ -78,9 +66,10 @@ Status fill_window(const ForeignNode& node, const Shape& x, int64_t kernel_h, in
   w->dilation_h = static_cast<int>(values[4]);
   w->dilation_w = static_cast<int>(values[5]);
   if (Lowering::int_attr(node, "padding", kPaddingSame) != kPaddingSame) return ok_status();
-  INFERD_RETURN_IF_ERROR(
-      pad_same(x[1], w->kernel_h, w->stride_h, w->dilation_h, &w->pad_top, &w->pad_bottom));
-  return pad_same(x[2], w->kernel_w, w->stride_w, w->dilation_w, &w->pad_left, &w->pad_right);
+  INFERD_RETURN_IF_ERROR(same_padding(x[1], w->kernel_h, w->stride_h, w->dilation_h, false,
+                                      &w->pad_top, &w->pad_bottom));
+  return same_padding(x[2], w->kernel_w, w->stride_w, w->dilation_w, false, &w->pad_left,
+                      &w->pad_right);
 }
 
 // A bias that was quantized with another scale than input * weights gives nonsense; the tolerance
@@ -353,12 +342,6 @@ Status pack(Lowering& l, const ForeignNode& node) {
   return concat_of(l, node, std::move(inputs), axis);
 }
 
-SliceAttrs whole(const Shape& shape) {
-  const auto rank = static_cast<size_t>(shape.rank());
-  return {std::vector<int64_t>(rank, 0), std::vector<int64_t>(rank, kSliceEnd),
-          std::vector<int64_t>(rank, 1)};
-}
-
 // Cuts x along `axis` into pieces of the given sizes, one per output; with `drop_axis` the axis
 // goes.
 Status cut(Lowering& l, const ForeignNode& node, ValueId x, int axis,
@@ -370,7 +353,7 @@ Status cut(Lowering& l, const ForeignNode& node, ValueId x, int axis,
   const auto a = static_cast<size_t>(axis);
   int64_t begin = 0;
   for (size_t i = 0; i < sizes.size(); ++i) {
-    SliceAttrs attrs = whole(l.info(x).shape);
+    SliceAttrs attrs = whole_slice(l.info(x).shape.rank());
     attrs.begin[a] = begin;
     attrs.end[a] = begin += sizes[i];
     const OutputSpec out = spec(l, node, i);
@@ -438,7 +421,7 @@ Status slice(Lowering& l, const ForeignNode& node) {
   if (begin.size() != rank || size.size() != rank) {
     return invalid_argument("begin and size do not fit " + shape.to_string());
   }
-  SliceAttrs attrs = whole(shape);
+  SliceAttrs attrs = whole_slice(shape.rank());
   for (size_t d = 0; d < rank; ++d) {
     attrs.begin[d] = begin[d];
     constexpr int64_t kMax = int64_t{1} << 40;
@@ -484,7 +467,7 @@ Status strided_slice(Lowering& l, const ForeignNode& node) {
     return invalid_argument("begin, end and strides do not fit " + shape.to_string());
   }
   const bool relative_end = Lowering::int_attr(node, "offset", 0) != 0;
-  SliceAttrs attrs = whole(shape);
+  SliceAttrs attrs = whole_slice(shape.rank());
   std::vector<int64_t> kept;
   const auto bit = [&](const char* mask, size_t d) {
     return ((Lowering::int_attr(node, mask, 0) >> d) & 1) != 0;
