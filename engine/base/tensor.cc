@@ -20,6 +20,8 @@ constexpr DTypeRow kDTypes[] = {
     {DType::kInt64, 8, "INT64"},   {DType::kUInt64, 8, "UINT64"}, {DType::kBool, 1, "BOOL"},
 };
 
+std::string title(const TensorInfo& input) { return "input '" + input.name + "'"; }
+
 }  // namespace
 
 size_t dtype_size(DType dtype) { return kDTypes[static_cast<size_t>(dtype)].size; }
@@ -92,6 +94,42 @@ Result<int64_t> checked_bytes(DType dtype, const Shape& shape) {
     return invalid_argument("a tensor of shape " + shape.to_string() + " is too large");
   }
   return bytes;
+}
+
+Status check_shape(const TensorInfo& input, const Shape& shape) {
+  bool fits = shape.rank() == input.shape.rank() && shape.is_static();
+  for (int d = 0; fits && d < shape.rank(); ++d) {
+    fits = input.shape[d] == kDynamicDim ? shape[d] > 0 : input.shape[d] == shape[d];
+  }
+  if (!fits) {
+    return invalid_argument(title(input) + " has shape " + shape.to_string() +
+                            ", the model takes " + input.shape.to_string());
+  }
+  return checked_bytes(input.dtype, shape).status().with_context(title(input));
+}
+
+Status check_inputs(std::span<const TensorInfo> expected, std::span<const TensorView> given) {
+  if (given.size() != expected.size()) {
+    return invalid_argument("got " + std::to_string(given.size()) +
+                            (given.size() == 1 ? " input" : " inputs") + ", the model takes " +
+                            std::to_string(expected.size()));
+  }
+  for (size_t i = 0; i < given.size(); ++i) {
+    const TensorView& view = given[i];
+    if (view.dtype != expected[i].dtype) {
+      return invalid_argument(title(expected[i]) + " has datatype " +
+                              std::string(dtype_name(view.dtype)) + ", the model takes " +
+                              std::string(dtype_name(expected[i].dtype)));
+    }
+    INFERD_RETURN_IF_ERROR(check_shape(expected[i], view.shape));
+    const auto bytes = static_cast<size_t>(view.shape.elements()) * dtype_size(view.dtype);
+    if (view.data.size() != bytes) {
+      return invalid_argument(title(expected[i]) + " has " + std::to_string(view.data.size()) +
+                              " bytes, shape " + view.shape.to_string() + " needs " +
+                              std::to_string(bytes));
+    }
+  }
+  return ok_status();
 }
 
 }  // namespace inferd

@@ -8,47 +8,11 @@
 namespace inferd::runtime {
 namespace {
 
-std::string quoted(const TensorInfo& info) { return "input '" + info.name + "'"; }
-
 size_t byte_size(DType dtype, const Shape& shape) {
   return static_cast<size_t>(shape.elements()) * dtype_size(dtype);
 }
 
 }  // namespace
-
-Status PlanContext::check_shape(size_t input, const Shape& shape) const {
-  const TensorInfo& info = model_->inputs()[input];
-  bool fits = shape.rank() == info.shape.rank() && shape.is_static();
-  for (int d = 0; fits && d < shape.rank(); ++d) {
-    fits = info.shape[d] == kDynamicDim ? shape[d] > 0 : info.shape[d] == shape[d];
-  }
-  if (fits) return checked_bytes(info.dtype, shape).status();
-  return invalid_argument(quoted(info) + " has shape " + shape.to_string() + ", the model takes " +
-                          info.shape.to_string());
-}
-
-Status PlanContext::check_inputs(std::span<const TensorView> inputs) const {
-  const std::span<const TensorInfo> expected = model_->inputs();
-  if (inputs.size() != expected.size()) {
-    return invalid_argument("got " + std::to_string(inputs.size()) + " inputs, the model takes " +
-                            std::to_string(expected.size()));
-  }
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    if (inputs[i].dtype != expected[i].dtype) {
-      return invalid_argument(quoted(expected[i]) + " has type " +
-                              std::string(dtype_name(inputs[i].dtype)) + ", the model takes " +
-                              std::string(dtype_name(expected[i].dtype)));
-    }
-    INFERD_RETURN_IF_ERROR(check_shape(i, inputs[i].shape));
-    const size_t bytes = byte_size(inputs[i].dtype, inputs[i].shape);
-    if (inputs[i].data.size() != bytes) {
-      return invalid_argument(quoted(expected[i]) + " has " +
-                              std::to_string(inputs[i].data.size()) + " bytes, shape " +
-                              inputs[i].shape.to_string() + " needs " + std::to_string(bytes));
-    }
-  }
-  return ok_status();
-}
 
 bool PlanContext::planned_for(std::span<const TensorView> inputs) const {
   return plan_ != nullptr &&
@@ -58,7 +22,7 @@ bool PlanContext::planned_for(std::span<const TensorView> inputs) const {
 }
 
 Result<std::span<const TensorView>> PlanContext::run(std::span<const TensorView> inputs) {
-  INFERD_RETURN_IF_ERROR(check_inputs(inputs));
+  INFERD_RETURN_IF_ERROR(check_inputs(model_->inputs(), inputs));
   if (!planned_for(inputs)) {
     std::vector<Shape> shapes;
     for (const TensorView& input : inputs) shapes.push_back(input.shape);
@@ -76,7 +40,7 @@ Status PlanContext::prepare(std::span<const Shape> input_shapes) {
                             " inputs");
   }
   for (size_t i = 0; i < input_shapes.size(); ++i)
-    INFERD_RETURN_IF_ERROR(check_shape(i, input_shapes[i]));
+    INFERD_RETURN_IF_ERROR(check_shape(model_->inputs()[i], input_shapes[i]));
   INFERD_ASSIGN_OR_RETURN(auto plan, model_->plan_for(input_shapes));
   return use(std::move(plan));
 }

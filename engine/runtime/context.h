@@ -25,8 +25,6 @@ class PlanContext final : public Context {
   MemoryUse memory() const override;
 
  private:
-  Status check_inputs(std::span<const TensorView> inputs) const;
-  Status check_shape(size_t input, const Shape& shape) const;
   bool planned_for(std::span<const TensorView> inputs) const;
   Status use(std::shared_ptr<const plan::Plan> plan);
   void bind_inputs(std::span<const TensorView> inputs);

@@ -142,7 +142,7 @@ TEST(LoadedModel, SaysWhatIsWrongWithAnInput) {
   TensorView input = view({1, 5, 5, 3}, values);
   EXPECT_THAT(message({}), HasSubstr("got 0 inputs, the model takes 1"));
   input.dtype = DType::kInt32;
-  EXPECT_THAT(message({&input, 1}), HasSubstr("'x' has type INT32, the model takes FP32"));
+  EXPECT_THAT(message({&input, 1}), HasSubstr("'x' has datatype INT32, the model takes FP32"));
   input = view({1, 5, 3, 5}, values);
   EXPECT_THAT(message({&input, 1}),
               HasSubstr("'x' has shape [1,5,3,5], the model takes [?,5,5,3]"));

@@ -114,6 +114,14 @@ struct TensorView {
   }
 };
 
+// INVALID_ARGUMENT when `shape` is not what the input takes, is not static, or does not fit in
+// memory. Where the input's shape is dynamic, any size above 0 is taken.
+Status check_shape(const TensorInfo& input, const Shape& shape);
+
+// INVALID_ARGUMENT when tensors from outside are not what a model takes: their count, or the type,
+// shape or byte size of one. The message names the input, what was given and what is expected.
+Status check_inputs(std::span<const TensorInfo> expected, std::span<const TensorView> given);
+
 struct MutableTensorView {
   DType dtype = DType::kFloat32;
   Shape shape;
