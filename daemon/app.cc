@@ -6,7 +6,11 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <chrono>
+#include <condition_variable>
 #include <cstring>
+#include <mutex>
+#include <thread>
 
 #include "daemon/host/systemd.h"
 #include "daemon/models/repository.h"
@@ -50,6 +54,28 @@ sigset_t block_signals() {
   return signals;
 }
 
+// Answers are finished up to `drain_timeout_ms`; then what still waits in queues is refused, and
+// only the batches that run are waited for.
+void drain(const config::ServerConfig& config, Parts& parts, serve::Server& server) {
+  using Clock = std::chrono::steady_clock;
+  const auto until = Clock::now() + std::chrono::milliseconds(config.drain_timeout_ms);
+  const std::jthread timer([&](const std::stop_token& drained) {
+    std::mutex mutex;
+    std::condition_variable_any never;
+    std::unique_lock lock(mutex);
+    never.wait_until(lock, drained, until, [] { return false; });
+    if (drained.stop_requested()) return;
+    telemetry::log(LogLevel::kWarning, "the drain timeout has passed, refusing what still waits");
+    parts.repository->abandon();
+  });
+  server.announce_shutdown();
+  parts.pipelines->stop();
+  // Later than the queues', so that their refusals reach the clients before calls are cancelled.
+  constexpr int64_t kRefusalsTravelMs = 500;
+  server.shut_down(config.drain_timeout_ms + kRefusalsTravelMs);
+  parts.repository->close();
+}
+
 }  // namespace
 
 Status check(const config::Config& config) { return make_parts(config).status(); }
@@ -57,7 +83,7 @@ Status check(const config::Config& config) { return make_parts(config).status();
 Status run(const config::Config& config, const std::string& version) {
   telemetry::set_up_log(config.log);
   const sigset_t signals = block_signals();
-  INFERD_ASSIGN_OR_RETURN(const Parts parts, make_parts(config));
+  INFERD_ASSIGN_OR_RETURN(Parts parts, make_parts(config));
   // Before the server, so that whoever finds it answering finds the pipelines running.
   parts.pipelines->start();
   INFERD_ASSIGN_OR_RETURN(const auto server, serve::Server::start(config.server, *parts.repository,
@@ -76,9 +102,7 @@ Status run(const config::Config& config, const std::string& version) {
   sigwait(&signals, &signal);
   telemetry::log(LogLevel::kInfo, std::string(sigabbrev_np(signal)) + " received, draining");
   host::notify_stopping();
-  parts.pipelines->stop();
-  server->shut_down(config.server.drain_timeout_ms);
-  parts.repository->close();
+  drain(config.server, parts, *server);
   telemetry::log(LogLevel::kInfo, "stopped");
   return ok_status();
 }

@@ -131,6 +131,10 @@ class FolderRepository final : public Repository {
     for (auto& [name, model] : models_) model->queue->close();
   }
 
+  void abandon() override {
+    for (auto& [name, model] : models_) model->queue->abandon();
+  }
+
  private:
   Status load(const config::ModelConfig& wanted) {
     const fs::path folder = fs::path(config_.root) / wanted.name;

@@ -51,6 +51,7 @@ class Repository {
   virtual std::vector<ModelStatus> list() const = 0;
   virtual bool ready() const = 0;  // all configured models serve
   virtual void close() = 0;        // drains every queue
+  virtual void abandon() = 0;      // refuses what waits in any queue; does not wait for what runs
 };
 
 }  // namespace inferd::models

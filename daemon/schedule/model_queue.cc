@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
-#include <cstring>
 #include <deque>
 #include <map>
 #include <mutex>
+#include <span>
 #include <thread>
 
 namespace inferd::schedule {
@@ -16,10 +16,6 @@ namespace {
 void add(DurationStat& stat, int64_t ns) {
   ++stat.count;
   stat.ns += static_cast<uint64_t>(std::max<int64_t>(ns, 0));
-}
-
-std::string plural(size_t count, const std::string& noun) {
-  return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
 }
 
 struct Waiting {
@@ -60,30 +56,29 @@ class BatchingQueue final : public ModelQueue {
   ~BatchingQueue() override { close(); }
 
   void submit(Request request) override {
-    if (Status valid = check(request); !valid.ok()) {
-      {
-        const std::lock_guard lock(mutex_);
-        ++statistics_.rejected_invalid;
-        add(statistics_.fail, 0);
-      }
-      return refuse(request, valid);
-    }
-    Status refused;
+    Status refused = check(request);
+    std::vector<Refused> dropped;
     {
       const std::lock_guard lock(mutex_);
-      if (closed_) {
+      if (!refused.ok()) {
+        count_refusal(statistics_.rejected_invalid, 0);
+      } else if (closed_) {
+        count_refusal(statistics_.rejected_closed, 0);
         refused = unavailable("model '" + name_ + "' is being unloaded");
-      } else if (static_cast<int>(queue_.size()) >= options_.max_queue) {
-        ++statistics_.rejected_full;
-        add(statistics_.fail, 0);
-        refused = resource_exhausted("the queue of model '" + name_ + "' is full (" +
-                                     std::to_string(options_.max_queue) + " requests)");
       } else {
-        const int batch = model_->info().batchable ? batch_of(request) : 1;
-        queue_.push_back({std::move(request), now_ns(), batch});
-        ++arrivals_;
+        if (is_full()) drop_stale(dropped);  // nobody waits for what blocks the way
+        if (is_full()) {
+          count_refusal(statistics_.rejected_full, 0);
+          refused = resource_exhausted("the queue of model '" + name_ + "' is full (" +
+                                       std::to_string(options_.max_queue) + " requests)");
+        } else {
+          const int batch = model_->info().batchable ? batch_of(request) : 1;
+          queue_.push_back({std::move(request), now_ns(), batch});
+          ++arrivals_;
+        }
       }
     }
+    answer(dropped);
     if (!refused.ok()) return refuse(request, refused);
     wake_.notify_one();
   }
@@ -111,10 +106,74 @@ class BatchingQueue final : public ModelQueue {
     }
   }
 
+  void abandon() override {
+    std::vector<Refused> dropped;
+    {
+      const std::lock_guard lock(mutex_);
+      closed_ = true;
+      const int64_t now = now_ns();
+      for (Waiting& waiting : queue_) {
+        count_refusal(statistics_.rejected_closed, now - waiting.arrived);
+        dropped.push_back(
+            {std::move(waiting.request), unavailable("the daemon stops; model '" + name_ +
+                                                     "' could not run the request in time")});
+      }
+      queue_.clear();
+    }
+    wake_.notify_all();
+    answer(dropped);
+  }
+
  private:
+  using Gathered = std::vector<std::vector<std::byte>>;  // of each input; kept between batches
+
+  // Taken from the queue under the lock, answered without it.
+  struct Refused {
+    Request request;
+    Status status;
+  };
+
   static void refuse(const Request& request, Status status) {
     request.done({std::move(status), {}, {}});
   }
+  static void answer(const std::vector<Refused>& dropped) {
+    for (const Refused& refused : dropped) refuse(refused.request, refused.status);
+  }
+
+  // By mutex_.
+  bool is_full() const { return static_cast<int>(queue_.size()) >= options_.max_queue; }
+  void count_refusal(uint64_t& reason, int64_t waited_ns) {
+    ++reason;
+    add(statistics_.fail, waited_ns);
+  }
+
+  // By mutex_. Why the request must not run any more, counted; OK when it may.
+  Status check_stale(const Waiting& waiting, int64_t now) {
+    const Request& request = waiting.request;
+    if (request.deadline_ns != 0 && request.deadline_ns <= now) {
+      count_refusal(statistics_.rejected_deadline, now - waiting.arrived);
+      return deadline_exceeded("the deadline passed while the request waited for model '" + name_ +
+                               "'");
+    }
+    if (request.cancelled && request.cancelled()) {
+      count_refusal(statistics_.rejected_cancelled, now - waiting.arrived);
+      return cancelled("the caller went while the request waited for model '" + name_ + "'");
+    }
+    return ok_status();
+  }
+
+  // By mutex_. Moves what must not run any more from `waiting` to `dropped`.
+  template <typename Container>
+  void drop_stale(Container& waiting, std::vector<Refused>& dropped) {
+    const int64_t now = now_ns();
+    std::erase_if(waiting, [&](Waiting& w) {
+      Status stale = check_stale(w, now);
+      if (stale.ok()) return false;
+      dropped.push_back({std::move(w.request), std::move(stale)});
+      return true;
+    });
+  }
+  void drop_stale(std::vector<Refused>& dropped) { drop_stale(queue_, dropped); }
 
   // So that the first batch of each size is as fast as the later ones.
   Status prepare_batches(Context& context) const {
@@ -133,65 +192,41 @@ class BatchingQueue final : public ModelQueue {
 
   Status check(const Request& request) const {
     const auto inputs = model_->inputs();
-    if (request.inputs.size() != inputs.size()) {
-      return invalid_argument("got " + plural(request.inputs.size(), "input") + ", model '" +
-                              name_ + "' takes " + std::to_string(inputs.size()));
-    }
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      INFERD_RETURN_IF_ERROR(check_input(request.inputs[i], inputs[i]));
-      if (model_->info().batchable && request.inputs[i].shape[0] != request.inputs[0].shape[0]) {
+    INFERD_RETURN_IF_ERROR(check_inputs(inputs, request.inputs));
+    if (!model_->info().batchable) return ok_status();
+    const int64_t batch = request.inputs[0].shape[0];
+    for (size_t i = 1; i < inputs.size(); ++i) {
+      if (request.inputs[i].shape[0] != batch) {
         return invalid_argument("input '" + inputs[i].name + "' has batch " +
                                 std::to_string(request.inputs[i].shape[0]) + ", input '" +
-                                inputs[0].name + "' has " +
-                                std::to_string(request.inputs[0].shape[0]));
+                                inputs[0].name + "' has " + std::to_string(batch));
       }
     }
-    if (model_->info().batchable && request.inputs[0].shape[0] > kMaxRequestBatch) {
-      return invalid_argument("a request may have a batch of at most " +
-                              std::to_string(kMaxRequestBatch));
-    }
-    return ok_status();
-  }
-
-  static Status check_input(const TensorView& view, const TensorInfo& info) {
-    const std::string title = "input '" + info.name + "'";
-    if (view.dtype != info.dtype) {
-      return invalid_argument(title + " has datatype " + std::string(dtype_name(view.dtype)) +
-                              ", the model takes " + std::string(dtype_name(info.dtype)));
-    }
-    bool fits = view.shape.rank() == info.shape.rank();
-    for (int d = 0; fits && d < view.shape.rank(); ++d) {
-      fits = info.shape[d] == kDynamicDim ? view.shape[d] > 0 : info.shape[d] == view.shape[d];
-    }
-    if (!fits) {
-      return invalid_argument(title + " has shape " + view.shape.to_string() +
-                              ", the model takes " + info.shape.to_string());
-    }
-    const Result<int64_t> bytes = checked_bytes(view.dtype, view.shape);
-    if (!bytes.ok()) return bytes.status().with_context(title);
-    if (static_cast<int64_t>(view.data.size()) != *bytes) {
-      return invalid_argument(title + " has " + std::to_string(view.data.size()) +
-                              " bytes, shape " + view.shape.to_string() + " needs " +
-                              std::to_string(*bytes));
-    }
-    return ok_status();
+    if (batch <= kMaxRequestBatch) return ok_status();
+    return invalid_argument("the request has a batch of " + std::to_string(batch) + ", at most " +
+                            std::to_string(kMaxRequestBatch) + " is allowed");
   }
 
   void work(Context& context) {
     std::vector<Waiting> batch;
-    std::vector<std::vector<std::byte>> gathered(model_->inputs().size());  // kept between batches
-    while (take_batch(batch)) {
+    std::vector<Refused> dropped;
+    Gathered gathered(model_->inputs().size());
+    while (take_batch(batch, dropped)) {
+      answer(dropped);
       run_batch(context, batch, gathered);
       batch.clear();
+      dropped.clear();
     }
+    answer(dropped);
   }
 
-  // Takes the oldest request and what may run with it; waits for company as the options say. False:
-  // closed and empty.
-  bool take_batch(std::vector<Waiting>& batch) {
+  // Takes the oldest request and what may run with it; waits for company as the options say. What
+  // must not run any more goes to `dropped`, wherever it stands. False: closed and empty.
+  bool take_batch(std::vector<Waiting>& batch, std::vector<Refused>& dropped) {
     std::unique_lock lock(mutex_);
     wake_.wait(lock, [&] { return closed_ || !queue_.empty(); });
-    if (queue_.empty()) return false;
+    drop_stale(dropped);
+    if (queue_.empty()) return !closed_;
     batch.push_back(std::move(queue_.front()));
     queue_.pop_front();
     if (options_.max_batch <= 1 || !model_->info().batchable) return true;
@@ -204,6 +239,8 @@ class BatchingQueue final : public ModelQueue {
       const auto wait = std::chrono::nanoseconds(waits_until(batch) - now_ns());
       if (!wake_.wait_for(lock, wait, [&] { return closed_ || arrivals_ != before; })) break;
     }
+    // Time has passed, and callers may have gone.
+    if (options_.max_delay_us != 0) drop_stale(batch, dropped);
     // What is left may be work for another worker that was not woken for it.
     if (!queue_.empty()) wake_.notify_one();
     return true;
@@ -235,29 +272,25 @@ class BatchingQueue final : public ModelQueue {
     }
   }
 
-  void drop_late(std::vector<Waiting>& batch) {
-    const int64_t now = now_ns();
-    for (auto it = batch.begin(); it != batch.end();) {
-      if (it->request.deadline_ns == 0 || it->request.deadline_ns > now) {
-        ++it;
-        continue;
-      }
+  // A failure of several together says nothing about who caused it: each is run alone.
+  void run_batch(Context& context, std::span<const Waiting> batch, Gathered& gathered) {
+    if (batch.empty() || run_together(context, batch, gathered)) return;
+    for (const Waiting& waiting : batch) {
+      Status stale;
       {
         const std::lock_guard lock(mutex_);
-        ++statistics_.rejected_deadline;
-        add(statistics_.fail, now - it->arrived);
+        stale = check_stale(waiting, now_ns());
       }
-      refuse(it->request,
-             deadline_exceeded("the deadline passed while the request waited for model '" + name_ +
-                               "'"));
-      it = batch.erase(it);
+      if (stale.ok()) {
+        run_together(context, {&waiting, 1}, gathered);
+      } else {
+        refuse(waiting.request, stale);
+      }
     }
   }
 
-  void run_batch(Context& context, std::vector<Waiting>& batch,
-                 std::vector<std::vector<std::byte>>& gathered) {
-    drop_late(batch);
-    if (batch.empty()) return;
+  // One run. False: it was of several requests and failed; nobody has been answered.
+  bool run_together(Context& context, std::span<const Waiting> batch, Gathered& gathered) {
     const int64_t start = now_ns();
     int size = 0;
     for (const Waiting& waiting : batch) size += waiting.batch;
@@ -266,6 +299,7 @@ class BatchingQueue final : public ModelQueue {
     const int64_t gathered_at = now_ns();
     const auto outputs = context.run(inputs);
     const int64_t computed = now_ns();
+    if (!outputs.ok() && batch.size() > 1) return false;
     // Before the answers: who has one sees itself counted.
     record(batch, outputs.ok(), start, gathered_at, computed, size);
     int first = 0;
@@ -283,10 +317,10 @@ class BatchingQueue final : public ModelQueue {
       waiting.request.done(outcome);
     }
     record_output(now_ns() - computed, size);
+    return true;
   }
 
-  static void gather(const std::vector<Waiting>& batch, int size,
-                     std::vector<std::vector<std::byte>>& gathered,
+  static void gather(std::span<const Waiting> batch, int size, Gathered& gathered,
                      std::vector<TensorView>& inputs) {
     for (size_t i = 0; i < inputs.size(); ++i) {
       gathered[i].clear();
@@ -309,7 +343,7 @@ class BatchingQueue final : public ModelQueue {
     }
   }
 
-  void record(const std::vector<Waiting>& batch, bool ok, int64_t start, int64_t gathered,
+  void record(std::span<const Waiting> batch, bool ok, int64_t start, int64_t gathered,
               int64_t computed, int size) {
     const std::lock_guard lock(mutex_);
     statistics_.inference_count += static_cast<uint64_t>(size);

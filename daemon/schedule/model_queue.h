@@ -4,8 +4,10 @@
 //
 //   submit -> bounded queue -> batcher (max batch, max delay) -> Context::run -> done
 //
-// Full queue: RESOURCE_EXHAUSTED at once. Deadline passed before compute: DEADLINE_EXCEEDED.
-// Closing: UNAVAILABLE for what comes after, everything accepted before is finished.
+// Full queue: RESOURCE_EXHAUSTED at once. Deadline passed before compute: DEADLINE_EXCEEDED; caller
+// gone before compute: CANCELLED; neither runs. A batch that fails is run again request by request,
+// so that an error reaches only who caused it. Closing: UNAVAILABLE for what comes after, everything
+// accepted before is finished; abandoning: UNAVAILABLE for what waits, too.
 #pragma once
 
 #include <array>
@@ -38,7 +40,9 @@ struct QueueStatistics {
   uint64_t execution_count = 0;   // runs
   int64_t last_inference_ms = 0;  // since epoch, 0: never
   DurationStat success, fail, queue, compute_input, compute_infer, compute_output;
+  // Requests that never ran, by reason; all of them count as `fail`, too.
   uint64_t rejected_full = 0, rejected_deadline = 0, rejected_invalid = 0;
+  uint64_t rejected_cancelled = 0, rejected_closed = 0;
   struct Batch {
     int size = 0;
     DurationStat compute_input, compute_infer, compute_output;
@@ -65,6 +69,10 @@ class ModelQueue {
 
   // Refuses new requests, finishes the accepted ones, returns when none is left.
   virtual void close() = 0;
+
+  // Refuses new requests and those that wait, at once, without waiting for those that run. Wakes a
+  // close() that waits for them.
+  virtual void abandon() = 0;
 };
 
 }  // namespace inferd::schedule

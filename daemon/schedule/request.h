@@ -39,6 +39,9 @@ struct Request {
   std::vector<TensorView> inputs;  // order of the model's inputs
   std::shared_ptr<const void> keep_alive;
   int64_t deadline_ns = 0;  // absolute, 0: none. Late work is refused before compute
+  // Asked before compute, under the queue's lock: cheap, and without calling the queue. True: nobody
+  // waits for the answer any more. Empty: somebody always does.
+  std::function<bool()> cancelled;
   // Called exactly once, on a worker's thread or, when refused at once, on the caller's. Must not
   // block.
   std::function<void(const Outcome&)> done;

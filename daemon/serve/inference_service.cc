@@ -176,6 +176,8 @@ grpc::ServerUnaryReactor* InferenceService::ModelInfer(Context* context,
   work.inputs = std::move(*inputs);
   work.keep_alive = std::move(converted);
   work.deadline_ns = deadline_ns(context, *request);
+  // Safe until the call is finished, and `done` finishes it.
+  work.cancelled = [context] { return context->IsCancelled(); };
   work.done = [=, outputs = *chosen](const schedule::Outcome& outcome) {
     if (outcome.status.ok()) {
       response->set_model_name(version->name);

@@ -102,6 +102,7 @@ class NoModels final : public models::Repository {
   std::vector<models::ModelStatus> list() const override { return {}; }
   bool ready() const override { return true; }
   void close() override {}
+  void abandon() override {}
 };
 
 config::NodeConfig node(const std::string& type, std::map<std::string, std::string> keys = {}) {

@@ -9,38 +9,16 @@
 #include <mutex>
 #include <thread>
 
+#include "tests/unit/fakes.h"
+
 namespace inferd::schedule {
 namespace {
 
 using ::testing::HasSubstr;
 
-// Holds runs back until opened.
-class Gate {
- public:
-  void open() {
-    const std::lock_guard lock(mutex_);
-    open_ = true;
-    changed_.notify_all();
-  }
-  void pass() {
-    std::unique_lock lock(mutex_);
-    ++waiting_;
-    changed_.notify_all();
-    changed_.wait(lock, [&] { return open_; });
-  }
-  void wait_for_arrivals(int count) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return waiting_ >= count; });
-  }
+constexpr float kPoison = 666;
 
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool open_ = false;
-  int waiting_ = 0;
-};
-
-// y = x, for x of shape [batch, 2].
+// y = x, for x of shape [batch, 2]; fails when any x is kPoison.
 class Identity final : public Model {
  public:
   explicit Identity(Gate* gate) : gate_(gate) {
@@ -59,6 +37,9 @@ class Identity final : public Model {
     explicit Copy(Gate* gate) : gate_(gate) {}
     Result<std::span<const TensorView>> run(std::span<const TensorView> inputs) override {
       if (gate_ != nullptr) gate_->pass();
+      for (const float x : inputs[0].as<float>()) {
+        if (x == kPoison) return internal_error("poison");
+      }
       data_.assign(inputs[0].data.begin(), inputs[0].data.end());
       output_ = {inputs[0].dtype, inputs[0].shape, data_};
       return std::span<const TensorView>(&output_, 1);
@@ -203,6 +184,92 @@ TEST(ModelQueue, LateWorkIsRefusedBeforeItRuns) {
   EXPECT_EQ(queue->statistics().execution_count, 1U);
 }
 
+TEST(ModelQueue, AFailureReachesOnlyTheRequestThatCausedIt) {
+  Gate gate;
+  auto queue = make_queue({.max_batch = 8}, &gate);
+  Call first({0, 0});
+  queue->submit(first.request());
+  gate.wait_for_arrivals(1);
+  Call good({1, 1});
+  Call guilty({2, kPoison});
+  Call also_good({3, 3, 4, 4});
+  for (Call* call : {&good, &guilty, &also_good}) queue->submit(call->request());
+  gate.open();
+  EXPECT_EQ(guilty.wait().code(), StatusCode::kInternal);
+  for (Call* call : {&good, &also_good}) {
+    EXPECT_TRUE(call->wait().ok()) << call->wait().to_string();
+    EXPECT_EQ(call->answer(), call->values());
+    EXPECT_EQ(call->calls(), 1);
+  }
+  EXPECT_EQ(also_good.batch_size(), 2) << "ran alone";
+  const QueueStatistics s = queue->statistics();
+  EXPECT_EQ(s.success.count, 3U);
+  EXPECT_EQ(s.fail.count, 1U);
+}
+
+TEST(ModelQueue, WhatNobodyWaitsForNeverRuns) {
+  Gate gate;
+  auto queue = make_queue({.max_batch = 4}, &gate);
+  Call running({1, 1});
+  Call gone({2, 2});
+  Call late({3, 3});
+  Call wanted({4, 4});
+  std::atomic<bool> cancelled{false};
+  queue->submit(running.request());
+  gate.wait_for_arrivals(1);
+  Request request = gone.request();
+  request.cancelled = [&] { return cancelled.load(); };
+  queue->submit(std::move(request));
+  queue->submit(late.request(now_ns() - 1));
+  queue->submit(wanted.request());
+  cancelled = true;
+  gate.open();
+  EXPECT_EQ(gone.wait().code(), StatusCode::kCancelled);
+  EXPECT_EQ(late.wait().code(), StatusCode::kDeadlineExceeded);
+  EXPECT_TRUE(wanted.wait().ok());
+  EXPECT_EQ(wanted.batch_size(), 1) << "the dropped ones took no place in the batch";
+  const QueueStatistics s = queue->statistics();
+  EXPECT_EQ(s.rejected_cancelled, 1U);
+  EXPECT_EQ(s.rejected_deadline, 1U);
+  EXPECT_EQ(s.execution_count, 2U);
+}
+
+TEST(ModelQueue, WhatNobodyWaitsForMakesRoomInAFullQueue) {
+  Gate gate;
+  auto queue = make_queue({.max_queue = 1}, &gate);
+  Call running({1, 1});
+  Call late({2, 2});
+  Call next({3, 3});
+  queue->submit(running.request());
+  gate.wait_for_arrivals(1);
+  queue->submit(late.request(now_ns() - 1));
+  queue->submit(next.request());
+  EXPECT_EQ(late.calls(), 1) << "answered at once, while the worker is busy";
+  gate.open();
+  EXPECT_EQ(late.wait().code(), StatusCode::kDeadlineExceeded);
+  EXPECT_TRUE(next.wait().ok());
+  EXPECT_EQ(queue->statistics().rejected_full, 0U);
+}
+
+TEST(ModelQueue, AbandoningRefusesWhatWaitsWithoutWaitingForWhatRuns) {
+  Gate gate;
+  auto queue = make_queue({}, &gate);
+  Call running({1, 1});
+  Call waiting({2, 2});
+  queue->submit(running.request());
+  gate.wait_for_arrivals(1);
+  queue->submit(waiting.request());
+  std::thread closing([&] { queue->close(); });
+  queue->abandon();
+  EXPECT_EQ(waiting.calls(), 1) << "answered before abandon returned";
+  EXPECT_EQ(waiting.wait().code(), StatusCode::kUnavailable);
+  EXPECT_EQ(running.calls(), 0);
+  gate.open();
+  closing.join();
+  EXPECT_TRUE(running.wait().ok());
+  EXPECT_EQ(queue->statistics().rejected_closed, 1U);
+}
+
 TEST(ModelQueue, ClosingFinishesWhatWasAcceptedAndRefusesTheRest) {
   Gate gate;
   auto queue = make_queue({}, &gate);
@@ -225,12 +292,15 @@ TEST(ModelQueue, SaysWhatIsWrongWithARequest) {
   const std::vector<float> values(2);
   const auto refused = [&](std::vector<TensorView> inputs) {
     Status status;
-    queue->submit({std::move(inputs), nullptr, 0, [&](const Outcome& o) { status = o.status; }});
+    Request request;
+    request.inputs = std::move(inputs);
+    request.done = [&](const Outcome& o) { status = o.status; };
+    queue->submit(std::move(request));
     EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
     return status.message();
   };
   const auto bytes = std::as_bytes(std::span(values));
-  EXPECT_THAT(refused({}), HasSubstr("got 0 inputs, model 'copy' takes 1"));
+  EXPECT_THAT(refused({}), HasSubstr("got 0 inputs, the model takes 1"));
   EXPECT_THAT(refused({{DType::kInt32, {1, 2}, bytes}}),
               HasSubstr("datatype INT32, the model takes FP32"));
   EXPECT_THAT(refused({{DType::kFloat32, {1, 3}, bytes}}),

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Models that do what a test says, and a repository of them: the daemon's parts are tested without
+// model files.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "daemon/models/repository.h"
+#include "inferd/engine/engine.h"
+
+namespace inferd {
+
+// Holds runs back until opened. Thread-safe.
+class Gate {
+ public:
+  void open() {
+    const std::lock_guard lock(mutex_);
+    open_ = true;
+    changed_.notify_all();
+  }
+  void pass() {
+    std::unique_lock lock(mutex_);
+    ++arrived_;
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return open_; });
+  }
+  void wait_for_arrivals(int count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return arrived_ >= count; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool open_ = false;  // by mutex_
+  int arrived_ = 0;    // by mutex_
+};
+
+struct FakeTensor {
+  DType dtype = DType::kFloat32;
+  Shape shape;
+  std::vector<std::byte> data;
+};
+
+// Runs a function. It must be safe to call from as many threads as there are contexts.
+class FakeModel final : public Model {
+ public:
+  using Run = std::function<Result<std::vector<FakeTensor>>(std::span<const TensorView>)>;
+
+  FakeModel(std::vector<TensorInfo> inputs, std::vector<TensorInfo> outputs, Run run)
+      : run_(std::move(run)) {
+    info_.inputs = std::move(inputs);
+    info_.outputs = std::move(outputs);
+  }
+  const ModelInfo& info() const override { return info_; }
+  Result<std::unique_ptr<Context>> create_context(const ContextOptions&) const override {
+    return std::unique_ptr<Context>(std::make_unique<Runs>(run_));
+  }
+
+ private:
+  class Runs final : public Context {
+   public:
+    explicit Runs(const Run& run) : run_(run) {}
+    Result<std::span<const TensorView>> run(std::span<const TensorView> inputs) override {
+      INFERD_ASSIGN_OR_RETURN(outputs_, run_(inputs));
+      views_.clear();
+      for (const FakeTensor& t : outputs_) views_.push_back({t.dtype, t.shape, t.data});
+      return std::span<const TensorView>(views_);
+    }
+    Status prepare(std::span<const Shape>) override { return ok_status(); }
+    std::span<const LayerProfile> profile() const override { return {}; }
+    MemoryUse memory() const override { return {}; }
+
+   private:
+    const Run& run_;
+    std::vector<FakeTensor> outputs_;
+    std::vector<TensorView> views_;
+  };
+
+  ModelInfo info_;
+  Run run_;
+};
+
+// Filled before it is used.
+class FakeRepository final : public models::Repository {
+ public:
+  void add(const std::string& name, std::shared_ptr<const Model> model,
+           const schedule::QueueOptions& options = {}) {
+    auto version = std::make_shared<models::ModelVersion>();
+    version->name = name;
+    version->version = 1;
+    version->model = model;
+    auto queue = schedule::ModelQueue::create(std::move(model), name, options);
+    if (!queue.ok()) std::abort();
+    version->queue = std::move(*queue);
+    models_[name] = std::move(version);
+  }
+
+  Result<std::shared_ptr<const models::ModelVersion>> find(const std::string& name,
+                                                           int64_t) const override {
+    const auto model = models_.find(name);
+    if (model == models_.end()) return not_found("there is no model '" + name + "'");
+    return std::shared_ptr<const models::ModelVersion>(model->second);
+  }
+  std::vector<models::ModelStatus> list() const override {
+    std::vector<models::ModelStatus> list;
+    for (const auto& [name, model] : models_)
+      list.push_back({name, 1, models::ModelState::kReady, ""});
+    return list;
+  }
+  bool ready() const override { return true; }
+  void close() override {
+    for (auto& [name, model] : models_) model->queue->close();
+  }
+  void abandon() override {
+    for (auto& [name, model] : models_) model->queue->abandon();
+  }
+
+ private:
+  std::map<std::string, std::shared_ptr<models::ModelVersion>> models_;
+};
+
+}  // namespace inferd
