@@ -28,7 +28,7 @@ DAEMON = {
     "daemon/models": MODELS,
     "daemon/pipeline": MODELS + ["daemon/pipeline/", "media/"],
     "daemon/serve": MODELS + ["daemon/serve/", "daemon/pipeline/pipelines.h", "daemon/pipeline/result.h",
-                              "inference/", "inferd/v1/"],
+                              "inference/", "inferd/v1/", "grpc_health/"],
     "daemon": ["daemon/"],
     "clients/cpp": ["inferd/client/", "inference/", "inferd/v1/", "grpc_health/"],
     "clients/inferctl": ["clients/inferctl/", "inferd/client/", "media/"],

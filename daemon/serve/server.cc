@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "daemon/serve/health_service.h"
 #include "daemon/serve/inference_service.h"
 #include "daemon/serve/pipeline_service.h"
 
@@ -54,10 +55,9 @@ class GrpcServer final : public Server {
  public:
   GrpcServer(const models::Repository& repository, pipeline::Pipelines& pipelines,
              const std::string& version)
-      : inference_(repository, version), pipelines_(pipelines) {}
+      : repository_(repository), inference_(repository, version), pipelines_(pipelines) {}
 
   Status listen(const config::ServerConfig& config) {
-    grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     grpc::ServerBuilder builder;
     builder.SetMaxReceiveMessageSize(static_cast<int>(config.max_message_bytes));
@@ -72,6 +72,7 @@ class GrpcServer final : public Server {
     }
     builder.RegisterService(&inference_);
     builder.RegisterService(&pipelines_);
+    builder.RegisterService(&health_);
     // The socket must never be open to others, not even before its mode is set.
     const mode_t previous = ::umask(0177);
     server_ = builder.BuildAndStart();
@@ -80,15 +81,18 @@ class GrpcServer final : public Server {
       INFERD_RETURN_IF_ERROR(check_listener(config.grpc[i], ports[i]));
     }
     if (server_ == nullptr) return unavailable("the server did not start");
-    server_->GetHealthCheckService()->SetServingStatus(true);
+    announce_ready();
     return ok_status();
   }
 
   ~GrpcServer() override { shut_down(0); }
 
+  void announce_shutdown() override { health_.not_serving(); }
+
   void shut_down(int64_t timeout_ms) override {
     if (server_ == nullptr) return;
-    server_->GetHealthCheckService()->SetServingStatus(false);
+    announce_shutdown();
+    health_.end_watches();
     server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(timeout_ms));
     server_->Wait();
     server_.reset();
@@ -96,6 +100,14 @@ class GrpcServer final : public Server {
   }
 
  private:
+  void announce_ready() {
+    for (const models::ModelStatus& model : repository_.list())
+      health_.set(model.name, model.state == models::ModelState::kReady);
+    health_.set(inference::GRPCInferenceService::service_full_name(), true);
+    health_.set(inferd::v1::PipelineService::service_full_name(), true);
+    health_.set("", true);
+  }
+
   Status check_listener(const config::GrpcListener& listener, int port) {
     if (server_ == nullptr || port == 0) {
       return unavailable("cannot listen on '" + listener.address +
@@ -108,8 +120,10 @@ class GrpcServer final : public Server {
     return unavailable("cannot set the mode of '" + path + "': " + std::strerror(errno));
   }
 
+  const models::Repository& repository_;
   InferenceService inference_;
   PipelineService pipelines_;
+  HealthService health_;
   std::vector<std::string> sockets_;
   std::unique_ptr<grpc::Server> server_;
 };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The gRPC face of the daemon: the Open Inference Protocol, inferd.v1 pipelines, health and
-// reflection on every configured listener.
+// reflection on every configured listener. Health knows "" (the whole daemon), the services by
+// their full names, and every model by its name.
 #pragma once
 
 #include <memory>
@@ -24,7 +25,10 @@ class Server {
                                                const std::string& version);
   virtual ~Server() = default;  // stops at once
 
-  // Health says NOT_SERVING, new calls are refused, running ones have `timeout_ms` to finish.
+  // Health says NOT_SERVING from now on; calls are still answered.
+  virtual void announce_shutdown() = 0;
+
+  // Announced if it was not; new calls are refused, running ones have `timeout_ms` to finish.
   virtual void shut_down(int64_t timeout_ms) = 0;
 };
 

@@ -46,7 +46,7 @@ def ctl(*arguments, endpoint=None):
 class Daemon:
     """A daemon on its own folder; models is {name: (file, options of the serve entry)}."""
 
-    def __init__(self, models, pipelines=""):
+    def __init__(self, models, pipelines="", server=""):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="inferd-test-"))
         self.endpoint = f"unix:{self.folder}/inferd.sock"
         serve = ""
@@ -56,7 +56,7 @@ class Daemon:
             shutil.copyfile(file, target)
             serve += f"    - {{name: {name}{''.join(f', {k}: {v}' for k, v in options.items())}}}\n"
         self.config = self.folder / "inferd.yaml"
-        self.config.write_text(f"server:\n  grpc: [unix:inferd.sock]\nmodels:\n  root: models\n  serve:\n{serve}{pipelines}")
+        self.config.write_text(f"server:\n  grpc: [unix:inferd.sock]\n{server}models:\n  root: models\n  serve:\n{serve}{pipelines}")
         self.log = open(self.folder / "log", "w+")
         self.process = subprocess.Popen([ARGS.inferd, "--config", str(self.config)], stderr=self.log,
                                         stdout=self.log, cwd=self.folder)
@@ -191,7 +191,8 @@ class Serving(unittest.TestCase):
             (lambda r: r.raw_input_contents.__setitem__(0, b"abc"), bad, "has 3 bytes"),
             (lambda r: r.raw_input_contents.append(b""), bad, "2 raw_input_contents for 1 inputs"),
             (lambda r: r.inputs[0].contents.int_contents.append(1), bad, "although raw_input_contents is used"),
-            (lambda r: (r.raw_input_contents.pop(), r.inputs[0].contents.int_contents.append(300)), bad, "out of range"),
+            (lambda r: (r.raw_input_contents.pop(), r.inputs[0].contents.int_contents.extend([300] * 96 * 96 * 3)), bad,
+             "element 0 is 300, out of range for INT8"),
             (lambda r: (r.inputs.pop(), r.raw_input_contents.pop()), bad, "is missing"),
             (lambda r: r.outputs.add(name="none"), bad, "the model has no output 'none'"),
         ]
@@ -267,6 +268,23 @@ class Lifecycle(unittest.TestCase):
         self.assertTrue(socket.exists())
         self.assertEqual(socket.stat().st_mode & 0o777, 0o660)
         self.assertEqual(daemon.stop(), 0)
+
+    def test_the_drain_ends_at_its_timeout(self):
+        model = model_path("tflite/vww_96_int8.tflite")
+        daemon = Daemon({"vww": (model, {})}, server="  drain_timeout_ms: 0\n")
+        array = next(iter(inputs_for(model, 0).values()))
+        request = daemon.pb.ModelInferRequest(model_name="vww")
+        request.inputs.add(name=next(iter(inputs_for(model, 0))), datatype="INT8", shape=[256, *array.shape[1:]])
+        request.raw_input_contents.append(array.tobytes() * 256)
+        calls = [daemon.stub.ModelInfer.future(request, timeout=120) for _ in range(40)]
+        calls[0].result()
+        daemon.process.send_signal(signal.SIGTERM)
+        codes = [call.code() for call in calls]  # waits
+        self.assertEqual(daemon.process.wait(timeout=30), 0)
+        self.assertIn("refusing what still waits", daemon.text())
+        daemon.stop()
+        self.assertIn(grpc.StatusCode.UNAVAILABLE, codes)
+        self.assertLessEqual(set(codes), {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE})
 
     def start(self, text):
         with tempfile.TemporaryDirectory() as folder:
