@@ -10,23 +10,34 @@ using InputMessage = inference::ModelInferRequest::InferInputTensor;
 
 std::string title(const InputMessage& input) { return "input '" + input.name() + "'"; }
 
-bool has_contents(const inference::InferTensorContents& c) {
+int elements_in(const inference::InferTensorContents& c) {
   return c.bool_contents_size() + c.int_contents_size() + c.int64_contents_size() +
-             c.uint_contents_size() + c.uint64_contents_size() + c.fp32_contents_size() +
-             c.fp64_contents_size() + c.bytes_contents_size() >
-         0;
+         c.uint_contents_size() + c.uint64_contents_size() + c.fp32_contents_size() +
+         c.fp64_contents_size() + c.bytes_contents_size();
 }
 
+// `field` is where the protocol puts elements of the input's datatype.
 template <typename To, typename Field>
-Status convert(const Field& field, const InputMessage& input, std::vector<std::byte>& out) {
+Status convert(const Field& field, const char* field_name, const InputMessage& input,
+               const Shape& shape, std::vector<std::byte>& out) {
+  if (elements_in(input.contents()) != field.size()) {
+    return invalid_argument(title(input) + " has typed contents outside " + field_name +
+                            ", where " + input.datatype() + " elements belong");
+  }
+  INFERD_ASSIGN_OR_RETURN(const int64_t needed, checked_elements(shape));
+  if (field.size() != needed) {
+    return invalid_argument(title(input) + " has " + std::to_string(field.size()) +
+                            " elements in " + field_name + ", shape " + shape.to_string() +
+                            " needs " + std::to_string(needed));
+  }
   out.resize(static_cast<size_t>(field.size()) * sizeof(To));
   To* elements = reinterpret_cast<To*>(out.data());
   for (int i = 0; i < field.size(); ++i) {
     const auto value = field.Get(i);
     if constexpr (std::is_integral_v<To> && !std::is_same_v<To, bool>) {
       if (static_cast<decltype(field.Get(0))>(static_cast<To>(value)) != value) {
-        return invalid_argument(title(input) + " element " + std::to_string(i) +
-                                " is out of range for " + input.datatype());
+        return invalid_argument(title(input) + " element " + std::to_string(i) + " is " +
+                                std::to_string(value) + ", out of range for " + input.datatype());
       }
     }
     elements[i] = static_cast<To>(value);
@@ -34,31 +45,32 @@ Status convert(const Field& field, const InputMessage& input, std::vector<std::b
   return ok_status();
 }
 
-Status convert_contents(const InputMessage& input, DType dtype, std::vector<std::byte>& out) {
+Status convert_contents(const InputMessage& input, DType dtype, const Shape& shape,
+                        std::vector<std::byte>& out) {
   const inference::InferTensorContents& c = input.contents();
   switch (dtype) {
     case DType::kBool:
-      return convert<bool>(c.bool_contents(), input, out);
+      return convert<bool>(c.bool_contents(), "bool_contents", input, shape, out);
     case DType::kInt8:
-      return convert<int8_t>(c.int_contents(), input, out);
+      return convert<int8_t>(c.int_contents(), "int_contents", input, shape, out);
     case DType::kInt16:
-      return convert<int16_t>(c.int_contents(), input, out);
+      return convert<int16_t>(c.int_contents(), "int_contents", input, shape, out);
     case DType::kInt32:
-      return convert<int32_t>(c.int_contents(), input, out);
+      return convert<int32_t>(c.int_contents(), "int_contents", input, shape, out);
     case DType::kInt64:
-      return convert<int64_t>(c.int64_contents(), input, out);
+      return convert<int64_t>(c.int64_contents(), "int64_contents", input, shape, out);
     case DType::kUInt8:
-      return convert<uint8_t>(c.uint_contents(), input, out);
+      return convert<uint8_t>(c.uint_contents(), "uint_contents", input, shape, out);
     case DType::kUInt16:
-      return convert<uint16_t>(c.uint_contents(), input, out);
+      return convert<uint16_t>(c.uint_contents(), "uint_contents", input, shape, out);
     case DType::kUInt32:
-      return convert<uint32_t>(c.uint_contents(), input, out);
+      return convert<uint32_t>(c.uint_contents(), "uint_contents", input, shape, out);
     case DType::kUInt64:
-      return convert<uint64_t>(c.uint64_contents(), input, out);
+      return convert<uint64_t>(c.uint64_contents(), "uint64_contents", input, shape, out);
     case DType::kFloat32:
-      return convert<float>(c.fp32_contents(), input, out);
+      return convert<float>(c.fp32_contents(), "fp32_contents", input, shape, out);
     case DType::kFloat64:
-      return convert<double>(c.fp64_contents(), input, out);
+      return convert<double>(c.fp64_contents(), "fp64_contents", input, shape, out);
     case DType::kFloat16:
       break;
   }
@@ -66,16 +78,31 @@ Status convert_contents(const InputMessage& input, DType dtype, std::vector<std:
                           " has datatype FP16, which has no typed contents; send it raw");
 }
 
-Result<Shape> shape_of(const InputMessage& input) {
+Result<Shape> shape_of(const InputMessage& input, const TensorInfo& info) {
   Shape shape;
+  const std::string expected = ", the model takes " + info.shape.to_string();
   if (input.shape_size() > kMaxRank) {
-    return invalid_argument(title(input) + " has more than 8 dimensions");
+    return invalid_argument(title(input) + " has " + std::to_string(input.shape_size()) +
+                            " dimensions" + expected);
   }
   for (int64_t dim : input.shape()) {
-    if (dim < 0) return invalid_argument(title(input) + " has a negative dimension");
+    if (dim < 0) {
+      return invalid_argument(title(input) + " has a negative dimension, " + std::to_string(dim) +
+                              expected);
+    }
     shape.push_back(dim);
   }
   return shape;
+}
+
+// Kernels may rely on it; a bool with another value is undefined behaviour.
+Status check_bools(const InputMessage& input, std::span<const std::byte> bytes) {
+  const auto wrong =
+      std::find_if(bytes.begin(), bytes.end(), [](std::byte b) { return b > std::byte{1}; });
+  if (wrong == bytes.end()) return ok_status();
+  return invalid_argument(title(input) + " element " + std::to_string(wrong - bytes.begin()) +
+                          " is " + std::to_string(std::to_integer<int>(*wrong)) +
+                          ", a BOOL is 0 or 1");
 }
 
 std::string names_of(std::span<const TensorInfo> infos) {
@@ -121,15 +148,16 @@ Result<std::vector<TensorView>> decode_inputs(const inference::ModelInferRequest
     }
     TensorView& view = views[index];
     view.dtype = *dtype;
-    INFERD_ASSIGN_OR_RETURN(view.shape, shape_of(input));
+    INFERD_ASSIGN_OR_RETURN(view.shape, shape_of(input, infos[index]));
     if (!raw) {
       std::vector<std::byte>& bytes = converted[static_cast<size_t>(i)];
-      INFERD_RETURN_IF_ERROR(convert_contents(input, *dtype, bytes));
+      INFERD_RETURN_IF_ERROR(convert_contents(input, *dtype, view.shape, bytes));
       view.data = bytes;
-    } else if (has_contents(input.contents())) {
+    } else if (elements_in(input.contents()) > 0) {
       return invalid_argument(title(input) + " has contents although raw_input_contents is used");
     } else {
       view.data = std::as_bytes(std::span(request.raw_input_contents(i)));
+      if (*dtype == DType::kBool) INFERD_RETURN_IF_ERROR(check_bools(input, view.data));
     }
   }
   for (size_t i = 0; i < infos.size(); ++i) {

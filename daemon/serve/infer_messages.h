@@ -13,8 +13,9 @@ namespace inferd::serve {
 // The request's tensors in the order of the model's inputs. Raw contents are borrowed from
 // `request`; typed ones are converted into `converted`, which must live as long as the views.
 // INVALID_ARGUMENT says which input and why: unknown, missing or repeated name, wrong datatype,
-// both raw and typed contents, an element out of its type's range. Shapes and sizes are left to the
-// queue.
+// both raw and typed contents, typed ones in the wrong field or of the wrong number, an element out
+// of its type's range, a negative dimension. Whether the shape and the raw bytes are what the model
+// takes is left to the queue.
 Result<std::vector<TensorView>> decode_inputs(const inference::ModelInferRequest& request,
                                               const Model& model,
                                               std::vector<std::vector<std::byte>>& converted);
