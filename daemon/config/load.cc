@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The configuration file, section by section.
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <filesystem>
 
@@ -20,9 +22,20 @@ std::string resolve(const std::string& file, const std::string& path) {
   return (fs::path(file).parent_path() / path).lexically_normal().string();
 }
 
-bool is_loopback(const std::string& address) {
-  return address.starts_with("127.") || address.starts_with("localhost:") ||
-         address.starts_with("[::1]:");
+// Of "HOST:PORT", with gRPC's prefixes for numeric addresses. Only numbers and "localhost" are
+// known to stay on this machine: any other name is whatever a name server says.
+bool is_loopback(std::string_view address) {
+  for (const std::string_view prefix : {"ipv4:", "ipv6:"}) {
+    if (address.starts_with(prefix)) address.remove_prefix(prefix.size());
+  }
+  std::string host(address.substr(0, address.rfind(':')));
+  if (host == "localhost") return true;
+  in_addr v4{};
+  if (::inet_pton(AF_INET, host.c_str(), &v4) == 1) return ntohl(v4.s_addr) >> 24 == 127;
+  if (!host.starts_with('[') || !host.ends_with(']')) return false;
+  host = host.substr(1, host.size() - 2);
+  in6_addr v6{};
+  return ::inet_pton(AF_INET6, host.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
 void check_listener(MapReader& r, const YAML::Node& node, const GrpcListener& listener) {

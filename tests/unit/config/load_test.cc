@@ -1,38 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <fstream>
 
 #include "daemon/config/config.h"
+#include "tests/unit/temporary_folder.h"
 
 namespace inferd::config {
 namespace {
 
-namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
 class ConfigTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = fs::temp_directory_path() / ("inferd-config-" + std::to_string(::getpid()));
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
   std::string write(const std::string& name, const std::string& text) {
-    std::ofstream(folder_ / name) << text;
-    return (folder_ / name).string();
+    std::ofstream(folder_.file(name)) << text;
+    return folder_.file(name);
   }
   std::string errors(const std::string& text) {
     const auto config = load(write("c.yaml", text));
     return config.ok() ? "" : config.status().message();
   }
 
-  fs::path folder_;
+  TemporaryFolder folder_;
 };
 
 TEST_F(ConfigTest, AnEmptyFileHasTheDefaults) {
@@ -53,9 +45,8 @@ TEST_F(ConfigTest, PathsAreRelativeToTheFile) {
   const auto config =
       load(write("c.yaml", "models: {root: models}\npipelines: [{file: p.yaml}]\n"));
   ASSERT_TRUE(config.ok()) << config.status().to_string();
-  EXPECT_EQ(config->models.root, (folder_ / "models").string());
-  EXPECT_EQ(config->pipelines[0].source.entries.at("path").items[0],
-            (folder_ / "pictures").string());
+  EXPECT_EQ(config->models.root, folder_.file("models"));
+  EXPECT_EQ(config->pipelines[0].source.entries.at("path").items[0], folder_.file("pictures"));
 }
 
 TEST_F(ConfigTest, MistakesAreReportedWithTheirPlace) {
@@ -100,7 +91,16 @@ TEST_F(ConfigTest, DeepNestingIsRefusedBeforeItIsBuilt) {
 
 TEST_F(ConfigTest, OtherMachinesNeedTheWordInsecure) {
   EXPECT_EQ(errors("server: {grpc: [{address: '0.0.0.0:8001', insecure: true}]}\n"), "");
-  EXPECT_EQ(errors("server: {grpc: ['127.0.0.1:8001']}\n"), "");
+  for (const std::string local : {"127.0.0.1:8001", "127.255.0.3:1", "localhost:8001", "[::1]:8001",
+                                  "ipv4:127.0.0.1:8001", "ipv6:[::1]:8001"}) {
+    EXPECT_EQ(errors("server: {grpc: ['" + local + "']}\n"), "") << local;
+  }
+  for (const std::string other :
+       {"127.example.org:8001", "127.0.0.1.example.org:1", "localhost.example.org:1", "[::2]:8001",
+        "128.0.0.1:1", "[::]:1", "127.1:1", "dns:127.0.0.1:1"}) {
+    EXPECT_THAT(errors("server: {grpc: ['" + other + "']}\n"),
+                HasSubstr("'" + other + "' can be reached from other machines"));
+  }
 }
 
 }  // namespace
