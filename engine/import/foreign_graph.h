@@ -27,6 +27,9 @@ struct ForeignTensor {
   bool has_data = false;              // an initializer / constant buffer
   std::span<const std::byte> data;    // size checked against shape and dtype by the reader
   std::shared_ptr<const void> owner;  // keeps `data` alive: the mapped file or a decoded copy
+  // Why the engine cannot have this tensor (an element type it lacks, sparse data); empty: it can.
+  // Matters only where an operator or the graph uses it. Then nothing above but the name is sure.
+  std::string unsupported;
 };
 
 // TFLite options, ONNX attributes. Floats and ints keep the file's width.

@@ -35,6 +35,8 @@ Result<std::vector<TensorInfo>> describe(const ForeignGraph& foreign,
     if (tensor == foreign.tensors.end())
       return invalid_argument("tensor '" + name + "' does not exist");
     const ForeignTensor& t = tensor->second;
+    if (!t.unsupported.empty())
+      continue;  // a type that TensorInfo cannot tell; lowering reports it
     infos.push_back({t.name, t.dtype, t.shape, t.quantization});
   }
   return infos;

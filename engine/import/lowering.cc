@@ -11,6 +11,18 @@ namespace {
 
 std::string title(const ForeignNode& node) { return node.op + " '" + node.name + "'"; }
 
+constexpr const char* kUnknownRank = "an input of unknown rank";
+
+// Dimension 0 may be a batch, which files declare as they like.
+bool contradict(const Shape& declared, const Shape& made) {
+  if (declared.rank() != made.rank()) return true;
+  for (int d = 1; d < made.rank(); ++d) {
+    const bool known = declared[d] != kDynamicDim && made[d] != kDynamicDim;
+    if (known && declared[d] != made[d]) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 Status same_padding(int64_t in, int kernel, int stride, int dilation, bool odd_first, int* before,
@@ -48,10 +60,20 @@ const ForeignTensor* Lowering::tensor(const std::string& name) const {
 Result<ir::ValueId> Lowering::value(const std::string& name) {
   if (const auto it = values_.find(name); it != values_.end()) return it->second;
   const ForeignTensor* t = tensor(name);
-  if (t == nullptr) return invalid_argument("tensor '" + name + "' does not exist");
-  if (!t->has_data) {
+  if (t != nullptr && !t->unsupported.empty()) {
+    return unimplemented("tensor '" + name + "': " + t->unsupported);
+  }
+  if (left_out_.contains(name)) {
+    return unimplemented("tensor '" + name + "' is an output that the engine does not compute");
+  }
+  if (made_.contains(name)) {
     return invalid_argument("tensor '" + name +
-                            "' is used before any operator makes it (a cycle?)");
+                            "' is used before the operator that makes it: the graph has a cycle, "
+                            "or its operators are not in order");
+  }
+  if (t == nullptr || !t->has_data) {
+    return invalid_argument("tensor '" + name +
+                            "' is neither a constant nor a graph input, and no operator makes it");
   }
   const ir::ValueId id =
       builder_.constant(t->name, t->dtype, t->shape, t->owner, t->data, t->quantization);
@@ -109,11 +131,26 @@ Result<float> Lowering::scalar(const ForeignNode& node, size_t i) {
   }
 }
 
+Result<int> Lowering::axis(int64_t axis, ir::ValueId x) const {
+  INFERD_RETURN_IF_ERROR(known_rank(x));
+  return normalize_axis(axis, info(x).shape.rank());
+}
+
+Status Lowering::known_rank(ir::ValueId x) const {
+  return info(x).shape_known ? ok_status() : unimplemented(kUnknownRank);
+}
+
 Status Lowering::set_output(const ForeignNode& node, size_t i, ir::ValueId id) {
   if (i >= node.outputs.size() || node.outputs[i].empty()) return ok_status();  // nobody wants it
-  if (!values_.emplace(node.outputs[i], id).second) {
-    return invalid_argument("output '" + node.outputs[i] + "' is made twice");
+  const std::string& name = node.outputs[i];
+  const ForeignTensor* declared = tensor(name);
+  if (declared != nullptr && declared->shape_known && info(id).shape_known &&
+      contradict(declared->shape, info(id).shape)) {
+    return invalid_argument("the file declares output '" + name + "' as " +
+                            declared->shape.to_string() + ", the operator makes " +
+                            info(id).shape.to_string());
   }
+  values_.emplace(name, id);
   return ok_status();
 }
 
@@ -145,10 +182,32 @@ std::vector<int64_t> Lowering::ints_attr(const ForeignNode& node, const std::str
   return value != nullptr ? *value : std::vector<int64_t>();
 }
 
-Status Lowering::add_inputs() {
+// Each name is made once: by one node, or it is an input, or it is a constant.
+Status Lowering::check_names() {
+  const std::set<std::string> inputs(foreign_.inputs.begin(), foreign_.inputs.end());
+  for (const ForeignNode& node : foreign_.nodes) {
+    for (const std::string& name : node.outputs) {
+      if (name.empty()) continue;
+      const ForeignTensor* t = tensor(name);
+      const char* other = !made_.insert(name).second    ? "the output of another operator"
+                          : inputs.contains(name)       ? "a graph input"
+                          : t != nullptr && t->has_data ? "a constant"
+                                                        : nullptr;
+      if (other == nullptr) continue;
+      return invalid_argument("output '" + name + "' is also " + other).with_context(title(node));
+    }
+  }
+  return ok_status();
+}
+
+Status Lowering::add_inputs(std::vector<UnsupportedOp>* unsupported) {
   for (const std::string& name : foreign_.inputs) {
     const ForeignTensor* t = tensor(name);
     if (t == nullptr) return invalid_argument("graph input '" + name + "' does not exist");
+    if (!t->unsupported.empty()) {
+      unsupported->push_back({"graph input", name, t->unsupported});
+      continue;
+    }
     if (t->has_data) return invalid_argument("graph input '" + name + "' is also a constant");
     if (!t->shape_known) return unimplemented("graph input '" + name + "' has no rank");
     const ir::ValueId id = builder_.input(t->name, t->dtype, t->shape, t->quantization);
@@ -174,15 +233,29 @@ void Lowering::stand_in(const ForeignNode& node) {
   }
 }
 
+Status Lowering::lower_node(LowerNode lower, const ForeignNode& node) {
+  if (lower == nullptr) return unimplemented("the engine does not have this operator");
+  for (const std::string& name : node.outputs) {
+    const ForeignTensor* t = tensor(name);
+    if (t == nullptr || t->unsupported.empty()) continue;
+    return unimplemented("output '" + name + "': " + t->unsupported);
+  }
+  INFERD_RETURN_IF_ERROR(lower(*this, node));
+  for (const std::string& name : node.outputs) {
+    if (!values_.contains(name)) left_out_.insert(name);
+  }
+  return ok_status();
+}
+
 Result<ir::Graph> Lowering::run(LowerNode (*find)(const ForeignGraph&, const ForeignNode&),
                                 std::vector<UnsupportedOp>* unsupported) {
-  INFERD_RETURN_IF_ERROR(add_inputs());
+  INFERD_RETURN_IF_ERROR(check_names());
+  INFERD_RETURN_IF_ERROR(add_inputs(unsupported));
   for (const ForeignNode& node : foreign_.nodes) {
-    const LowerNode lower = find(foreign_, node);
-    Status status = lower != nullptr
-                        ? lower(*this, node)
-                        : inferd::unimplemented("the engine does not have this operator");
-    if (status.code() == StatusCode::kUnimplemented) {
+    const Status status = lower_node(find(foreign_, node), node);
+    // A rank is unknown behind an unsupported operator: that is no finding of its own.
+    const bool consequence = !unsupported->empty() && status.message() == kUnknownRank;
+    if (status.code() == StatusCode::kUnimplemented && !consequence) {
       const std::string op =
           node.domain.empty() || node.domain == "custom" ? node.op : node.domain + "." + node.op;
       unsupported->push_back({op, node.name, status.message()});
@@ -198,6 +271,11 @@ Result<ir::Graph> Lowering::run(LowerNode (*find)(const ForeignGraph&, const For
   }
   for (const std::string& name : foreign_.outputs) {
     Result<ir::ValueId> id = value(name);
+    if (id.status().code() == StatusCode::kUnimplemented) {
+      unsupported->push_back({"graph output", name, id.status().message()});
+      continue;
+    }
+    if (!id.ok() && !unsupported->empty()) continue;
     if (!id.ok()) return id.status().with_context("graph output");
     if (graph_.value(*id).name != name) {
       // Another name for a value (an identity): a view of its own, so that both names stay.

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,7 +27,7 @@ class Lowering {
 
   // The value of a tensor name: a graph input, a constant (made at first use), or what an earlier
   // node made. INVALID_ARGUMENT when there is none: unknown, used before it is made, or part of a
-  // cycle.
+  // cycle. UNIMPLEMENTED when the engine cannot have it.
   Result<ir::ValueId> value(const std::string& name);
   const ir::Value& info(ir::ValueId id) const { return graph_.value(id); }
   const ForeignTensor* tensor(const std::string& name) const;
@@ -37,8 +38,13 @@ class Lowering {
   // Integers of a constant input; UNIMPLEMENTED when it is computed.
   Result<std::vector<int64_t>> ints(const ForeignNode& node, size_t i);
   Result<float> scalar(const ForeignNode& node, size_t i);
+  // A non-negative axis of `x`, or INVALID_ARGUMENT; UNIMPLEMENTED when its rank is unknown.
+  Result<int> axis(int64_t axis, ir::ValueId x) const;
+  // UNIMPLEMENTED when not even the rank of `x` is known.
+  Status known_rank(ir::ValueId x) const;
 
-  // Makes `id` the value of the node's output i.
+  // Makes `id` the value of the node's output i. INVALID_ARGUMENT when the file declares another
+  // shape for it.
   Status set_output(const ForeignNode& node, size_t i, ir::ValueId id);
 
   static int64_t int_attr(const ForeignNode& node, const std::string& name, int64_t fallback);
@@ -57,7 +63,9 @@ class Lowering {
                         std::vector<UnsupportedOp>* unsupported);
 
  private:
-  Status add_inputs();
+  Status check_names();
+  Status add_inputs(std::vector<UnsupportedOp>* unsupported);
+  Status lower_node(LowerNode lower, const ForeignNode& node);
   // After an unsupported node: values of the declared types, so that later nodes can still be
   // looked at.
   void stand_in(const ForeignNode& node);
@@ -66,6 +74,8 @@ class Lowering {
   ir::Graph graph_;
   ir::Builder builder_;
   std::map<std::string, ir::ValueId> values_;
+  std::set<std::string> made_;      // names of all nodes' outputs
+  std::set<std::string> left_out_;  // outputs that lowering a node did not make (Dropout's mask)
 };
 
 // Padding for ceil(in / stride) outputs, TensorFlow's SAME: the odd pixel at the end, or at the

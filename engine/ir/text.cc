@@ -30,8 +30,19 @@ std::string list_text(const Graph& graph, const std::vector<ValueId>& ids) {
 template <typename T>
 std::string numbers(const std::vector<T>& values) {
   std::string text = "[";
-  for (size_t i = 0; i < values.size(); ++i) text += (i > 0 ? "," : "") + std::to_string(values[i]);
+  for (size_t i = 0; i < values.size(); ++i) {
+    const bool end = static_cast<int64_t>(values[i]) == kSliceEnd;
+    text += (i > 0 ? "," : "") + (end ? "end" : std::to_string(values[i]));
+  }
   return text + "]";
+}
+
+// Nothing for the usual value.
+std::string number_text(const char* name, float value, float usual) {
+  if (value == usual) return "";
+  std::ostringstream out;
+  out << name << value;
+  return out.str();
 }
 
 std::string activation_text(const Activation& a) {
@@ -75,30 +86,45 @@ struct AttrsText {
         "sigmoid", "tanh", "hard_swish", "hard_sigmoid", "leaky_relu", "elu",
         "silu",    "exp",  "log",        "sqrt",         "rsqrt",      "square",
         "neg",     "abs",  "floor",      "ceil",         "round"};
-    return std::string(" ") + kNames[static_cast<size_t>(a.kind)];
+    return std::string(" ") + kNames[static_cast<size_t>(a.kind)] +
+           number_text(" alpha=", a.alpha, 0) + number_text(" beta=", a.beta, 0);
   }
   std::string operator()(const ClampAttrs& a) const { return activation_text(a.range); }
   std::string operator()(const Pool2dAttrs& a) const {
-    return window_text(a.window) + activation_text(a.activation);
+    return window_text(a.window) + (a.count_padding ? " count_padding" : "") +
+           activation_text(a.activation);
   }
   std::string operator()(const ReduceAttrs& a) const {
     constexpr const char* kNames[] = {"mean", "sum", "max", "min", "prod"};
-    return std::string(" ") + kNames[static_cast<size_t>(a.kind)] + " axes=" + numbers(a.axes);
+    return std::string(" ") + kNames[static_cast<size_t>(a.kind)] + " axes=" + numbers(a.axes) +
+           (a.keep_dims ? " keep" : "");
   }
-  std::string operator()(const ArgMaxAttrs& a) const { return " axis=" + std::to_string(a.axis); }
-  std::string operator()(const SoftmaxAttrs& a) const { return " axis=" + std::to_string(a.axis); }
+  std::string operator()(const ArgMaxAttrs& a) const {
+    return " axis=" + std::to_string(a.axis) + (a.keep_dims ? " keep" : "");
+  }
+  std::string operator()(const SoftmaxAttrs& a) const {
+    return " axis=" + std::to_string(a.axis) + number_text(" beta=", a.beta, 1);
+  }
   std::string operator()(const ConcatAttrs& a) const { return " axis=" + std::to_string(a.axis); }
   std::string operator()(const SliceAttrs& a) const {
-    return " begin=" + numbers(a.begin) + " step=" + numbers(a.step);
+    return " begin=" + numbers(a.begin) + " end=" + numbers(a.end) + " step=" + numbers(a.step);
   }
   std::string operator()(const PadAttrs& a) const {
-    return " before=" + numbers(a.before) + " after=" + numbers(a.after);
+    return " before=" + numbers(a.before) + " after=" + numbers(a.after) +
+           number_text(" value=", a.value, 0);
   }
   std::string operator()(const ReshapeAttrs& a) const { return " dims=" + numbers(a.dims); }
   std::string operator()(const TransposeAttrs& a) const { return " perm=" + numbers(a.perm); }
   std::string operator()(const GatherAttrs& a) const { return " axis=" + std::to_string(a.axis); }
   std::string operator()(const ResizeAttrs& a) const {
-    return a.mode == ResizeMode::kNearest ? " nearest" : " linear";
+    constexpr const char* kCoordinates[] = {" asymmetric", " half_pixel", " align_corners",
+                                            " pytorch_half_pixel"};
+    constexpr const char* kRounding[] = {" floor", " round_prefer_floor", " round_prefer_ceil",
+                                         " ceil"};
+    const bool nearest = a.mode == ResizeMode::kNearest;
+    return (nearest ? " nearest" : " linear") +
+           std::string(kCoordinates[static_cast<size_t>(a.coordinates)]) +
+           (nearest ? kRounding[static_cast<size_t>(a.rounding)] : "");
   }
   std::string operator()(const BatchNormAttrs& a) const {
     return " axis=" + std::to_string(a.axis);

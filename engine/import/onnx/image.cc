@@ -40,13 +40,16 @@ Status pad_ceil(int64_t in, int kernel, int stride, int dilation, int before, in
   return ok_status();
 }
 
-Status check_image(const Shape& x) {
-  if (x.rank() == 4) return ok_status();
-  return unimplemented("input " + x.to_string() + " is not a 4-D image");
+Status check_image(const Lowering& l, ValueId x) {
+  INFERD_RETURN_IF_ERROR(l.known_rank(x));
+  const Shape& shape = l.info(x).shape;
+  if (shape.rank() == 4) return ok_status();
+  return unimplemented("input " + shape.to_string() + " is not a 4-D image");
 }
 
-Status fill_pool(const ForeignNode& node, const Shape& x, Pool2dAttrs* attrs) {
-  INFERD_RETURN_IF_ERROR(check_image(x));
+Status fill_pool(const Lowering& l, const ForeignNode& node, ValueId image, Pool2dAttrs* attrs) {
+  INFERD_RETURN_IF_ERROR(check_image(l, image));
+  const Shape& x = l.info(image).shape;
   INFERD_ASSIGN_OR_RETURN(const auto kernel, window_ints(node, "kernel_shape", 2, 0, 1));
   INFERD_RETURN_IF_ERROR(fill_window(node, x, kernel[0], kernel[1], &attrs->window));
   attrs->count_padding = Lowering::int_attr(node, "count_include_pad", 0) != 0;
@@ -80,7 +83,7 @@ Result<std::vector<float>> floats_of(Lowering& l, const ForeignNode& node, size_
 // Resize and Upsample once their scales or sizes are known.
 Status emit_resize(Lowering& l, const ForeignNode& node, ResizeAttrs attrs) {
   INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
-  INFERD_RETURN_IF_ERROR(check_image(l.info(x).shape));
+  INFERD_RETURN_IF_ERROR(check_image(l, x));
   const std::string mode = Lowering::text_attr(node, "mode", "nearest");
   if (mode == "linear" || mode == "bilinear") {
     attrs.mode = ResizeMode::kLinear;
@@ -176,7 +179,7 @@ Status emit_conv(Lowering& l, const ForeignNode& node, ValueId x, ValueId w,
                  std::optional<ValueId> bias, const OutputSpec& spec) {
   const Shape xs = l.info(x).shape;
   const Shape ws = l.info(w).shape;
-  INFERD_RETURN_IF_ERROR(check_image(xs));
+  INFERD_RETURN_IF_ERROR(check_image(l, x));
   if (ws.rank() != 4 || !ws.is_static())
     return unimplemented("weights " + ws.to_string() + " are not static 4-D");
   Conv2dAttrs attrs;
@@ -219,14 +222,14 @@ Status max_pool(Lowering& l, const ForeignNode& node) {
   if (node.outputs.size() > 1) return unimplemented("the Indices output");
   INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
   Pool2dAttrs attrs;
-  INFERD_RETURN_IF_ERROR(fill_pool(node, l.info(x).shape, &attrs));
+  INFERD_RETURN_IF_ERROR(fill_pool(l, node, x, &attrs));
   attrs.count_padding = false;
   return emit_pool(l, node, OpKind::kMaxPool2d, x, attrs, named(node));
 }
 
 Status emit_average_pool(Lowering& l, const ForeignNode& node, ValueId x, const OutputSpec& spec) {
   Pool2dAttrs attrs;
-  INFERD_RETURN_IF_ERROR(fill_pool(node, l.info(x).shape, &attrs));
+  INFERD_RETURN_IF_ERROR(fill_pool(l, node, x, &attrs));
   return emit_pool(l, node, OpKind::kAveragePool2d, x, attrs, spec);
 }
 
@@ -237,6 +240,7 @@ Status average_pool(Lowering& l, const ForeignNode& node) {
 
 Status global_average_pool(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
+  INFERD_RETURN_IF_ERROR(l.known_rank(x));
   ReduceAttrs attrs{ReduceKind::kMean, {}, true};
   for (int d = 2; d < l.info(x).shape.rank(); ++d) attrs.axes.push_back(d);
   return emit(l, node, OpKind::kReduce, std::array{x}, attrs);
@@ -244,6 +248,7 @@ Status global_average_pool(Lowering& l, const ForeignNode& node) {
 
 Status global_max_pool(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
+  INFERD_RETURN_IF_ERROR(l.known_rank(x));
   ReduceAttrs attrs{ReduceKind::kMax, {}, true};
   for (int d = 2; d < l.info(x).shape.rank(); ++d) attrs.axes.push_back(d);
   return emit(l, node, OpKind::kReduce, std::array{x}, attrs);
@@ -320,8 +325,9 @@ Status depth_to_space(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
   const Shape s = l.info(x).shape;
   const int64_t block = Lowering::int_attr(node, "blocksize", 0);
-  INFERD_RETURN_IF_ERROR(check_image(s));
-  if (!s.is_static() || block < 1 || block > 1024 || s[1] % (block * block) != 0) {
+  INFERD_RETURN_IF_ERROR(check_image(l, x));
+  if (!s.is_static()) return unimplemented("rearranges an image of unknown size");
+  if (block < 1 || block > 1024 || s[1] % (block * block) != 0) {
     return invalid_argument("block size " + std::to_string(block) + " does not fit " +
                             s.to_string());
   }

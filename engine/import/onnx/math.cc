@@ -7,11 +7,10 @@
 namespace inferd::import::onnx_lower {
 namespace {
 
-// Two operands, or as many as there are, from left to right (Min, Max, Sum).
+// As many operands as there are, from left to right (Min, Max, Sum).
 template <BinaryKind kKind>
-Status binary(Lowering& l, const ForeignNode& node) {
+Status variadic(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(ValueId acc, l.input(node, 0));
-  if (node.inputs.size() == 1) return l.set_output(node, 0, acc);
   for (size_t i = 1; i < node.inputs.size(); ++i) {
     INFERD_ASSIGN_OR_RETURN(const ValueId next, l.input(node, i));
     const bool last = i + 1 == node.inputs.size();
@@ -20,6 +19,13 @@ Status binary(Lowering& l, const ForeignNode& node) {
                             last ? named(node) : OutputSpec{}));
   }
   return l.set_output(node, 0, acc);
+}
+
+template <BinaryKind kKind>
+Status binary(Lowering& l, const ForeignNode& node) {
+  INFERD_ASSIGN_OR_RETURN(const ValueId a, l.input(node, 0));
+  INFERD_ASSIGN_OR_RETURN(const ValueId b, l.input(node, 1));
+  return emit(l, node, OpKind::kBinary, std::array{a, b}, BinaryAttrs{kKind, {}});
 }
 
 struct UnaryDefaults {
@@ -68,8 +74,8 @@ const ElementwiseRow kElementwise[] = {
     {"HardSwish", unary<UnaryKind::kHardSwish>},
     {"LeakyRelu", unary<UnaryKind::kLeakyRelu>},
     {"Log", unary<UnaryKind::kLog>},
-    {"Max", binary<BinaryKind::kMax>},
-    {"Min", binary<BinaryKind::kMin>},
+    {"Max", variadic<BinaryKind::kMax>},
+    {"Min", variadic<BinaryKind::kMin>},
     {"Mul", binary<BinaryKind::kMul>},
     {"Neg", unary<UnaryKind::kNeg>},
     {"Pow", binary<BinaryKind::kPow>},
@@ -78,7 +84,7 @@ const ElementwiseRow kElementwise[] = {
     {"Sigmoid", unary<UnaryKind::kSigmoid>},
     {"Sqrt", unary<UnaryKind::kSqrt>},
     {"Sub", binary<BinaryKind::kSub>},
-    {"Sum", binary<BinaryKind::kAdd>},
+    {"Sum", variadic<BinaryKind::kAdd>},
     {"Tanh", unary<UnaryKind::kTanh>},
 };
 
@@ -86,7 +92,7 @@ Status reduce(Lowering& l, const ForeignNode& node, ReduceKind kind) {
   INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
   INFERD_ASSIGN_OR_RETURN(const auto wanted, ints_from(l, node, "axes", 1));
   const int rank = l.info(x).shape.rank();
-  if (!l.info(x).shape_known) return unimplemented("an input of unknown rank");
+  INFERD_RETURN_IF_ERROR(l.known_rank(x));
   if (wanted.empty() && Lowering::int_attr(node, "noop_with_empty_axes", 0) != 0) {
     return l.set_output(node, 0, x);
   }
@@ -155,6 +161,8 @@ Status gemm(Lowering& l, const ForeignNode& node) {
 Status matmul(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(const ValueId a, l.input(node, 0));
   INFERD_ASSIGN_OR_RETURN(const ValueId b, l.input(node, 1));
+  INFERD_RETURN_IF_ERROR(l.known_rank(a));
+  INFERD_RETURN_IF_ERROR(l.known_rank(b));
   if (l.info(a).shape.rank() < 2 || l.info(b).shape.rank() < 2)
     return unimplemented("operands of rank 1");
   return emit(l, node, OpKind::kMatMul, std::array{a, b}, MatMulAttrs{});
@@ -179,9 +187,8 @@ Status softmax(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
   const Shape s = l.info(x).shape;
   const bool flattens = node.version < 13;
-  INFERD_ASSIGN_OR_RETURN(
-      const int axis,
-      normalize_axis(Lowering::int_attr(node, "axis", flattens ? 1 : -1), s.rank()));
+  INFERD_ASSIGN_OR_RETURN(const int axis,
+                          l.axis(Lowering::int_attr(node, "axis", flattens ? 1 : -1), x));
   if (!flattens || axis == s.rank() - 1) {
     return emit(l, node, OpKind::kSoftmax, std::array{x}, SoftmaxAttrs{axis, 1.F});
   }
@@ -198,8 +205,7 @@ Status arg_max(Lowering& l, const ForeignNode& node) {
   if (Lowering::int_attr(node, "select_last_index", 0) != 0)
     return unimplemented("select_last_index");
   INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
-  INFERD_ASSIGN_OR_RETURN(
-      const int axis, normalize_axis(Lowering::int_attr(node, "axis", 0), l.info(x).shape.rank()));
+  INFERD_ASSIGN_OR_RETURN(const int axis, l.axis(Lowering::int_attr(node, "axis", 0), x));
   return emit(l, node, OpKind::kArgMax, std::array{x},
               ArgMaxAttrs{axis, Lowering::int_attr(node, "keepdims", 1) != 0},
               OutputSpec::typed(named(node).name, DType::kInt64));

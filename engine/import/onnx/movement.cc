@@ -10,10 +10,6 @@ namespace {
 
 constexpr int64_t kFar = int64_t{1} << 40;  // what files use for "to the end" is beyond this
 
-Status check_rank(const ir::Value& x) {
-  return x.shape_known ? ok_status() : unimplemented("an input of unknown rank");
-}
-
 Status reshape_to(Lowering& l, const ForeignNode& node, ValueId x, std::vector<int64_t> dims,
                   bool zero_is_literal) {
   return emit(l, node, OpKind::kReshape, std::array{x},
@@ -45,8 +41,9 @@ Status clip(int64_t dim, int64_t step, int64_t* begin, int64_t* end) {
 Result<std::vector<int64_t>> piece_sizes(Lowering& l, const ForeignNode& node, int64_t dim) {
   INFERD_ASSIGN_OR_RETURN(auto sizes, ints_from(l, node, "split", 1));
   const auto pieces = static_cast<int64_t>(node.outputs.size());
+  if (dim == kDynamicDim) return unimplemented("splits a dimension of unknown size");
   if (!sizes.empty()) return sizes;
-  if (dim < 0 || pieces == 0) return unimplemented("splits a dimension of unknown size");
+  if (pieces == 0) return invalid_argument("has no outputs");
   const int64_t each = (dim + pieces - 1) / pieces;
   for (int64_t i = 0; i < pieces; ++i)
     sizes.push_back(std::clamp<int64_t>(dim - i * each, 0, each));
@@ -86,8 +83,7 @@ Status concat(Lowering& l, const ForeignNode& node) {
     inputs.push_back(id);
   }
   if (inputs.empty()) return invalid_argument("has no inputs");
-  INFERD_ASSIGN_OR_RETURN(const int axis, normalize_axis(Lowering::int_attr(node, "axis", 0),
-                                                         l.info(inputs[0]).shape.rank()));
+  INFERD_ASSIGN_OR_RETURN(const int axis, l.axis(Lowering::int_attr(node, "axis", 0), inputs[0]));
   return emit(l, node, OpKind::kConcat, inputs, ConcatAttrs{axis});
 }
 
@@ -101,6 +97,7 @@ Status constant(Lowering& l, const ForeignNode& node) {
   if (const ForeignAttr* value = attr("value"); value != nullptr) {
     const auto* t = std::get_if<ForeignTensor>(value);
     if (t == nullptr) return invalid_argument("value is not a tensor");
+    if (!t->unsupported.empty()) return unimplemented(t->unsupported);
     return l.set_output(node, 0, b.constant(name, t->dtype, t->shape, t->owner, t->data));
   }
   if (const ForeignAttr* value = attr("value_float"); value != nullptr) {
@@ -130,6 +127,7 @@ Status constant_of_shape(Lowering& l, const ForeignNode& node) {
   ValueId value = 0;
   const auto it = node.attrs.find("value");
   const auto* t = it == node.attrs.end() ? nullptr : std::get_if<ForeignTensor>(&it->second);
+  if (t != nullptr && !t->unsupported.empty()) return unimplemented(t->unsupported);
   if (t != nullptr && t->shape.elements() == 1) {
     value = b.constant("", t->dtype, {1}, t->owner, t->data);
   } else {
@@ -148,7 +146,7 @@ Status expand(Lowering& l, const ForeignNode& node) {
 
 Status flatten(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
-  INFERD_RETURN_IF_ERROR(check_rank(l.info(x)));
+  INFERD_RETURN_IF_ERROR(l.known_rank(x));
   const Shape& s = l.info(x).shape;
   const int64_t wanted = Lowering::int_attr(node, "axis", 1);
   const int64_t axis = wanted < 0 ? wanted + s.rank() : wanted;
@@ -163,8 +161,7 @@ Status flatten(Lowering& l, const ForeignNode& node) {
 Status gather(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
   INFERD_ASSIGN_OR_RETURN(const ValueId indices, l.input(node, 1));
-  INFERD_ASSIGN_OR_RETURN(
-      const int axis, normalize_axis(Lowering::int_attr(node, "axis", 0), l.info(x).shape.rank()));
+  INFERD_ASSIGN_OR_RETURN(const int axis, l.axis(Lowering::int_attr(node, "axis", 0), x));
   return emit(l, node, OpKind::kGather, std::array{x, indices}, GatherAttrs{axis});
 }
 
@@ -180,7 +177,7 @@ Status pad(Lowering& l, const ForeignNode& node) {
     return unimplemented("modes other than constant");
   if (l.has(node, 3)) return unimplemented("the axes input");
   INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
-  INFERD_RETURN_IF_ERROR(check_rank(l.info(x)));
+  INFERD_RETURN_IF_ERROR(l.known_rank(x));
   INFERD_ASSIGN_OR_RETURN(const auto pads, ints_from(l, node, "pads", 1));
   PadAttrs attrs;
   attrs.value = Lowering::float_attr(node, "value", 0.F);
@@ -217,7 +214,7 @@ Status shape(Lowering& l, const ForeignNode& node) {
 
 Status slice(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
-  INFERD_RETURN_IF_ERROR(check_rank(l.info(x)));
+  INFERD_RETURN_IF_ERROR(l.known_rank(x));
   INFERD_ASSIGN_OR_RETURN(const auto starts, ints_from(l, node, "starts", 1));
   INFERD_ASSIGN_OR_RETURN(const auto ends, ints_from(l, node, "ends", 2));
   INFERD_ASSIGN_OR_RETURN(auto axes, ints_from(l, node, "axes", 3));
@@ -246,8 +243,7 @@ Status slice(Lowering& l, const ForeignNode& node) {
 Status split(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
   const Shape s = l.info(x).shape;
-  INFERD_ASSIGN_OR_RETURN(const int axis,
-                          normalize_axis(Lowering::int_attr(node, "axis", 0), s.rank()));
+  INFERD_ASSIGN_OR_RETURN(const int axis, l.axis(Lowering::int_attr(node, "axis", 0), x));
   INFERD_ASSIGN_OR_RETURN(const auto sizes, piece_sizes(l, node, s[axis]));
   if (sizes.size() != node.outputs.size())
     return invalid_argument("split does not fit the outputs");
@@ -268,7 +264,7 @@ Status split(Lowering& l, const ForeignNode& node) {
 
 Status squeeze(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
-  INFERD_RETURN_IF_ERROR(check_rank(l.info(x)));
+  INFERD_RETURN_IF_ERROR(l.known_rank(x));
   INFERD_ASSIGN_OR_RETURN(const auto axes, ints_from(l, node, "axes", 1));
   const Shape& s = l.info(x).shape;
   std::vector<bool> drop(static_cast<size_t>(s.rank()), false);
@@ -289,7 +285,7 @@ Status squeeze(Lowering& l, const ForeignNode& node) {
 
 Status transpose(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
-  INFERD_RETURN_IF_ERROR(check_rank(l.info(x)));
+  INFERD_RETURN_IF_ERROR(l.known_rank(x));
   TransposeAttrs attrs;
   const int rank = l.info(x).shape.rank();
   for (int64_t p : Lowering::ints_attr(node, "perm")) {
@@ -303,7 +299,7 @@ Status transpose(Lowering& l, const ForeignNode& node) {
 
 Status unsqueeze(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
-  INFERD_RETURN_IF_ERROR(check_rank(l.info(x)));
+  INFERD_RETURN_IF_ERROR(l.known_rank(x));
   INFERD_ASSIGN_OR_RETURN(auto axes, ints_from(l, node, "axes", 1));
   const Shape& s = l.info(x).shape;
   const int rank = s.rank() + static_cast<int>(std::min<size_t>(axes.size(), 64));
@@ -312,14 +308,14 @@ Status unsqueeze(Lowering& l, const ForeignNode& node) {
     axis = a;
   }
   std::sort(axes.begin(), axes.end());
+  if (std::adjacent_find(axes.begin(), axes.end()) != axes.end()) {
+    return invalid_argument("axes are repeated");
+  }
   std::vector<int64_t> dims(s.begin(), s.end());
   int dynamic = 0;
   for (int64_t dim : dims) dynamic += dim == kDynamicDim ? 1 : 0;
   if (dynamic > 1) return unimplemented("unsqueezes a shape with several unknown dimensions");
-  for (int64_t axis : axes) {
-    if (axis > static_cast<int64_t>(dims.size())) return invalid_argument("axes are repeated");
-    dims.insert(dims.begin() + axis, 1);
-  }
+  for (int64_t axis : axes) dims.insert(dims.begin() + axis, 1);
   return reshape_to(l, node, x, std::move(dims), true);
 }
 

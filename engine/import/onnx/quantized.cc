@@ -178,8 +178,7 @@ Status qlinear_concat(Lowering& l, const ForeignNode& node) {
     inputs.push_back(x);
   }
   if (inputs.empty()) return invalid_argument("has no inputs");
-  INFERD_ASSIGN_OR_RETURN(const int axis, normalize_axis(Lowering::int_attr(node, "axis", 0),
-                                                         l.info(inputs[0]).shape.rank()));
+  INFERD_ASSIGN_OR_RETURN(const int axis, l.axis(Lowering::int_attr(node, "axis", 0), inputs[0]));
   return emit(l, node, OpKind::kConcat, inputs, ConcatAttrs{axis}, spec);
 }
 
@@ -202,6 +201,7 @@ Status qlinear_average_pool(Lowering& l, const ForeignNode& node) {
 Status qlinear_global_average_pool(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(const ValueId x, quantized_triple(l, node, 0));
   INFERD_ASSIGN_OR_RETURN(const OutputSpec spec, output_spec(l, node, 3));
+  INFERD_RETURN_IF_ERROR(l.known_rank(x));
   const int first = Lowering::int_attr(node, "channels_last", 0) != 0 ? 1 : 2;
   const int rank = l.info(x).shape.rank();
   ReduceAttrs attrs{ReduceKind::kMean, {}, true};

@@ -100,6 +100,13 @@ std::vector<std::byte> typed_data(const onnx::TensorProto& t, DType dtype) {
   return bytes;
 }
 
+std::string unsupported_type(int32_t type) {
+  return "element type " + std::to_string(type) + " is not supported";
+}
+std::string too_many_dimensions(int count) {
+  return std::to_string(count) + " dimensions, more than " + std::to_string(kMaxRank);
+}
+
 class Reader {
  public:
   Reader(const Source& source, const Limits& limits)
@@ -115,7 +122,11 @@ class Reader {
     }
     const onnx::GraphProto& graph = model_->graph();
     INFERD_RETURN_IF_ERROR(check_counts(graph));
-    for (const auto& info : graph.value_info()) INFERD_RETURN_IF_ERROR(declare(info));
+    for (const auto& info : graph.value_info()) {
+      // Only a hint, so one that says nothing is no mistake.
+      const bool says = !info.name().empty() && info.type().tensor_type().elem_type() != 0;
+      if (says) INFERD_RETURN_IF_ERROR(declare(info));
+    }
     for (const auto& info : graph.output()) INFERD_RETURN_IF_ERROR(declare(info));
     for (const auto& info : graph.input()) INFERD_RETURN_IF_ERROR(declare(info));
     for (const auto& tensor : graph.initializer()) INFERD_RETURN_IF_ERROR(add_initializer(tensor));
@@ -157,23 +168,21 @@ class Reader {
     ForeignTensor tensor;
     tensor.name = info.name();
     if (tensor.name.empty()) return invalid_argument("a graph input or output has no name");
-    if (!info.type().has_tensor_type()) {
-      return unimplemented("'" + tensor.name + "' is not a tensor (sequence, map or optional)");
-    }
     const auto& type = info.type().tensor_type();
     const std::optional<DType> dtype = dtype_of(type.elem_type());
-    if (!dtype) {
-      return unimplemented("'" + tensor.name + "' has element type " +
-                           std::to_string(type.elem_type()) + ", which is not supported");
-    }
-    tensor.dtype = *dtype;
-    tensor.shape_known = type.has_shape();
-    if (type.shape().dim_size() > kMaxRank) {
-      return unimplemented("'" + tensor.name + "' has more than 8 dimensions");
-    }
-    for (const auto& dim : type.shape().dim()) {
-      const bool given = dim.has_dim_value() && dim.dim_value() >= 0;
-      tensor.shape.push_back(given ? dim.dim_value() : kDynamicDim);
+    if (!info.type().has_tensor_type()) {
+      tensor.unsupported = "not a tensor (a sequence, a map, an optional or of no type)";
+    } else if (!dtype) {
+      tensor.unsupported = unsupported_type(type.elem_type());
+    } else if (type.shape().dim_size() > kMaxRank) {
+      tensor.unsupported = too_many_dimensions(type.shape().dim_size());
+    } else {
+      tensor.dtype = *dtype;
+      tensor.shape_known = type.has_shape();
+      for (const auto& dim : type.shape().dim()) {
+        const bool given = dim.has_dim_value() && dim.dim_value() >= 0;
+        tensor.shape.push_back(given ? dim.dim_value() : kDynamicDim);
+      }
     }
     graph_.tensors[tensor.name] = std::move(tensor);
     return ok_status();
@@ -195,18 +204,25 @@ class Reader {
     tensor.name = proto.name();
     const std::optional<DType> dtype = dtype_of(proto.data_type());
     if (!dtype) {
-      return unimplemented("element type " + std::to_string(proto.data_type()) +
-                           " is not supported");
+      tensor.unsupported = unsupported_type(proto.data_type());
+    } else if (proto.dims_size() > kMaxRank) {
+      tensor.unsupported = too_many_dimensions(proto.dims_size());
+    }
+    if (!tensor.unsupported.empty()) {
+      tensor.has_data = true;  // a constant, though one that cannot be used
+      return tensor;
     }
     tensor.dtype = *dtype;
-    if (proto.dims_size() > kMaxRank) return unimplemented("more than 8 dimensions");
     for (int64_t dim : proto.dims()) {
       if (dim < 0) return invalid_argument("dimension " + std::to_string(dim) + " is negative");
       tensor.shape.push_back(dim);
     }
     INFERD_ASSIGN_OR_RETURN(const int64_t expected, checked_bytes(tensor.dtype, tensor.shape));
-    if (expected > limits_.max_tensor_bytes)
-      return resource_exhausted("larger than the limit for a tensor");
+    if (expected > limits_.max_tensor_bytes) {
+      return resource_exhausted("has " + std::to_string(expected) +
+                                " bytes, more than the limit of " +
+                                std::to_string(limits_.max_tensor_bytes) + " for a tensor");
+    }
     if (proto.data_location() == onnx::TensorProto::EXTERNAL) {
       INFERD_RETURN_IF_ERROR(attach_external(proto, tensor));
     } else if (proto.has_raw_data()) {

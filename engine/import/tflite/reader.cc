@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 
 #include "engine/import/tflite/builtin_names.h"
 #include "engine/import/tflite/tflite.h"
@@ -75,6 +76,7 @@ class Reader {
     INFERD_RETURN_IF_ERROR(read_operators(subgraph));
     INFERD_ASSIGN_OR_RETURN(graph_.inputs, names_of(subgraph.inputs(), "graph inputs"));
     INFERD_ASSIGN_OR_RETURN(graph_.outputs, names_of(subgraph.outputs(), "graph outputs"));
+    tell_empty_tensors_apart();
     return std::move(graph_);
   }
 
@@ -110,11 +112,17 @@ class Reader {
     ForeignTensor tensor;
     tensor.name = name;
     const std::optional<DType> dtype = dtype_of(t.type());
-    if (!dtype)
-      return unimplemented("element type " + std::to_string(t.type()) + " is not supported");
+    if (!dtype) {
+      tensor.unsupported = "element type " + std::to_string(t.type()) + " is not supported";
+    } else if (t.sparsity() != nullptr) {
+      tensor.unsupported = "sparse tensors are not supported";
+    } else if (t.shape() != nullptr && t.shape()->size() > static_cast<size_t>(kMaxRank)) {
+      tensor.unsupported =
+          std::to_string(t.shape()->size()) + " dimensions, more than " + std::to_string(kMaxRank);
+    }
+    if (!tensor.unsupported.empty()) return tensor;
     tensor.dtype = *dtype;
     INFERD_ASSIGN_OR_RETURN(tensor.shape, read_shape(t));
-    if (t.sparsity() != nullptr) return unimplemented("sparse tensors are not supported");
     INFERD_ASSIGN_OR_RETURN(tensor.quantization, read_quantization(t.quantization()));
     INFERD_RETURN_IF_ERROR(attach_data(t, tensor));
     return tensor;
@@ -123,9 +131,6 @@ class Reader {
   static Result<Shape> read_shape(const tflite::Tensor& t) {
     Shape shape;
     if (t.shape() == nullptr) return shape;
-    if (t.shape()->size() > static_cast<size_t>(kMaxRank)) {
-      return unimplemented("has " + std::to_string(t.shape()->size()) + " dimensions, more than 8");
-    }
     const bool signature =
         t.shape_signature() != nullptr && t.shape_signature()->size() == t.shape()->size();
     for (flatbuffers::uoffset_t d = 0; d < t.shape()->size(); ++d) {
@@ -175,6 +180,11 @@ class Reader {
     }
     if (data.empty()) return ok_status();
     INFERD_ASSIGN_OR_RETURN(const int64_t expected, checked_bytes(tensor.dtype, tensor.shape));
+    if (expected > limits_.max_tensor_bytes) {
+      return resource_exhausted("has " + std::to_string(expected) +
+                                " bytes, more than the limit of " +
+                                std::to_string(limits_.max_tensor_bytes) + " for a tensor");
+    }
     if (static_cast<int64_t>(data.size()) != expected) {
       return data_loss("has " + std::to_string(data.size()) + " bytes of data, " +
                        tensor.shape.to_string() + " needs " + std::to_string(expected));
@@ -191,6 +201,25 @@ class Reader {
     tensor.has_data = true;
     tensor.data = data;
     return ok_status();
+  }
+
+  // A tensor without data is a constant of no elements, computed, or an input; and without
+  // dimensions it is a scalar or of unknown rank. Who makes it tells.
+  void tell_empty_tensors_apart() {
+    std::set<std::string> inputs(graph_.inputs.begin(), graph_.inputs.end());
+    std::set<std::string> made;
+    for (const ForeignNode& node : graph_.nodes)
+      made.insert(node.outputs.begin(), node.outputs.end());
+    for (auto& [name, tensor] : graph_.tensors) {
+      if (tensor.has_data || inputs.contains(name)) continue;
+      if (made.contains(name)) {
+        tensor.shape_known = tensor.shape.rank() > 0;
+      } else {
+        tensor.has_data =
+            tensor.shape.is_static() && tensor.shape.rank() > 0 &&
+            std::find(tensor.shape.begin(), tensor.shape.end(), 0) != tensor.shape.end();
+      }
+    }
   }
 
   Status read_operators(const tflite::SubGraph& subgraph) {

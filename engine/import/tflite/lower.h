@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The lowering functions of TensorFlow Lite operators, by family: each file ends in its rows of the
+// table that lowering.cc searches. Private to import/tflite.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "engine/import/lowering.h"
+
+namespace inferd::import::tflite_lower {
+
+using ir::OutputSpec;
+using ir::ValueId;
+
+struct Row {
+  const char* domain;  // a custom operator may have any name, also a built-in's
+  const char* op;
+  Lowering::LowerNode lower;
+};
+inline constexpr const char* kCustomDomain = "custom";
+
+std::span<const Row> image_rows();
+std::span<const Row> math_rows();
+std::span<const Row> movement_rows();
+std::span<const Row> quantized_rows();
+
+// Name, type and quantization of output `i`, as the file declares them.
+OutputSpec spec(const Lowering& l, const ForeignNode& node, size_t i = 0);
+
+// One node whose output is the node's output 0.
+Status emit(Lowering& l, const ForeignNode& node, OpKind kind, std::span<const ValueId> inputs,
+            OpAttrs attrs);
+
+// The fused activation.
+Result<Activation> activation(const ForeignNode& node);
+
+// x, weights and bias of a convolution or fully connected layer. Quantized weights under float
+// activations (dynamic-range models) are dequantized.
+Result<std::vector<ValueId>> weighted_inputs(Lowering& l, const ForeignNode& node);
+
+}  // namespace inferd::import::tflite_lower

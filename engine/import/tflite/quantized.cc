@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "engine/import/tflite/lower.h"
+
+namespace inferd::import::tflite_lower {
+namespace {
+
+// A bias that was quantized with another scale than input * weights gives nonsense; the tolerance
+// is that of TensorFlow Lite's kernels.
+Status check_bias_scale(const ir::Value& x, const ir::Value& w, const ir::Value& bias,
+                        const Quantization& y) {
+  const Quantization& b = bias.quantization;
+  if (x.quantization.empty() || w.quantization.empty() || b.empty() || y.empty())
+    return ok_status();
+  for (size_t i = 0; i < b.scales.size(); ++i) {
+    const float weight_scale = w.quantization.scales[std::min(i, w.quantization.scales.size() - 1)];
+    const float product = x.quantization.scale() * weight_scale;
+    if (std::abs(product - b.scales[i]) / y.scale() > 0.02F) {
+      return invalid_argument("bias '" + bias.name + "' has scale " + std::to_string(b.scales[i]) +
+                              ", input scale times weight scale is " + std::to_string(product));
+    }
+  }
+  return ok_status();
+}
+
+Status quantize(Lowering& l, const ForeignNode& node) {
+  INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
+  const bool real = l.info(x).dtype == DType::kFloat32;
+  return emit(l, node, real ? OpKind::kQuantize : OpKind::kRequantize, std::array{x}, {});
+}
+
+Status dequantize(Lowering& l, const ForeignNode& node) {
+  INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
+  return emit(l, node, OpKind::kDequantize, std::array{x}, {});
+}
+
+const Row kRows[] = {
+    {"", "DEQUANTIZE", dequantize},
+    {"", "QUANTIZE", quantize},
+};
+
+}  // namespace
+
+std::span<const Row> quantized_rows() { return kRows; }
+
+Result<std::vector<ValueId>> weighted_inputs(Lowering& l, const ForeignNode& node) {
+  INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
+  INFERD_ASSIGN_OR_RETURN(ValueId w, l.input(node, 1));
+  std::vector<ValueId> inputs = {x};
+  const bool float_input = l.info(x).dtype == DType::kFloat32;
+  if (float_input && l.info(w).dtype != DType::kFloat32) {
+    INFERD_ASSIGN_OR_RETURN(w, l.builder().op(OpKind::kDequantize, {w}, {}, node.name + "/weights",
+                                              OutputSpec::typed("", DType::kFloat32)));
+  }
+  inputs.push_back(w);
+  if (l.has(node, 2)) {
+    INFERD_ASSIGN_OR_RETURN(const ValueId bias, l.input(node, 2));
+    if (!float_input) {
+      INFERD_RETURN_IF_ERROR(
+          check_bias_scale(l.info(x), l.info(w), l.info(bias), spec(l, node).quantization));
+    }
+    inputs.push_back(bias);
+  }
+  return inputs;
+}
+
+}  // namespace inferd::import::tflite_lower
