@@ -5,7 +5,8 @@
 // best class, "regular" once per class.
 #include <algorithm>
 #include <cmath>
-#include <vector>
+#include <memory>
+#include <span>
 
 #include "engine/kernels/ref/common.h"
 #include "engine/kernels/ref/rows.h"
@@ -33,20 +34,15 @@ float real_value(const RunArgs& args, size_t input, int64_t i) {
                      : dequantize(load8(args.inputs[input], i, x.dtype), x.quantization);
 }
 
-std::vector<BoxCorners> decode_boxes(const RunArgs& args) {
+BoxCorners decode_box(const RunArgs& args, int64_t i) {
   const auto& attrs = args.op.attrs_as<DetectionPostProcessAttrs>();
-  const int64_t count = args.op.inputs[0].shape[1];
-  std::vector<BoxCorners> boxes(static_cast<size_t>(count));
-  for (int64_t i = 0; i < count; ++i) {
-    const auto offset = [&](int64_t k) { return real_value(args, 0, i * 4 + k); };
-    const auto anchor = [&](int64_t k) { return real_value(args, 2, i * 4 + k); };
-    const float y = offset(0) / attrs.y_scale * anchor(2) + anchor(0);
-    const float x = offset(1) / attrs.x_scale * anchor(3) + anchor(1);
-    const float half_h = 0.5F * std::exp(offset(2) / attrs.h_scale) * anchor(2);
-    const float half_w = 0.5F * std::exp(offset(3) / attrs.w_scale) * anchor(3);
-    boxes[static_cast<size_t>(i)] = {y - half_h, x - half_w, y + half_h, x + half_w};
-  }
-  return boxes;
+  const auto offset = [&](int64_t k) { return real_value(args, 0, i * 4 + k); };
+  const auto anchor = [&](int64_t k) { return real_value(args, 2, i * 4 + k); };
+  const float y = offset(0) / attrs.y_scale * anchor(2) + anchor(0);
+  const float x = offset(1) / attrs.x_scale * anchor(3) + anchor(1);
+  const float half_h = 0.5F * std::exp(offset(2) / attrs.h_scale) * anchor(2);
+  const float half_w = 0.5F * std::exp(offset(3) / attrs.w_scale) * anchor(3);
+  return {y - half_h, x - half_w, y + half_h, x + half_w};
 }
 
 struct Candidate {
@@ -55,90 +51,115 @@ struct Candidate {
   float score;
 };
 
-void by_score(std::vector<Candidate>& candidates) {
-  std::stable_sort(candidates.begin(), candidates.end(),
-                   [](const Candidate& a, const Candidate& b) { return a.score > b.score; });
+// Best first; equal ones by anchor within a class, and by class before that unless `anchors_first`.
+// A total order for any scores: one that is no number counts as the worst, since sorting by `>`
+// alone would run out of bounds.
+void by_score(std::span<Candidate> candidates, bool anchors_first) {
+  std::sort(candidates.begin(), candidates.end(), [=](const Candidate& a, const Candidate& b) {
+    const float score_a = std::isnan(a.score) ? -kInf : a.score;
+    const float score_b = std::isnan(b.score) ? -kInf : b.score;
+    if (score_a != score_b) return score_a > score_b;
+    if (anchors_first || a.class_id == b.class_id) return a.anchor < b.anchor;
+    return a.class_id < b.class_id;
+  });
 }
 
-// Greedy: keeps the best, drops what overlaps a kept one. `candidates` is sorted.
-std::vector<Candidate> suppress(const std::vector<Candidate>& candidates,
-                                const std::vector<BoxCorners>& boxes, float iou, size_t limit) {
-  std::vector<Candidate> kept;
-  for (const Candidate& candidate : candidates) {
-    if (kept.size() >= limit) break;
-    const bool covered = std::any_of(kept.begin(), kept.end(), [&](const Candidate& k) {
-      return overlap(boxes[k.anchor], boxes[candidate.anchor]) > iou;
-    });
-    if (!covered) kept.push_back(candidate);
-  }
-  return kept;
-}
+struct Scratch final : Prepared {
+  size_t anchors = 0;
+  size_t kept = 0;  // room for candidates that suppression keeps
+};
 
+// Sizes are of the shapes and limits alone; how many candidates there are depends on the data.
 class Selector {
  public:
-  Selector(const RunArgs& args, std::vector<BoxCorners> boxes)
+  explicit Selector(const RunArgs& args)
       : args_(args),
         attrs_(args.op.attrs_as<DetectionPostProcessAttrs>()),
-        boxes_(std::move(boxes)),
         columns_(args.op.inputs[1].shape[2]),
-        background_(columns_ - attrs_.num_classes) {}
+        background_(columns_ - attrs_.num_classes) {
+    const auto& scratch = static_cast<const Scratch&>(*args.prepared);
+    auto* const candidates = reinterpret_cast<Candidate*>(args.scratch);
+    candidates_ = {candidates, scratch.anchors};
+    kept_ = {candidates + scratch.anchors, scratch.kept};
+    classes_ = {kept_.data() + kept_.size(), static_cast<size_t>(attrs_.num_classes)};
+    boxes_ = {reinterpret_cast<BoxCorners*>(classes_.data() + classes_.size()), scratch.anchors};
+    for (size_t a = 0; a < boxes_.size(); ++a) {
+      boxes_[a] = decode_box(args, static_cast<int64_t>(a));
+    }
+  }
 
-  std::vector<Candidate> fast() const {
-    std::vector<Candidate> best;
+  // put(candidate) for the best class or classes of each box that is kept.
+  template <typename F>
+  void fast(F put) {
+    size_t count = 0;
     for (size_t a = 0; a < boxes_.size(); ++a) {
       Candidate top{a, 0, -kInf};
       for (int c = 0; c < attrs_.num_classes; ++c) {
         if (const float s = score(a, c); s > top.score) top = {a, c, s};
       }
-      if (top.score >= attrs_.score_threshold) best.push_back(top);
+      if (top.score >= attrs_.score_threshold) candidates_[count++] = top;
     }
-    by_score(best);
-    std::vector<Candidate> kept =
-        suppress(best, boxes_, attrs_.iou_threshold, static_cast<size_t>(attrs_.max_detections));
-    std::vector<Candidate> result;
-    for (const Candidate& k : kept) {
-      std::vector<Candidate> classes;
-      for (int c = 0; c < attrs_.num_classes; ++c)
-        classes.push_back({k.anchor, c, score(k.anchor, c)});
-      by_score(classes);
-      const auto wanted =
-          static_cast<size_t>(std::min(attrs_.max_classes_per_detection, attrs_.num_classes));
-      result.insert(result.end(), classes.begin(), classes.begin() + static_cast<long>(wanted));
-    }
-    return result;
-  }
-
-  std::vector<Candidate> regular() const {
-    std::vector<Candidate> all;
-    for (int c = 0; c < attrs_.num_classes; ++c) {
-      std::vector<Candidate> of_class;
-      for (size_t a = 0; a < boxes_.size(); ++a) {
-        if (const float s = score(a, c); s >= attrs_.score_threshold) of_class.push_back({a, c, s});
+    by_score(candidates_.first(count), /*anchors_first=*/true);
+    const size_t kept = suppress(count, 0, static_cast<size_t>(attrs_.max_detections));
+    const auto wanted =
+        static_cast<size_t>(std::min(attrs_.max_classes_per_detection, attrs_.num_classes));
+    for (const Candidate& k : kept_.first(kept)) {
+      for (int c = 0; c < attrs_.num_classes; ++c) {
+        classes_[static_cast<size_t>(c)] = {k.anchor, c, score(k.anchor, c)};
       }
-      by_score(of_class);
-      const auto limit = static_cast<size_t>(std::max(attrs_.detections_per_class, 1));
-      const std::vector<Candidate> kept = suppress(of_class, boxes_, attrs_.iou_threshold, limit);
-      all.insert(all.end(), kept.begin(), kept.end());
+      by_score(classes_, /*anchors_first=*/false);
+      for (const Candidate& candidate : classes_.first(wanted)) put(candidate);
     }
-    by_score(all);
-    if (all.size() > static_cast<size_t>(attrs_.max_detections)) {
-      all.resize(static_cast<size_t>(attrs_.max_detections));
-    }
-    return all;
   }
 
-  const std::vector<BoxCorners>& boxes() const { return boxes_; }
+  // put(candidate) for the best boxes that are kept in their class.
+  template <typename F>
+  void regular(F put) {
+    size_t kept = 0;
+    for (int c = 0; c < attrs_.num_classes; ++c) {
+      size_t count = 0;
+      for (size_t a = 0; a < boxes_.size(); ++a) {
+        const float s = score(a, c);
+        if (s >= attrs_.score_threshold) candidates_[count++] = {a, c, s};
+      }
+      by_score(candidates_.first(count), /*anchors_first=*/true);
+      kept = suppress(count, kept, static_cast<size_t>(attrs_.detections_per_class));
+      by_score(kept_.first(kept), /*anchors_first=*/false);
+      kept = std::min(kept, static_cast<size_t>(attrs_.max_detections));
+    }
+    for (const Candidate& candidate : kept_.first(kept)) put(candidate);
+  }
+
+  const BoxCorners& box(size_t anchor) const { return boxes_[anchor]; }
 
  private:
   float score(size_t anchor, int class_id) const {
     return real_value(args_, 1, static_cast<int64_t>(anchor) * columns_ + background_ + class_id);
   }
 
+  // Greedy over the first `count` candidates, which are sorted: appends to kept_ from `begin` the
+  // best and what overlaps none of those appended before, up to `limit` of them. Returns the end.
+  size_t suppress(size_t count, size_t begin, size_t limit) {
+    size_t end = begin;
+    for (const Candidate& candidate : candidates_.first(count)) {
+      if (end - begin >= limit) break;
+      const auto covers = [&](const Candidate& k) {
+        return overlap(boxes_[k.anchor], boxes_[candidate.anchor]) > attrs_.iou_threshold;
+      };
+      const std::span<Candidate> kept = kept_.subspan(begin, end - begin);
+      if (std::none_of(kept.begin(), kept.end(), covers)) kept_[end++] = candidate;
+    }
+    return end;
+  }
+
   const RunArgs& args_;
   const DetectionPostProcessAttrs& attrs_;
-  std::vector<BoxCorners> boxes_;
   int64_t columns_;
-  int64_t background_;  // 1 when class 0 of the scores is background
+  int64_t background_;               // 1 when class 0 of the scores is background
+  std::span<Candidate> candidates_;  // one for each anchor
+  std::span<Candidate> kept_;
+  std::span<Candidate> classes_;  // of one anchor
+  std::span<BoxCorners> boxes_;   // one for each anchor
 };
 
 }  // namespace
@@ -148,21 +169,36 @@ bool accepts_detection_post_process(const OpDesc& op) {
                      [](const Operand& x) { return is_float(x) || is_quantized(x); });
 }
 
-// Allocates: how many candidates there are depends on the data.
+std::unique_ptr<Prepared> prepare_detection_post_process(const OpDesc& op, const PackedWeights*) {
+  const auto& attrs = op.attrs_as<DetectionPostProcessAttrs>();
+  auto scratch = std::make_unique<Scratch>();
+  scratch->anchors = static_cast<size_t>(op.inputs[0].shape[1]);
+  // Those of the classes before, and those that one class or all boxes add.
+  scratch->kept = static_cast<size_t>(attrs.max_detections) + scratch->anchors;
+  const size_t candidates =
+      scratch->anchors + scratch->kept + static_cast<size_t>(attrs.num_classes);
+  scratch->scratch_bytes = candidates * sizeof(Candidate) + scratch->anchors * sizeof(BoxCorners);
+  return scratch;
+}
+
 void run_detection_post_process(const RunArgs& args) {
-  const Selector selector(args, decode_boxes(args));
-  const std::vector<Candidate> found = args.op.attrs_as<DetectionPostProcessAttrs>().regular_nms
-                                           ? selector.regular()
-                                           : selector.fast();
+  Selector selector(args);
   for (size_t i = 0; i < 4; ++i) std::memset(args.outputs[i], 0, args.op.outputs[i].bytes());
   const auto room = static_cast<size_t>(args.op.outputs[2].elements());
-  const size_t count = std::min(found.size(), room);
-  for (size_t i = 0; i < count; ++i) {
-    const BoxCorners& box = selector.boxes()[found[i].anchor];
+  size_t count = 0;
+  const auto put = [&](const Candidate& found) {
+    if (count == room) return;
+    const BoxCorners& box = selector.box(found.anchor);
     const float corners[] = {box.y_min, box.x_min, box.y_max, box.x_max};
-    std::copy_n(corners, 4, args.output<float>(0) + i * 4);
-    args.output<float>(1)[i] = static_cast<float>(found[i].class_id);
-    args.output<float>(2)[i] = found[i].score;
+    std::copy_n(corners, 4, args.output<float>(0) + count * 4);
+    args.output<float>(1)[count] = static_cast<float>(found.class_id);
+    args.output<float>(2)[count] = found.score;
+    ++count;
+  };
+  if (args.op.attrs_as<DetectionPostProcessAttrs>().regular_nms) {
+    selector.regular(put);
+  } else {
+    selector.fast(put);
   }
   args.output<float>(3)[0] = static_cast<float>(count);
 }

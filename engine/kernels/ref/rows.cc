@@ -44,8 +44,9 @@ const Kernel kRows[] = {
     row("ref_requantize", OpKind::kRequantize, accepts_requantize, run_requantize, kInPlace),
     row("ref_batch_norm", OpKind::kBatchNorm, accepts_batch_norm, run_batch_norm, kInPlace),
     row("ref_shape", OpKind::kShape, accepts_shape, run_shape),
-    row("ref_detection_post_process", OpKind::kDetectionPostProcess, accepts_detection_post_process,
-        run_detection_post_process),
+    {"ref_detection_post_process", OpKind::kDetectionPostProcess, Isa::kPortable,
+     accepts_detection_post_process, cost, nullptr, prepare_detection_post_process,
+     run_detection_post_process},
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 // The reference kernels, one pair of functions per operator, and their rows.
 #pragma once
 
+#include <memory>
 #include <span>
 
 #include "engine/kernels/kernel.h"
@@ -43,5 +44,6 @@ INFERD_REF_KERNEL(dequantize);
 INFERD_REF_KERNEL(requantize);
 INFERD_REF_KERNEL(detection_post_process);
 #undef INFERD_REF_KERNEL
+std::unique_ptr<Prepared> prepare_detection_post_process(const OpDesc&, const PackedWeights*);
 
 }  // namespace inferd::kernels::ref
