@@ -101,8 +101,9 @@ void reduce_quantized(const RunArgs& args) {
   const Operand& y = args.op.outputs[0];
   const auto& attrs = args.op.attrs_as<ReduceAttrs>();
   const QuantRange range = type_range(y.dtype);
-  const int64_t count = std::max<int64_t>(reduced_count(args.op), 1);
-  const float divisor = attrs.kind == ReduceKind::kMean ? static_cast<float>(count) : 1.F;
+  const int64_t count = reduced_count(args.op);
+  const bool mean = attrs.kind == ReduceKind::kMean;
+  const float divisor = mean ? static_cast<float>(std::max<int64_t>(count, 1)) : 1.F;
   const float m = x.quantization.scale() / (y.quantization.scale() * divisor);
   const Index strides = strides_of(x.shape);
   Shape kept;
