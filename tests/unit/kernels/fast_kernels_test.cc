@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Every kernel that has a faster form (convolutions, matrix products, addition, maximum) against
-// the reference, over random shapes: bit for bit when quantized. Inputs lie at the very end of a
-// page whose neighbour cannot be touched, outputs between guard bytes.
+// the reference, over random shapes: bit for bit when quantized. Values that are known beforehand
+// are tested in tests/ops.
 #include <gtest/gtest.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <cstring>
@@ -16,31 +14,13 @@
 #include <vector>
 
 #include "engine/kernels/candidates.h"
+#include "tests/ops/harness.h"
 
 namespace inferd::kernels {
 namespace {
 
-// `size` bytes that end where an inaccessible page begins.
-class GuardedBytes {
- public:
-  explicit GuardedBytes(size_t size) {
-    const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-    mapped_ = (size + page - 1) / page * page + page;
-    base_ = static_cast<std::byte*>(
-        mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    EXPECT_EQ(mprotect(base_ + mapped_ - page, page, PROT_NONE), 0);
-    data_ = base_ + mapped_ - page - size;
-  }
-  ~GuardedBytes() { munmap(base_, mapped_); }
-  GuardedBytes(const GuardedBytes&) = delete;
-  GuardedBytes& operator=(const GuardedBytes&) = delete;
-  std::byte* data() const { return data_; }
-
- private:
-  std::byte* base_ = nullptr;
-  std::byte* data_ = nullptr;
-  size_t mapped_ = 0;
-};
+using inferd::ops::GuardedBytes;
+using inferd::ops::run_kernel;
 
 class Case {
  public:
@@ -160,33 +140,6 @@ class Case {
   std::vector<const std::byte*> inputs_;
 };
 
-std::vector<std::byte> run(const Kernel& kernel, const OpDesc& op, const Case& data,
-                           ThreadPool& pool) {
-  constexpr size_t kGuard = 64;
-  constexpr std::byte kUntouched{0xA5};
-  std::vector<std::byte> output(op.outputs[0].bytes() + 2 * kGuard, kUntouched);
-  const auto packed = kernel.pack != nullptr ? kernel.pack(op) : nullptr;
-  const auto prepared = kernel.prepare != nullptr ? kernel.prepare(op, packed.get()) : nullptr;
-  const size_t scratch_bytes = prepared != nullptr ? prepared->scratch_bytes : 0;
-  std::vector<std::byte> scratch(scratch_bytes + 128, kUntouched);
-  std::byte* aligned = scratch.data() + (64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64);
-  std::byte* y = output.data() + kGuard;
-  kernel.run({.op = op,
-              .packed = packed.get(),
-              .prepared = prepared.get(),
-              .inputs = data.inputs(),
-              .outputs = std::span<std::byte* const>(&y, 1),
-              .scratch = aligned,
-              .pool = pool,
-              .max_threads = 0});
-  for (size_t i = 0; i < kGuard; ++i) {
-    EXPECT_EQ(output[i], kUntouched) << kernel.name << " wrote before its output";
-    EXPECT_EQ(output[output.size() - 1 - i], kUntouched) << kernel.name << " wrote past its output";
-  }
-  EXPECT_EQ(aligned[scratch_bytes], kUntouched) << kernel.name << " wrote past its scratch";
-  return {output.begin() + kGuard, output.end() - kGuard};
-}
-
 void compare(const Kernel& kernel, const OpDesc& op, const std::vector<std::byte>& expected,
              const std::vector<std::byte>& actual) {
   if (op.outputs[0].dtype != DType::kFloat32) {
@@ -210,13 +163,14 @@ int check(const OpDesc& op, const Case& data) {
     ADD_FAILURE() << "no reference kernel";
     return 0;
   }
-  const std::vector<std::byte> expected = run(*reference_kernel, op, data, single);
+  const std::vector<std::byte> expected =
+      run_kernel(*reference_kernel, op, data.inputs(), single)[0];
   int others = 0;
   for (const Kernel* kernel : accepting(op)) {
     if (std::string_view(kernel->name) == reference_kernel->name) continue;
     ++others;
     for (ThreadPool* pool : {&single, &several}) {
-      compare(*kernel, op, expected, run(*kernel, op, data, *pool));
+      compare(*kernel, op, expected, run_kernel(*kernel, op, data.inputs(), *pool)[0]);
     }
   }
   return others;

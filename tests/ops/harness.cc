@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/ops/harness.h"
+
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <new>
+
+namespace {
+
+// Allocations of this program, to see that kernels make none.
+std::atomic<int64_t> allocations{0};
+
+void* allocate(size_t size, size_t alignment) noexcept {
+  allocations.fetch_add(1, std::memory_order_relaxed);
+  if (alignment <= alignof(std::max_align_t)) return std::malloc(std::max<size_t>(size, 1));
+  return std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+}
+
+void* allocate_or_abort(size_t size, size_t alignment) {
+  void* const memory = allocate(size, alignment);
+  if (memory == nullptr) std::abort();
+  return memory;
+}
+
+}  // namespace
+
+void* operator new(size_t size) { return allocate_or_abort(size, 0); }
+void* operator new(size_t size, std::align_val_t alignment) {
+  return allocate_or_abort(size, static_cast<size_t>(alignment));
+}
+void* operator new(size_t size, const std::nothrow_t&) noexcept { return allocate(size, 0); }
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, size_t, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
+
+namespace inferd::ops {
+namespace {
+
+constexpr size_t kGuard = 64;  // bytes; also the alignment of scratch
+constexpr std::byte kUntouched{0xA5};
+
+// `size` bytes between guards, 64-byte aligned.
+class Fenced {
+ public:
+  explicit Fenced(size_t size) : size_(size), memory_(size + 3 * kGuard, kUntouched) {
+    const auto address = reinterpret_cast<uintptr_t>(memory_.data());
+    start_ = kGuard + (kGuard - address % kGuard) % kGuard;
+  }
+  std::byte* data() { return memory_.data() + start_; }
+  size_t size() const { return size_; }
+  bool intact() const {
+    const auto untouched = [](std::byte b) { return b == kUntouched; };
+    const auto begin = memory_.begin() + static_cast<ptrdiff_t>(start_);
+    return std::all_of(memory_.begin(), begin, untouched) &&
+           std::all_of(begin + static_cast<ptrdiff_t>(size_), memory_.end(), untouched);
+  }
+
+ private:
+  size_t size_;
+  std::vector<std::byte> memory_;
+  size_t start_ = 0;
+};
+
+}  // namespace
+
+GuardedBytes::GuardedBytes(size_t size) {
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  mapped_ = (size + page - 1) / page * page + page;
+  base_ = static_cast<std::byte*>(
+      mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  EXPECT_EQ(mprotect(base_ + mapped_ - page, page, PROT_NONE), 0);
+  data_ = base_ + mapped_ - page - size;
+}
+
+GuardedBytes::GuardedBytes(std::span<const std::byte> contents) : GuardedBytes(contents.size()) {
+  std::copy(contents.begin(), contents.end(), data_);
+}
+
+GuardedBytes::~GuardedBytes() { munmap(base_, mapped_); }
+
+std::vector<std::vector<std::byte>> run_kernel(const kernels::Kernel& kernel,
+                                               const kernels::OpDesc& op,
+                                               std::span<const std::byte* const> inputs,
+                                               ThreadPool& pool, Placement placement) {
+  const auto packed = kernel.pack != nullptr ? kernel.pack(op) : nullptr;
+  const auto prepared = kernel.prepare != nullptr ? kernel.prepare(op, packed.get()) : nullptr;
+  Fenced scratch(prepared != nullptr ? prepared->scratch_bytes : 0);
+  std::vector<Fenced> fences;
+  std::vector<std::byte*> outputs;
+  for (const kernels::Operand& output : op.outputs) fences.emplace_back(output.bytes());
+  for (Fenced& fence : fences) outputs.push_back(fence.data());
+  std::vector<const std::byte*> sources(inputs.begin(), inputs.end());
+  if (placement == Placement::kInPlace) {
+    std::copy_n(inputs[0], op.inputs[0].bytes(), outputs[0]);
+    sources[0] = outputs[0];
+  }
+  const int64_t before = allocations.load();
+  kernel.run({.op = op,
+              .packed = packed.get(),
+              .prepared = prepared.get(),
+              .inputs = sources,
+              .outputs = outputs,
+              .scratch = scratch.data(),
+              .pool = pool,
+              .max_threads = 0});
+  const int64_t made = allocations.load() - before;
+  EXPECT_EQ(made, 0) << kernel.name << " allocates memory while it runs";
+  EXPECT_TRUE(scratch.intact()) << kernel.name << " wrote outside of its scratch";
+  std::vector<std::vector<std::byte>> results;
+  for (Fenced& fence : fences) {
+    EXPECT_TRUE(fence.intact()) << kernel.name << " wrote outside of output " << results.size();
+    results.emplace_back(fence.data(), fence.data() + fence.size());
+  }
+  return results;
+}
+
+}  // namespace inferd::ops

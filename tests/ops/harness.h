@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Runs one kernel row on one operator as the engine does (pack, prepare, run), on memory that
+// catches a step outside of it. Used by the operator cases of this folder and by the random tests
+// of tests/unit/kernels.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "engine/base/thread_pool.h"
+#include "engine/kernels/kernel.h"
+
+namespace inferd::ops {
+
+// `size` bytes that end where an inaccessible page begins, so that reading past them crashes.
+class GuardedBytes {
+ public:
+  explicit GuardedBytes(size_t size);
+  explicit GuardedBytes(std::span<const std::byte> contents);
+  ~GuardedBytes();
+  GuardedBytes(const GuardedBytes&) = delete;
+  GuardedBytes& operator=(const GuardedBytes&) = delete;
+  std::byte* data() const { return data_; }
+
+ private:
+  std::byte* base_ = nullptr;
+  std::byte* data_ = nullptr;
+  size_t mapped_ = 0;
+};
+
+enum class Placement { kSeparate, kInPlace };  // kInPlace: output 0 lies where input 0 was
+
+// The bytes of every output. Fails the current test when the kernel writes outside of its outputs
+// or its scratch, or allocates memory while it runs.
+std::vector<std::vector<std::byte>> run_kernel(const kernels::Kernel& kernel,
+                                               const kernels::OpDesc& op,
+                                               std::span<const std::byte* const> inputs,
+                                               ThreadPool& pool,
+                                               Placement placement = Placement::kSeparate);
+
+}  // namespace inferd::ops
