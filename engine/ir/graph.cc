@@ -68,18 +68,20 @@ Result<std::vector<int64_t>> constant_ints(const Graph& graph, ValueId id) {
   if (!value.is_constant()) {
     return failed_precondition("'" + value.name + "' is not a constant");
   }
+  if (value.dtype != DType::kInt64 && value.dtype != DType::kInt32) {
+    return failed_precondition("'" + value.name + "' has type " +
+                               std::string(dtype_name(value.dtype)) + ", not INT32 or INT64");
+  }
   const std::span<const std::byte> data = value.constant->data;
   std::vector<int64_t> ints;
+  if (data.empty()) return ints;  // may have no address to copy from
   if (value.dtype == DType::kInt64) {
     ints.resize(data.size() / sizeof(int64_t));
     std::memcpy(ints.data(), data.data(), ints.size() * sizeof(int64_t));
-  } else if (value.dtype == DType::kInt32) {
+  } else {
     std::vector<int32_t> narrow(data.size() / sizeof(int32_t));
     std::memcpy(narrow.data(), data.data(), narrow.size() * sizeof(int32_t));
     ints.assign(narrow.begin(), narrow.end());
-  } else {
-    return failed_precondition("'" + value.name + "' has type " +
-                               std::string(dtype_name(value.dtype)) + ", not INT32 or INT64");
   }
   return ints;
 }
