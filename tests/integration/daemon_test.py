@@ -123,22 +123,29 @@ def run_locally(model, arrays):
         shutil.rmtree(folder)
 
 
+MODELS = ["tflite/mobilenet_v2_1.0_224_quant.tflite", "tflite/tf2_mobilenet_v2_1.0_224_ptq.tflite",
+          "tflite/mobilenet_v1_0.25_128_quant.tflite", "tflite/vww_96_int8.tflite",
+          "tflite/pretrainedResnet_quant.tflite", "tflite/traffic_model.tflite",
+          "tflite/coco_ssd_mobilenet_v1_1.0_quant.tflite", "onnx/mobilenet_v2_quant.onnx",
+          "onnx/FastestDet.onnx", "onnx/yunet_n_320_320.onnx"]
+
+
+def named_models():
+    """The files of MODELS and two that npm brings, as far as they are here; or a loud skip."""
+    files = [ARGS.models / m for m in MODELS]
+    files += [ARGS.cache / "ssd_mobilenet_v2_oid.tflite",
+              ARGS.cache / "node_modules/@mediapipe/face_detection/face_detection_short_range.tflite"]
+    files = [f for f in files if f.exists()]
+    if not files:
+        raise unittest.SkipTest(f"SKIPPED: no models in {ARGS.models} or {ARGS.cache}")
+    return files
+
+
 class SameBytes(unittest.TestCase):
     """inferctl run and the daemon give the same bytes for every model."""
 
-    MODELS = ["tflite/mobilenet_v2_1.0_224_quant.tflite", "tflite/tf2_mobilenet_v2_1.0_224_ptq.tflite",
-              "tflite/mobilenet_v1_0.25_128_quant.tflite", "tflite/vww_96_int8.tflite",
-              "tflite/pretrainedResnet_quant.tflite", "tflite/traffic_model.tflite",
-              "tflite/coco_ssd_mobilenet_v1_1.0_quant.tflite", "onnx/mobilenet_v2_quant.onnx",
-              "onnx/FastestDet.onnx", "onnx/yunet_n_320_320.onnx"]
-
     def test_models(self):
-        files = [p for p in (ARGS.models / m for m in self.MODELS) if p.exists()]
-        files += [p for p in (ARGS.cache / "ssd_mobilenet_v2_oid.tflite",
-                              ARGS.cache / "node_modules/@mediapipe/face_detection/face_detection_short_range.tflite")
-                  if p.exists()]
-        if not files:
-            self.skipTest(f"SKIPPED: no models in {ARGS.models} or {ARGS.cache}")
+        files = named_models()
         with Daemon({f"m{i}": (f, {}) for i, f in enumerate(files)}) as daemon:
             for i, file in enumerate(files):
                 with self.subTest(model=file.name):
@@ -148,6 +155,58 @@ class SameBytes(unittest.TestCase):
                     self.assertEqual(got.keys(), expected.keys())
                     for name in expected:
                         self.assertEqual(got[name].tobytes(), expected[name].tobytes(), name)
+
+
+class DamagedModels(unittest.TestCase):
+    """A damaged copy of each model is refused in one line that says which file and why."""
+
+    @staticmethod
+    def damaged(file):
+        whole = file.read_bytes()
+        spoiled = bytearray(whole)
+        # The root of a FlatBuffer, or the first fields of a Protocol Buffers message.
+        spoiled[0:4] = b"\xff\xff\xff\xff"
+        return {"cut": whole[:len(whole) // 2], "start": bytes(spoiled), "empty": b""}
+
+    @staticmethod
+    def write(folder, model, file, data):
+        target = pathlib.Path(folder) / model / "1" / ("model" + file.suffix)
+        target.parent.mkdir(parents=True)
+        target.write_bytes(data)
+        return target
+
+    def test_a_damaged_model_that_is_to_be_served_stops_the_start(self):
+        for file in named_models():
+            for kind, data in self.damaged(file).items():
+                with self.subTest(model=file.name, damage=kind), tempfile.TemporaryDirectory() as folder:
+                    target = self.write(folder + "/models", "broken", file, data)
+                    config = pathlib.Path(folder) / "inferd.yaml"
+                    config.write_text("server: {grpc: [unix:s]}\nmodels: {root: models, serve: [broken]}\n")
+                    result = subprocess.run([ARGS.inferd, "--config", str(config)], capture_output=True, text=True,
+                                            timeout=60)
+                    self.assertEqual(result.returncode, 1, result.stderr)
+                    error = result.stderr.splitlines()[-1]
+                    self.assertIn("inferd.yaml:2:32: model 'broken': ", error)
+                    self.assertIn(str(target), error)
+                    self.assertRegex(error, "truncated or corrupt|is empty|not a model in a known format")
+
+    def test_damaged_copies_beside_the_served_models_harm_nobody(self):
+        files = named_models()
+        good = model_path("tflite/vww_96_int8.tflite")
+        with Daemon({"good": (good, {})}) as daemon:
+            for i, file in enumerate(files):
+                self.write(daemon.folder / "models", f"broken{i}", file, self.damaged(file)["cut"])
+            arrays = inputs_for(good, seed=1)
+            expected = run_locally(good, arrays)
+            for i, file in enumerate(files):
+                with self.subTest(model=file.name):
+                    with self.assertRaises(grpc.RpcError) as caught:
+                        daemon.infer(f"broken{i}", arrays)
+                    self.assertEqual(caught.exception.code(), grpc.StatusCode.NOT_FOUND)
+                    self.assertIn(f"there is no model 'broken{i}'; loaded: good", caught.exception.details())
+                    got = daemon.infer("good", arrays)
+                    for name in expected:
+                        self.assertEqual(got[name].tobytes(), expected[name].tobytes())
 
 
 class Serving(unittest.TestCase):
