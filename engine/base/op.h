@@ -92,14 +92,14 @@ struct MatMulAttrs {
 };
 
 enum class BinaryKind : uint8_t { kAdd, kSub, kMul, kDiv, kMin, kMax, kPow };
-// How quantized addition and subtraction round (kernels/requantize.h): in fixed point, as
-// TensorFlow Lite, or in binary32, as ONNX Runtime. A step apart at rare ties, which a deep network
-// makes visible.
-enum class AddRounding : uint8_t { kFixedPoint, kFloat };
+// How quantized addition, subtraction and requantization round (kernels/requantize.h): in fixed
+// point, as TensorFlow Lite, or in binary32, as ONNX Runtime. A step apart at rare ties, which a
+// deep network makes visible.
+enum class Rounding : uint8_t { kFixedPoint, kFloat };
 struct BinaryAttrs {  // float32 and quantized; int32/int64 too
   BinaryKind kind = BinaryKind::kAdd;
   Activation activation;
-  AddRounding rounding = AddRounding::kFixedPoint;
+  Rounding rounding = Rounding::kFixedPoint;
   bool operator==(const BinaryAttrs&) const = default;
 };
 
@@ -207,6 +207,11 @@ struct ResizeAttrs {
                                        // scale decides coordinates
   bool operator==(const ResizeAttrs&) const = default;
 };
+struct RequantizeAttrs {
+  // Fixed point: TensorFlow Lite's between two values of one 8-bit type (kernels/requantize.h).
+  Rounding rounding = Rounding::kFloat;
+  bool operator==(const RequantizeAttrs&) const = default;
+};
 struct BatchNormAttrs {
   int axis = 0;
   bool operator==(const BatchNormAttrs&) const = default;
@@ -227,12 +232,12 @@ struct DetectionPostProcessAttrs {
   bool operator==(const DetectionPostProcessAttrs&) const = default;
 };
 
-// kExpand, kCast, kQuantize, kDequantize, kRequantize, kShape and kPRelu have no attributes: the
+// kExpand, kCast, kQuantize, kDequantize, kShape and kPRelu have no attributes: the
 // types of their outputs say everything.
 using OpAttrs =
     std::variant<std::monostate, Conv2dAttrs, FullyConnectedAttrs, MatMulAttrs, BinaryAttrs,
                  UnaryAttrs, ClampAttrs, Pool2dAttrs, ReduceAttrs, ArgMaxAttrs, SoftmaxAttrs,
                  ConcatAttrs, SliceAttrs, PadAttrs, ReshapeAttrs, TransposeAttrs, GatherAttrs,
-                 ResizeAttrs, BatchNormAttrs, DetectionPostProcessAttrs>;
+                 ResizeAttrs, BatchNormAttrs, DetectionPostProcessAttrs, RequantizeAttrs>;
 
 }  // namespace inferd

@@ -126,6 +126,9 @@ struct AttrsText {
            std::string(kCoordinates[static_cast<size_t>(a.coordinates)]) +
            (nearest ? kRounding[static_cast<size_t>(a.rounding)] : "");
   }
+  std::string operator()(const RequantizeAttrs& a) const {
+    return a.rounding == Rounding::kFixedPoint ? " fixed_point" : "";
+  }
   std::string operator()(const BatchNormAttrs& a) const {
     return " axis=" + std::to_string(a.axis);
   }

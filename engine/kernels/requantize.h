@@ -110,8 +110,20 @@ inline int32_t quantized_add(const AddParams& p, int32_t a, int32_t za, int32_t 
   return static_cast<int32_t>(std::clamp<int64_t>(rounded + zy, range.low, range.high));
 }
 
-// The same in binary32, evaluated in this order, rounded half to even (AddRounding::kFloat): ONNX
-// Runtime's QLinearAdd.
+// Requantization between two values of one 8-bit type: y = z + ((x - zx) * m + 128 >> 8) with m =
+// round_half_even(scale_x / scale_y * 256), as in XNNPACK's vcvt. Its range of ratios, outside of
+// which TensorFlow Lite rounds better.
+inline bool requantizes_in_fixed_point(float ratio) { return ratio >= 1.F / 256 && ratio <= 128.F; }
+inline int32_t requantize_multiplier(float ratio) {
+  return static_cast<int32_t>(std::nearbyint(ratio * 256.F));
+}
+inline int32_t requantize_fixed(int32_t distance, int32_t multiplier, int32_t zero_point,
+                                QuantRange range) {
+  return std::clamp(((distance * multiplier + 128) >> 8) + zero_point, range.low, range.high);
+}
+
+// The same as quantized_add in binary32, evaluated in this order, rounded half to even
+// (Rounding::kFloat): ONNX Runtime's QLinearAdd.
 struct FloatAddParams {
   float ratio_a = 0;
   float ratio_b = 0;

@@ -89,6 +89,7 @@ bool merge_with_producer(ir::Graph& graph, ir::Node& node, const std::vector<int
       return false;
     }
     node.kind = OpKind::kRequantize;
+    node.attrs = RequantizeAttrs{};
     node.inputs = {before.inputs[0]};
     return true;
   }

@@ -101,8 +101,8 @@ Status qlinear_binary(Lowering& l, const ForeignNode& node, BinaryKind kind) {
   INFERD_ASSIGN_OR_RETURN(const ValueId a, quantized_triple(l, node, 0));
   INFERD_ASSIGN_OR_RETURN(const ValueId b, quantized_triple(l, node, 3));
   INFERD_ASSIGN_OR_RETURN(const OutputSpec spec, output_spec(l, node, 6));
-  return emit(l, node, OpKind::kBinary, std::array{a, b},
-              BinaryAttrs{kind, {}, AddRounding::kFloat}, spec);
+  return emit(l, node, OpKind::kBinary, std::array{a, b}, BinaryAttrs{kind, {}, Rounding::kFloat},
+              spec);
 }
 
 Status qlinear_unary(Lowering& l, const ForeignNode& node, UnaryAttrs attrs) {
@@ -171,9 +171,9 @@ Status qlinear_concat(Lowering& l, const ForeignNode& node) {
   for (size_t i = 2; i + 1 < node.inputs.size(); i += 3) {
     INFERD_ASSIGN_OR_RETURN(ValueId x, quantized_triple(l, node, i));
     if (l.info(x).quantization != spec.quantization || l.info(x).dtype != spec.dtype) {
-      INFERD_ASSIGN_OR_RETURN(x,
-                              l.builder().op(OpKind::kRequantize, {x}, {}, node.name + "/scale",
-                                             OutputSpec::typed("", spec.dtype, spec.quantization)));
+      INFERD_ASSIGN_OR_RETURN(
+          x, l.builder().op(OpKind::kRequantize, {x}, RequantizeAttrs{}, node.name + "/scale",
+                            OutputSpec::typed("", spec.dtype, spec.quantization)));
     }
     inputs.push_back(x);
   }

@@ -77,8 +77,9 @@ Status concat_of(Lowering& l, const ForeignNode& node, std::vector<ValueId> inpu
   for (ValueId& id : inputs) {
     const ir::Value& x = l.info(id);
     if (x.quantization.empty() || x.quantization == out.quantization) continue;
-    INFERD_ASSIGN_OR_RETURN(id, l.builder().op(OpKind::kRequantize, {id}, {}, node.name + "/scale",
-                                               OutputSpec::typed("", x.dtype, out.quantization)));
+    INFERD_ASSIGN_OR_RETURN(
+        id, l.builder().op(OpKind::kRequantize, {id}, RequantizeAttrs{}, node.name + "/scale",
+                           OutputSpec::typed("", x.dtype, out.quantization)));
   }
   return emit(l, node, OpKind::kConcat, inputs, ConcatAttrs{axis});
 }

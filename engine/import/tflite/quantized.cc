@@ -28,8 +28,9 @@ Status check_bias_scale(const ir::Value& x, const ir::Value& w, const ir::Value&
 
 Status quantize(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
-  const bool real = l.info(x).dtype == DType::kFloat32;
-  return emit(l, node, real ? OpKind::kQuantize : OpKind::kRequantize, std::array{x}, {});
+  if (l.info(x).dtype == DType::kFloat32)
+    return emit(l, node, OpKind::kQuantize, std::array{x}, {});
+  return emit(l, node, OpKind::kRequantize, std::array{x}, RequantizeAttrs{Rounding::kFixedPoint});
 }
 
 Status dequantize(Lowering& l, const ForeignNode& node) {

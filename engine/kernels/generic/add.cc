@@ -21,7 +21,7 @@ bool accepts_quantized_add(const OpDesc& op) {
   const auto& attrs = op.attrs_as<BinaryAttrs>();
   const BinaryKind kind = attrs.kind;
   const Operand& y = op.outputs[0];
-  if (attrs.rounding != AddRounding::kFixedPoint ||
+  if (attrs.rounding != Rounding::kFixedPoint ||
       (kind != BinaryKind::kAdd && kind != BinaryKind::kSub) ||
       (y.dtype != DType::kInt8 && y.dtype != DType::kUInt8) || y.quantization.scales.size() != 1) {
     return false;

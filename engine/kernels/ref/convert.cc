@@ -164,8 +164,16 @@ void run_requantize(const RunArgs& args) {
   const float m = x.quantization.scale() / y.quantization.scale();
   const QuantRange range = type_range(y.dtype);
   const int64_t count = x.elements();
+  const bool fixed = args.op.attrs_as<RequantizeAttrs>().rounding == Rounding::kFixedPoint &&
+                     x.dtype == y.dtype && requantizes_in_fixed_point(m);
+  const int32_t multiplier = fixed ? requantize_multiplier(m) : 0;
   for (int64_t i = 0; i < count; ++i) {
     const int32_t distance = load8(args.inputs[0], i, x.dtype) - x.quantization.zero_point();
+    if (fixed) {
+      store8(args.outputs[0], i,
+             requantize_fixed(distance, multiplier, y.quantization.zero_point(), range));
+      continue;
+    }
     store8(args.outputs[0], i,
            requantize(static_cast<float>(distance) * m, y.quantization.zero_point(), range));
   }

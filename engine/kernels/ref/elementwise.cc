@@ -143,7 +143,7 @@ void binary_quantized(const RunArgs& args) {
   };
   if (attrs.kind == BinaryKind::kAdd || attrs.kind == BinaryKind::kSub) {
     const bool subtract = attrs.kind == BinaryKind::kSub;
-    if (attrs.rounding == AddRounding::kFloat) {
+    if (attrs.rounding == Rounding::kFloat) {
       const FloatAddParams p =
           float_add_params(a.quantization, b.quantization, y.quantization, subtract);
       return each([&](int32_t va, int32_t vb) { return quantized_add(p, va, vb, range); });

@@ -87,9 +87,10 @@ void resize_nearest(const RunArgs& args, const Axis& rows, const Axis& columns) 
   }
 }
 
-template <typename Load, typename Store>
-void resize_linear(const RunArgs& args, const Axis& rows, const Axis& columns, Load load,
-                   Store store) {
+// Calls pixel(first element of an output pixel, first elements of the four input pixels around it,
+// channels, weight of the lower row, weight of the right column) for every pixel of the output.
+template <typename Pixel>
+void resize_linear(const RunArgs& args, const Axis& rows, const Axis& columns, Pixel pixel) {
   const Shape& x = args.op.inputs[0].shape;
   int64_t out = 0;
   for (int64_t n = 0; n < x[0]; ++n) {
@@ -100,16 +101,49 @@ void resize_linear(const RunArgs& args, const Axis& rows, const Axis& columns, L
         const auto at = [&](int64_t row, int64_t column) {
           return ((n * x[1] + row) * x[2] + column) * x[3];
         };
-        for (int64_t k = 0; k < x[3]; ++k, ++out) {
-          const float top =
-              load(at(r.low, c.low) + k) * (1 - c.weight) + load(at(r.low, c.high) + k) * c.weight;
-          const float bottom = load(at(r.high, c.low) + k) * (1 - c.weight) +
-                               load(at(r.high, c.high) + k) * c.weight;
-          store(out, top * (1 - r.weight) + bottom * r.weight);
-        }
+        const int64_t corners[] = {at(r.low, c.low), at(r.low, c.high), at(r.high, c.low),
+                                   at(r.high, c.high)};
+        pixel(out, corners, x[3], r.weight, c.weight);
+        out += x[3];
       }
     }
   }
+}
+
+void resize_linear_f32(const RunArgs& args, const Axis& rows, const Axis& columns) {
+  const auto* x = args.input<float>(0);
+  auto* y = args.output<float>(0);
+  resize_linear(args, rows, columns,
+                [&](int64_t out, const int64_t* at, int64_t channels, float down, float right) {
+                  for (int64_t k = 0; k < channels; ++k) {
+                    const float top = x[at[0] + k] * (1 - right) + x[at[1] + k] * right;
+                    const float bottom = x[at[2] + k] * (1 - right) + x[at[3] + k] * right;
+                    y[out + k] = top * (1 - down) + bottom * down;
+                  }
+                });
+}
+
+// As TensorFlow Lite's default delegate does it: weights of 11 bits, one rounding at the end, half
+// up.
+void resize_linear_8bit(const RunArgs& args, const Axis& rows, const Axis& columns) {
+  constexpr int kBits = 11;
+  const DType type = args.op.inputs[0].dtype;
+  const auto fixed = [](float weight) {
+    return static_cast<int32_t>(std::lrintf(weight * (1 << kBits)));
+  };
+  resize_linear(args, rows, columns,
+                [&](int64_t out, const int64_t* at, int64_t channels, float down, float right) {
+                  const int32_t h = fixed(right);
+                  const int32_t v = fixed(down);
+                  const auto mix = [](int32_t a, int32_t b, int32_t weight) {
+                    return a * (1 << kBits) + (b - a) * weight;
+                  };
+                  for (int64_t k = 0; k < channels; ++k) {
+                    const auto x = [&](int i) { return load8(args.inputs[0], at[i] + k, type); };
+                    const int32_t sum = mix(mix(x(0), x(1), h), mix(x(2), x(3), h), v);
+                    store8(args.outputs[0], out + k, (sum + (1 << (2 * kBits - 1))) >> (2 * kBits));
+                  }
+                });
 }
 
 }  // namespace
@@ -127,17 +161,8 @@ void run_resize(const RunArgs& args) {
   const Axis rows = axis_of(args.op, 1, attrs.scale_h);
   const Axis columns = axis_of(args.op, 2, attrs.scale_w);
   if (attrs.mode == ResizeMode::kNearest) return resize_nearest(args, rows, columns);
-  if (type == DType::kFloat32) {
-    return resize_linear(
-        args, rows, columns, [&](int64_t i) { return args.input<float>(0)[i]; },
-        [&](int64_t i, float value) { args.output<float>(0)[i] = value; });
-  }
-  resize_linear(
-      args, rows, columns,
-      [&](int64_t i) { return static_cast<float>(load8(args.inputs[0], i, type)); },
-      [&](int64_t i, float value) {
-        store8(args.outputs[0], i, static_cast<int32_t>(std::nearbyint(value)));
-      });
+  if (type == DType::kFloat32) return resize_linear_f32(args, rows, columns);
+  resize_linear_8bit(args, rows, columns);
 }
 
 }  // namespace inferd::kernels::ref
