@@ -25,7 +25,7 @@ template <>
 constexpr std::span<const std::string_view> kNames<BinaryKind> = kBinaryKinds;
 constexpr Names<2> kAddRoundings = {"fixed_point", "float"};
 template <>
-constexpr std::span<const std::string_view> kNames<AddRounding> = kAddRoundings;
+constexpr std::span<const std::string_view> kNames<Rounding> = kAddRoundings;
 constexpr Names<17> kUnaryKinds = {
     "sigmoid", "tanh",  "hard_swish", "hard_sigmoid", "leaky_relu", "elu",   "silu", "exp",  "log",
     "sqrt",    "rsqrt", "square",     "neg",          "abs",        "floor", "ceil", "round"};
@@ -132,6 +132,7 @@ void visit(Setter& set, PadAttrs* a) {
 void visit(Setter& set, ReshapeAttrs* a) {
   set("dims", &a->dims), set("zero_is_literal", &a->zero_is_literal);
 }
+void visit(Setter& set, RequantizeAttrs* a) { set("rounding", &a->rounding); }
 void visit(Setter& set, TransposeAttrs* a) { set("perm", &a->perm); }
 void visit(Setter& set, GatherAttrs* a) { set("axis", &a->axis); }
 void visit(Setter& set, ResizeAttrs* a) {

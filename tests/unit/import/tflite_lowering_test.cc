@@ -543,7 +543,8 @@ TEST(TfliteLowering, Resizing) {
 TEST(TfliteLowering, Quantization) {
   EXPECT_THAT(lowered("QUANTIZE", {X({3})}, {Q({3}, 0.5F, 1)}),
               HasSubstr("INT8[3] q(0.5,1) = quantize (%0)"));
-  EXPECT_THAT(lowered("QUANTIZE", {Q({3}, 1.F, 0)}, {Q({3}, 0.5F, 1)}), HasSubstr("requantize"));
+  EXPECT_THAT(lowered("QUANTIZE", {Q({3}, 1.F, 0)}, {Q({3}, 0.5F, 1)}),
+              HasSubstr("requantize fixed_point"));
   EXPECT_THAT(lowered("QUANTIZE", {X({3})}, {typed({3}, kTfliteInt8)}),
               HasSubstr("output has no quantization"));
   EXPECT_THAT(lowered("DEQUANTIZE", {Q({3}, 1.F, 0)}, {X({3})}), HasSubstr("FP32[3] = dequantize"));
