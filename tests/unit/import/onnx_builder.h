@@ -75,8 +75,7 @@ class OnnxBuilder {
     declare(graph().add_output(), name, type, dims);
     return *this;
   }
-  // Without a shape.
-  OnnxBuilder& output(const char* name, int type = kOnnxFloat) {
+  OnnxBuilder& output_without_shape(const char* name, int type = kOnnxFloat) {
     onnx::ValueInfoProto* info = graph().add_output();
     info->set_name(name);
     info->mutable_type()->mutable_tensor_type()->set_elem_type(type);

@@ -90,7 +90,7 @@ std::string file(const Node& n) {
   for (const std::string& name : names) ins.push_back(name.c_str());
   for (const std::string& name : made) outs.push_back(name.c_str());
   b.node(n.op, ins, outs, n.attrs, n.domain);
-  for (const char* name : outs) b.output(name);
+  for (const char* name : outs) b.output_without_shape(name);
   return b.bytes();
 }
 std::string lowered(const Node& n) { return outcome(file(n)); }
@@ -375,7 +375,7 @@ TEST(OnnxLowering, DepthToSpace) {
 TEST(OnnxLowering, Constants) {
   const auto constant = [](const OnnxAttrs& attrs) {
     OnnxBuilder b;
-    b.input("x", {2}).output("y").node("Constant", {}, {"c"}, attrs);
+    b.input("x", {2}).output_without_shape("y").node("Constant", {}, {"c"}, attrs);
     b.node("Mul", {"x", "c"}, {"y"});
     return b.bytes();
   };
@@ -392,7 +392,7 @@ TEST(OnnxLowering, Constants) {
               HasSubstr("unsupported Constant 'c': a constant that is neither"));
   const auto reshape = [](const OnnxAttrs& attrs) {
     OnnxBuilder b;
-    b.input("x", {2, 3}).output("y").node("Constant", {}, {"c"}, attrs);
+    b.input("x", {2, 3}).output_without_shape("y").node("Constant", {}, {"c"}, attrs);
     b.node("Reshape", {"x", "c"}, {"y"});
     return outcome(b.bytes());
   };
@@ -509,7 +509,7 @@ TEST(OnnxLowering, DropoutIsAnIdentityUnlessItTrains) {
               HasSubstr("unsupported graph output 'y1': tensor 'y1' is an output that the engine "
                         "does not compute"));
   OnnxBuilder b;
-  b.input("x", {2}).output("y").node("Dropout", {"x"}, {"y", "mask"});
+  b.input("x", {2}).output_without_shape("y").node("Dropout", {"x"}, {"y", "mask"});
   EXPECT_THAT(outcome(b.bytes()), HasSubstr("# y"));
 }
 
@@ -609,7 +609,7 @@ TEST(OnnxLowering, QuantizeAndDequantize) {
 TEST(OnnxLowering, AValueHasOneQuantization) {
   OnnxBuilder b;
   b.input("x", {2}, kOnnxInt8).floats("s", {}, {0.5F}).floats("t", {}, {0.25F});
-  b.small("z", {}, kOnnxInt8, {0}).output("y");
+  b.small("z", {}, kOnnxInt8, {0}).output_without_shape("y");
   b.node("DequantizeLinear", {"x", "s", "z"}, {"a"});
   b.node("DequantizeLinear", {"x", "t", "z"}, {"b"});
   b.node("Add", {"a", "b"}, {"y"});

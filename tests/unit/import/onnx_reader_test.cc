@@ -349,7 +349,7 @@ TEST(OnnxReader, GraphInputsAndOutputs) {
   {
     // Open dimensions, by name or by none.
     OnnxBuilder b;
-    b.input("x", {-1, -1, 3}).output("y").node("Abs", {"x"}, {"y"});
+    b.input("x", {-1, -1, 3}).output_without_shape("y").node("Abs", {"x"}, {"y"});
     b.graph()
         .mutable_input(0)
         ->mutable_type()
@@ -393,7 +393,7 @@ TEST(OnnxReader, EveryNameIsMadeOnce) {
 TEST(OnnxReader, DeclaredShapesAreBelieved) {
   const auto file = [](const std::vector<int64_t>& declared) {
     OnnxBuilder b;
-    b.input("x", {1, 4}).output("y").value_info("h", declared);
+    b.input("x", {1, 4}).output_without_shape("y").value_info("h", declared);
     b.node("Abs", {"x"}, {"h"}).node("Neg", {"h"}, {"y"});
     return outcome(b.bytes());
   };
