@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
-#include <deque>
+#include <list>
 #include <map>
 #include <mutex>
 #include <span>
@@ -73,8 +73,7 @@ class BatchingQueue final : public ModelQueue {
                                        std::to_string(options_.max_queue) + " requests)");
         } else {
           const int batch = model_->info().batchable ? batch_of(request) : 1;
-          queue_.push_back({std::move(request), now_ns(), batch});
-          ++arrivals_;
+          enqueue({std::move(request), now_ns(), batch});
         }
       }
     }
@@ -125,7 +124,11 @@ class BatchingQueue final : public ModelQueue {
   }
 
  private:
-  using Gathered = std::vector<std::vector<std::byte>>;  // of each input; kept between batches
+  // A worker's buffers, kept between batches so that runs allocate nothing.
+  struct Scratch {
+    std::vector<std::vector<std::byte>> bytes;  // of each input of a batch
+    std::vector<TensorView> inputs, slice;
+  };
 
   // Taken from the queue under the lock, answered without it.
   struct Refused {
@@ -138,6 +141,20 @@ class BatchingQueue final : public ModelQueue {
   }
   static void answer(const std::vector<Refused>& dropped) {
     for (const Refused& refused : dropped) refuse(refused.request, refused.status);
+  }
+
+  // By mutex_. Elements of the list are used again: a queue in use allocates nothing.
+  void enqueue(Waiting waiting) {
+    if (spare_.empty()) spare_.emplace_back();
+    spare_.front() = std::move(waiting);
+    queue_.splice(queue_.end(), spare_, spare_.begin());
+    ++arrivals_;
+  }
+  Waiting dequeue(std::list<Waiting>::iterator at) {
+    Waiting waiting = std::move(*at);
+    *at = {};
+    spare_.splice(spare_.begin(), queue_, at);
+    return waiting;
   }
 
   // By mutex_.
@@ -162,18 +179,24 @@ class BatchingQueue final : public ModelQueue {
     return ok_status();
   }
 
-  // By mutex_. Moves what must not run any more from `waiting` to `dropped`.
-  template <typename Container>
-  void drop_stale(Container& waiting, std::vector<Refused>& dropped) {
+  // By mutex_. Moves what must not run any more to `dropped`.
+  void drop_stale(std::vector<Refused>& dropped) {
     const int64_t now = now_ns();
-    std::erase_if(waiting, [&](Waiting& w) {
-      Status stale = check_stale(w, now);
+    for (auto it = queue_.begin(); it != queue_.end();) {
+      const auto at = it++;
+      if (Status stale = check_stale(*at, now); !stale.ok())
+        dropped.push_back({dequeue(at).request, std::move(stale)});
+    }
+  }
+  void drop_stale(std::vector<Waiting>& batch, std::vector<Refused>& dropped) {
+    const int64_t now = now_ns();
+    std::erase_if(batch, [&](Waiting& waiting) {
+      Status stale = check_stale(waiting, now);
       if (stale.ok()) return false;
-      dropped.push_back({std::move(w.request), std::move(stale)});
+      dropped.push_back({std::move(waiting.request), std::move(stale)});
       return true;
     });
   }
-  void drop_stale(std::vector<Refused>& dropped) { drop_stale(queue_, dropped); }
 
   // So that the first batch of each size is as fast as the later ones.
   Status prepare_batches(Context& context) const {
@@ -210,10 +233,11 @@ class BatchingQueue final : public ModelQueue {
   void work(Context& context) {
     std::vector<Waiting> batch;
     std::vector<Refused> dropped;
-    Gathered gathered(model_->inputs().size());
+    Scratch scratch;
+    scratch.bytes.resize(model_->inputs().size());
     while (take_batch(batch, dropped)) {
       answer(dropped);
-      run_batch(context, batch, gathered);
+      run_batch(context, batch, scratch);
       batch.clear();
       dropped.clear();
     }
@@ -227,8 +251,7 @@ class BatchingQueue final : public ModelQueue {
     wake_.wait(lock, [&] { return closed_ || !queue_.empty(); });
     drop_stale(dropped);
     if (queue_.empty()) return !closed_;
-    batch.push_back(std::move(queue_.front()));
-    queue_.pop_front();
+    batch.push_back(dequeue(queue_.begin()));
     if (options_.max_batch <= 1 || !model_->info().batchable) return true;
 
     int size = batch[0].batch;
@@ -262,19 +285,17 @@ class BatchingQueue final : public ModelQueue {
   // By mutex_. Requests of other shapes keep their place.
   void collect(std::vector<Waiting>& batch, int& size) {
     for (auto it = queue_.begin(); it != queue_.end() && size < options_.max_batch;) {
-      if (size + it->batch <= options_.max_batch && compatible(batch[0].request, it->request)) {
-        size += it->batch;
-        batch.push_back(std::move(*it));
-        it = queue_.erase(it);
-      } else {
-        ++it;
-      }
+      const auto at = it++;
+      if (size + at->batch > options_.max_batch || !compatible(batch[0].request, at->request))
+        continue;
+      size += at->batch;
+      batch.push_back(dequeue(at));
     }
   }
 
   // A failure of several together says nothing about who caused it: each is run alone.
-  void run_batch(Context& context, std::span<const Waiting> batch, Gathered& gathered) {
-    if (batch.empty() || run_together(context, batch, gathered)) return;
+  void run_batch(Context& context, std::span<const Waiting> batch, Scratch& scratch) {
+    if (batch.empty() || run_together(context, batch, scratch)) return;
     for (const Waiting& waiting : batch) {
       Status stale;
       {
@@ -282,7 +303,7 @@ class BatchingQueue final : public ModelQueue {
         stale = check_stale(waiting, now_ns());
       }
       if (stale.ok()) {
-        run_together(context, {&waiting, 1}, gathered);
+        run_together(context, {&waiting, 1}, scratch);
       } else {
         refuse(waiting.request, stale);
       }
@@ -290,12 +311,12 @@ class BatchingQueue final : public ModelQueue {
   }
 
   // One run. False: it was of several requests and failed; nobody has been answered.
-  bool run_together(Context& context, std::span<const Waiting> batch, Gathered& gathered) {
+  bool run_together(Context& context, std::span<const Waiting> batch, Scratch& scratch) {
     const int64_t start = now_ns();
     int size = 0;
     for (const Waiting& waiting : batch) size += waiting.batch;
-    std::vector<TensorView> inputs = batch[0].request.inputs;
-    if (batch.size() > 1) gather(batch, size, gathered, inputs);
+    std::span<const TensorView> inputs = batch[0].request.inputs;
+    if (batch.size() > 1) inputs = gather(batch, size, scratch);
     const int64_t gathered_at = now_ns();
     const auto outputs = context.run(inputs);
     const int64_t computed = now_ns();
@@ -303,7 +324,7 @@ class BatchingQueue final : public ModelQueue {
     // Before the answers: who has one sees itself counted.
     record(batch, outputs.ok(), start, gathered_at, computed, size);
     int first = 0;
-    std::vector<TensorView> slice;
+    std::vector<TensorView>& slice = scratch.slice;
     for (const Waiting& waiting : batch) {
       const Timing timing{start - waiting.arrived, gathered_at - start, computed - gathered_at, 0,
                           size};
@@ -320,17 +341,21 @@ class BatchingQueue final : public ModelQueue {
     return true;
   }
 
-  static void gather(std::span<const Waiting> batch, int size, Gathered& gathered,
-                     std::vector<TensorView>& inputs) {
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      gathered[i].clear();
+  static std::span<const TensorView> gather(std::span<const Waiting> batch, int size,
+                                            Scratch& scratch) {
+    const auto first = batch[0].request.inputs;
+    scratch.inputs.assign(first.begin(), first.end());
+    for (size_t i = 0; i < first.size(); ++i) {
+      std::vector<std::byte>& bytes = scratch.bytes[i];
+      bytes.clear();
       for (const Waiting& waiting : batch) {
         const auto data = waiting.request.inputs[i].data;
-        gathered[i].insert(gathered[i].end(), data.begin(), data.end());
+        bytes.insert(bytes.end(), data.begin(), data.end());
       }
-      inputs[i].shape[0] = size;
-      inputs[i].data = gathered[i];
+      scratch.inputs[i].shape[0] = size;
+      scratch.inputs[i].data = bytes;
     }
+    return scratch.inputs;
   }
 
   // Elements [first, first + count) of `size` along dimension 0.
@@ -380,7 +405,7 @@ class BatchingQueue final : public ModelQueue {
   std::mutex join_mutex_;  // one joiner at a time
   mutable std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<Waiting> queue_;                      // by mutex_
+  std::list<Waiting> queue_, spare_;               // by mutex_
   uint64_t arrivals_ = 0;                          // by mutex_
   bool closed_ = false;                            // by mutex_
   QueueStatistics statistics_;                     // by mutex_

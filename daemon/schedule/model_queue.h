@@ -6,8 +6,8 @@
 //
 // Full queue: RESOURCE_EXHAUSTED at once. Deadline passed before compute: DEADLINE_EXCEEDED; caller
 // gone before compute: CANCELLED; neither runs. A batch that fails is run again request by request,
-// so that an error reaches only who caused it. Closing: UNAVAILABLE for what comes after, everything
-// accepted before is finished; abandoning: UNAVAILABLE for what waits, too.
+// so that an error reaches only who caused it. Closing: UNAVAILABLE for what comes after,
+// everything accepted before is finished; abandoning: UNAVAILABLE for what waits, too.
 #pragma once
 
 #include <array>

@@ -8,7 +8,6 @@
 #include <functional>
 #include <memory>
 #include <span>
-#include <vector>
 
 #include "inferd/engine/status.h"
 #include "inferd/engine/tensor.h"
@@ -35,12 +34,13 @@ struct Outcome {
 };
 
 struct Request {
-  // Borrowed bytes; `keep_alive` holds their owner until `done` has returned.
-  std::vector<TensorView> inputs;  // order of the model's inputs
+  // In the order of the model's inputs. Borrowed, views and bytes, until `done` has returned;
+  // `keep_alive` may hold their owner.
+  std::span<const TensorView> inputs;
   std::shared_ptr<const void> keep_alive;
   int64_t deadline_ns = 0;  // absolute, 0: none. Late work is refused before compute
-  // Asked before compute, under the queue's lock: cheap, and without calling the queue. True: nobody
-  // waits for the answer any more. Empty: somebody always does.
+  // Asked before compute, under the queue's lock: cheap, and without calling the queue. True:
+  // nobody waits for the answer any more. Empty: somebody always does.
   std::function<bool()> cancelled;
   // Called exactly once, on a worker's thread or, when refused at once, on the caller's. Must not
   // block.

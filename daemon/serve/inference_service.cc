@@ -166,15 +166,20 @@ grpc::ServerUnaryReactor* InferenceService::ModelInfer(Context* context,
 
   const auto chosen = requested_outputs(*request, *version->model);
   if (!chosen.ok()) return finish(context, chosen.status());
-  auto converted = std::make_shared<std::vector<std::vector<std::byte>>>();
-  auto inputs = decode_inputs(*request, *version->model, *converted);
-  if (!inputs.ok()) return finish(context, inputs.status());
+  struct Inputs {
+    std::vector<TensorView> views;
+    std::vector<std::vector<std::byte>> converted;
+  };
+  auto inputs = std::make_shared<Inputs>();
+  auto views = decode_inputs(*request, *version->model, inputs->converted);
+  if (!views.ok()) return finish(context, views.status());
+  inputs->views = std::move(*views);
 
   // gRPC keeps request and response until Finish, so the tensors stay where they are.
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   schedule::Request work;
-  work.inputs = std::move(*inputs);
-  work.keep_alive = std::move(converted);
+  work.inputs = inputs->views;
+  work.keep_alive = std::move(inputs);
   work.deadline_ns = deadline_ns(context, *request);
   // Safe until the call is finished, and `done` finishes it.
   work.cancelled = [context] { return context->IsCancelled(); };

@@ -39,13 +39,14 @@ class Infer final : public Stage {
       : model_(std::move(model)),
         preprocess_(preprocess),
         input_(std::move(input)),
-        bytes_(static_cast<size_t>(input_.shape.elements()) * dtype_size(input_.dtype)) {}
+        bytes_(static_cast<size_t>(input_.shape.elements()) * dtype_size(input_.dtype)),
+        view_{input_.dtype, input_.shape, bytes_} {}
 
   Status process(Work& work) override {
     INFERD_ASSIGN_OR_RETURN(work.placement,
                             media::fill_tensor(work.frame->image, preprocess_, input_, bytes_));
     schedule::Request request;
-    request.inputs = {{input_.dtype, input_.shape, bytes_}};
+    request.inputs = {&view_, 1};
     request.done = [&](const schedule::Outcome& outcome) {
       if (outcome.status.ok()) keep(outcome.outputs, work.outputs);
       answer_.give(outcome.status);
@@ -68,6 +69,7 @@ class Infer final : public Stage {
   const media::Preprocess preprocess_;
   const TensorInfo input_;
   std::vector<std::byte> bytes_;
+  const TensorView view_;  // of bytes_
   Answer answer_;
 };
 

@@ -71,7 +71,8 @@ class Call {
   Request request(int64_t deadline_ns = 0) {
     Request r;
     const auto batch = static_cast<int64_t>(values_.size() / 2);
-    r.inputs = {{DType::kFloat32, {batch, 2}, std::as_bytes(std::span(values_))}};
+    view_ = {DType::kFloat32, {batch, 2}, std::as_bytes(std::span(values_))};
+    r.inputs = {&view_, 1};
     r.deadline_ns = deadline_ns;
     r.done = [this](const Outcome& outcome) {
       const std::lock_guard lock(mutex_);
@@ -98,6 +99,7 @@ class Call {
 
  private:
   const std::vector<float> values_;
+  TensorView view_;
   std::mutex mutex_;
   std::condition_variable changed_;
   Status status_;
@@ -290,10 +292,10 @@ TEST(ModelQueue, ClosingFinishesWhatWasAcceptedAndRefusesTheRest) {
 TEST(ModelQueue, SaysWhatIsWrongWithARequest) {
   auto queue = make_queue({});
   const std::vector<float> values(2);
-  const auto refused = [&](std::vector<TensorView> inputs) {
+  const auto refused = [&](const std::vector<TensorView>& inputs) {
     Status status;
     Request request;
-    request.inputs = std::move(inputs);
+    request.inputs = inputs;
     request.done = [&](const Outcome& o) { status = o.status; };
     queue->submit(std::move(request));
     EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);

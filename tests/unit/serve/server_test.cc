@@ -154,10 +154,11 @@ TEST_F(ServerTest, CallsThatWereCancelledDoNotRun) {
   second.join();
   EXPECT_EQ(status.error_code(), grpc::StatusCode::CANCELLED);
   // The server learns of it after the client. Whatever knocks at a full queue makes it look.
+  const std::vector<std::byte> bytes(2);
+  const TensorView view{DType::kUInt8, {2}, bytes};
   wait_until([&] {
     schedule::Request knock;
-    const std::vector<std::byte> bytes(2);
-    knock.inputs = {{DType::kUInt8, {2}, bytes}};
+    knock.inputs = {&view, 1};
     knock.cancelled = [] { return true; };
     knock.done = [](const schedule::Outcome&) {};
     (*repository_.find("echo", 0))->queue->submit(std::move(knock));
