@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A file as configuration, and as a model's or a pipeline's part of it. Sources and sinks are not
+// made: they open the files that the configuration names, and sinks write to them.
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "daemon/config/config.h"
+#include "daemon/pipeline/stage.h"
+
+namespace inferd {
+namespace {
+
+class NoModels final : public models::Repository {
+ public:
+  Result<std::shared_ptr<const models::ModelVersion>> find(const std::string&,
+                                                           int64_t) const override {
+    return not_found("there are no models");
+  }
+  std::vector<models::ModelStatus> list() const override { return {}; }
+  bool ready() const override { return true; }
+  void close() override {}
+  void abandon() override {}
+};
+
+void fuzz(const uint8_t* data, size_t size) {
+  const int fd = ::memfd_create("config", MFD_CLOEXEC);
+  if (::write(fd, data, size) != static_cast<ssize_t>(size)) __builtin_trap();
+  const std::string path = "/proc/self/fd/" + std::to_string(fd);
+  (void)config::load_model(path).ok();
+  const auto config = config::load(path);
+  ::close(fd);
+  if (!config.ok()) {
+    // Whoever wrote the file must be told something, at some place.
+    if (config.status().message().empty()) __builtin_trap();
+    return;
+  }
+  const NoModels repository;
+  for (const config::PipelineConfig& pipeline : config->pipelines) {
+    pipeline::StageContext context{repository, {}, nullptr};
+    for (const config::NodeConfig& node : pipeline.stages)
+      (void)pipeline::make_stage(node, context).ok();
+  }
+}
+
+}  // namespace
+}  // namespace inferd
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  inferd::fuzz(data, size);
+  return 0;
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// An encoded ModelInferRequest on its way to the queue: conversion, checks, and, when all is well,
+// an answer made of its inputs.
+#include "daemon/serve/infer_messages.h"
+#include "inferd/engine/engine.h"
+
+namespace inferd {
+namespace {
+
+// Only described: requests are checked against it, nothing runs.
+class Described final : public Model {
+ public:
+  Described() {
+    for (int i = 0; i <= static_cast<int>(DType::kBool); ++i) {
+      const auto dtype = static_cast<DType>(i);
+      const std::string name(dtype_name(dtype));
+      info_.inputs.push_back({name, dtype, {kDynamicDim, 2}, {}});
+      info_.outputs.push_back({name, dtype, {kDynamicDim, 2}, {}});
+    }
+  }
+  explicit Described(size_t input) : Described() {
+    info_.inputs = {info_.inputs[input]};
+    info_.outputs = {info_.outputs[input]};
+  }
+  const ModelInfo& info() const override { return info_; }
+  Result<std::unique_ptr<Context>> create_context(const ContextOptions&) const override {
+    return unimplemented("nothing runs here");
+  }
+
+ private:
+  ModelInfo info_;
+};
+
+void fuzz(const inference::ModelInferRequest& request, const Model& model) {
+  const auto chosen = serve::requested_outputs(request, model);
+  std::vector<std::vector<std::byte>> converted;
+  const auto views = serve::decode_inputs(request, model, converted);
+  if (!views.ok() || !check_inputs(model.inputs(), *views).ok()) return;
+  for (const TensorView& view : *views) {
+    // Every byte that a kernel would read must be there.
+    if (static_cast<int64_t>(view.data.size()) != *checked_bytes(view.dtype, view.shape))
+      __builtin_trap();
+    unsigned sum = 0;
+    for (const std::byte b : view.data) sum += std::to_integer<unsigned>(b);
+    if (view.dtype == DType::kBool && sum > view.data.size()) __builtin_trap();
+  }
+  inference::ModelInferResponse response;
+  if (chosen.ok()) serve::encode_outputs(*views, *chosen, model, response);
+}
+
+}  // namespace
+}  // namespace inferd
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  static const inferd::Described all;
+  static const std::vector<inferd::Described> singles = [] {
+    std::vector<inferd::Described> models;
+    for (size_t i = 0; i < all.inputs().size(); ++i) models.emplace_back(i);
+    return models;
+  }();
+  inference::ModelInferRequest request;
+  if (!request.ParseFromArray(data, static_cast<int>(size))) return 0;
+  inferd::fuzz(request, all);
+  // One with the input that the request names first, so that most of it is looked at.
+  for (const auto& model : singles) {
+    if (request.inputs_size() > 0 && request.inputs(0).name() == model.inputs()[0].name)
+      inferd::fuzz(request, model);
+  }
+  return 0;
+}
