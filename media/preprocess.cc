@@ -189,7 +189,8 @@ Result<Placement> fill_tensor(const Image& image, const Preprocess& options,
   if (image.width < 1 || image.height < 1) return invalid_argument("the picture has no pixels");
   const Mapping m = map_picture(image, options.fit, t);
   const ElementWriter writer(input, options);
-  std::vector<Sample> columns(static_cast<size_t>(m.width));
+  thread_local std::vector<Sample> columns;  // kept: a stream of pictures allocates nothing
+  columns.resize(static_cast<size_t>(m.width));
   for (int x = 0; x < m.width; ++x) {
     columns[static_cast<size_t>(x)] = sample(x, m.width, m.source.x, m.source.width, image.width);
   }

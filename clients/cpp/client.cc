@@ -157,8 +157,9 @@ class GrpcClient final : public Client {
     std::vector<PipelineInfo> list;
     for (const auto& p : response.pipelines()) {
       list.push_back({p.name(), state_name(p.state()), p.reason(), p.source(), p.model(),
-                      p.captured(), p.processed(), p.dropped(), p.captured_fps(), p.processed_fps(),
-                      p.latency_median_ms(), p.latency_p99_ms()});
+                      p.captured(), p.processed(), p.dropped(), p.failed(), p.last_error(),
+                      p.captured_fps(), p.processed_fps(), p.latency_median_ms(),
+                      p.latency_p99_ms()});
     }
     return list;
   }

@@ -21,19 +21,23 @@ Status list(const Globals& globals) {
                     {"captured", p.captured},
                     {"processed", p.processed},
                     {"dropped", p.dropped},
+                    {"failed", p.failed},
+                    {"last_error", p.last_error},
                     {"captured_fps", p.captured_fps},
                     {"processed_fps", p.processed_fps},
                     {"latency_median_ms", p.latency_median_ms},
                     {"latency_p99_ms", p.latency_p99_ms}});
     if (globals.json) continue;
+    const std::string trouble = (p.reason.empty() ? "" : "; " + p.reason) +
+                                (p.last_error.empty() ? "" : "; last error: " + p.last_error);
     std::printf(
-        "%-16s %-9s %s -> %s: %llu captured, %llu processed, %llu dropped; %.1f of %.1f frames/s; "
-        "latency "
-        "median %.1f ms, p99 %.1f ms%s\n",
+        "%-16s %-9s %s -> %s: %llu captured, %llu processed, %llu dropped, %llu failed; %.1f of "
+        "%.1f "
+        "frames/s; latency median %.1f ms, p99 %.1f ms%s\n",
         p.name.c_str(), p.state.c_str(), p.source.c_str(), p.model.c_str(),
         static_cast<unsigned long long>(p.captured), static_cast<unsigned long long>(p.processed),
-        static_cast<unsigned long long>(p.dropped), p.processed_fps, p.captured_fps,
-        p.latency_median_ms, p.latency_p99_ms, p.reason.empty() ? "" : ("; " + p.reason).c_str());
+        static_cast<unsigned long long>(p.dropped), static_cast<unsigned long long>(p.failed),
+        p.processed_fps, p.captured_fps, p.latency_median_ms, p.latency_p99_ms, trouble.c_str());
   }
   if (globals.json) std::cout << json.dump(2) << "\n";
   return ok_status();

@@ -9,7 +9,7 @@
 
 namespace inferd::pipeline {
 
-// Immutable once a source has given it away.
+// Filled by a source, then only read until the slot has it back; its buffers are used again.
 struct Frame {
   media::Image image;
   uint64_t sequence = 0;   // from 1

@@ -10,12 +10,10 @@ namespace {
 
 constexpr int64_t kRateWindowNs = 5'000'000'000;
 
-void note_time(std::deque<int64_t>& times, int64_t now) {
-  times.push_back(now);
-  while (times.front() < now - kRateWindowNs) times.pop_front();
-}
-
-double rate(const std::deque<int64_t>& times) {
+// Per second, over the last kRateWindowNs; 0 when nothing came since.
+double rate(const Window<int64_t>& window, int64_t now) {
+  std::vector<int64_t> times = window.values();
+  std::erase_if(times, [&](int64_t time) { return time < now - kRateWindowNs; });
   if (times.size() < 2 || times.back() == times.front()) return 0;
   return static_cast<double>(times.size() - 1) * 1e9 /
          static_cast<double>(times.back() - times.front());
@@ -92,19 +90,19 @@ void Pipeline::end(PipelineState state, const std::string& reason) {
 void Pipeline::run_source() {
   uint64_t sequence = 0;
   for (;;) {
-    Result<std::optional<Frame>> next = source_->next(stopper_);
+    std::unique_ptr<Frame> frame = slot_->spare();
+    const Result<bool> next = source_->next(stopper_, *frame);
     if (!next.ok()) {
       telemetry::log(LogLevel::kError, "pipeline " + name_ + ": " + next.status().message());
       end(PipelineState::kFailed, next.status().message());
       break;
     }
-    if (!next->has_value()) break;
-    auto frame = std::make_shared<Frame>(std::move(**next));
+    if (!*next) break;
     frame->sequence = ++sequence;
     {
       const std::lock_guard lock(mutex_);
       ++captured_;
-      note_time(captured_at_, frame->capture_ns);
+      captured_at_.add(frame->capture_ns);
     }
     if (!slot_->put(std::move(frame))) break;
   }
@@ -113,8 +111,10 @@ void Pipeline::run_source() {
 
 void Pipeline::run_stages() {
   Work work;
-  while ((work.frame = slot_->take()) != nullptr) {
+  while (std::unique_ptr<Frame> frame = slot_->take()) {
+    work.frame = frame.get();
     if (process(work)) publish(work);
+    slot_->give_back(std::move(frame));
   }
   end(PipelineState::kFinished, "");
 }
@@ -135,7 +135,8 @@ bool Pipeline::process(Work& work) {
 }
 
 void Pipeline::publish(const Work& work) {
-  auto result = std::make_shared<FrameResult>();
+  if (result_ == nullptr) result_ = std::make_shared<FrameResult>();
+  const std::shared_ptr<FrameResult> result = result_;
   result->pipeline = name_;
   result->sequence = work.frame->sequence;
   result->capture_ns = work.frame->capture_ns;
@@ -147,9 +148,9 @@ void Pipeline::publish(const Work& work) {
   {
     const std::lock_guard lock(mutex_);
     ++processed_;
-    note_time(processed_at_, result->result_ns);
-    latencies_ms_.push_back(static_cast<float>(result->result_ns - result->capture_ns) * 1e-6F);
-    if (latencies_ms_.size() > kLatencyWindow) latencies_ms_.pop_front();
+    processed_at_.add(result->result_ns);
+    latencies_ms_.add(static_cast<float>(result->result_ns - result->capture_ns) * 1e-6F);
+    if (!mailboxes_.empty()) result_ = nullptr;  // from now on it is theirs, and immutable
     for (const auto& mailbox : mailboxes_) subscriber_drops_ += mailbox->put(result) ? 1 : 0;
   }
   for (size_t i = 0; i < sinks_.size(); ++i) {
@@ -171,6 +172,7 @@ void Pipeline::report(const std::string& node, const Status& status) {
   const std::string message = "pipeline " + name_ + ": " + node + ": " + status.message();
   {
     const std::lock_guard lock(mutex_);
+    last_error_ = node + ": " + status.message();
     constexpr size_t kMaxReported = 100;
     if (reported_.size() >= kMaxReported || !reported_.insert(message).second) return;
   }
@@ -187,11 +189,14 @@ PipelineStatus Pipeline::status() const {
   s.model = model_;
   s.captured = captured_;
   s.processed = processed_;
-  s.dropped = slot_->dropped() + failed_;
+  s.dropped = slot_->dropped();
+  s.failed = failed_;
+  s.last_error = last_error_;
   s.subscriber_drops = subscriber_drops_;
-  s.captured_fps = rate(captured_at_);
-  s.processed_fps = rate(processed_at_);
-  std::vector<float> sorted(latencies_ms_.begin(), latencies_ms_.end());
+  const int64_t now = schedule::now_ns();
+  s.captured_fps = rate(captured_at_, now);
+  s.processed_fps = rate(processed_at_, now);
+  std::vector<float> sorted = latencies_ms_.values();
   std::sort(sorted.begin(), sorted.end());
   s.latency_median_ms = quantile(sorted, 0.5);
   s.latency_p99_ms = quantile(sorted, 0.99);

@@ -4,7 +4,6 @@
 // subscribers.
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -18,6 +17,7 @@
 #include "daemon/pipeline/slot.h"
 #include "daemon/pipeline/source.h"
 #include "daemon/pipeline/stage.h"
+#include "daemon/pipeline/window.h"
 
 namespace inferd::pipeline {
 
@@ -65,15 +65,18 @@ class Pipeline {
   std::unique_ptr<Slot> slot_;
   Stopper stopper_;
   std::thread source_thread_, stage_thread_;
+  std::shared_ptr<FrameResult> result_;  // of the stage thread; used again when nobody else has it
 
   static constexpr size_t kLatencyWindow = 1000;
+  static constexpr size_t kRateWindow = 256;
   mutable std::mutex mutex_;
   PipelineState state_ = PipelineState::kStopped;  // all below by mutex_
   std::string reason_;
+  std::string last_error_;
   uint64_t captured_ = 0, processed_ = 0, failed_ = 0, subscriber_drops_ = 0;
   std::vector<NodeStatistics> nodes_;
-  std::deque<float> latencies_ms_;                  // newest last
-  std::deque<int64_t> captured_at_, processed_at_;  // of the last seconds
+  Window<float> latencies_ms_{kLatencyWindow};
+  Window<int64_t> captured_at_{kRateWindow}, processed_at_{kRateWindow};
   std::set<std::shared_ptr<Mailbox>> mailboxes_;
   std::set<std::string> reported_;  // errors already logged
 };

@@ -28,8 +28,10 @@ struct PipelineStatus {
   PipelineState state = PipelineState::kStopped;
   std::string reason;  // of a failure
   std::string source, model;
-  uint64_t captured = 0, processed = 0,
-           dropped = 0;                              // dropped: overwritten in the latest-wins slot
+  // captured = processed + dropped + failed + those on their way. Dropped: overwritten in the
+  // latest-wins slot. Failed: refused by a stage.
+  uint64_t captured = 0, processed = 0, dropped = 0, failed = 0;
+  std::string last_error;                            // of a stage or sink
   uint64_t subscriber_drops = 0;                     // results that slow subscribers missed
   double captured_fps = 0, processed_fps = 0;        // over the last seconds
   double latency_median_ms = 0, latency_p99_ms = 0;  // capture to result, last 1,000 frames

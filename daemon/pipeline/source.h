@@ -4,7 +4,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 
 #include "daemon/config/config.h"
 #include "daemon/pipeline/frame.h"
@@ -21,9 +20,10 @@ class Source {
   // frame is taken.
   virtual bool live() const = 0;
 
-  // Waits for the next frame and stamps its capture time; the caller numbers it. Nothing: the
-  // source has ended, or was stopped. An error ends the pipeline with that reason.
-  virtual Result<std::optional<Frame>> next(Stopper& stopper) = 0;
+  // Waits for the next frame and writes it into `frame` (picture, name, capture time; the caller
+  // numbers it), using its buffers again. False: the source has ended, or was stopped. An error
+  // ends the pipeline with that reason.
+  virtual Result<bool> next(Stopper& stopper, Frame& frame) = 0;
 };
 
 // Errors are "file:line:column: message".

@@ -24,9 +24,9 @@ struct Tensor {
 
 // One frame on its way. Buffers are kept from frame to frame.
 struct Work {
-  std::shared_ptr<const Frame> frame;
-  media::Placement placement;   // of the picture in the model's input; set by infer
-  std::vector<Tensor> outputs;  // of the model; set by infer
+  const Frame* frame = nullptr;  // borrowed while stages and sinks work on it
+  media::Placement placement;    // of the picture in the model's input; set by infer
+  std::vector<Tensor> outputs;   // of the model; set by infer
   std::vector<Detection> detections;
 };
 

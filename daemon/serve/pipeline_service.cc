@@ -31,6 +31,8 @@ void fill(const pipeline::PipelineStatus& status, inferd::v1::PipelineStatus* ou
   out->set_captured(status.captured);
   out->set_processed(status.processed);
   out->set_dropped(status.dropped);
+  out->set_failed(status.failed);
+  out->set_last_error(status.last_error);
   out->set_subscriber_drops(status.subscriber_drops);
   out->set_captured_fps(status.captured_fps);
   out->set_processed_fps(status.processed_fps);

@@ -31,14 +31,15 @@ bool is_picture(const fs::path& path) {
   return extension == ".jpg" || extension == ".jpeg" || extension == ".png" || extension == ".bmp";
 }
 
-media::Image crop(const media::Image& image, int x, int y, int width, int height) {
-  media::Image part{width, height, {}};
+void crop(const media::Image& image, int x, int y, int width, int height, media::Image& part) {
+  part.width = width;
+  part.height = height;
+  part.pixels.clear();
   part.pixels.reserve(static_cast<size_t>(width) * static_cast<size_t>(height) * 3);
   for (int row = 0; row < height; ++row) {
     const uint8_t* begin = image.row(y + row) + static_cast<size_t>(x) * 3;
     part.pixels.insert(part.pixels.end(), begin, begin + static_cast<size_t>(width) * 3);
   }
-  return part;
 }
 
 class Images final : public Source {
@@ -51,32 +52,36 @@ class Images final : public Source {
 
   bool live() const override { return options_.live; }
 
-  Result<std::optional<Frame>> next(Stopper& stopper) override {
+  Result<bool> next(Stopper& stopper, Frame& frame) override {
     const auto file = static_cast<size_t>(played_ / frames_per_file_);
-    if (!options_.loop && file >= files_.size()) return std::optional<Frame>();
+    if (!options_.loop && file >= files_.size()) return false;
     const std::string& path = files_[file % files_.size()];
     if (options_.live) {
       if (due_ns_ == 0) due_ns_ = schedule::now_ns();
-      if (!stopper.wait_until(due_ns_)) return std::optional<Frame>();
+      if (!stopper.wait_until(due_ns_)) return false;
       due_ns_ += static_cast<int64_t>(1e9 / options_.fps);
     } else if (stopper.stopped()) {
-      return std::optional<Frame>();
+      return false;
     }
-    Frame frame;
     frame.capture_ns = schedule::now_ns();
     if (path != loaded_path_) {
       INFERD_ASSIGN_OR_RETURN(loaded_, media::read_image(path));
       loaded_path_ = path;
+      loaded_name_ = fs::path(path).filename();
     }
-    frame.name = fs::path(path).filename();
-    frame.image = options_.pan ? window(played_ % frames_per_file_) : loaded_;
+    frame.name = loaded_name_;
+    if (options_.pan) {
+      window(played_ % frames_per_file_, frame.image);
+    } else {
+      frame.image = loaded_;
+    }
     ++played_;
-    return std::optional<Frame>(std::move(frame));
+    return true;
   }
 
  private:
   // The window goes once round an ellipse while the picture is shown, starting at its left edge.
-  media::Image window(int64_t step) const {
+  void window(int64_t step, media::Image& part) const {
     const auto side = [&](int full) { return std::max(1, static_cast<int>(full / options_.zoom)); };
     const int width = side(loaded_.width);
     const int height = side(loaded_.height);
@@ -85,8 +90,8 @@ class Images final : public Source {
     const auto place = [](int room, double at) {
       return static_cast<int>(std::lround(room * (0.5 - 0.5 * at)));
     };
-    return crop(loaded_, place(loaded_.width - width, std::cos(turn)),
-                place(loaded_.height - height, std::sin(turn)), width, height);
+    crop(loaded_, place(loaded_.width - width, std::cos(turn)),
+         place(loaded_.height - height, std::sin(turn)), width, height, part);
   }
 
   const Options options_;
@@ -94,7 +99,7 @@ class Images final : public Source {
   const int64_t frames_per_file_;
   int64_t played_ = 0;
   int64_t due_ns_ = 0;
-  std::string loaded_path_;
+  std::string loaded_path_, loaded_name_;
   media::Image loaded_;
 };
 

@@ -20,27 +20,25 @@ class TestPattern final : public Source {
 
   bool live() const override { return options_.live; }
 
-  Result<std::optional<Frame>> next(Stopper& stopper) override {
-    if (options_.frames > 0 && made_ >= options_.frames) return std::optional<Frame>();
+  Result<bool> next(Stopper& stopper, Frame& frame) override {
+    if (options_.frames > 0 && made_ >= options_.frames) return false;
     if (due_ns_ == 0) due_ns_ = schedule::now_ns();
-    if (options_.live ? !stopper.wait_until(due_ns_) : stopper.stopped())
-      return std::optional<Frame>();
+    if (options_.live ? !stopper.wait_until(due_ns_) : stopper.stopped()) return false;
     due_ns_ += static_cast<int64_t>(1e9 / options_.fps);
-    Frame frame;
     frame.capture_ns = schedule::now_ns();
     frame.name = "test_pattern";
-    frame.image = draw();
+    draw(frame.image);
     ++made_;
-    return std::optional<Frame>(std::move(frame));
+    return true;
   }
 
  private:
-  media::Image draw() const {
+  void draw(media::Image& image) const {
     const auto width = static_cast<int>(options_.width);
     const auto height = static_cast<int>(options_.height);
-    media::Image image{
-        width, height,
-        std::vector<uint8_t>(static_cast<size_t>(width) * static_cast<size_t>(height) * 3)};
+    image.width = width;
+    image.height = height;
+    image.pixels.resize(static_cast<size_t>(width) * static_cast<size_t>(height) * 3);
     const int side = std::max(std::min(width, height) / 5, 1);
     const int left = static_cast<int>(made_ * 4 % std::max(width - side, 1));
     const int top = (height - side) / 2;
@@ -52,7 +50,6 @@ class TestPattern final : public Source {
         for (int c = 0; c < 3; ++c) pixel[c] = square ? 255 : ((bar >> c) & 1) != 0 ? 160 : 30;
       }
     }
-    return image;
   }
 
   const Options options_;

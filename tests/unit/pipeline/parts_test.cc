@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <set>
 #include <thread>
 
 #include "daemon/pipeline/mailbox.h"
@@ -10,14 +11,17 @@
 #include "daemon/pipeline/source.h"
 #include "daemon/pipeline/stages/anchors.h"
 #include "daemon/pipeline/stages/stages.h"
+#include "daemon/pipeline/window.h"
+#include "tests/unit/fakes.h"
+#include "tests/unit/pipeline/nodes.h"
 
 namespace inferd::pipeline {
 namespace {
 
 using ::testing::HasSubstr;
 
-std::shared_ptr<const Frame> frame(uint64_t sequence) {
-  auto f = std::make_shared<Frame>();
+std::unique_ptr<Frame> frame(uint64_t sequence) {
+  auto f = std::make_unique<Frame>();
   f->sequence = sequence;
   return f;
 }
@@ -32,6 +36,28 @@ TEST(Slot, TheLatestFrameWinsAndTheOthersAreCounted) {
   EXPECT_FALSE(slot.put(frame(7)));
   EXPECT_EQ(slot.take()->sequence, 6U) << "what was inside can still be taken";
   EXPECT_EQ(slot.take(), nullptr);
+}
+
+TEST(Slot, FramesGoRound) {
+  Slot slot(true);
+  std::set<const Frame*> seen;
+  std::unique_ptr<Frame> worked_on;
+  for (uint64_t i = 1; i <= 20; ++i) {
+    auto f = slot.spare();
+    seen.insert(f.get());
+    slot.put(std::move(f));
+    if (i % 3 != 0) continue;
+    if (worked_on != nullptr) slot.give_back(std::move(worked_on));
+    worked_on = slot.take();
+  }
+  EXPECT_LE(seen.size(), 3U) << "filled, waiting, worked on";
+}
+
+TEST(Window, KeepsTheNewestInOrder) {
+  Window<int> window(3);
+  EXPECT_TRUE(window.values().empty());
+  for (int i = 1; i <= 7; ++i) window.add(i);
+  EXPECT_EQ(window.values(), (std::vector<int>{5, 6, 7}));
 }
 
 TEST(Slot, ALosslessProducerWaits) {
@@ -92,29 +118,8 @@ TEST(Coordinates, LetterboxMapsBackToTheFrame) {
   EXPECT_FLOAT_EQ(to_frame({0, 0, 1, 1}, p).y_min, 0.F) << "clipped to the frame";
 }
 
-// No models: stages that work on detections alone do not ask.
-class NoModels final : public models::Repository {
- public:
-  Result<std::shared_ptr<const models::ModelVersion>> find(const std::string& name,
-                                                           int64_t) const override {
-    return not_found("there is no model '" + name + "'");
-  }
-  std::vector<models::ModelStatus> list() const override { return {}; }
-  bool ready() const override { return true; }
-  void close() override {}
-  void abandon() override {}
-};
-
-config::NodeConfig node(const std::string& type, std::map<std::string, std::string> keys = {}) {
-  config::NodeConfig n;
-  n.type = type;
-  n.mark = {"p.yaml", 3, 5};
-  for (auto& [key, value] : keys) n.entries[key] = {{value}, false, {"p.yaml", 4, 7}};
-  return n;
-}
-
 TEST(Nms, DropsOverlapsOfTheSameClassOnly) {
-  const NoModels repository;
+  const FakeRepository repository;
   StageContext context{repository, {}, nullptr};
   auto nms = make_stage(node("nms", {{"iou", "0.5"}}), context);
   ASSERT_TRUE(nms.ok()) << nms.status().to_string();
@@ -131,7 +136,7 @@ TEST(Nms, DropsOverlapsOfTheSameClassOnly) {
 }
 
 TEST(Stages, MistakesAreReportedAtTheirPlace) {
-  const NoModels repository;
+  const FakeRepository repository;
   StageContext context{repository, {}, nullptr};
   const auto message = [&](const config::NodeConfig& n) {
     return make_stage(n, context).status().message();
@@ -153,13 +158,15 @@ TEST(TestPattern, GivesTheFramesItWasAskedForAndEnds) {
       "test_pattern", {{"width", "32"}, {"height", "16"}, {"frames", "3"}, {"live", "false"}}));
   ASSERT_TRUE(source.ok()) << source.status().to_string();
   Stopper stopper;
+  Frame f;
   for (int i = 0; i < 3; ++i) {
-    const auto next = (*source)->next(stopper);
-    ASSERT_TRUE(next.ok() && next->has_value());
-    EXPECT_EQ((*next)->image.width, 32);
-    EXPECT_GT((*next)->capture_ns, 0);
+    const auto next = (*source)->next(stopper, f);
+    ASSERT_TRUE(next.ok() && *next);
+    EXPECT_EQ(f.image.width, 32);
+    EXPECT_EQ(f.image.pixels.size(), 32U * 16 * 3);
+    EXPECT_GT(f.capture_ns, 0);
   }
-  EXPECT_FALSE((*source)->next(stopper)->has_value());
+  EXPECT_FALSE(*(*source)->next(stopper, f));
 }
 
 }  // namespace

@@ -67,7 +67,8 @@ struct WatchedFrame {
 
 struct PipelineInfo {
   std::string name, state, reason, source, model;
-  uint64_t captured = 0, processed = 0, dropped = 0;
+  uint64_t captured = 0, processed = 0, dropped = 0, failed = 0;
+  std::string last_error;  // of a stage or sink
   double captured_fps = 0, processed_fps = 0, latency_median_ms = 0, latency_p99_ms = 0;
 };
 

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A pipeline that runs allocates nothing: every operator new of the process is counted.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+#include <thread>
+
+#include "daemon/pipeline/pipeline.h"
+#include "tests/unit/fakes.h"
+#include "tests/unit/pipeline/nodes.h"
+
+namespace {
+
+std::atomic<uint64_t> g_allocations{0};
+thread_local bool t_counted = true;  // the test's own thread looks at statuses, which allocate
+
+void* allocate(size_t size) {
+  if (t_counted) g_allocations.fetch_add(1, std::memory_order_relaxed);
+  void* memory = std::malloc(size == 0 ? 1 : size);
+  if (memory == nullptr) std::abort();
+  return memory;
+}
+
+}  // namespace
+
+void* operator new(size_t size) { return allocate(size); }
+void* operator new[](size_t size) { return allocate(size); }
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, size_t) noexcept { std::free(memory); }
+
+namespace inferd::pipeline {
+namespace {
+
+// Finds one thing in every picture, and allocates nothing.
+class Detector final : public Model {
+ public:
+  Detector() {
+    info_.inputs = {{"picture", DType::kFloat32, {1, 3, 8, 8}, {}}};
+    info_.outputs = {{"boxes", DType::kFloat32, {1, 1, 4}, {}},
+                     {"classes", DType::kFloat32, {1, 1}, {}},
+                     {"scores", DType::kFloat32, {1, 1}, {}},
+                     {"count", DType::kFloat32, {1}, {}}};
+  }
+  const ModelInfo& info() const override { return info_; }
+  Result<std::unique_ptr<Context>> create_context(const ContextOptions&) const override {
+    return std::unique_ptr<Context>(std::make_unique<Fixed>(info_));
+  }
+
+ private:
+  class Fixed final : public Context {
+   public:
+    explicit Fixed(const ModelInfo& info) {
+      const auto values = std::as_bytes(std::span(kValues));
+      const std::array<std::span<const std::byte>, 4> data = {
+          values.subspan(0, 16), values.subspan(16, 4), values.subspan(20, 4),
+          values.subspan(24, 4)};
+      for (size_t i = 0; i < 4; ++i)
+        views_.push_back({DType::kFloat32, info.outputs[i].shape, data[i]});
+    }
+    Result<std::span<const TensorView>> run(std::span<const TensorView>) override {
+      return std::span<const TensorView>(views_);
+    }
+    Status prepare(std::span<const Shape>) override { return ok_status(); }
+    std::span<const LayerProfile> profile() const override { return {}; }
+    MemoryUse memory() const override { return {}; }
+
+   private:
+    static constexpr std::array<float, 7> kValues = {0,          0,           1,
+                                                     1,          /*class*/ 0, /*score*/ 0.75F,
+                                                     /*count*/ 1};
+    std::vector<TensorView> views_;
+  };
+  ModelInfo info_;
+};
+
+TEST(FramePath, AllocatesNothingOnceItRuns) {
+  t_counted = false;
+  for (const std::string live : {"false", "true"}) {
+    FakeRepository repository;
+    repository.add("detector", std::make_shared<Detector>());
+    config::PipelineConfig config;
+    config.name = "a name that does not fit into a small string";
+    config.source =
+        node("test_pattern", {{"live", live}, {"fps", "1000"}, {"width", "40"}, {"height", "30"}});
+    config.stages = {node("letterbox"), node("normalize", {{"mean", "127.5"}}),
+                     node("infer", {{"model", "detector"}}), node("decode_detections"),
+                     node("filter", {{"min_score", "0.5"}})};
+    auto pipeline = Pipeline::create(config, repository);
+    ASSERT_TRUE(pipeline.ok()) << pipeline.status().to_string();
+    (*pipeline)->start();
+    const auto wait_for_frames = [&](uint64_t count) {
+      while ((*pipeline)->status().processed < count)
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    };
+    // Enough to have filled every window and buffer.
+    wait_for_frames(100);
+    const uint64_t before = g_allocations.load();
+    const uint64_t processed = (*pipeline)->status().processed;
+    wait_for_frames(processed + 200);
+    EXPECT_EQ(g_allocations.load() - before, 0U) << "live: " << live;
+    (*pipeline)->stop();
+    EXPECT_EQ((*pipeline)->status().failed, 0U);
+  }
+  t_counted = true;
+}
+
+}  // namespace
+}  // namespace inferd::pipeline
