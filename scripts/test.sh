@@ -5,6 +5,7 @@
 #
 #   scripts/test.sh [--no-arm64]      --no-arm64: without the cross-compiled kernel tests under qemu
 set -eu
+# shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 arm64=yes
@@ -20,8 +21,8 @@ install_packages $(packages_in packages-build.txt packages-test.txt)
 # npm brings the reference runtimes; Debian's package is not wanted where another one is there.
 command -v npm >/dev/null || install_packages npm
 
-say "checking the dependency rule"
-python3 "$root/scripts/check-includes.py"
+say "checking format, includes and scripts"
+"$root/scripts/lint.sh"
 
 say "fetching reference runtimes and models for comparison"
 "$root/scripts/fetch-test-data.sh" >/dev/null || say "not reachable: comparisons that need them will be skipped"

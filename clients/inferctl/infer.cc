@@ -18,34 +18,9 @@ struct Options {
   int top = 0;
 };
 
-std::vector<double> numbers(const TensorView& t) {
-  std::vector<double> values;
-  const auto append = [&](auto span) { values.assign(span.begin(), span.end()); };
-  switch (t.dtype) {
-    case DType::kFloat32:
-      append(t.as<float>());
-      break;
-    case DType::kInt8:
-      append(t.as<int8_t>());
-      break;
-    case DType::kUInt8:
-      append(t.as<uint8_t>());
-      break;
-    case DType::kInt32:
-      append(t.as<int32_t>());
-      break;
-    case DType::kInt64:
-      append(t.as<int64_t>());
-      break;
-    default:
-      break;
-  }
-  return values;
-}
-
 // The largest values and their indices.
 void print_top(const NamedResult& output, int top) {
-  const std::vector<double> values = numbers(output.view());
+  const std::vector<double> values = to_numbers(output.view());
   std::vector<size_t> order(values.size());
   std::iota(order.begin(), order.end(), size_t{0});
   const auto count = std::min(order.size(), static_cast<size_t>(top));

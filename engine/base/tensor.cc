@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "engine/base/checked.h"
+#include "engine/base/float16.h"
 
 namespace inferd {
 namespace {
@@ -19,6 +20,15 @@ constexpr DTypeRow kDTypes[] = {
     {DType::kUInt16, 2, "UINT16"}, {DType::kInt32, 4, "INT32"},   {DType::kUInt32, 4, "UINT32"},
     {DType::kInt64, 8, "INT64"},   {DType::kUInt64, 8, "UINT64"}, {DType::kBool, 1, "BOOL"},
 };
+
+template <typename T>
+std::vector<double> as_doubles(const TensorView& tensor) {
+  const auto elements = tensor.as<T>();
+  std::vector<double> numbers(elements.size());
+  std::transform(elements.begin(), elements.end(), numbers.begin(),
+                 [](T element) { return static_cast<double>(element); });
+  return numbers;
+}
 
 std::string title(const TensorInfo& input) { return "input '" + input.name + "'"; }
 
@@ -130,6 +140,38 @@ Status check_inputs(std::span<const TensorInfo> expected, std::span<const Tensor
     }
   }
   return ok_status();
+}
+
+std::vector<double> to_numbers(const TensorView& tensor) {
+  switch (tensor.dtype) {
+    case DType::kFloat32:
+      return as_doubles<float>(tensor);
+    case DType::kFloat64:
+      return as_doubles<double>(tensor);
+    case DType::kInt8:
+      return as_doubles<int8_t>(tensor);
+    case DType::kInt16:
+      return as_doubles<int16_t>(tensor);
+    case DType::kInt32:
+      return as_doubles<int32_t>(tensor);
+    case DType::kInt64:
+      return as_doubles<int64_t>(tensor);
+    case DType::kUInt8:
+    case DType::kBool:
+      return as_doubles<uint8_t>(tensor);
+    case DType::kUInt16:
+      return as_doubles<uint16_t>(tensor);
+    case DType::kUInt32:
+      return as_doubles<uint32_t>(tensor);
+    case DType::kUInt64:
+      return as_doubles<uint64_t>(tensor);
+    case DType::kFloat16:
+      break;
+  }
+  std::vector<double> numbers;
+  for (const uint16_t half : tensor.as<uint16_t>())
+    numbers.push_back(static_cast<double>(half_to_float(half)));
+  return numbers;
 }
 
 }  // namespace inferd

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the reference tests share: running a model on recorded inputs and looking at numbers of any
-// type.
+// What the reference tests share: running a model on recorded inputs.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -13,31 +12,6 @@
 #include "media/npy.h"
 
 namespace inferd {
-
-inline std::vector<double> numbers(const TensorView& t) {
-  std::vector<double> result;
-  const auto append = [&](auto values) { result.assign(values.begin(), values.end()); };
-  switch (t.dtype) {
-    case DType::kFloat32:
-      append(t.as<float>());
-      break;
-    case DType::kInt8:
-      append(t.as<int8_t>());
-      break;
-    case DType::kUInt8:
-      append(t.as<uint8_t>());
-      break;
-    case DType::kInt32:
-      append(t.as<int32_t>());
-      break;
-    case DType::kInt64:
-      append(t.as<int64_t>());
-      break;
-    default:
-      ADD_FAILURE() << "type " << dtype_name(t.dtype) << " is not compared";
-  }
-  return result;
-}
 
 // Loads a model and runs it once; outputs are copies in the model's order.
 inline Result<std::vector<media::Array>> run_model(const std::string& path,

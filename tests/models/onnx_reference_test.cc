@@ -64,8 +64,8 @@ TEST_P(OnnxReference, MatchesOnnxRuntime) {
   ASSERT_EQ(outputs->size(), expected.size());
   for (size_t i = 0; i < expected.size(); ++i) {
     ASSERT_EQ((*outputs)[i].shape, expected[i].shape) << "output " << i;
-    const std::vector<double> got = numbers((*outputs)[i].view());
-    const std::vector<double> want = numbers(expected[i].view());
+    const std::vector<double> got = to_numbers((*outputs)[i].view());
+    const std::vector<double> want = to_numbers(expected[i].view());
     double largest = 0;
     double worst = 0;
     for (size_t k = 0; k < want.size(); ++k) {

@@ -52,8 +52,8 @@ void expect_close(const TensorView& got, const TensorView& expected) {
   const bool indices = got.dtype == DType::kInt64 && expected.dtype == DType::kUInt8;
   ASSERT_TRUE(got.dtype == expected.dtype || indices) << dtype_name(got.dtype);
   ASSERT_EQ(got.shape.elements(), expected.shape.elements()) << got.shape.to_string();
-  const std::vector<double> a = numbers(got);
-  const std::vector<double> b = numbers(expected);
+  const std::vector<double> a = to_numbers(got);
+  const std::vector<double> b = to_numbers(expected);
   const bool is_float = got.dtype == DType::kFloat32;
   size_t equal = 0;
   size_t near = 0;

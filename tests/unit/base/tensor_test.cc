@@ -66,6 +66,28 @@ TEST(Shape, CheckedBytesRefusesWhatDoesNotFit) {
   EXPECT_FALSE(checked_bytes(DType::kInt16, Shape{kMax}).ok());
 }
 
+template <typename T>
+void expect_numbers(DType dtype, const std::vector<T>& values, const std::vector<double>& numbers) {
+  const TensorView view{
+      dtype, {static_cast<int64_t>(values.size())}, std::as_bytes(std::span(values))};
+  EXPECT_EQ(to_numbers(view), numbers) << dtype_name(dtype);
+}
+
+TEST(Tensor, NumbersOfEveryType) {
+  expect_numbers<float>(DType::kFloat32, {-1.5F, 2}, {-1.5, 2});
+  expect_numbers<double>(DType::kFloat64, {-1.5, 2}, {-1.5, 2});
+  expect_numbers<uint16_t>(DType::kFloat16, {0xBE00, 0x4000}, {-1.5, 2});
+  expect_numbers<int8_t>(DType::kInt8, {-128, 127}, {-128, 127});
+  expect_numbers<int16_t>(DType::kInt16, {-32768, 1}, {-32768, 1});
+  expect_numbers<int32_t>(DType::kInt32, {INT32_MIN, 1}, {-2147483648.0, 1});
+  expect_numbers<int64_t>(DType::kInt64, {-5, 1}, {-5, 1});
+  expect_numbers<uint8_t>(DType::kUInt8, {255, 1}, {255, 1});
+  expect_numbers<uint16_t>(DType::kUInt16, {65535, 1}, {65535, 1});
+  expect_numbers<uint32_t>(DType::kUInt32, {UINT32_MAX, 1}, {4294967295.0, 1});
+  expect_numbers<uint64_t>(DType::kUInt64, {7, 1}, {7, 1});
+  expect_numbers<uint8_t>(DType::kBool, {0, 1}, {0, 1});
+}
+
 TEST(DType, NamesAndSizesAgree) {
   for (int i = 0; i <= static_cast<int>(DType::kBool); ++i) {
     const auto dtype = static_cast<DType>(i);

@@ -122,6 +122,9 @@ Status check_shape(const TensorInfo& input, const Shape& shape);
 // shape or byte size of one. The message names the input, what was given and what is expected.
 Status check_inputs(std::span<const TensorInfo> expected, std::span<const TensorView> given);
 
+// Every element as a number, to look at; large 64-bit integers are rounded.
+std::vector<double> to_numbers(const TensorView& tensor);
+
 struct MutableTensorView {
   DType dtype = DType::kFloat32;
   Shape shape;
