@@ -27,6 +27,7 @@ say "checking format, includes and scripts"
 say "fetching reference runtimes and models for comparison"
 "$root/scripts/fetch-test-data.sh" >/dev/null || say "not reachable: comparisons that need them will be skipped"
 
+# shellcheck disable=SC2119 # all targets
 build_release
 
 if [ $arm64 = yes ] && [ "$(uname -m)" != aarch64 ]; then
