@@ -60,26 +60,20 @@ class BatchingQueue final : public ModelQueue {
     std::vector<Refused> dropped;
     {
       const std::lock_guard lock(mutex_);
-      if (!refused.ok()) {
-        count_refusal(statistics_.rejected_invalid, 0);
-      } else if (closed_) {
-        count_refusal(statistics_.rejected_closed, 0);
-        refused = unavailable("model '" + name_ + "' is being unloaded");
+      if (refused.ok()) {
+        refused = admit(dropped);
       } else {
-        if (is_full()) drop_stale(dropped);  // nobody waits for what blocks the way
-        if (is_full()) {
-          count_refusal(statistics_.rejected_full, 0);
-          refused = resource_exhausted("the queue of model '" + name_ + "' is full (" +
-                                       std::to_string(options_.max_queue) + " requests)");
-        } else {
-          const int batch = model_->info().batchable ? batch_of(request) : 1;
-          enqueue({std::move(request), now_ns(), batch});
-        }
+        count_refusal(statistics_.rejected_invalid, 0);
+      }
+      if (refused.ok()) {
+        const int batch = model_->info().batchable ? batch_of(request) : 1;
+        enqueue({std::move(request), now_ns(), batch});
+      } else {
+        dropped.push_back({std::move(request), std::move(refused)});
       }
     }
-    answer(dropped);
-    if (!refused.ok()) return refuse(request, refused);
     wake_.notify_one();
+    answer(dropped);
   }
 
   QueueStatistics statistics() const override {
@@ -136,8 +130,8 @@ class BatchingQueue final : public ModelQueue {
     Status status;
   };
 
-  static void refuse(const Request& request, Status status) {
-    request.done({std::move(status), {}, {}});
+  static void refuse(const Request& request, const Status& status) {
+    request.done({status, {}, {}});
   }
   static void answer(const std::vector<Refused>& dropped) {
     for (const Refused& refused : dropped) refuse(refused.request, refused.status);
@@ -177,6 +171,19 @@ class BatchingQueue final : public ModelQueue {
       return cancelled("the caller went while the request waited for model '" + name_ + "'");
     }
     return ok_status();
+  }
+
+  // By mutex_. Why there is no place for one more request, counted.
+  Status admit(std::vector<Refused>& dropped) {
+    if (closed_) {
+      count_refusal(statistics_.rejected_closed, 0);
+      return unavailable("model '" + name_ + "' is being unloaded");
+    }
+    if (is_full()) drop_stale(dropped);  // nobody waits for what blocks the way
+    if (!is_full()) return ok_status();
+    count_refusal(statistics_.rejected_full, 0);
+    return resource_exhausted("the queue of model '" + name_ + "' is full (" +
+                              std::to_string(options_.max_queue) + " requests)");
   }
 
   // By mutex_. Moves what must not run any more to `dropped`.
