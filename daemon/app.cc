@@ -70,8 +70,8 @@ void drain(const config::ServerConfig& config, Parts& parts, serve::Server& serv
   });
   server.announce_shutdown();
   parts.pipelines->stop();
-  // Calls are cancelled later than queues are abandoned: refusals and the answers of the batches that
-  // run shall reach their clients.
+  // Calls are cancelled later than queues are abandoned: refusals and the answers of the batches
+  // that run shall reach their clients.
   constexpr int64_t kLastAnswersMs = 10'000;
   server.shut_down(config.drain_timeout_ms + kLastAnswersMs);
   parts.repository->close();

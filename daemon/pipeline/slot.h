@@ -29,13 +29,13 @@ class Slot {
     return frame;
   }
 
-  // Producer. False: closed.
+  // Producer. False: closed, and the frame counts as dropped.
   bool put(std::unique_ptr<Frame> frame) {
     std::unique_lock lock(mutex_);
     if (!latest_wins_) changed_.wait(lock, [&] { return frame_ == nullptr || closed_; });
+    if (closed_ || frame_ != nullptr) ++dropped_;
     if (closed_) return false;
     if (frame_ != nullptr) {
-      ++dropped_;
       spares_.push_back(std::move(frame_));
     }
     frame_ = std::move(frame);

@@ -137,9 +137,8 @@ TEST_F(PipelineTest, ALiveSourceDropsWhatTheStagesCannotTake) {
   const auto pipeline = make(config({{"fps", "1000"}}));
   pipeline->start();
   busy_gate_.wait_for_arrivals(1);
-  wait_until([&] { return pipeline->status().captured >= 10; });
+  wait_until([&] { return pipeline->status().dropped >= 8; });  // one is worked on, one waits
   EXPECT_EQ(pipeline->status().processed, 0U);
-  EXPECT_GE(pipeline->status().dropped, 8U) << "one is worked on, one waits";
   busy_gate_.open();
   wait_until([&] { return pipeline->status().processed >= 2; });
   pipeline->stop();
@@ -147,7 +146,6 @@ TEST_F(PipelineTest, ALiveSourceDropsWhatTheStagesCannotTake) {
   EXPECT_EQ(s.captured, s.processed + s.dropped) << "every frame is accounted for";
   const std::vector<json> lines = written();
   EXPECT_EQ(lines.size(), s.processed);
-  EXPECT_EQ(lines[0]["sequence"], 1);
   EXPECT_GE(lines[1]["sequence"], 10) << "the newest, not the oldest";
 }
 
