@@ -56,5 +56,17 @@ inline void store_bytes(void* y, __m128i value, int count) {
   std::memcpy(y, bytes, static_cast<size_t>(count));
 }
 
+// Requantizes and stores M rows of one or two vectors.
+template <int M, int V, typename Args>
+void store_tile(const __m256i (&acc)[M][V], const Args& t) {
+  using Out = std::remove_pointer_t<decltype(t.y)>;
+#pragma GCC unroll 8
+  for (int m = 0; m < M; ++m) {
+    const __m256i low = requantize(acc[m][0], t.scale, t.requant);
+    const __m256i high = V > 1 ? requantize(acc[m][V - 1], t.scale + 8, t.requant) : low;
+    store_bytes(t.y + m * t.y_stride, narrow<Out>(low, high), t.columns);
+  }
+}
+
 }  // namespace
 }  // namespace inferd::kernels

@@ -13,6 +13,7 @@
 #include "engine/kernels/avx2/common.h"
 #include "engine/kernels/folders.h"
 #include "engine/kernels/generic/add.h"
+#include "engine/kernels/generic/broadcast_tile.h"
 #include "engine/kernels/generic/depthwise_run.h"
 #include "engine/kernels/generic/matrix_run.h"
 #include "engine/kernels/generic/max_pool.h"
@@ -34,10 +35,16 @@ struct Quantized {
   using A = int16_t;
   using B = int16_t;
   static constexpr int kInterleave = 2;
-  static constexpr generic::Tile kTile{
-      .rows = 6, .columns = 16, .interleave = kInterleave, .depth_multiple = kInterleave};
+  static constexpr generic::Tile kTile{.rows = 6,
+                                       .columns = 16,
+                                       .narrow = 8,
+                                       .interleave = kInterleave,
+                                       .depth_multiple = kInterleave};
   static constexpr generic::Lanes kLanes = generic::Lanes::kS16;
-  static constexpr int kDepthwiseChannels = 2 * generic::kDepthwiseBlock;
+  static constexpr int kDepthwiseInterleave = 2;
+  static constexpr int kBlock = 8;
+  static constexpr int kDepthwiseChannels = 2 * kBlock;
+  static constexpr bool kMasksChannels = false;
   static constexpr double kMacsPerCycle = 16;
 
   template <typename In>
@@ -56,38 +63,29 @@ struct Quantized {
     for (; i < n; ++i) out[i] = static_cast<int16_t>(x[i] - offset);
   }
 
-  template <int M, typename Out>
-  static void tile(const generic::QuantizedTileArgs<A, B, Out>& t) {
-    __m256i acc[M][2];
-#pragma GCC unroll 8
-    for (int m = 0; m < M; ++m) {
-      acc[m][0] = load256(t.bias);
-      acc[m][1] = load256(t.bias + 8);
-    }
-    const int16_t* b = t.b;
-    for (int64_t k = 0; k < t.depth; k += kInterleave, b += kInterleave * kTile.columns) {
-      const __m256i b0 = load256(b);
-      const __m256i b1 = load256(b + 16);
-#pragma GCC unroll 8
-      for (int m = 0; m < M; ++m) {
-        int32_t pair;
-        std::memcpy(&pair, t.a + m * t.a_stride + k, sizeof(pair));
-        const __m256i a = _mm256_set1_epi32(pair);
-        acc[m][0] = _mm256_add_epi32(acc[m][0], _mm256_madd_epi16(a, b0));
-        acc[m][1] = _mm256_add_epi32(acc[m][1], _mm256_madd_epi16(a, b1));
-      }
-    }
-#pragma GCC unroll 8
-    for (int m = 0; m < M; ++m) {
-      store_bytes(t.y + m * t.y_stride,
-                  narrow<Out>(requantize(acc[m][0], t.scale, t.requant),
-                              requantize(acc[m][1], t.scale + 8, t.requant)),
-                  t.columns);
-    }
+  using Acc = __m256i;
+  using Weights = __m256i;
+  static constexpr int kLanes32 = 8;
+  static __m256i zero() { return _mm256_setzero_si256(); }
+  static __m256i load_bias(const int32_t* p) { return load256(p); }
+  static __m256i load_weights(const int16_t* p) { return load256(p); }
+  static __m256i add(__m256i x, __m256i y) { return _mm256_add_epi32(x, y); }
+  static __m256i add_row(__m256i acc, int32_t v) { return add(acc, _mm256_set1_epi32(v)); }
+  static __m256i broadcast(const int16_t* a) {
+    int32_t pair;
+    std::memcpy(&pair, a, sizeof(pair));
+    return _mm256_set1_epi32(pair);
+  }
+  static __m256i multiply_add(__m256i acc, __m256i a, __m256i w) {
+    return add(acc, _mm256_madd_epi16(a, w));
   }
 
-  static __m256i widen_pair(__m128i both, const int8_t*) { return _mm256_cvtepi8_epi16(both); }
-  static __m256i widen_pair(__m128i both, const uint8_t*) { return _mm256_cvtepu8_epi16(both); }
+  template <int M, int N, typename Out>
+  static void tile(const generic::QuantizedTileArgs<A, B, Out>& t) {
+    __m256i acc[M][N / 8];
+    generic::accumulate_quantized<Quantized, M, N / 8>(t, acc);
+    store_tile<M, N / 8>(acc, t);
+  }
 
   // Two taps at once: their bytes alternate, so one vpmaddwd adds both.
   template <typename In, typename Out>
@@ -95,14 +93,14 @@ struct Quantized {
     if (d.channels == kDepthwiseChannels) return depthwise16(d);
     __m256i acc = load256(d.bias);
     const int16_t* w = d.w;
-    for (int64_t t = 0; t < d.tap_count; t += 2, w += 2 * generic::kDepthwiseBlock) {
+    for (int64_t t = 0; t < d.tap_count; t += 2, w += 2 * kBlock) {
       const __m128i both =
           _mm_unpacklo_epi8(load64(d.taps[t] + d.offset), load64(d.taps[t + 1] + d.offset));
       acc = _mm256_add_epi32(acc, _mm256_madd_epi16(widen<In>(both), load256(w)));
     }
     const __m256i y = requantize(acc, d.scale, d.requant);
     const __m128i bytes = narrow<Out>(y, y);
-    if (d.channels == generic::kDepthwiseBlock) {
+    if (d.channels == kBlock) {
       _mm_storel_epi64(reinterpret_cast<__m128i*>(d.y), bytes);
     } else {
       store_bytes(d.y, bytes, d.channels);
@@ -114,7 +112,7 @@ struct Quantized {
     __m256i acc0 = load256(d.bias);
     __m256i acc1 = load256(d.bias + 8);
     const int16_t* w0 = d.w;
-    const int16_t* w1 = d.w + d.tap_count * generic::kDepthwiseBlock;
+    const int16_t* w1 = d.w + d.tap_count * kBlock;
     for (int64_t t = 0; t < d.tap_count; t += 2) {
       const __m128i x0 = load128(d.taps[t] + d.offset);
       const __m128i x1 = load128(d.taps[t + 1] + d.offset);
@@ -122,8 +120,8 @@ struct Quantized {
       const __m256i high = widen<In>(_mm_unpackhi_epi8(x0, x1));
       acc0 = _mm256_add_epi32(acc0, _mm256_madd_epi16(low, load256(w0)));
       acc1 = _mm256_add_epi32(acc1, _mm256_madd_epi16(high, load256(w1)));
-      w0 += 2 * generic::kDepthwiseBlock;
-      w1 += 2 * generic::kDepthwiseBlock;
+      w0 += 2 * kBlock;
+      w1 += 2 * kBlock;
     }
     const __m256i y0 = requantize(acc0, d.scale, d.requant);
     const __m256i y1 = requantize(acc1, d.scale + 8, d.requant);
@@ -148,48 +146,48 @@ void store_floats(float* y, __m256 value, int64_t count) {
 }
 
 struct Float {
-  static constexpr generic::Tile kTile{.rows = 6, .columns = 16};
-  static constexpr int kDepthwiseChannels = 2 * generic::kDepthwiseBlock;
+  static constexpr generic::Tile kTile{.rows = 6, .columns = 16, .narrow = 8};
+  static constexpr int kBlock = 8;
+  static constexpr int kDepthwiseChannels = 2 * kBlock;
+  static constexpr bool kMasksChannels = false;
   static constexpr double kMacsPerCycle = 12;
 
-  template <int M>
+  using Acc = __m256;
+  using Weights = __m256;
+  static constexpr int kInterleave = 1;
+  static constexpr int kLanes32 = 8;
+  static __m256 zero() { return _mm256_setzero_ps(); }
+  static __m256 load_weights(const float* p) { return _mm256_loadu_ps(p); }
+  static __m256 add(__m256 x, __m256 y) { return _mm256_add_ps(x, y); }
+  static __m256 broadcast(const float* a) { return _mm256_broadcast_ss(a); }
+  static __m256 multiply_add(__m256 acc, __m256 a, __m256 w) { return _mm256_fmadd_ps(a, w, acc); }
+
+  template <int M, int N>
   static void tile(const generic::FloatTileArgs& t) {
-    __m256 acc[M][2];
-#pragma GCC unroll 8
-    for (int m = 0; m < M; ++m) {
-      acc[m][0] = _mm256_loadu_ps(t.bias);
-      acc[m][1] = _mm256_loadu_ps(t.bias + 8);
-    }
-    const float* b = t.b;
-    for (int64_t k = 0; k < t.depth; ++k, b += kTile.columns) {
-      const __m256 b0 = _mm256_loadu_ps(b);
-      const __m256 b1 = _mm256_loadu_ps(b + 8);
-#pragma GCC unroll 8
-      for (int m = 0; m < M; ++m) {
-        const __m256 a = _mm256_broadcast_ss(t.a + m * t.a_stride + k);
-        acc[m][0] = _mm256_fmadd_ps(a, b0, acc[m][0]);
-        acc[m][1] = _mm256_fmadd_ps(a, b1, acc[m][1]);
-      }
-    }
+    constexpr int V = N / 8;
+    __m256 acc[M][V];
+    generic::accumulate_float<Float, M, V>(t, acc);
     const Clamp clamp{_mm256_set1_ps(t.low), _mm256_set1_ps(t.high)};
 #pragma GCC unroll 8
     for (int m = 0; m < M; ++m) {
       float* y = t.y + m * t.y_stride;
-      store_floats(y, clamp(acc[m][0]), t.columns);
-      if (t.columns > 8) store_floats(y + 8, clamp(acc[m][1]), t.columns - 8);
+#pragma GCC unroll 2
+      for (int v = 0; v < V; ++v) {
+        if (8 * v < t.columns) store_floats(y + 8 * v, clamp(acc[m][v]), t.columns - 8 * v);
+      }
     }
   }
 
   static void depthwise(const generic::FloatDepthwiseArgs& d) {
     const bool two = d.channels == kDepthwiseChannels;
     const float* w0 = d.w;
-    const float* w1 = d.w + (two ? d.tap_count * generic::kDepthwiseBlock : 0);
+    const float* w1 = d.w + (two ? d.tap_count * kBlock : 0);
     const int64_t second = two ? 8 : 0;  // the first block again where there is no other
     __m256 acc0 = _mm256_loadu_ps(d.bias);
     __m256 acc1 = _mm256_loadu_ps(d.bias + second);
     for (int64_t t = 0; t < d.tap_count; ++t) {
       const float* x = d.taps[t] + d.offset;
-      const int64_t step = t * generic::kDepthwiseBlock;
+      const int64_t step = t * kBlock;
       acc0 = _mm256_fmadd_ps(_mm256_loadu_ps(x), _mm256_loadu_ps(w0 + step), acc0);
       acc1 = _mm256_fmadd_ps(_mm256_loadu_ps(x + second), _mm256_loadu_ps(w1 + step), acc1);
     }

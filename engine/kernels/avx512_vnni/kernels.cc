@@ -1,32 +1,81 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Inner loop for AVX-512 with VNNI: vpdpbusd adds four products of uint8 and int8 to each lane,
+// Inner loops for AVX-512 with VNNI: vpdpbusd adds four products of uint8 and int8 to each lane,
 // without saturation.
 #include <immintrin.h>
 
 #include <cstring>
 #include <span>
+#include <type_traits>
 
 #include "engine/kernels/folders.h"
-#include "engine/kernels/generic/matrix_run.h"
+#include "engine/kernels/generic/broadcast_tile.h"
+#include "engine/kernels/generic/depthwise_run.h"
 
 namespace inferd::kernels::avx512_vnni {
 namespace {
 
-// The lowest `count` of 64 or 16 lanes.
-__mmask64 first_bytes(int64_t count) {
+// The lowest `count` of 64, 32 or 16 lanes.
+__mmask64 first64(int64_t count) {
   return count >= 64 ? ~__mmask64{0} : (__mmask64{1} << count) - 1;
 }
-__mmask16 first_lanes(int count) {
-  return static_cast<__mmask16>(count >= 16 ? 0xffff : (1 << count) - 1);
+__mmask32 first32(int count) {
+  return static_cast<__mmask32>(count >= 32 ? 0xffffffffU : (1U << count) - 1);
+}
+__mmask16 first16(int count) {
+  return static_cast<__mmask16>(count >= 16 ? 0xffff : count <= 0 ? 0 : (1 << count) - 1);
+}
+
+// Accumulators to stored values, in three steps: scaled() vectors of 16, pack() of four of those to
+// 64 bytes.
+template <typename Out>
+class Requantizer {
+ public:
+  explicit Requantizer(const generic::RequantParams& q)
+      : high_(_mm512_set1_ps(q.high)),
+        zero_(_mm512_set1_epi16(static_cast<int16_t>(q.zero_point))),
+        low_(_mm512_set1_epi8(static_cast<char>(static_cast<int>(q.low) + q.zero_point))) {}
+
+  // Rounded, the upper bound applied; what is too low for int32 becomes its lowest value.
+  __m512i scaled(__m512i acc, __m512 scale) const {
+    return _mm512_cvtps_epi32(_mm512_min_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(acc), scale), high_));
+  }
+
+  // In each 128 bits: four bytes of a, of b, of c, of d.
+  __m512i pack(__m512i a, __m512i b, __m512i c, __m512i d) const {
+    const __m512i ab = _mm512_adds_epi16(_mm512_packs_epi32(a, b), zero_);
+    const __m512i cd = _mm512_adds_epi16(_mm512_packs_epi32(c, d), zero_);
+    if constexpr (std::is_same_v<Out, uint8_t>) {
+      return _mm512_max_epu8(_mm512_packus_epi16(ab, cd), low_);
+    } else {
+      return _mm512_max_epi8(_mm512_packs_epi16(ab, cd), low_);
+    }
+  }
+
+ private:
+  __m512 high_;
+  __m512i zero_;
+  __m512i low_;
+};
+
+// What pack() returned, with a's bytes first, then b's, ...
+__m512i in_order(__m512i packed) {
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  return _mm512_permutexvar_epi32(order, packed);
 }
 
 struct Quantized {
   using A = uint8_t;
   using B = int8_t;
+  using Acc = __m512i;
+  using Weights = __m512i;
+  static constexpr int kLanes32 = 16;
   static constexpr int kInterleave = 4;
-  static constexpr generic::Tile kTile{
-      .rows = 12, .columns = 32, .interleave = kInterleave, .depth_multiple = kInterleave};
+  static constexpr generic::Tile kTile{.rows = 14,
+                                       .columns = 32,
+                                       .narrow = 16,
+                                       .interleave = kInterleave,
+                                       .depth_multiple = kInterleave};
   static constexpr generic::Lanes kLanes = generic::Lanes::kU8S8;
   static constexpr double kMacsPerCycle = 60;
 
@@ -35,61 +84,220 @@ struct Quantized {
   static void convert(const In* x, int64_t n, int32_t offset, uint8_t* out) {
     const __m512i flip = _mm512_set1_epi8(static_cast<char>(offset));
     for (int64_t i = 0; i < n; i += 64) {
-      const __mmask64 mask = first_bytes(n - i);
+      const __mmask64 mask = first64(n - i);
       _mm512_mask_storeu_epi8(out + i, mask,
                               _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, x + i), flip));
     }
   }
 
-  // 16 accumulators to their first `count` stored bytes. Values lie within the output's range.
-  static void store(__m512i acc, const float* scale, const generic::RequantParams& q, int count,
-                    void* y) {
-    const __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(acc), _mm512_loadu_ps(scale));
-    const __m512 clamped =
-        _mm512_min_ps(_mm512_max_ps(value, _mm512_set1_ps(q.low)), _mm512_set1_ps(q.high));
-    const __m512i stored =
-        _mm512_add_epi32(_mm512_cvtps_epi32(clamped), _mm512_set1_epi32(q.zero_point));
-    _mm512_mask_cvtepi32_storeu_epi8(y, first_lanes(count), stored);
+  static __m512i zero() { return _mm512_setzero_si512(); }
+  static __m512i load_bias(const int32_t* p) { return _mm512_loadu_si512(p); }
+  static __m512i load_weights(const int8_t* p) { return _mm512_loadu_si512(p); }
+  static __m512i add(__m512i x, __m512i y) { return _mm512_add_epi32(x, y); }
+  static __m512i add_row(__m512i acc, int32_t v) { return add(acc, _mm512_set1_epi32(v)); }
+  static __m512i broadcast(const uint8_t* a) {
+    int32_t four;
+    std::memcpy(&four, a, sizeof(four));
+    return _mm512_set1_epi32(four);
+  }
+  static __m512i multiply_add(__m512i acc, __m512i a, __m512i w) {
+    return _mm512_dpbusd_epi32(acc, a, w);
   }
 
-  template <int M, typename Out>
+  template <int M, int N, typename Out>
   static void tile(const generic::QuantizedTileArgs<A, B, Out>& t) {
-    __m512i acc[M][2];
-#pragma GCC unroll 12
-    for (int m = 0; m < M; ++m) {
-      acc[m][0] = _mm512_loadu_si512(t.bias);
-      acc[m][1] = _mm512_loadu_si512(t.bias + 16);
+    __m512i acc[M][N / 16];
+    generic::accumulate_quantized<Quantized, M, N / 16>(t, acc);
+    const Requantizer<Out> requantizer(t.requant);
+    if constexpr (N == 32) {
+      store_wide<M>(acc, t, requantizer);
+    } else {
+      store_narrow<M>(acc, t, requantizer);
     }
-    const int8_t* b = t.b;
-    for (int64_t k = 0; k < t.depth; k += kInterleave, b += kInterleave * kTile.columns) {
-      const __m512i b0 = _mm512_loadu_si512(b);
-      const __m512i b1 = _mm512_loadu_si512(b + 64);
-#pragma GCC unroll 12
-      for (int m = 0; m < M; ++m) {
-        int32_t four;
-        std::memcpy(&four, t.a + m * t.a_stride + k, sizeof(four));
-        const __m512i a = _mm512_set1_epi32(four);
-        acc[m][0] = _mm512_dpbusd_epi32(acc[m][0], a, b0);
-        acc[m][1] = _mm512_dpbusd_epi32(acc[m][1], a, b1);
+  }
+
+  // Two rows of 32 columns at a time.
+  template <int M, typename Out>
+  static void store_wide(const __m512i (&acc)[M][2], const generic::QuantizedTileArgs<A, B, Out>& t,
+                         const Requantizer<Out>& requantizer) {
+    const __m512 scale0 = _mm512_loadu_ps(t.scale);
+    const __m512 scale1 = _mm512_loadu_ps(t.scale + 16);
+    const __mmask32 mask = first32(t.columns);
+#pragma GCC unroll 8
+    for (int m = 0; m < M; m += 2) {
+      const int other = m + 1 < M ? m + 1 : m;
+      const __m512i bytes = in_order(requantizer.pack(
+          requantizer.scaled(acc[m][0], scale0), requantizer.scaled(acc[m][1], scale1),
+          requantizer.scaled(acc[other][0], scale0), requantizer.scaled(acc[other][1], scale1)));
+      Out* y = t.y + m * t.y_stride;
+      _mm256_mask_storeu_epi8(y, mask, _mm512_castsi512_si256(bytes));
+      if (m + 1 < M) {
+        _mm256_mask_storeu_epi8(y + t.y_stride, mask, _mm512_extracti64x4_epi64(bytes, 1));
       }
     }
-#pragma GCC unroll 12
-    for (int m = 0; m < M; ++m) {
+  }
+
+  // Four rows of 16 columns at a time.
+  template <int M, typename Out>
+  static void store_narrow(const __m512i (&acc)[M][1],
+                           const generic::QuantizedTileArgs<A, B, Out>& t,
+                           const Requantizer<Out>& requantizer) {
+    const __m512 scale = _mm512_loadu_ps(t.scale);
+    const __mmask16 mask = first16(t.columns);
+#pragma GCC unroll 4
+    for (int m = 0; m < M; m += 4) {
+      __m512i rows[4];
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; ++i) {
+        rows[i] = requantizer.scaled(acc[m + i < M ? m + i : m][0], scale);
+      }
+      const __m512i bytes = in_order(requantizer.pack(rows[0], rows[1], rows[2], rows[3]));
       Out* y = t.y + m * t.y_stride;
-      store(acc[m][0], t.scale, t.requant, t.columns, y);
-      if (t.columns > 16) store(acc[m][1], t.scale + 16, t.requant, t.columns - 16, y + 16);
+      _mm_mask_storeu_epi8(y, mask, _mm512_castsi512_si128(bytes));
+      if (m + 1 < M)
+        _mm_mask_storeu_epi8(y + t.y_stride, mask, _mm512_extracti32x4_epi32(bytes, 1));
+      if (m + 2 < M) {
+        _mm_mask_storeu_epi8(y + 2 * t.y_stride, mask, _mm512_extracti32x4_epi32(bytes, 2));
+      }
+      if (m + 3 < M) {
+        _mm_mask_storeu_epi8(y + 3 * t.y_stride, mask, _mm512_extracti32x4_epi32(bytes, 3));
+      }
     }
   }
 };
 
+// Four taps at a time: their bytes are interleaved so that one vpdpbusd adds the products of all
+// four for 16 channels.
+struct QuantizedDepthwise {
+  static constexpr int kBlock = generic::PackedByteDepthwise::kBlock;
+  static constexpr int kDepthwiseChannels = kBlock;
+  static constexpr bool kMasksChannels = true;
+  static constexpr double kDepthwiseMacsPerCycle = 32;
+
+  template <typename In, typename Out>
+  static void depthwise(const generic::ByteDepthwiseArgs<In, Out>& d) {
+    d.center == nullptr ? block<false>(d) : block<true>(d);
+  }
+
+  template <bool Centered, typename In, typename Out>
+  static void block(const generic::ByteDepthwiseArgs<In, Out>& d) {
+    const __mmask64 mask = first64(d.channels);
+    const __m512i flip = _mm512_set1_epi8(std::is_same_v<In, int8_t> ? -128 : 0);
+    const auto load = [&](int64_t tap) __attribute__((always_inline)) {
+      return _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, d.taps[tap] + d.offset), flip);
+    };
+    __m512i acc[4];
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; ++v) acc[v] = _mm512_load_si512(d.bias + 16 * v);
+    const int8_t* w = d.w;
+    for (int64_t t = 0; t < d.tap_count; t += 4, w += 4 * kBlock) {
+      const __m512i x0 = load(t);
+      const __m512i x1 = load(t + 1);
+      const __m512i x2 = load(t + 2);
+      const __m512i x3 = load(t + 3);
+      const __m512i low01 = _mm512_unpacklo_epi8(x0, x1);
+      const __m512i high01 = _mm512_unpackhi_epi8(x0, x1);
+      const __m512i low23 = _mm512_unpacklo_epi8(x2, x3);
+      const __m512i high23 = _mm512_unpackhi_epi8(x2, x3);
+      const __m512i quads[4] = {
+          _mm512_unpacklo_epi16(low01, low23), _mm512_unpackhi_epi16(low01, low23),
+          _mm512_unpacklo_epi16(high01, high23), _mm512_unpackhi_epi16(high01, high23)};
+#pragma GCC unroll 4
+      for (int v = 0; v < 4; ++v) {
+        acc[v] = _mm512_dpbusd_epi32(acc[v], quads[v], _mm512_load_si512(w + 64 * v));
+        if constexpr (Centered) {
+          acc[v] = _mm512_dpbusd_epi32(acc[v], quads[v], _mm512_load_si512(d.center + 64 * v));
+        }
+      }
+    }
+    const Requantizer<Out> requantizer(d.requant);
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; ++v)
+      acc[v] = requantizer.scaled(acc[v], _mm512_load_ps(d.scale + 16 * v));
+    // The interleaving above and the packing here undo each other.
+    _mm512_mask_storeu_epi8(d.y, mask, requantizer.pack(acc[0], acc[1], acc[2], acc[3]));
+  }
+};
+
+struct Clamp {
+  __m512 low, high;
+  // NaN stays NaN: min and max return their second operand then.
+  __m512 operator()(__m512 v) const { return _mm512_min_ps(high, _mm512_max_ps(low, v)); }
+};
+
+struct Float {
+  using Acc = __m512;
+  using Weights = __m512;
+  static constexpr int kLanes32 = 16;
+  static constexpr int kInterleave = 1;
+  static constexpr generic::Tile kTile{.rows = 14, .columns = 32, .narrow = 16};
+  static constexpr int kBlock = 32;
+  static constexpr int kDepthwiseChannels = kBlock;
+  static constexpr bool kMasksChannels = true;
+  static constexpr double kMacsPerCycle = 24;
+
+  static __m512 zero() { return _mm512_setzero_ps(); }
+  static __m512 load_weights(const float* p) { return _mm512_loadu_ps(p); }
+  static __m512 add(__m512 x, __m512 y) { return _mm512_add_ps(x, y); }
+  static __m512 broadcast(const float* a) { return _mm512_set1_ps(*a); }
+  static __m512 multiply_add(__m512 acc, __m512 a, __m512 w) { return _mm512_fmadd_ps(a, w, acc); }
+
+  template <int M, int N>
+  static void tile(const generic::FloatTileArgs& t) {
+    constexpr int V = N / 16;
+    __m512 acc[M][V];
+    generic::accumulate_float<Float, M, V>(t, acc);
+    const Clamp clamp{_mm512_set1_ps(t.low), _mm512_set1_ps(t.high)};
+    const __mmask16 masks[2] = {first16(t.columns), first16(t.columns - 16)};
+#pragma GCC unroll 16
+    for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 2
+      for (int v = 0; v < V; ++v) {
+        _mm512_mask_storeu_ps(t.y + m * t.y_stride + 16 * v, masks[v], clamp(acc[m][v]));
+      }
+    }
+  }
+
+  static void depthwise(const generic::FloatDepthwiseArgs& d) {
+    const __mmask16 mask0 = first16(d.channels);
+    const __mmask16 mask1 = first16(d.channels - 16);
+    __m512 acc0 = _mm512_load_ps(d.bias);
+    __m512 acc1 = _mm512_load_ps(d.bias + 16);
+    const float* w = d.w;
+    for (int64_t t = 0; t < d.tap_count; ++t, w += kBlock) {
+      const float* x = d.taps[t] + d.offset;
+      acc0 = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask0, x), _mm512_load_ps(w), acc0);
+      acc1 = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask1, x + 16), _mm512_load_ps(w + 16), acc1);
+    }
+    const Clamp clamp{_mm512_set1_ps(d.low), _mm512_set1_ps(d.high)};
+    _mm512_mask_storeu_ps(d.y, mask0, clamp(acc0));
+    _mm512_mask_storeu_ps(d.y + 16, mask1, clamp(acc1));
+  }
+};
+
+constexpr Isa kIsa = Isa::kAvx512Vnni;
 using QMatrix = generic::QuantizedMatrix<Quantized>;
+using QDepthwise = generic::ByteDepthwise<QuantizedDepthwise>;
+using FMatrix = generic::FloatMatrix<Float>;
+using FDepthwise = generic::FloatDepthwise<Float>;
 
 constexpr Kernel kRows[] = {
-    {"conv2d_q8_avx512_vnni", OpKind::kConv2d, Isa::kAvx512Vnni, generic::accepts_symmetric_matrix,
+    {"conv2d_q8_avx512_vnni", OpKind::kConv2d, kIsa, generic::accepts_byte_matrix, QMatrix::cost,
+     QMatrix::pack, QMatrix::prepare, QMatrix::run},
+    {"fully_connected_q8_avx512_vnni", OpKind::kFullyConnected, kIsa, generic::accepts_byte_matrix,
      QMatrix::cost, QMatrix::pack, QMatrix::prepare, QMatrix::run},
-    {"fully_connected_q8_avx512_vnni", OpKind::kFullyConnected, Isa::kAvx512Vnni,
-     generic::accepts_symmetric_matrix, QMatrix::cost, QMatrix::pack, QMatrix::prepare,
-     QMatrix::run},
+    {"depthwise_conv2d_q8_avx512_vnni", OpKind::kDepthwiseConv2d, kIsa,
+     generic::accepts_byte_depthwise, QDepthwise::cost, generic::pack_byte_depthwise,
+     QDepthwise::prepare, QDepthwise::run},
+    {"conv2d_f32_avx512", OpKind::kConv2d, kIsa, generic::accepts_float_matrix, FMatrix::cost,
+     FMatrix::pack, FMatrix::prepare, FMatrix::run},
+    {"fully_connected_f32_avx512", OpKind::kFullyConnected, kIsa, generic::accepts_float_matrix,
+     FMatrix::cost, FMatrix::pack, FMatrix::prepare, FMatrix::run},
+    {"matmul_f32_avx512", OpKind::kMatMul, kIsa, generic::accepts_float_matrix, FMatrix::cost,
+     FMatrix::pack, FMatrix::prepare, FMatrix::run},
+    {"depthwise_conv2d_f32_avx512", OpKind::kDepthwiseConv2d, kIsa,
+     generic::accepts_float_depthwise, FDepthwise::cost, FDepthwise::pack, FDepthwise::prepare,
+     FDepthwise::run},
 };
 
 }  // namespace

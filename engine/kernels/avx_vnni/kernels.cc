@@ -9,7 +9,7 @@
 
 #include "engine/kernels/avx2/common.h"
 #include "engine/kernels/folders.h"
-#include "engine/kernels/generic/matrix_run.h"
+#include "engine/kernels/generic/broadcast_tile.h"
 
 namespace inferd::kernels::avx_vnni {
 namespace {
@@ -18,8 +18,11 @@ struct Quantized {
   using A = uint8_t;
   using B = int8_t;
   static constexpr int kInterleave = 4;
-  static constexpr generic::Tile kTile{
-      .rows = 6, .columns = 16, .interleave = kInterleave, .depth_multiple = kInterleave};
+  static constexpr generic::Tile kTile{.rows = 6,
+                                       .columns = 16,
+                                       .narrow = 8,
+                                       .interleave = kInterleave,
+                                       .depth_multiple = kInterleave};
   static constexpr generic::Lanes kLanes = generic::Lanes::kU8S8;
   static constexpr double kMacsPerCycle = 30;
 
@@ -35,45 +38,38 @@ struct Quantized {
     for (; i < n; ++i) out[i] = static_cast<uint8_t>(x[i] - offset);
   }
 
-  template <int M, typename Out>
+  using Acc = __m256i;
+  using Weights = __m256i;
+  static constexpr int kLanes32 = 8;
+  static __m256i zero() { return _mm256_setzero_si256(); }
+  static __m256i load_bias(const int32_t* p) { return load256(p); }
+  static __m256i load_weights(const int8_t* p) { return load256(p); }
+  static __m256i add(__m256i x, __m256i y) { return _mm256_add_epi32(x, y); }
+  static __m256i add_row(__m256i acc, int32_t v) { return add(acc, _mm256_set1_epi32(v)); }
+  static __m256i broadcast(const uint8_t* a) {
+    int32_t four;
+    std::memcpy(&four, a, sizeof(four));
+    return _mm256_set1_epi32(four);
+  }
+  static __m256i multiply_add(__m256i acc, __m256i a, __m256i w) {
+    return _mm256_dpbusd_avx_epi32(acc, a, w);
+  }
+
+  template <int M, int N, typename Out>
   static void tile(const generic::QuantizedTileArgs<A, B, Out>& t) {
-    __m256i acc[M][2];
-#pragma GCC unroll 8
-    for (int m = 0; m < M; ++m) {
-      acc[m][0] = load256(t.bias);
-      acc[m][1] = load256(t.bias + 8);
-    }
-    const int8_t* b = t.b;
-    for (int64_t k = 0; k < t.depth; k += kInterleave, b += kInterleave * kTile.columns) {
-      const __m256i b0 = load256(b);
-      const __m256i b1 = load256(b + 32);
-#pragma GCC unroll 8
-      for (int m = 0; m < M; ++m) {
-        int32_t four;
-        std::memcpy(&four, t.a + m * t.a_stride + k, sizeof(four));
-        const __m256i a = _mm256_set1_epi32(four);
-        acc[m][0] = _mm256_dpbusd_avx_epi32(acc[m][0], a, b0);
-        acc[m][1] = _mm256_dpbusd_avx_epi32(acc[m][1], a, b1);
-      }
-    }
-#pragma GCC unroll 8
-    for (int m = 0; m < M; ++m) {
-      store_bytes(t.y + m * t.y_stride,
-                  narrow<Out>(requantize(acc[m][0], t.scale, t.requant),
-                              requantize(acc[m][1], t.scale + 8, t.requant)),
-                  t.columns);
-    }
+    __m256i acc[M][N / 8];
+    generic::accumulate_quantized<Quantized, M, N / 8>(t, acc);
+    store_tile<M, N / 8>(acc, t);
   }
 };
 
 using QMatrix = generic::QuantizedMatrix<Quantized>;
 
 constexpr Kernel kRows[] = {
-    {"conv2d_q8_avx_vnni", OpKind::kConv2d, Isa::kAvxVnni, generic::accepts_symmetric_matrix,
+    {"conv2d_q8_avx_vnni", OpKind::kConv2d, Isa::kAvxVnni, generic::accepts_byte_matrix,
      QMatrix::cost, QMatrix::pack, QMatrix::prepare, QMatrix::run},
     {"fully_connected_q8_avx_vnni", OpKind::kFullyConnected, Isa::kAvxVnni,
-     generic::accepts_symmetric_matrix, QMatrix::cost, QMatrix::pack, QMatrix::prepare,
-     QMatrix::run},
+     generic::accepts_byte_matrix, QMatrix::cost, QMatrix::pack, QMatrix::prepare, QMatrix::run},
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <thread>
+#include <utility>
 
 #include "engine/kernels/generic/quantized.h"
 
@@ -23,18 +24,39 @@ bool shapes_fit(const OpDesc& op) {
 // Calls place(index of the weight, channel, index in [block][tap /
 // interleave][channel][interleave]).
 template <typename F>
-void for_each_weight(const Shape& w, int64_t interleave, const F& place) {
+void for_each_weight(const Shape& w, int64_t block, int64_t interleave, const F& place) {
   const int64_t taps = w[0] * w[1];
   const int64_t channels = w[2];
-  const int64_t block_size = round_up(taps, interleave) * kDepthwiseBlock;
+  const int64_t block_size = round_up(taps, interleave) * block;
   for (int64_t tap = 0; tap < taps; ++tap) {
     for (int64_t c = 0; c < channels; ++c) {
-      const int64_t block = c / kDepthwiseBlock * block_size;
-      const int64_t step = tap / interleave * kDepthwiseBlock + c % kDepthwiseBlock;
+      const int64_t begin = c / block * block_size;
+      const int64_t step = tap / interleave * block + c % block;
       place(static_cast<size_t>(tap * channels + c), c,
-            static_cast<size_t>(block + step * interleave + tap % interleave));
+            static_cast<size_t>(begin + step * interleave + tap % interleave));
     }
   }
+}
+
+// See PackedByteDepthwise: where channel c's lane is among all vectors of lanes.
+size_t byte_lane(int64_t c) {
+  const int64_t in_block = c % PackedByteDepthwise::kBlock;
+  const int64_t vector = in_block / 4 % 4;
+  const int64_t lane = in_block / 16 * 4 + in_block % 4;
+  return static_cast<size_t>(c - in_block + vector * 16 + lane);
+}
+
+// What to subtract from a channel's weights so that they, and its negative for a padding tap, fit
+// in int8; more than 127 where nothing does.
+int32_t byte_center(const WeightReader& weights, const Shape& w, int64_t channel) {
+  int32_t low = 0;
+  int32_t high = 0;
+  for (int64_t tap = 0; tap < w[0] * w[1]; ++tap) {
+    const int32_t value = weights.at(tap * w[2] + channel, channel);
+    low = std::min(low, value);
+    high = std::max(high, value);
+  }
+  return low >= -128 && high <= 127 ? 0 : low + 128;
 }
 
 }  // namespace
@@ -45,11 +67,22 @@ bool accepts_quantized_depthwise(const OpDesc& op) {
 
 bool accepts_float_depthwise(const OpDesc& op) { return is_float_linear(op) && shapes_fit(op); }
 
-std::unique_ptr<PackedWeights> pack_quantized_depthwise(const OpDesc& op, int interleave) {
+bool accepts_byte_depthwise(const OpDesc& op) {
+  if (!accepts_quantized_depthwise(op)) return false;
+  const Shape& shape = op.inputs[1].shape;
+  const WeightReader weights(op.inputs[1]);
+  for (int64_t c = 0; c < shape[2]; ++c) {
+    if (byte_center(weights, shape, c) > 127) return false;
+  }
+  return true;
+}
+
+std::unique_ptr<PackedWeights> pack_quantized_depthwise(const OpDesc& op, int block,
+                                                        int interleave) {
   const Shape& shape = op.inputs[1].shape;
   const WeightReader weights(op.inputs[1]);
   const int64_t zero = op.inputs[0].quantization.zero_point();
-  const int64_t padded = round_up(shape[2], kDepthwiseBlock);
+  const int64_t padded = round_up(shape[2], block);
   auto packed = std::make_unique<PackedQuantizedDepthwise>();
   packed->w = AlignedArray<int16_t>(
       static_cast<size_t>(round_up(shape[0] * shape[1], interleave) * padded));
@@ -61,7 +94,7 @@ std::unique_ptr<PackedWeights> pack_quantized_depthwise(const OpDesc& op, int in
     bias[static_cast<size_t>(c)] = bias_at(op, c);
     packed->scale[static_cast<size_t>(c)] = requant_scale(op, c);
   }
-  for_each_weight(shape, interleave, [&](size_t from, int64_t c, size_t to) {
+  for_each_weight(shape, block, interleave, [&](size_t from, int64_t c, size_t to) {
     const int32_t w = weights.at(static_cast<int64_t>(from), c);
     packed->w[to] = static_cast<int16_t>(w);
     bias[static_cast<size_t>(c)] -= zero * w;
@@ -70,17 +103,57 @@ std::unique_ptr<PackedWeights> pack_quantized_depthwise(const OpDesc& op, int in
   return packed;
 }
 
-std::unique_ptr<PackedWeights> pack_float_depthwise(const OpDesc& op) {
+std::unique_ptr<PackedWeights> pack_byte_depthwise(const OpDesc& op) {
+  const Shape& shape = op.inputs[1].shape;
+  const Operand& x = op.inputs[0];
+  const WeightReader weights(op.inputs[1]);
+  const int64_t taps = shape[0] * shape[1];
+  const int64_t padded_taps = round_up(taps, 4);
+  // Of x as uint8.
+  const int64_t zero = x.quantization.zero_point() + (x.dtype == DType::kInt8 ? 128 : 0);
+  const auto padded = static_cast<size_t>(round_up(shape[2], PackedByteDepthwise::kBlock));
+  auto packed = std::make_unique<PackedByteDepthwise>();
+  packed->w = AlignedArray<int8_t>(static_cast<size_t>(padded_taps) * padded);
+  packed->bias = AlignedArray<int32_t>(padded);
+  packed->scale = AlignedArray<float>(padded);
+  packed->requant = requant_params(op);
+  AlignedArray<int8_t> centers(4 * padded);
+  bool centered = true;
+  for (int64_t c = 0; c < shape[2]; ++c) {
+    const size_t lane = byte_lane(c);
+    const int32_t center = byte_center(weights, shape, c);
+    centered = centered && center == 0;
+    int64_t sum = 0;
+    const auto block = static_cast<size_t>(c / PackedByteDepthwise::kBlock);
+    const size_t in_block = lane % PackedByteDepthwise::kBlock;
+    for (int64_t tap = 0; tap < padded_taps; ++tap) {
+      const int32_t value = tap < taps ? weights.at(tap * shape[2] + c, c) : 0;
+      sum += value;
+      const size_t quad =
+          block * static_cast<size_t>(padded_taps / 4) + static_cast<size_t>(tap / 4);
+      packed
+          ->w[(quad * PackedByteDepthwise::kBlock + in_block) * 4 + static_cast<size_t>(tap % 4)] =
+          static_cast<int8_t>(value - center);
+    }
+    for (size_t i = 0; i < 4; ++i) centers[4 * lane + i] = static_cast<int8_t>(center);
+    packed->bias[lane] = static_cast<int32_t>(bias_at(op, c) - zero * sum);
+    packed->scale[lane] = requant_scale(op, c);
+  }
+  if (!centered) packed->center = std::move(centers);
+  return packed;
+}
+
+std::unique_ptr<PackedWeights> pack_float_depthwise(const OpDesc& op, int block) {
   const Shape& shape = op.inputs[1].shape;
   const std::span<const float> weights = op.inputs[1].constant<float>();
-  const int64_t padded = round_up(shape[2], kDepthwiseBlock);
+  const int64_t padded = round_up(shape[2], block);
   auto packed = std::make_unique<PackedFloatDepthwise>();
   packed->w = AlignedArray<float>(static_cast<size_t>(shape[0] * shape[1] * padded));
   packed->bias = AlignedArray<float>(static_cast<size_t>(padded));
   const Activation activation = activation_of(op);
   packed->low = activation.min;
   packed->high = activation.max;
-  for_each_weight(shape, 1,
+  for_each_weight(shape, block, 1,
                   [&](size_t from, int64_t, size_t to) { packed->w[to] = weights[from]; });
   if (op.has_input(2)) {
     const std::span<const float> bias = op.inputs[2].constant<float>();
@@ -89,7 +162,7 @@ std::unique_ptr<PackedWeights> pack_float_depthwise(const OpDesc& op) {
   return packed;
 }
 
-std::unique_ptr<Prepared> plan_depthwise(const OpDesc& op, int interleave) {
+std::unique_ptr<Prepared> plan_depthwise(const OpDesc& op, int interleave, int copied) {
   const Operand& x = op.inputs[0];
   const Shape& y = op.outputs[0].shape;
   auto plan = std::make_unique<DepthwisePlan>();
@@ -108,7 +181,7 @@ std::unique_ptr<Prepared> plan_depthwise(const OpDesc& op, int interleave) {
                        static_cast<std::byte>(static_cast<uint8_t>(zero)));
   // Pointers to the taps, then pointers to copies of them, then those copies.
   const int64_t pointers = 2 * plan->taps * static_cast<int64_t>(sizeof(void*));
-  plan->worker_bytes = round_up(pointers + plan->taps * kDepthwiseBlock * element, 64);
+  plan->worker_bytes = round_up(pointers + plan->taps * copied * element, 64);
   plan->max_workers = static_cast<int>(std::max(std::thread::hardware_concurrency(), 1U));
   plan->scratch_bytes = static_cast<size_t>(plan->worker_bytes * plan->max_workers);
   return plan;

@@ -4,8 +4,8 @@
 // pointer for each tap, any kernel, stride and dilation.
 //
 // A tap outside of the image points to a row of padding pixels, so the inner loop knows no borders.
-// Channels are computed in blocks of kDepthwiseBlock. The last block, when it is not whole, reads
-// from copies of its taps, so nothing beyond the tensor is touched.
+// Channels are computed in blocks of P::kBlock. The last block, when it is not whole, reads from
+// copies of its taps, unless the inner loop masks its loads; nothing beyond the tensor is touched.
 //
 // This file holds what is decided before the first run; depthwise_run.h holds the loops.
 #pragma once
@@ -20,14 +20,28 @@
 
 namespace inferd::kernels::generic {
 
-inline constexpr int kDepthwiseBlock = 8;
-
 struct PackedQuantizedDepthwise final : PackedWeights {
   AlignedArray<int16_t> w;  // less their zero point: [block][tap / interleave][channel][interleave]
   AlignedArray<int32_t> bias;  // x's zero point folded in: x enters as stored
   AlignedArray<float> scale;
   RequantParams requant;
   size_t bytes() const override { return w.bytes() + bias.bytes() + scale.bytes(); }
+};
+
+// Weights for inner loops that add four products of uint8 and int8 to a lane. A block is 64
+// channels in the order that interleaving the bytes of four taps gives within 128 bits: of vector
+// v, lane l is channel l / 4 * 16 + v * 4 + l % 4. Taps are padded to a multiple of four.
+struct PackedByteDepthwise final : PackedWeights {
+  static constexpr int kBlock = 64;
+  AlignedArray<int8_t> w;       // [block][tap / 4][vector][lane][4]; less `center`
+  AlignedArray<int8_t> center;  // [block][vector][lane][4], what all weights of a channel lack;
+                                // empty when that is nothing
+  AlignedArray<int32_t> bias;  // [block][vector][lane]; x's zero point folded in: x enters as uint8
+  AlignedArray<float> scale;
+  RequantParams requant;
+  size_t bytes() const override {
+    return w.bytes() + center.bytes() + bias.bytes() + scale.bytes();
+  }
 };
 
 struct PackedFloatDepthwise final : PackedWeights {
@@ -49,9 +63,14 @@ struct DepthwisePlan final : Prepared {
 
 bool accepts_quantized_depthwise(const OpDesc& op);  // types as accepts_quantized_matrix
 bool accepts_float_depthwise(const OpDesc& op);
+// The same, where each channel's weights fit in int8 once something is subtracted that does too.
+bool accepts_byte_depthwise(const OpDesc& op);
 
-std::unique_ptr<PackedWeights> pack_quantized_depthwise(const OpDesc& op, int interleave);
-std::unique_ptr<PackedWeights> pack_float_depthwise(const OpDesc& op);
-std::unique_ptr<Prepared> plan_depthwise(const OpDesc& op, int interleave);
+std::unique_ptr<PackedWeights> pack_quantized_depthwise(const OpDesc& op, int block,
+                                                        int interleave);
+std::unique_ptr<PackedWeights> pack_byte_depthwise(const OpDesc& op);
+std::unique_ptr<PackedWeights> pack_float_depthwise(const OpDesc& op, int block);
+// `copied`: channels to hold of each tap of the last block, 0 when it is read in place.
+std::unique_ptr<Prepared> plan_depthwise(const OpDesc& op, int interleave, int copied);
 
 }  // namespace inferd::kernels::generic

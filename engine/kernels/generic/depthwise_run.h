@@ -3,9 +3,15 @@
 // The loops of depthwise.h around an inner loop `P`; see matrix_run.h for why P is a template
 // parameter from an unnamed namespace.
 //
-// P provides depthwise(args): some output channels of one pixel, and kDepthwiseChannels: how many
-// it takes at once where there are that many, a multiple of kDepthwiseBlock. A quantized P provides
-// kInterleave too: how many neighbouring taps of a weight lie side by side.
+// P provides
+//   depthwise(args)      some output channels of one pixel
+//   kBlock               channels of a block of weights
+//   kDepthwiseChannels   how many channels it takes at once where there are that many, a multiple
+//                        of kBlock
+//   kMasksChannels       whether it reads no more than args.channels; otherwise a whole block is
+//                        readable at all times
+// A quantized P provides kDepthwiseInterleave too: how many neighbouring taps of a weight lie side
+// by side.
 #pragma once
 
 #include <algorithm>
@@ -13,6 +19,7 @@
 #include <cstring>
 
 #include "engine/kernels/generic/depthwise.h"
+#include "engine/kernels/generic/quantized.h"
 
 namespace inferd::kernels::generic {
 
@@ -21,13 +28,26 @@ struct QuantizedDepthwiseArgs {
   const In* const* taps;  // channel c of tap t at taps[t][offset + c]
   int64_t offset;
   int64_t tap_count;  // a multiple of the interleave
-  const int16_t* w;   // the next block's weights are tap_count * kDepthwiseBlock further
+  const int16_t* w;   // the next block's weights are tap_count * kBlock further
   const int32_t* bias;
   const float* scale;
   RequantParams requant;
   Out* y;
-  int channels;  // to store: 1..kDepthwiseBlock (which can be read at all times) or
-                 // P::kDepthwiseChannels
+  int channels;  // to store: 1..P::kBlock or P::kDepthwiseChannels
+};
+
+template <typename In, typename Out>
+struct ByteDepthwiseArgs {
+  const In* const* taps;
+  int64_t offset;
+  int64_t tap_count;  // a multiple of four
+  const int8_t* w;
+  const int8_t* center;  // null where there is none
+  const int32_t* bias;
+  const float* scale;
+  RequantParams requant;
+  Out* y;
+  int channels;
 };
 
 struct FloatDepthwiseArgs {
@@ -81,7 +101,8 @@ void for_each_depthwise_block(const RunArgs& args, const Block& block) {
   const auto& plan = static_cast<const DepthwisePlan&>(*args.prepared);
   const In* const x = args.input<In>(0);
   Out* const y = args.output<Out>(0);
-  const int64_t whole = plan.channels / kDepthwiseBlock * kDepthwiseBlock;
+  constexpr int kBlock = P::kBlock;
+  const int64_t whole = plan.channels / kBlock * kBlock;
   const int64_t rest = plan.channels - whole;
   const int64_t wide = plan.channels / P::kDepthwiseChannels * P::kDepthwiseChannels;
   const Window2d& window = plan.window;
@@ -92,8 +113,10 @@ void for_each_depthwise_block(const RunArgs& args, const Block& block) {
     const In** const taps = reinterpret_cast<const In**>(args.scratch + worker * plan.worker_bytes);
     const In** const copies = taps + plan.taps;
     In* const copied = reinterpret_cast<In*>(copies + plan.taps);
-    for (int64_t t = 0; t < plan.taps; ++t) copies[t] = copied + t * kDepthwiseBlock;
-    std::memset(copied, 0, static_cast<size_t>(plan.taps * kDepthwiseBlock) * sizeof(In));
+    if constexpr (!P::kMasksChannels) {
+      for (int64_t t = 0; t < plan.taps; ++t) copies[t] = copied + t * kBlock;
+      std::memset(copied, 0, static_cast<size_t>(plan.taps * kBlock) * sizeof(In));
+    }
     for (int64_t row = begin; row < end; ++row) {
       const In* const image = x + row / plan.out_h * plan.in_h * plan.in_w * plan.channels;
       const int64_t oy = row % plan.out_h;
@@ -110,11 +133,14 @@ void for_each_depthwise_block(const RunArgs& args, const Block& block) {
         for (; c < wide; c += P::kDepthwiseChannels) {
           block(taps, c, c, P::kDepthwiseChannels, pixel + c);
         }
-        for (; c < whole; c += kDepthwiseBlock) block(taps, c, c, kDepthwiseBlock, pixel + c);
+        for (; c < whole; c += kBlock) block(taps, c, c, kBlock, pixel + c);
         if (rest == 0) continue;
+        if constexpr (P::kMasksChannels) {
+          block(taps, whole, whole, static_cast<int>(rest), pixel + whole);
+          continue;
+        }
         for (int64_t t = 0; t < plan.taps; ++t) {
-          std::memcpy(copied + t * kDepthwiseBlock, taps[t] + whole,
-                      static_cast<size_t>(rest) * sizeof(In));
+          std::memcpy(copied + t * kBlock, taps[t] + whole, static_cast<size_t>(rest) * sizeof(In));
         }
         block(copies, 0, whole, static_cast<int>(rest), pixel + whole);
       }
@@ -125,52 +151,72 @@ void for_each_depthwise_block(const RunArgs& args, const Block& block) {
   args.pool.parallel_for(plan.batch * plan.out_h, 1, work, threads);
 }
 
-template <typename P, typename In, typename Out>
-void run_quantized_depthwise(const RunArgs& args) {
-  const auto& packed = static_cast<const PackedQuantizedDepthwise&>(*args.packed);
-  const int64_t taps = static_cast<const DepthwisePlan&>(*args.prepared).taps;
-  for_each_depthwise_block<P, In, Out>(
-      args, [&](const In* const* tap, int64_t offset, int64_t channel, int channels, Out* y) {
-        P::depthwise(QuantizedDepthwiseArgs<In, Out>{.taps = tap,
-                                                     .offset = offset,
-                                                     .tap_count = taps,
-                                                     .w = packed.w.data() + channel * taps,
-                                                     .bias = packed.bias.data() + channel,
-                                                     .scale = packed.scale.data() + channel,
-                                                     .requant = packed.requant,
-                                                     .y = y,
-                                                     .channels = channels});
-      });
-}
-
 template <typename P>
 struct QuantizedDepthwise {
   static double cost(const OpDesc& op) { return macs(op) / P::kMacsPerCycle; }
   static std::unique_ptr<PackedWeights> pack(const OpDesc& op) {
-    return pack_quantized_depthwise(op, P::kInterleave);
+    return pack_quantized_depthwise(op, P::kBlock, P::kDepthwiseInterleave);
   }
   static std::unique_ptr<Prepared> prepare(const OpDesc& op, const PackedWeights*) {
-    return plan_depthwise(op, P::kInterleave);
+    return plan_depthwise(op, P::kDepthwiseInterleave, P::kBlock);
   }
-  static void run(const RunArgs& args) {
-    const bool unsigned_in = args.op.inputs[0].dtype == DType::kUInt8;
-    const bool unsigned_out = args.op.outputs[0].dtype == DType::kUInt8;
-    if (unsigned_in) {
-      unsigned_out ? run_quantized_depthwise<P, uint8_t, uint8_t>(args)
-                   : run_quantized_depthwise<P, uint8_t, int8_t>(args);
-    } else {
-      unsigned_out ? run_quantized_depthwise<P, int8_t, uint8_t>(args)
-                   : run_quantized_depthwise<P, int8_t, int8_t>(args);
-    }
+  template <typename In, typename Out>
+  static void run_typed(const RunArgs& args) {
+    const auto& packed = static_cast<const PackedQuantizedDepthwise&>(*args.packed);
+    const int64_t taps = static_cast<const DepthwisePlan&>(*args.prepared).taps;
+    for_each_depthwise_block<P, In, Out>(
+        args, [&](const In* const* tap, int64_t offset, int64_t channel, int channels, Out* y) {
+          P::depthwise(QuantizedDepthwiseArgs<In, Out>{.taps = tap,
+                                                       .offset = offset,
+                                                       .tap_count = taps,
+                                                       .w = packed.w.data() + channel * taps,
+                                                       .bias = packed.bias.data() + channel,
+                                                       .scale = packed.scale.data() + channel,
+                                                       .requant = packed.requant,
+                                                       .y = y,
+                                                       .channels = channels});
+        });
   }
+  static void run(const RunArgs& args) { run_8bit<QuantizedDepthwise>(args); }
+};
+
+template <typename P>
+struct ByteDepthwise {
+  static double cost(const OpDesc& op) { return macs(op) / P::kDepthwiseMacsPerCycle; }
+  static std::unique_ptr<Prepared> prepare(const OpDesc& op, const PackedWeights*) {
+    return plan_depthwise(op, 4, 0);
+  }
+  template <typename In, typename Out>
+  static void run_typed(const RunArgs& args) {
+    const auto& packed = static_cast<const PackedByteDepthwise&>(*args.packed);
+    const int64_t taps = static_cast<const DepthwisePlan&>(*args.prepared).taps;
+    const int8_t* const center = packed.center.bytes() == 0 ? nullptr : packed.center.data();
+    for_each_depthwise_block<P, In, Out>(
+        args, [&](const In* const* tap, int64_t offset, int64_t channel, int channels, Out* y) {
+          P::depthwise(ByteDepthwiseArgs<In, Out>{
+              .taps = tap,
+              .offset = offset,
+              .tap_count = taps,
+              .w = packed.w.data() + channel * taps,
+              .center = center == nullptr ? nullptr : center + 4 * channel,
+              .bias = packed.bias.data() + channel,
+              .scale = packed.scale.data() + channel,
+              .requant = packed.requant,
+              .y = y,
+              .channels = channels});
+        });
+  }
+  static void run(const RunArgs& args) { run_8bit<ByteDepthwise>(args); }
 };
 
 template <typename P>
 struct FloatDepthwise {
   static double cost(const OpDesc& op) { return macs(op) / P::kMacsPerCycle; }
-  static std::unique_ptr<PackedWeights> pack(const OpDesc& op) { return pack_float_depthwise(op); }
+  static std::unique_ptr<PackedWeights> pack(const OpDesc& op) {
+    return pack_float_depthwise(op, P::kBlock);
+  }
   static std::unique_ptr<Prepared> prepare(const OpDesc& op, const PackedWeights*) {
-    return plan_depthwise(op, 1);
+    return plan_depthwise(op, 1, P::kMasksChannels ? 0 : P::kBlock);
   }
   static void run(const RunArgs& args) {
     const auto& packed = static_cast<const PackedFloatDepthwise&>(*args.packed);

@@ -18,29 +18,62 @@ int64_t round_up(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
+// A window as segments of contiguous elements, in band order.
+struct Segmentation {
+  int64_t count = 1;
+  int64_t depth = 0;
+};
+Segmentation segmentation(const MatrixForm& form) {
+  if (form.rows_are_input) return {.count = 1, .depth = form.depth};
+  const Window2d& w = form.window;
+  const int64_t taps = w.dilation_w == 1 ? w.kernel_h : int64_t{w.kernel_h} * w.kernel_w;
+  return {.count = taps, .depth = form.depth / taps};
+}
+
+PanelSizes panel_sizes(const MatrixForm& form, Tile tile) {
+  const Segmentation segments = segmentation(form);
+  PanelSizes sizes;
+  sizes.segments = segments.count;
+  sizes.segment_depth = round_up(segments.depth, tile.depth_multiple);
+  sizes.panels = (form.columns + tile.columns - 1) / tile.columns;
+  const int64_t last = form.columns - (sizes.panels - 1) * tile.columns;
+  sizes.padded_columns =
+      (sizes.panels - 1) * tile.columns + (last <= tile.narrow ? tile.narrow : tile.columns);
+  return sizes;
+}
+
 int64_t weight_index(const MatrixForm& form, int64_t column, int64_t k) {
   return form.weights_by_depth ? k * form.columns + column : column * form.depth + k;
 }
 
 // Calls f(column among all groups, padded column among all panels).
 template <typename F>
-void for_each_column(const MatrixForm& form, int64_t panels, Tile tile, const F& f) {
+void for_each_column(const MatrixForm& form, const PanelSizes& sizes, const F& f) {
   for (int64_t group = 0; group < form.groups; ++group) {
     for (int64_t c = 0; c < form.columns; ++c) {
-      f(group * form.columns + c, group * panels * tile.columns + c);
+      f(group * form.columns + c, group * sizes.padded_columns + c);
     }
   }
 }
 
-// Writes one column of weights into its panel: b[k] = value(k).
+// Writes one column of weights into its panel: b[k] = value(k), `zero` where padded.
 template <typename B, typename F>
-void pack_column(const MatrixForm& form, int64_t padded_depth, Tile tile, int64_t padded_column,
-                 B* b, const F& value) {
-  const int64_t panel = padded_column / tile.columns;
-  const int64_t lane = padded_column % tile.columns;
-  B* out = b + panel * padded_depth * tile.columns + lane * tile.interleave;
-  for (int64_t k = 0; k < form.depth; ++k) {
-    out[k / tile.interleave * tile.columns * tile.interleave + k % tile.interleave] = value(k);
+void pack_column(const MatrixForm& form, const PanelSizes& sizes, Tile tile, int64_t padded_column,
+                 B zero, B* b, const F& value) {
+  const int64_t group = padded_column / sizes.padded_columns;
+  const int64_t column = padded_column % sizes.padded_columns;
+  const int64_t first = column / tile.columns * tile.columns;  // of the panel
+  const int64_t width = std::min<int64_t>(tile.columns, sizes.padded_columns - first);
+  B* panel = b + (group * sizes.padded_columns + first) * sizes.depth();
+  const int64_t segment_depth = form.depth / sizes.segments;
+  int64_t k = 0;
+  for (int64_t segment = 0; segment < sizes.segments; ++segment) {
+    B* out = panel + segment * sizes.segment_depth * width + (column - first) * tile.interleave;
+    for (int64_t i = 0; i < sizes.segment_depth; ++i) {
+      out[i / tile.interleave * width * tile.interleave + i % tile.interleave] =
+          i < segment_depth ? value(k + i) : zero;
+    }
+    k += segment_depth;
   }
 }
 
@@ -109,12 +142,10 @@ bool accepts_quantized_matrix(const OpDesc& op) {
          shapes_fit(op);
 }
 
-bool accepts_symmetric_matrix(const OpDesc& op) {
+bool accepts_byte_matrix(const OpDesc& op) {
   if (!accepts_quantized_matrix(op)) return false;
-  const Operand& w = op.inputs[1];
-  const int32_t middle = w.dtype == DType::kUInt8 ? 128 : 0;
-  return std::all_of(w.quantization.zero_points.begin(), w.quantization.zero_points.end(),
-                     [&](int32_t zero) { return zero == middle; });
+  const std::vector<int32_t>& zeros = op.inputs[1].quantization.zero_points;
+  return std::all_of(zeros.begin(), zeros.end(), [&](int32_t zero) { return zero == zeros[0]; });
 }
 
 bool accepts_float_matrix(const OpDesc& op) { return is_float_linear(op) && shapes_fit(op); }
@@ -132,39 +163,35 @@ double macs(const OpDesc& op) {
 template <typename B>
 std::unique_ptr<PackedWeights> pack_quantized_matrix(const OpDesc& op, Tile tile, Lanes lanes) {
   const MatrixForm form = matrix_form(op);
-  const WeightReader weights(op.inputs[1]);
   const Operand& x = op.inputs[0];
+  const Operand& w = op.inputs[1];
+  const WeightReader weights(w);
   auto packed = std::make_unique<PackedQuantizedMatrix<B>>();
-  packed->padded_depth = round_up(form.depth, tile.depth_multiple);
-  packed->panels = (form.columns + tile.columns - 1) / tile.columns;
-  const int64_t padded_columns = form.groups * packed->panels * tile.columns;
-  packed->b = AlignedArray<B>(static_cast<size_t>(padded_columns * packed->padded_depth));
-  packed->bias = AlignedArray<int32_t>(static_cast<size_t>(padded_columns));
-  packed->scale = AlignedArray<float>(static_cast<size_t>(padded_columns));
+  packed->sizes = panel_sizes(form, tile);
+  const auto columns = static_cast<size_t>(form.groups * packed->sizes.padded_columns);
+  packed->b = AlignedArray<B>(columns * static_cast<size_t>(packed->sizes.depth()));
+  packed->bias = AlignedArray<int32_t>(columns);
+  packed->scale = AlignedArray<float>(columns);
   packed->requant = requant_params(op);
 
   const int32_t zero = x.quantization.zero_point();
   const bool unsigned_input = x.dtype == DType::kUInt8;
-  switch (lanes) {
-    case Lanes::kS16:
-      packed->a_offset = zero;
-      break;
-    case Lanes::kU8S8:
-      packed->a_offset = unsigned_input ? 0 : -128;
-      break;
-    case Lanes::kS8S8:
-      packed->a_offset = unsigned_input ? 128 : 0;
-      break;
+  if (lanes == Lanes::kS16) {
+    packed->a_offset = zero;
+  } else {
+    packed->a_offset = lanes == Lanes::kU8S8 ? (unsigned_input ? 0 : -128) : unsigned_input * 128;
+    packed->b_zero = w.quantization.zero_points[0] - (w.dtype == DType::kUInt8 ? 128 : 0);
   }
   packed->a_padding = zero - packed->a_offset;
 
-  for_each_column(form, packed->panels, tile, [&](int64_t column, int64_t padded) {
+  for_each_column(form, packed->sizes, [&](int64_t column, int64_t padded) {
     int64_t sum = 0;
-    pack_column(form, packed->padded_depth, tile, padded, packed->b.data(), [&](int64_t k) {
-      const int32_t w = weights.at(weight_index(form, column, k), column);
-      sum += w;
-      return static_cast<B>(w);
-    });
+    pack_column(form, packed->sizes, tile, padded, static_cast<B>(packed->b_zero), packed->b.data(),
+                [&](int64_t k) {
+                  const int32_t value = weights.at(weight_index(form, column, k), column);
+                  sum += value;
+                  return static_cast<B>(value + packed->b_zero);
+                });
     const auto i = static_cast<size_t>(padded);
     packed->bias[i] = static_cast<int32_t>(bias_at(op, column) - packed->a_padding * sum);
     packed->scale[i] = requant_scale(op, column);
@@ -178,16 +205,15 @@ std::unique_ptr<PackedWeights> pack_float_matrix(const OpDesc& op, Tile tile) {
   const MatrixForm form = matrix_form(op);
   const float* weights = op.inputs[1].constant<float>().data();
   auto packed = std::make_unique<PackedFloatMatrix>();
-  packed->padded_depth = round_up(form.depth, tile.depth_multiple);
-  packed->panels = (form.columns + tile.columns - 1) / tile.columns;
-  const int64_t padded_columns = form.groups * packed->panels * tile.columns;
-  packed->b = AlignedArray<float>(static_cast<size_t>(padded_columns * packed->padded_depth));
-  packed->bias = AlignedArray<float>(static_cast<size_t>(padded_columns));
+  packed->sizes = panel_sizes(form, tile);
+  const auto columns = static_cast<size_t>(form.groups * packed->sizes.padded_columns);
+  packed->b = AlignedArray<float>(columns * static_cast<size_t>(packed->sizes.depth()));
+  packed->bias = AlignedArray<float>(columns);
   const Activation activation = activation_of(op);
   packed->low = activation.min;
   packed->high = activation.max;
-  for_each_column(form, packed->panels, tile, [&](int64_t column, int64_t padded) {
-    pack_column(form, packed->padded_depth, tile, padded, packed->b.data(),
+  for_each_column(form, packed->sizes, [&](int64_t column, int64_t padded) {
+    pack_column(form, packed->sizes, tile, padded, 0.F, packed->b.data(),
                 [&](int64_t k) { return weights[weight_index(form, column, k)]; });
     if (op.has_input(2)) {
       packed->bias[static_cast<size_t>(padded)] =
@@ -197,22 +223,89 @@ std::unique_ptr<PackedWeights> pack_float_matrix(const OpDesc& op, Tile tile) {
   return packed;
 }
 
+bool enters_unchanged(DType input, Lanes lanes) {
+  return (input == DType::kUInt8 && lanes == Lanes::kU8S8) ||
+         (input == DType::kInt8 && lanes == Lanes::kS8S8);
+}
+
+namespace {
+
+// The plan of single-pixel windows over every pixel: rows side by side.
+void plan_rows(MatrixPlan* plan, Tile tile, int64_t element_bytes, bool same_type) {
+  const MatrixForm& form = plan->form;
+  plan->direct = same_type && form.depth % tile.depth_multiple == 0;
+  plan->merged = true;
+  plan->images = 1;
+  plan->line_rows = 1;
+  plan->row_stride = plan->pitch = form.depth;
+  plan->segments = {0};
+  const int64_t row_bytes = std::max<int64_t>(form.depth * element_bytes, 1);
+  const int64_t most = std::max<int64_t>(kBlockBytes / row_bytes / tile.rows, 1) * tile.rows;
+  const int64_t bands = (form.rows + most - 1) / most;
+  if (bands == 0) return;
+  plan->band_lines = round_up((form.rows + bands - 1) / bands, tile.rows);
+  plan->bands = (form.rows + plan->band_lines - 1) / plan->band_lines;
+}
+
+void plan_windows(MatrixPlan* plan, int64_t element_bytes) {
+  const MatrixForm& form = plan->form;
+  const Window2d& w = form.window;
+  const int64_t channels = form.in_c / form.groups;
+  plan->merged = w.kernel_h == 1 && w.kernel_w == 1;
+  plan->images = form.out_h * form.out_w == 0 ? 0 : form.rows / (form.out_h * form.out_w);
+  plan->line_rows = form.out_w;
+  // Single lines and pixels are copied without what lies between them.
+  plan->step_h = w.kernel_h == 1 ? w.stride_h : 1;
+  plan->step_w = w.kernel_w == 1 ? w.stride_w : 1;
+  const int64_t stride_h = w.stride_h / plan->step_h;
+  const int64_t stride_w = w.stride_w / plan->step_w;
+  plan->pitch =
+      ((form.out_w - 1) * stride_w + int64_t{w.kernel_w - 1} * w.dilation_w + 1) * channels;
+  plan->row_stride = stride_w * channels;
+  plan->line_stride = stride_h * plan->pitch;
+  for (int64_t ky = 0; ky < w.kernel_h; ++ky) {
+    const int64_t line = ky * w.dilation_h * plan->pitch;
+    plan->segments.push_back(line);
+    for (int64_t kx = 1; kx < w.kernel_w && w.dilation_w > 1; ++kx) {
+      plan->segments.push_back(line + kx * w.dilation_w * channels);
+    }
+  }
+  const int64_t line_bytes = std::max<int64_t>(plan->line_stride * element_bytes, 1);
+  const int64_t most = std::max<int64_t>(kBlockBytes / line_bytes, 1);
+  plan->bands = (form.out_h + most - 1) / most;
+  if (plan->bands == 0) return;
+  plan->band_lines = (form.out_h + plan->bands - 1) / plan->bands;
+  plan->bands = (form.out_h + plan->band_lines - 1) / plan->band_lines;
+}
+
+}  // namespace
+
+int64_t band_input_lines(const MatrixPlan& plan, int64_t lines) {
+  if (plan.form.rows_are_input) return lines;
+  const Window2d& w = plan.form.window;
+  return (lines - 1) * (w.stride_h / plan.step_h) + int64_t{w.kernel_h - 1} * w.dilation_h + 1;
+}
+
 std::unique_ptr<Prepared> plan_matrix(const OpDesc& op, Tile tile, int64_t element_bytes,
-                                      bool direct) {
+                                      bool same_type) {
   auto plan = std::make_unique<MatrixPlan>();
   plan->form = matrix_form(op);
-  const int64_t rows = plan->form.rows;
-  const int64_t row_bytes =
-      std::max<int64_t>(round_up(plan->form.depth, tile.depth_multiple) * element_bytes, 1);
-  const int64_t most = std::max<int64_t>(kBlockBytes / row_bytes / tile.rows, 1) * tile.rows;
-  const int64_t blocks = (rows + most - 1) / most;
-  plan->block_rows = blocks == 0 ? 0 : round_up((rows + blocks - 1) / blocks, tile.rows);
-  plan->blocks = blocks == 0 ? 0 : (rows + plan->block_rows - 1) / plan->block_rows;
-  plan->max_workers = static_cast<int>(std::max(std::thread::hardware_concurrency(), 1U));
-  if (!direct || !plan->form.rows_are_input) {
-    plan->gather_bytes = round_up(std::min(plan->block_rows, rows) * row_bytes, 64);
-    plan->scratch_bytes = static_cast<size_t>(plan->gather_bytes * plan->max_workers);
+  if (plan->form.rows_are_input) {
+    plan_rows(plan.get(), tile, element_bytes, same_type);
+  } else {
+    plan_windows(plan.get(), element_bytes);
   }
+  plan->max_workers = static_cast<int>(std::max(std::thread::hardware_concurrency(), 1U));
+  if (plan->bands == 0) return plan;
+  if (!plan->direct) {
+    // The last segment may be read up to its padded depth.
+    const int64_t lines = std::min(plan->band_lines, plan->form.rows);
+    plan->band_bytes = round_up(
+        (band_input_lines(*plan, lines) * plan->pitch + tile.depth_multiple) * element_bytes, 64);
+  }
+  const auto sums = static_cast<int64_t>(sizeof(int32_t)) * plan->band_lines * plan->line_rows;
+  plan->worker_bytes = plan->band_bytes + round_up(sums, 64);
+  plan->scratch_bytes = static_cast<size_t>(plan->worker_bytes * plan->max_workers);
   return plan;
 }
 

@@ -6,9 +6,13 @@
 //
 // A row of `a` is the window under one output pixel (kernel_h, kernel_w, channels), a column of `b`
 // the weights of one output channel. `b` is packed into panels of as many columns as the inner loop
-// computes at once. `a` never exists as a whole: a block of rows that fits in the second-level
-// cache is gathered from the input (or, for 1x1 windows in float, is the input), then multiplied
-// with each panel in turn while the panel stays in the first-level cache.
+// computes at once. `a` never exists: in NHWC one line of the window is a stretch of contiguous
+// numbers, and the next pixel's window begins `stride_w` pixels further, so the inner loop walks
+// the image itself, segment by segment (a line of the window each; a tap each when it is dilated).
+// What it walks is a band: a copy of the input lines under some output lines, converted to the
+// inner loop's type and with its padding written out, small enough for the second-level cache. Each
+// panel is multiplied with the whole band while it stays in the first-level cache. Where windows
+// are single pixels and no conversion is needed, the band is the input itself.
 //
 // This file holds what is decided before the first run and is compiled for the baseline CPU;
 // matrix_run.h holds the loops.
@@ -16,6 +20,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "engine/kernels/generic/aligned_array.h"
 #include "engine/kernels/kernel.h"
@@ -38,19 +43,22 @@ struct MatrixForm {
 MatrixForm matrix_form(const OpDesc& op);
 
 // What an inner loop computes at once, and how it wants the panels of `b`:
-// [group][panel][padded depth / interleave][columns][interleave], zero where padded.
+// [group][panel][segment][padded depth / interleave][columns][interleave]. The last panel of a
+// group is `narrow` columns wide where that is enough.
 struct Tile {
   int rows = 1;
   int columns = 8;
+  int narrow = 8;
   int interleave = 1;      // neighbours in depth that lie side by side
-  int depth_multiple = 1;  // depth is padded to this; a multiple of interleave
+  int depth_multiple = 1;  // a segment's depth is padded to this; a multiple of interleave
 };
 
 // How 8-bit numbers enter the inner loop. The accumulator is always the exact sum of
 // (x - x_zero) * (w - w_zero) plus bias.
 enum class Lanes : uint8_t {
   kS16,   // both widened to int16, zero points already subtracted
-  kU8S8,  // a as uint8, b as int8; a's zero point is folded into the bias
+  kU8S8,  // a as uint8, b as int8; a's zero point is folded into the bias, b's multiplied with the
+          // sum of each row
   kS8S8,  // a as int8, b as int8; likewise
 };
 
@@ -61,22 +69,29 @@ struct RequantParams {
   int32_t zero_point = 0;
 };
 
+struct PanelSizes {
+  int64_t segments = 0;
+  int64_t segment_depth = 0;   // padded
+  int64_t panels = 0;          // of one group
+  int64_t padded_columns = 0;  // of one group
+  int64_t depth() const { return segments * segment_depth; }
+};
+
 template <typename B>  // int16_t for Lanes::kS16, int8_t otherwise
 struct PackedQuantizedMatrix final : PackedWeights {
-  int64_t padded_depth = 0;
-  int64_t panels = 0;  // of one group
+  PanelSizes sizes;
   AlignedArray<B> b;
   AlignedArray<int32_t> bias;  // [group][panel][columns], as are the scales
   AlignedArray<float> scale;
   RequantParams requant;
   int32_t a_offset = 0;   // subtracted from x on its way into the inner loop
   int32_t a_padding = 0;  // what a padded pixel is there
+  int32_t b_zero = 0;     // what stands for 0 in b; always 0 for Lanes::kS16
   size_t bytes() const override { return b.bytes() + bias.bytes() + scale.bytes(); }
 };
 
 struct PackedFloatMatrix final : PackedWeights {
-  int64_t padded_depth = 0;
-  int64_t panels = 0;
+  PanelSizes sizes;
   AlignedArray<float> b;
   AlignedArray<float> bias;
   float low = 0.F;
@@ -84,19 +99,31 @@ struct PackedFloatMatrix final : PackedWeights {
   size_t bytes() const override { return b.bytes() + bias.bytes(); }
 };
 
+// Bands are numbered [image][band]; `lines` and `rows` below are of output.
 struct MatrixPlan final : Prepared {
   MatrixForm form;
-  int64_t block_rows = 0;    // rows gathered at once, a multiple of Tile::rows
-  int64_t blocks = 0;        // of one group
-  int64_t gather_bytes = 0;  // of scratch for each worker; 0 when rows are read where they are
+  bool direct = false;  // the band is the input itself
+  bool merged = false;  // windows are single pixels: a band is one line
+  int64_t band_lines = 0;
+  int64_t bands = 0;      // of one image
+  int64_t images = 0;     // 1 when rows_are_input: its lines are single rows
+  int64_t line_rows = 0;  // rows of a line
+  int64_t step_h = 1;     // input lines and pixels that the band skips
+  int64_t step_w = 1;
+  int64_t pitch = 0;       // elements from one line of the band to the next
+  int64_t row_stride = 0;  // elements from the window of one row to the next
+  int64_t line_stride = 0;
+  std::vector<int64_t> segments;  // where each begins in the window
+  int64_t band_bytes = 0;         // of scratch for each worker; 0 when direct
+  int64_t worker_bytes = 0;
   int max_workers = 1;
 };
 
 // 8-bit activations (int8 or uint8) and weights (int8 or uint8, per tensor or per channel), int32
 // bias: kConv2d and kFullyConnected.
 bool accepts_quantized_matrix(const OpDesc& op);
-// The same, weights symmetric around zero when read as int8 (what kU8S8 and kS8S8 need).
-bool accepts_symmetric_matrix(const OpDesc& op);
+// The same, with one zero point for all weights, or symmetric ones (what kU8S8 and kS8S8 need).
+bool accepts_byte_matrix(const OpDesc& op);
 // float32 with constant weights: kConv2d, kFullyConnected, kMatMul with a [K,N] right-hand side.
 bool accepts_float_matrix(const OpDesc& op);
 
@@ -106,8 +133,13 @@ template <typename B>
 std::unique_ptr<PackedWeights> pack_quantized_matrix(const OpDesc& op, Tile tile, Lanes lanes);
 std::unique_ptr<PackedWeights> pack_float_matrix(const OpDesc& op, Tile tile);
 
-// `element_bytes`: of one gathered element. `direct`: rows_are_input needs no gathering.
+// `element_bytes`: of one element in a band. `same_type`: the inner loop takes the input's elements
+// as they are.
 std::unique_ptr<Prepared> plan_matrix(const OpDesc& op, Tile tile, int64_t element_bytes,
-                                      bool direct);
+                                      bool same_type);
+// Lines of the band under `lines` > 0 lines of output.
+int64_t band_input_lines(const MatrixPlan& plan, int64_t lines);
+// Whether an int8 or uint8 input enters `lanes` unchanged.
+bool enters_unchanged(DType input, Lanes lanes);
 
 }  // namespace inferd::kernels::generic

@@ -5,38 +5,48 @@
 // file: code for one ISA is never merged with another's.
 //
 // A quantized P provides
-//   A, B                       element types of gathered rows and packed weights
+//   A, B                       element types of the band and of packed weights
 //   kTile, kLanes              see matrix.h
 //   convert(x, n, offset, out) out[i] = A(x[i] - offset) for int8_t and uint8_t x
-//   tile<M>(args)              M <= kTile.rows rows times one panel, requantized and stored
-// A float P provides kTile and tile<M>. Neither reads or writes outside of what its arguments name.
+//   tile<M, N>(args)           M <= kTile.rows rows times one panel of N columns (kTile.columns or
+//                              kTile.narrow), requantized and stored
+// A float P provides kTile and tile<M, N>. Neither writes outside of what its arguments name.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
 
 #include "engine/kernels/generic/matrix.h"
+#include "engine/kernels/generic/quantized.h"
 
 namespace inferd::kernels::generic {
 
+// M rows of `a`: element k of segment s of row r at a[r * a_stride + segments[s] + k].
+template <typename A>
+struct Rows {
+  const A* a;
+  int64_t a_stride;
+  const int64_t* segments;
+  int64_t segment_count;
+  int64_t segment_depth;  // padded: what lies beyond a segment meets weights that stand for zero
+};
+
 template <typename A, typename B, typename Out>
 struct QuantizedTileArgs {
-  const A* a;        // row r at a + r * a_stride
-  int64_t a_stride;  // padded depth
-  int64_t depth;     // padded depth
+  Rows<A> rows;
   const B* b;
   const int32_t* bias;  // bias and scale of the panel's columns
   const float* scale;
+  const int32_t* row_bias;  // one more addend for each row, or null
   RequantParams requant;
   Out* y;
   int64_t y_stride;
-  int columns;  // of the panel that exist, 1..kTile.columns
+  int columns;  // of the panel that exist, 1..N
 };
 
 struct FloatTileArgs {
-  const float* a;
-  int64_t a_stride;
-  int64_t depth;
+  Rows<float> rows;
   const float* b;
   const float* bias;
   float low, high;
@@ -45,173 +55,171 @@ struct FloatTileArgs {
   int columns;
 };
 
-// tile<rows>(args), rows known at run time.
-template <typename P, int M, typename Args>
+// tile<rows, N>(args), rows known at run time.
+template <typename P, int M, int N, typename Args>
 void run_tile(int64_t rows, const Args& args) {
   if (rows == M) {
-    P::template tile<M>(args);
+    P::template tile<M, N>(args);
   } else if constexpr (M > 1) {
-    run_tile<P, M - 1>(rows, args);
+    run_tile<P, M - 1, N>(rows, args);
   }
 }
 
-// Gathers rows into `out`, one after the other, `stride` apart. `copy(x, n, out)` converts and
-// `padding` is what a pixel outside of the image is.
-template <typename P, typename In, typename A, typename Copy>
-class Gather {
- public:
-  Gather(const MatrixForm& form, const In* x, int64_t stride, A padding, const Copy& copy)
-      : form_(form), x_(x), stride_(stride), padding_(padding), copy_(copy) {}
+template <typename P, typename Args>
+void run_tile(int64_t rows, const Args& args) {
+  if constexpr (P::kTile.narrow < P::kTile.columns) {
+    if (args.columns <= P::kTile.narrow)
+      return run_tile<P, P::kTile.rows, P::kTile.narrow>(rows, args);
+  }
+  run_tile<P, P::kTile.rows, P::kTile.columns>(rows, args);
+}
 
-  void rows(int64_t first, int64_t count, int64_t group, A* out) const {
-    if (form_.rows_are_input && stride_ == form_.depth) {
-      copy_(x_ + first * form_.depth, count * form_.depth, out);
-      return;
-    }
+// Copies the band under output lines [first, first + lines) of an image. `copy(x, n, out)` converts
+// and `padding` is what a pixel outside of the image is.
+template <typename P, typename In, typename A, typename Copy>
+class BandCopy {
+ public:
+  BandCopy(const MatrixPlan& plan, const In* x, A padding, const Copy& copy)
+      : plan_(plan), form_(plan.form), x_(x), padding_(padding), copy_(copy) {}
+
+  void lines(int64_t image, int64_t first, int64_t lines, int64_t group, A* out) const {
     if (form_.rows_are_input) {
-      for (int64_t r = first; r < first + count; ++r, out += stride_) {
-        copy_(x_ + r * form_.depth, form_.depth, out);
-        fill(out + form_.depth, stride_ - form_.depth, A{0});
-      }
+      copy_(x_ + first * form_.depth, lines * form_.depth, out);
       return;
     }
-    int64_t ox = first % form_.out_w;
-    int64_t oy = first / form_.out_w % form_.out_h;
-    int64_t image = first / form_.out_w / form_.out_h;
-    for (int64_t r = 0; r < count; ++r, out += stride_) {
-      window(image, oy, ox, group, out);
-      fill(out + form_.depth, stride_ - form_.depth, A{0});
-      if (++ox < form_.out_w) continue;
-      ox = 0;
-      if (++oy < form_.out_h) continue;
-      oy = 0;
-      ++image;
+    const Window2d& w = form_.window;
+    const int64_t top = first * w.stride_h - w.pad_top;
+    const int64_t count = band_input_lines(plan_, lines);
+    for (int64_t i = 0; i < count; ++i, out += plan_.pitch) {
+      const int64_t iy = top + i * plan_.step_h;
+      if (iy < 0 || iy >= form_.in_h) {
+        std::fill_n(out, plan_.pitch, padding_);
+      } else {
+        line(x_ + (image * form_.in_h + iy) * form_.in_w * form_.in_c, group, out);
+      }
     }
   }
 
  private:
-  static void fill(A* out, int64_t count, A value) {
-    for (int64_t i = 0; i < count; ++i) out[i] = value;
-  }
-
-  void window(int64_t image, int64_t oy, int64_t ox, int64_t group, A* out) const {
-    const Window2d& w = form_.window;
-    const int64_t group_c = form_.in_c / form_.groups;
-    const int64_t left = ox * w.stride_w - w.pad_left;
-    for (int64_t ky = 0; ky < w.kernel_h; ++ky, out += w.kernel_w * group_c) {
-      const int64_t iy = oy * w.stride_h - w.pad_top + ky * w.dilation_h;
-      if (iy < 0 || iy >= form_.in_h) {
-        fill(out, w.kernel_w * group_c, padding_);
-        continue;
-      }
-      const In* line = x_ + (image * form_.in_h + iy) * form_.in_w * form_.in_c + group * group_c;
-      if (w.dilation_w == 1 && form_.groups == 1) {
-        neighbours(line, left, out);
-        continue;
-      }
-      for (int64_t kx = 0; kx < w.kernel_w; ++kx) {
-        const int64_t ix = left + kx * w.dilation_w;
-        if (ix < 0 || ix >= form_.in_w) {
-          fill(out + kx * group_c, group_c, padding_);
-        } else {
-          copy_(line + ix * form_.in_c, group_c, out + kx * group_c);
-        }
+  void line(const In* in, int64_t group, A* out) const {
+    const int64_t channels = form_.in_c / form_.groups;
+    const int64_t pixels = plan_.pitch / channels;
+    const int64_t step = plan_.step_w;
+    const int64_t left = -int64_t{form_.window.pad_left};
+    // Band pixels [begin, end) lie in the image.
+    const int64_t begin = std::clamp<int64_t>((-left + step - 1) / step, 0, pixels);
+    const int64_t end = std::clamp<int64_t>((form_.in_w - left + step - 1) / step, begin, pixels);
+    std::fill_n(out, begin * channels, padding_);
+    const In* from = in + (left + begin * step) * form_.in_c + group * channels;
+    if (form_.groups == 1 && step == 1) {
+      copy_(from, (end - begin) * channels, out + begin * channels);
+    } else {
+      for (int64_t p = begin; p < end; ++p, from += step * form_.in_c) {
+        copy_(from, channels, out + p * channels);
       }
     }
+    std::fill_n(out + end * channels, (pixels - end) * channels, padding_);
   }
 
-  // kernel_w pixels side by side, from pixel `left` of the line: one copy.
-  void neighbours(const In* line, int64_t left, A* out) const {
-    const int64_t c = form_.in_c;
-    const int64_t kernel_w = form_.window.kernel_w;
-    const int64_t begin = std::clamp<int64_t>(-left, 0, kernel_w);
-    const int64_t end = std::clamp<int64_t>(form_.in_w - left, begin, kernel_w);
-    fill(out, begin * c, padding_);
-    if (end > begin) copy_(line + (left + begin) * c, (end - begin) * c, out + begin * c);
-    fill(out + end * c, (kernel_w - end) * c, padding_);
-  }
-
+  const MatrixPlan& plan_;
   const MatrixForm& form_;
   const In* x_;
-  int64_t stride_;
   A padding_;
   const Copy& copy_;
 };
 
-// Splits the work into blocks of rows, and into ranges of panels where there are too few of those
-// (batch 1 of a fully connected layer is one row), and calls
-//   gather(group, first_row, rows, worker) -> rows of `a`
-//   multiply(group, first_row, rows, panel, a)
-template <typename GatherRows, typename Multiply>
-void for_each_block(const RunArgs& args, const MatrixPlan& plan, int64_t panels,
-                    const GatherRows& gather, const Multiply& multiply) {
+// A band ready for multiplication: `lines` of `rows` rows, which are the output's rows from
+// `first_row`.
+template <typename A>
+struct Band {
+  const A* a;
+  int32_t* sums;  // scratch for one number for each row
+  int64_t group;
+  int64_t first_row;
+  int64_t lines;
+  int64_t rows;
+};
+
+// Splits the work into bands, and into ranges of panels where there are too few of those (batch 1
+// of a fully connected layer is one row), and calls
+//   prepare(band)          once for each band that a worker takes up
+//   multiply(band, panel)
+template <typename A, typename In, typename Copy, typename Prepare, typename Multiply>
+void for_each_band(const RunArgs& args, const MatrixPlan& plan, int64_t panels, const In* x,
+                   const Copy& copy, const Prepare& prepare, const Multiply& multiply) {
   int threads = std::min(args.pool.threads(), plan.max_workers);
   if (args.max_threads > 0) threads = std::min(threads, args.max_threads);
-  const int64_t blocks = plan.form.groups * plan.blocks;
-  if (blocks == 0 || panels == 0) return;
+  const MatrixForm& form = plan.form;
+  const int64_t image_lines = form.rows_are_input ? form.rows : form.out_h;
+  const int64_t bands = form.groups * plan.images * plan.bands;
+  if (bands == 0 || panels == 0) return;
   int64_t ranges = 1;
-  if (threads > 1 && blocks < 4 * threads) {
-    ranges = std::min<int64_t>(panels, (4 * threads + blocks - 1) / blocks);
+  if (threads > 1 && bands < 4 * threads) {
+    ranges = std::min<int64_t>(panels, (4 * threads + bands - 1) / bands);
   }
   const auto work = [&](int64_t begin, int64_t end, int worker) {
-    int64_t gathered = -1;
-    decltype(gather(0, 0, 0, 0)) a{};
+    std::byte* const scratch = args.scratch + worker * plan.worker_bytes;
+    int64_t prepared = -1;
+    Band<A> band{};
     for (int64_t task = begin; task < end; ++task) {
-      const int64_t block = task / ranges;
-      const int64_t group = block / plan.blocks;
-      const int64_t first_row = block % plan.blocks * plan.block_rows;
-      const int64_t rows = std::min(plan.block_rows, plan.form.rows - first_row);
-      if (block != gathered) a = gather(group, first_row, rows, worker);
-      gathered = block;
+      const int64_t index = task / ranges;
+      if (index != prepared) {
+        const int64_t image = index / plan.bands % plan.images;
+        const int64_t line = index % plan.bands * plan.band_lines;
+        band.group = index / plan.bands / plan.images;
+        band.first_row = (image * image_lines + line) * plan.line_rows;
+        band.lines = std::min(plan.band_lines, image_lines - line);
+        band.rows = plan.line_rows;
+        band.sums = reinterpret_cast<int32_t*>(scratch + plan.band_bytes);
+        if constexpr (std::is_same_v<A, In>) band.a = x + band.first_row * plan.row_stride;
+        if (!plan.direct) {
+          copy.lines(image, line, band.lines, band.group, reinterpret_cast<A*>(scratch));
+          band.a = reinterpret_cast<const A*>(scratch);
+        }
+        if (plan.merged) {
+          band.rows *= band.lines;
+          band.lines = 1;
+        }
+        prepare(band);
+        prepared = index;
+      }
       const int64_t range = task % ranges;
       for (int64_t p = panels * range / ranges; p < panels * (range + 1) / ranges; ++p) {
-        multiply(group, first_row, rows, p, a);
+        multiply(band, p);
       }
     }
   };
-  args.pool.parallel_for(blocks * ranges, 1, work, threads);
+  args.pool.parallel_for(bands * ranges, 1, work, threads);
 }
 
-template <typename P, typename In, typename Out>
-void run_quantized(const RunArgs& args) {
-  using A = typename P::A;
-  using B = typename P::B;
-  const auto& packed = static_cast<const PackedQuantizedMatrix<B>&>(*args.packed);
-  const auto& plan = static_cast<const MatrixPlan&>(*args.prepared);
-  const MatrixForm& form = plan.form;
-  const int64_t depth = packed.padded_depth;
-  const auto copy = [&](const In* x, int64_t n, A* out) { P::convert(x, n, packed.a_offset, out); };
-  const Gather<P, In, A, decltype(copy)> gather(form, args.input<In>(0), depth,
-                                                static_cast<A>(packed.a_padding), copy);
-  Out* const y = args.output<Out>(0);
-  for_each_block(
-      args, plan, packed.panels,
-      [&](int64_t group, int64_t first_row, int64_t rows, int worker) -> const A* {
-        A* out = reinterpret_cast<A*>(args.scratch + worker * plan.gather_bytes);
-        gather.rows(first_row, rows, group, out);
-        return out;
-      },
-      [&](int64_t group, int64_t first_row, int64_t rows, int64_t panel, const A* a) {
-        const int64_t column = panel * P::kTile.columns;
-        const int64_t padded = (group * packed.panels + panel) * P::kTile.columns;
-        QuantizedTileArgs<A, B, Out> tile{
-            .a = a,
-            .a_stride = depth,
-            .depth = depth,
-            .b = packed.b.data() + padded * depth,
-            .bias = packed.bias.data() + padded,
-            .scale = packed.scale.data() + padded,
-            .requant = packed.requant,
-            .y = y + first_row * form.out_c + group * form.columns + column,
-            .y_stride = form.out_c,
-            .columns =
-                static_cast<int>(std::min<int64_t>(P::kTile.columns, form.columns - column))};
-        for (int64_t r = 0; r < rows; r += P::kTile.rows) {
-          run_tile<P, P::kTile.rows>(std::min<int64_t>(P::kTile.rows, rows - r), tile);
-          tile.a += P::kTile.rows * tile.a_stride;
-          tile.y += P::kTile.rows * tile.y_stride;
-        }
-      });
+// Calls tile(line, row, rows) for a band's rows in pieces of at most P::kTile.rows, as even as they
+// can be.
+template <typename P, typename A, typename F>
+void for_each_tile(const Band<A>& band, const F& tile) {
+  const int64_t pieces = (band.rows + P::kTile.rows - 1) / P::kTile.rows;
+  const int64_t most = (band.rows + pieces - 1) / pieces;
+  for (int64_t line = 0; line < band.lines; ++line) {
+    for (int64_t row = 0; row < band.rows; row += most) {
+      tile(line, row, std::min(most, band.rows - row));
+    }
+  }
+}
+
+// -zero * sum of each row's elements, padding of its segments included: it meets weights `zero`.
+template <typename A>
+void row_biases(const MatrixPlan& plan, const PanelSizes& sizes, int32_t zero,
+                const Band<A>& band) {
+  int32_t* out = band.sums;
+  for (int64_t line = 0; line < band.lines; ++line) {
+    for (int64_t row = 0; row < band.rows; ++row) {
+      const A* const a = band.a + line * plan.line_stride + row * plan.row_stride;
+      int32_t sum = 0;
+      for (const int64_t segment : plan.segments) {
+        for (int64_t k = 0; k < sizes.segment_depth; ++k) sum += a[segment + k];
+      }
+      *out++ = -zero * sum;
+    }
+  }
 }
 
 // The rows of a table of kernels: pack, prepare and run for a quantized P.
@@ -222,19 +230,57 @@ struct QuantizedMatrix {
     return pack_quantized_matrix<typename P::B>(op, P::kTile, P::kLanes);
   }
   static std::unique_ptr<Prepared> prepare(const OpDesc& op, const PackedWeights*) {
-    return plan_matrix(op, P::kTile, sizeof(typename P::A), /*direct=*/false);
+    return plan_matrix(op, P::kTile, sizeof(typename P::A),
+                       enters_unchanged(op.inputs[0].dtype, P::kLanes));
   }
-  static void run(const RunArgs& args) {
-    const bool unsigned_in = args.op.inputs[0].dtype == DType::kUInt8;
-    const bool unsigned_out = args.op.outputs[0].dtype == DType::kUInt8;
-    if (unsigned_in) {
-      unsigned_out ? run_quantized<P, uint8_t, uint8_t>(args)
-                   : run_quantized<P, uint8_t, int8_t>(args);
-    } else {
-      unsigned_out ? run_quantized<P, int8_t, uint8_t>(args)
-                   : run_quantized<P, int8_t, int8_t>(args);
-    }
+  template <typename In, typename Out>
+  static void run_typed(const RunArgs& args) {
+    using A = typename P::A;
+    using B = typename P::B;
+    const auto& packed = static_cast<const PackedQuantizedMatrix<B>&>(*args.packed);
+    const auto& plan = static_cast<const MatrixPlan&>(*args.prepared);
+    const MatrixForm& form = plan.form;
+    const PanelSizes& sizes = packed.sizes;
+    const In* const x = args.input<In>(0);
+    Out* const y = args.output<Out>(0);
+    const auto convert = [&](const In* from, int64_t n, A* out) {
+      P::convert(from, n, packed.a_offset, out);
+    };
+    const BandCopy<P, In, A, decltype(convert)> copy(plan, x, static_cast<A>(packed.a_padding),
+                                                     convert);
+    for_each_band<A>(
+        args, plan, sizes.panels, x, copy,
+        [&](const Band<A>& band) {
+          if (packed.b_zero != 0) row_biases(plan, sizes, packed.b_zero, band);
+        },
+        [&](const Band<A>& band, int64_t panel) {
+          const int64_t column = panel * P::kTile.columns;
+          const int64_t padded = band.group * sizes.padded_columns + column;
+          Out* const out = y + band.first_row * form.out_c + band.group * form.columns + column;
+          QuantizedTileArgs<A, B, Out> tile{.rows = {.a = nullptr,
+                                                     .a_stride = plan.row_stride,
+                                                     .segments = plan.segments.data(),
+                                                     .segment_count = sizes.segments,
+                                                     .segment_depth = sizes.segment_depth},
+                                            .b = packed.b.data() + padded * sizes.depth(),
+                                            .bias = packed.bias.data() + padded,
+                                            .scale = packed.scale.data() + padded,
+                                            .row_bias = nullptr,
+                                            .requant = packed.requant,
+                                            .y = nullptr,
+                                            .y_stride = form.out_c,
+                                            .columns = static_cast<int>(std::min<int64_t>(
+                                                P::kTile.columns, form.columns - column))};
+          for_each_tile<P>(band, [&](int64_t line, int64_t row, int64_t rows) {
+            const int64_t index = line * band.rows + row;
+            tile.rows.a = band.a + line * plan.line_stride + row * plan.row_stride;
+            tile.row_bias = packed.b_zero != 0 ? band.sums + index : nullptr;
+            tile.y = out + index * form.out_c;
+            run_tile<P>(rows, tile);
+          });
+        });
   }
+  static void run(const RunArgs& args) { run_8bit<QuantizedMatrix>(args); }
 };
 
 template <typename P>
@@ -244,44 +290,41 @@ struct FloatMatrix {
     return pack_float_matrix(op, P::kTile);
   }
   static std::unique_ptr<Prepared> prepare(const OpDesc& op, const PackedWeights*) {
-    return plan_matrix(op, P::kTile, sizeof(float), /*direct=*/true);
+    return plan_matrix(op, P::kTile, sizeof(float), /*same_type=*/true);
   }
   static void run(const RunArgs& args) {
     const auto& packed = static_cast<const PackedFloatMatrix&>(*args.packed);
     const auto& plan = static_cast<const MatrixPlan&>(*args.prepared);
     const MatrixForm& form = plan.form;
-    const int64_t depth = packed.padded_depth;
+    const PanelSizes& sizes = packed.sizes;
     const float* const x = args.input<float>(0);
     float* const y = args.output<float>(0);
-    const auto copy = [](const float* from, int64_t n, float* to) { std::copy_n(from, n, to); };
-    const Gather<P, float, float, decltype(copy)> gather(form, x, depth, 0.F, copy);
-    for_each_block(
-        args, plan, packed.panels,
-        [&](int64_t group, int64_t first_row, int64_t rows, int worker) -> const float* {
-          if (plan.gather_bytes == 0) return x + first_row * depth;
-          float* out = reinterpret_cast<float*>(args.scratch + worker * plan.gather_bytes);
-          gather.rows(first_row, rows, group, out);
-          return out;
-        },
-        [&](int64_t group, int64_t first_row, int64_t rows, int64_t panel, const float* a) {
+    const auto same = [](const float* from, int64_t n, float* to) { std::copy_n(from, n, to); };
+    const BandCopy<P, float, float, decltype(same)> copy(plan, x, 0.F, same);
+    for_each_band<float>(
+        args, plan, sizes.panels, x, copy, [](const Band<float>&) {},
+        [&](const Band<float>& band, int64_t panel) {
           const int64_t column = panel * P::kTile.columns;
-          const int64_t padded = (group * packed.panels + panel) * P::kTile.columns;
-          FloatTileArgs tile{.a = a,
-                             .a_stride = depth,
-                             .depth = depth,
-                             .b = packed.b.data() + padded * depth,
+          const int64_t padded = band.group * sizes.padded_columns + column;
+          float* const out = y + band.first_row * form.out_c + band.group * form.columns + column;
+          FloatTileArgs tile{.rows = {.a = nullptr,
+                                      .a_stride = plan.row_stride,
+                                      .segments = plan.segments.data(),
+                                      .segment_count = sizes.segments,
+                                      .segment_depth = sizes.segment_depth},
+                             .b = packed.b.data() + padded * sizes.depth(),
                              .bias = packed.bias.data() + padded,
                              .low = packed.low,
                              .high = packed.high,
-                             .y = y + first_row * form.out_c + group * form.columns + column,
+                             .y = nullptr,
                              .y_stride = form.out_c,
                              .columns = static_cast<int>(
                                  std::min<int64_t>(P::kTile.columns, form.columns - column))};
-          for (int64_t r = 0; r < rows; r += P::kTile.rows) {
-            run_tile<P, P::kTile.rows>(std::min<int64_t>(P::kTile.rows, rows - r), tile);
-            tile.a += P::kTile.rows * tile.a_stride;
-            tile.y += P::kTile.rows * tile.y_stride;
-          }
+          for_each_tile<P>(band, [&](int64_t line, int64_t row, int64_t rows) {
+            tile.rows.a = band.a + line * plan.line_stride + row * plan.row_stride;
+            tile.y = out + (line * band.rows + row) * form.out_c;
+            run_tile<P>(rows, tile);
+          });
         });
   }
 };

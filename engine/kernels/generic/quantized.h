@@ -37,4 +37,18 @@ class WeightReader {
   std::span<const int32_t> zero_points_;
 };
 
+// K::run_typed<In, Out>(args) with the types of the operator's input and output.
+template <typename K>
+void run_8bit(const RunArgs& args) {
+  const bool unsigned_in = args.op.inputs[0].dtype == DType::kUInt8;
+  const bool unsigned_out = args.op.outputs[0].dtype == DType::kUInt8;
+  if (unsigned_in) {
+    unsigned_out ? K::template run_typed<uint8_t, uint8_t>(args)
+                 : K::template run_typed<uint8_t, int8_t>(args);
+  } else {
+    unsigned_out ? K::template run_typed<int8_t, uint8_t>(args)
+                 : K::template run_typed<int8_t, int8_t>(args);
+  }
+}
+
 }  // namespace inferd::kernels::generic

@@ -20,12 +20,13 @@ inline int32x4_t requantize(int32x4_t acc, const float* scale, const generic::Re
   return vaddq_s32(vcvtnq_s32_f32(clamped), vdupq_n_s32(q.zero_point));
 }
 
-template <int M>
-void load_bias(const int32_t* bias, int32x4_t (&acc)[M][4]) {
+template <int M, typename Args>
+void load_bias(const Args& t, int32x4_t (&acc)[M][4]) {
 #pragma GCC unroll 8
   for (int m = 0; m < M; ++m) {
+    const int32x4_t row = vdupq_n_s32(t.row_bias == nullptr ? 0 : t.row_bias[m]);
 #pragma GCC unroll 4
-    for (int v = 0; v < 4; ++v) acc[m][v] = vld1q_s32(bias + 4 * v);
+    for (int v = 0; v < 4; ++v) acc[m][v] = vaddq_s32(vld1q_s32(t.bias + 4 * v), row);
   }
 }
 

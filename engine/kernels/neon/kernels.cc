@@ -22,11 +22,14 @@ int16x8_t widen8(const uint8_t* x) { return vreinterpretq_s16_u16(vmovl_u8(vld1_
 struct Quantized {
   using A = int16_t;
   using B = int16_t;
-  static constexpr int kInterleave = 1;
   static constexpr int kStep = 4;  // depth taken at once: one lane of a's registers each
-  static constexpr generic::Tile kTile{.rows = 4, .columns = 16, .depth_multiple = kStep};
+  static constexpr generic::Tile kTile{
+      .rows = 4, .columns = 16, .narrow = 16, .depth_multiple = kStep};
   static constexpr generic::Lanes kLanes = generic::Lanes::kS16;
-  static constexpr int kDepthwiseChannels = generic::kDepthwiseBlock;
+  static constexpr int kDepthwiseInterleave = 1;
+  static constexpr int kBlock = 8;
+  static constexpr int kDepthwiseChannels = kBlock;
+  static constexpr bool kMasksChannels = false;
   static constexpr double kMacsPerCycle = 8;
 
   template <typename In>
@@ -51,19 +54,22 @@ struct Quantized {
     }
   }
 
-  template <int M, typename Out>
+  template <int M, int N, typename Out>
   static void tile(const generic::QuantizedTileArgs<A, B, Out>& t) {
     int32x4_t acc[M][4];
-    load_bias<M>(t.bias, acc);
+    load_bias<M>(t, acc);
     const int16_t* b = t.b;
-    for (int64_t k = 0; k < t.depth; k += kStep, b += kStep * kTile.columns) {
-      int16x4_t a[M];
+    for (int64_t s = 0; s < t.rows.segment_count; ++s) {
+      const int16_t* x = t.rows.a + t.rows.segments[s];
+      for (int64_t k = 0; k < t.rows.segment_depth; k += kStep, b += kStep * N) {
+        int16x4_t a[M];
 #pragma GCC unroll 4
-      for (int m = 0; m < M; ++m) a[m] = vld1_s16(t.a + m * t.a_stride + k);
-      accumulate<M, 0>(a, b, acc);
-      accumulate<M, 1>(a, b, acc);
-      accumulate<M, 2>(a, b, acc);
-      accumulate<M, 3>(a, b, acc);
+        for (int m = 0; m < M; ++m) a[m] = vld1_s16(x + m * t.rows.a_stride + k);
+        accumulate<M, 0>(a, b, acc);
+        accumulate<M, 1>(a, b, acc);
+        accumulate<M, 2>(a, b, acc);
+        accumulate<M, 3>(a, b, acc);
+      }
     }
     store_tile<M>(acc, t);
   }
@@ -74,14 +80,14 @@ struct Quantized {
     int32x4_t high = vld1q_s32(d.bias + 4);
     for (int64_t t = 0; t < d.tap_count; ++t) {
       const int16x8_t x = widen8(d.taps[t] + d.offset);
-      const int16x8_t w = vld1q_s16(d.w + t * generic::kDepthwiseBlock);
+      const int16x8_t w = vld1q_s16(d.w + t * kBlock);
       low = vmlal_s16(low, vget_low_s16(x), vget_low_s16(w));
       high = vmlal_high_s16(high, x, w);
     }
     const int16x8_t y = vcombine_s16(vmovn_s32(requantize(low, d.scale, d.requant)),
                                      vmovn_s32(requantize(high, d.scale + 4, d.requant)));
     const int8x8_t bytes = vmovn_s16(y);
-    if (d.channels == generic::kDepthwiseBlock) {
+    if (d.channels == kBlock) {
       vst1_s8(reinterpret_cast<int8_t*>(d.y), bytes);
     } else {
       int8_t all[8];
@@ -107,11 +113,13 @@ struct Clamp {
 };
 
 struct Float {
-  static constexpr generic::Tile kTile{.rows = 6, .columns = 16};
-  static constexpr int kDepthwiseChannels = generic::kDepthwiseBlock;
+  static constexpr generic::Tile kTile{.rows = 6, .columns = 16, .narrow = 16};
+  static constexpr int kBlock = 8;
+  static constexpr int kDepthwiseChannels = kBlock;
+  static constexpr bool kMasksChannels = false;
   static constexpr double kMacsPerCycle = 8;
 
-  template <int M>
+  template <int M, int N>
   static void tile(const generic::FloatTileArgs& t) {
     float32x4_t acc[M][4];
 #pragma GCC unroll 6
@@ -120,18 +128,21 @@ struct Float {
       for (int v = 0; v < 4; ++v) acc[m][v] = vld1q_f32(t.bias + 4 * v);
     }
     const float* b = t.b;
-    for (int64_t k = 0; k < t.depth; ++k, b += kTile.columns) {
-      const float32x4_t b0 = vld1q_f32(b);
-      const float32x4_t b1 = vld1q_f32(b + 4);
-      const float32x4_t b2 = vld1q_f32(b + 8);
-      const float32x4_t b3 = vld1q_f32(b + 12);
+    for (int64_t s = 0; s < t.rows.segment_count; ++s) {
+      const float* x = t.rows.a + t.rows.segments[s];
+      for (int64_t k = 0; k < t.rows.segment_depth; ++k, b += N) {
+        const float32x4_t b0 = vld1q_f32(b);
+        const float32x4_t b1 = vld1q_f32(b + 4);
+        const float32x4_t b2 = vld1q_f32(b + 8);
+        const float32x4_t b3 = vld1q_f32(b + 12);
 #pragma GCC unroll 6
-      for (int m = 0; m < M; ++m) {
-        const float32x4_t a = vld1q_dup_f32(t.a + m * t.a_stride + k);
-        acc[m][0] = vfmaq_f32(acc[m][0], a, b0);
-        acc[m][1] = vfmaq_f32(acc[m][1], a, b1);
-        acc[m][2] = vfmaq_f32(acc[m][2], a, b2);
-        acc[m][3] = vfmaq_f32(acc[m][3], a, b3);
+        for (int m = 0; m < M; ++m) {
+          const float32x4_t a = vld1q_dup_f32(x + m * t.rows.a_stride + k);
+          acc[m][0] = vfmaq_f32(acc[m][0], a, b0);
+          acc[m][1] = vfmaq_f32(acc[m][1], a, b1);
+          acc[m][2] = vfmaq_f32(acc[m][2], a, b2);
+          acc[m][3] = vfmaq_f32(acc[m][3], a, b3);
+        }
       }
     }
     const Clamp clamp{vdupq_n_f32(t.low), vdupq_n_f32(t.high)};
@@ -148,7 +159,7 @@ struct Float {
     float32x4_t high = vld1q_f32(d.bias + 4);
     for (int64_t t = 0; t < d.tap_count; ++t) {
       const float* x = d.taps[t] + d.offset;
-      const float* w = d.w + t * generic::kDepthwiseBlock;
+      const float* w = d.w + t * kBlock;
       low = vfmaq_f32(low, vld1q_f32(x), vld1q_f32(w));
       high = vfmaq_f32(high, vld1q_f32(x + 4), vld1q_f32(w + 4));
     }

@@ -20,7 +20,7 @@ struct Quantized {
   static constexpr int kInterleave = 4;
   static constexpr int kStep = 8;  // depth taken at once: two lanes of a's registers
   static constexpr generic::Tile kTile{
-      .rows = 4, .columns = 16, .interleave = kInterleave, .depth_multiple = kStep};
+      .rows = 4, .columns = 16, .narrow = 16, .interleave = kInterleave, .depth_multiple = kStep};
   static constexpr generic::Lanes kLanes = generic::Lanes::kS8S8;
   static constexpr double kMacsPerCycle = 30;
 
@@ -45,17 +45,20 @@ struct Quantized {
     }
   }
 
-  template <int M, typename Out>
+  template <int M, int N, typename Out>
   static void tile(const generic::QuantizedTileArgs<A, B, Out>& t) {
     int32x4_t acc[M][4];
-    load_bias<M>(t.bias, acc);
+    load_bias<M>(t, acc);
     const int8_t* b = t.b;
-    for (int64_t k = 0; k < t.depth; k += kStep, b += kStep * kTile.columns) {
-      int8x8_t a[M];
+    for (int64_t s = 0; s < t.rows.segment_count; ++s) {
+      const int8_t* x = t.rows.a + t.rows.segments[s];
+      for (int64_t k = 0; k < t.rows.segment_depth; k += kStep, b += kStep * N) {
+        int8x8_t a[M];
 #pragma GCC unroll 4
-      for (int m = 0; m < M; ++m) a[m] = vld1_s8(t.a + m * t.a_stride + k);
-      accumulate<M, 0>(a, b, acc);
-      accumulate<M, 1>(a, b, acc);
+        for (int m = 0; m < M; ++m) a[m] = vld1_s8(x + m * t.rows.a_stride + k);
+        accumulate<M, 0>(a, b, acc);
+        accumulate<M, 1>(a, b, acc);
+      }
     }
     store_tile<M>(acc, t);
   }
@@ -64,11 +67,10 @@ struct Quantized {
 using QMatrix = generic::QuantizedMatrix<Quantized>;
 
 constexpr Kernel kRows[] = {
-    {"conv2d_q8_neon_dot", OpKind::kConv2d, Isa::kNeonDot, generic::accepts_symmetric_matrix,
+    {"conv2d_q8_neon_dot", OpKind::kConv2d, Isa::kNeonDot, generic::accepts_byte_matrix,
      QMatrix::cost, QMatrix::pack, QMatrix::prepare, QMatrix::run},
     {"fully_connected_q8_neon_dot", OpKind::kFullyConnected, Isa::kNeonDot,
-     generic::accepts_symmetric_matrix, QMatrix::cost, QMatrix::pack, QMatrix::prepare,
-     QMatrix::run},
+     generic::accepts_byte_matrix, QMatrix::cost, QMatrix::pack, QMatrix::prepare, QMatrix::run},
 };
 
 }  // namespace

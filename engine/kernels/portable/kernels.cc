@@ -40,8 +40,10 @@ struct Quantized {
   using B = int16_t;
   static constexpr generic::Tile kTile{.rows = 4, .columns = 8};
   static constexpr generic::Lanes kLanes = generic::Lanes::kS16;
-  static constexpr int kInterleave = 1;
-  static constexpr int kDepthwiseChannels = generic::kDepthwiseBlock;
+  static constexpr int kDepthwiseInterleave = 1;
+  static constexpr int kBlock = 8;
+  static constexpr int kDepthwiseChannels = kBlock;
+  static constexpr bool kMasksChannels = false;
   static constexpr double kMacsPerCycle = 3;
 
   template <typename In>
@@ -49,15 +51,19 @@ struct Quantized {
     for (int64_t i = 0; i < n; ++i) out[i] = static_cast<int16_t>(x[i] - offset);
   }
 
-  template <int M, typename Out>
+  template <int M, int N, typename Out>
   static void tile(const generic::QuantizedTileArgs<A, B, Out>& t) {
-    int32_t acc[M][kTile.columns];
-    for (auto& row : acc) std::copy_n(t.bias, kTile.columns, row);
-    for (int64_t k = 0; k < t.depth; ++k) {
-      const int16_t* b = t.b + k * kTile.columns;
-      for (int m = 0; m < M; ++m) {
-        const int16_t a = t.a[m * t.a_stride + k];
-        for (int n = 0; n < kTile.columns; ++n) acc[m][n] = add_product(acc[m][n], a, b[n]);
+    int32_t acc[M][N];
+    for (auto& row : acc) std::copy_n(t.bias, N, row);
+    const int16_t* b = t.b;
+    for (int64_t s = 0; s < t.rows.segment_count; ++s) {
+      const int16_t* a = t.rows.a + t.rows.segments[s];
+      for (int64_t k = 0; k < t.rows.segment_depth; ++k, b += N) {
+        for (int m = 0; m < M; ++m) {
+          for (int n = 0; n < N; ++n) {
+            acc[m][n] = add_product(acc[m][n], a[m * t.rows.a_stride + k], b[n]);
+          }
+        }
       }
     }
     for (int m = 0; m < M; ++m) {
@@ -67,12 +73,12 @@ struct Quantized {
 
   template <typename In, typename Out>
   static void depthwise(const generic::QuantizedDepthwiseArgs<In, Out>& d) {
-    int32_t acc[generic::kDepthwiseBlock];
-    std::copy_n(d.bias, generic::kDepthwiseBlock, acc);
+    int32_t acc[kBlock];
+    std::copy_n(d.bias, kBlock, acc);
     for (int64_t t = 0; t < d.tap_count; ++t) {
       const In* x = d.taps[t] + d.offset;
-      const int16_t* w = d.w + t * generic::kDepthwiseBlock;
-      for (int c = 0; c < generic::kDepthwiseBlock; ++c) {
+      const int16_t* w = d.w + t * kBlock;
+      for (int c = 0; c < kBlock; ++c) {
         acc[c] = add_product(acc[c], static_cast<int16_t>(x[c]), w[c]);
       }
     }
@@ -86,30 +92,34 @@ void store(const float* acc, float low, float high, int count, float* y) {
 
 struct Float {
   static constexpr generic::Tile kTile{.rows = 4, .columns = 8};
-  static constexpr int kDepthwiseChannels = generic::kDepthwiseBlock;
+  static constexpr int kBlock = 8;
+  static constexpr int kDepthwiseChannels = kBlock;
+  static constexpr bool kMasksChannels = false;
   static constexpr double kMacsPerCycle = 3;
 
-  template <int M>
+  template <int M, int N>
   static void tile(const generic::FloatTileArgs& t) {
-    float acc[M][kTile.columns];
-    for (auto& row : acc) std::copy_n(t.bias, kTile.columns, row);
-    for (int64_t k = 0; k < t.depth; ++k) {
-      const float* b = t.b + k * kTile.columns;
-      for (int m = 0; m < M; ++m) {
-        const float a = t.a[m * t.a_stride + k];
-        for (int n = 0; n < kTile.columns; ++n) acc[m][n] += a * b[n];
+    float acc[M][N];
+    for (auto& row : acc) std::copy_n(t.bias, N, row);
+    const float* b = t.b;
+    for (int64_t s = 0; s < t.rows.segment_count; ++s) {
+      const float* a = t.rows.a + t.rows.segments[s];
+      for (int64_t k = 0; k < t.rows.segment_depth; ++k, b += N) {
+        for (int m = 0; m < M; ++m) {
+          for (int n = 0; n < N; ++n) acc[m][n] += a[m * t.rows.a_stride + k] * b[n];
+        }
       }
     }
     for (int m = 0; m < M; ++m) store(acc[m], t.low, t.high, t.columns, t.y + m * t.y_stride);
   }
 
   static void depthwise(const generic::FloatDepthwiseArgs& d) {
-    float acc[generic::kDepthwiseBlock];
-    std::copy_n(d.bias, generic::kDepthwiseBlock, acc);
+    float acc[kBlock];
+    std::copy_n(d.bias, kBlock, acc);
     for (int64_t t = 0; t < d.tap_count; ++t) {
       const float* x = d.taps[t] + d.offset;
-      const float* w = d.w + t * generic::kDepthwiseBlock;
-      for (int c = 0; c < generic::kDepthwiseBlock; ++c) acc[c] += x[c] * w[c];
+      const float* w = d.w + t * kBlock;
+      for (int c = 0; c < kBlock; ++c) acc[c] += x[c] * w[c];
     }
     store(acc, d.low, d.high, d.channels, d.y);
   }
