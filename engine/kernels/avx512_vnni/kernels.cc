@@ -10,6 +10,7 @@
 
 #include "engine/kernels/folders.h"
 #include "engine/kernels/generic/broadcast_tile.h"
+#include "engine/kernels/generic/byte_depthwise_run.h"
 #include "engine/kernels/generic/depthwise_run.h"
 
 namespace inferd::kernels::avx512_vnni {
@@ -166,56 +167,142 @@ struct Quantized {
   }
 };
 
-// Four taps at a time: their bytes are interleaved so that one vpdpbusd adds the products of all
-// four for 16 channels.
 struct QuantizedDepthwise {
-  static constexpr int kBlock = generic::PackedByteDepthwise::kBlock;
-  static constexpr int kDepthwiseChannels = kBlock;
-  static constexpr bool kMasksChannels = true;
-  static constexpr double kDepthwiseMacsPerCycle = 32;
+  static constexpr double kMacsPerCycle = 32;
 
-  template <typename In, typename Out>
-  static void depthwise(const generic::ByteDepthwiseArgs<In, Out>& d) {
-    d.center == nullptr ? block<false>(d) : block<true>(d);
+  template <typename In>
+  static void convert(const In* x, int64_t n, int32_t offset, uint8_t* out) {
+    Quantized::convert(x, n, offset, out);
   }
 
-  template <bool Centered, typename In, typename Out>
-  static void block(const generic::ByteDepthwiseArgs<In, Out>& d) {
-    const __mmask64 mask = first64(d.channels);
-    const __m512i flip = _mm512_set1_epi8(std::is_same_v<In, int8_t> ? -128 : 0);
-    const auto load = [&](int64_t tap) __attribute__((always_inline)) {
-      return _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, d.taps[tap] + d.offset), flip);
-    };
-    __m512i acc[4];
-#pragma GCC unroll 4
-    for (int v = 0; v < 4; ++v) acc[v] = _mm512_load_si512(d.bias + 16 * v);
-    const int8_t* w = d.w;
-    for (int64_t t = 0; t < d.tap_count; t += 4, w += 4 * kBlock) {
-      const __m512i x0 = load(t);
-      const __m512i x1 = load(t + 1);
-      const __m512i x2 = load(t + 2);
-      const __m512i x3 = load(t + 3);
+  // The bytes of four taps interleaved: quads of 16 channels in each of four vectors.
+  struct Quads {
+    __m512i v[4];
+    Quads() = default;
+    Quads(__m512i x0, __m512i x1, __m512i x2, __m512i x3) {
       const __m512i low01 = _mm512_unpacklo_epi8(x0, x1);
       const __m512i high01 = _mm512_unpackhi_epi8(x0, x1);
       const __m512i low23 = _mm512_unpacklo_epi8(x2, x3);
       const __m512i high23 = _mm512_unpackhi_epi8(x2, x3);
-      const __m512i quads[4] = {
-          _mm512_unpacklo_epi16(low01, low23), _mm512_unpackhi_epi16(low01, low23),
-          _mm512_unpacklo_epi16(high01, high23), _mm512_unpackhi_epi16(high01, high23)};
+      v[0] = _mm512_unpacklo_epi16(low01, low23);
+      v[1] = _mm512_unpackhi_epi16(low01, low23);
+      v[2] = _mm512_unpacklo_epi16(high01, high23);
+      v[3] = _mm512_unpackhi_epi16(high01, high23);
+    }
+  };
+
+  // One block of channels: its loads, sums and stores.
+  template <bool Paired, bool Centered, typename Out>
+  class Block {
+   public:
+    explicit Block(const generic::ByteDepthwiseArgs<Out>& t)
+        : t_(t), requantizer_(t.requant), mask_(first64(t.channels)) {}
+
+    __m512i load(int64_t offset) const {
+      if constexpr (Paired) {
+        const auto half = static_cast<__mmask32>(mask_);
+        return _mm512_inserti64x4(
+            _mm512_castsi256_si512(_mm256_maskz_loadu_epi8(half, t_.a[0] + offset)),
+            _mm256_maskz_loadu_epi8(half, t_.a[1] + offset), 1);
+      } else {
+        return _mm512_maskz_loadu_epi8(mask_, t_.a[0] + offset);
+      }
+    }
+    // Column of a 3x3 window.
+    Quads column(int64_t offset) const {
+      return {load(offset), load(offset + t_.line_pitch), load(offset + 2 * t_.line_pitch),
+              _mm512_setzero_si512()};
+    }
+    [[gnu::always_inline]] void add(const Quads& quads, int64_t quad, __m512i (&acc)[4]) const {
 #pragma GCC unroll 4
       for (int v = 0; v < 4; ++v) {
-        acc[v] = _mm512_dpbusd_epi32(acc[v], quads[v], _mm512_load_si512(w + 64 * v));
+        acc[v] =
+            _mm512_dpbusd_epi32(acc[v], quads.v[v], _mm512_load_si512(t_.w + 256 * quad + 64 * v));
         if constexpr (Centered) {
-          acc[v] = _mm512_dpbusd_epi32(acc[v], quads[v], _mm512_load_si512(d.center + 64 * v));
+          acc[v] = _mm512_dpbusd_epi32(acc[v], quads.v[v], _mm512_load_si512(t_.center + 64 * v));
         }
       }
     }
-    const Requantizer<Out> requantizer(d.requant);
+    [[gnu::always_inline]] void load_bias(__m512i (&acc)[4]) const {
 #pragma GCC unroll 4
-    for (int v = 0; v < 4; ++v)
-      acc[v] = requantizer.scaled(acc[v], _mm512_load_ps(d.scale + 16 * v));
-    // The interleaving above and the packing here undo each other.
-    _mm512_mask_storeu_epi8(d.y, mask, requantizer.pack(acc[0], acc[1], acc[2], acc[3]));
+      for (int v = 0; v < 4; ++v) acc[v] = _mm512_load_si512(t_.bias + 16 * v);
+    }
+    // Packing undoes the order that interleaving made.
+    [[gnu::always_inline]] void store(int64_t pixel, __m512i (&acc)[4]) const {
+#pragma GCC unroll 4
+      for (int v = 0; v < 4; ++v) {
+        acc[v] = requantizer_.scaled(acc[v], _mm512_load_ps(t_.scale + 16 * v));
+      }
+      const __m512i bytes = requantizer_.pack(acc[0], acc[1], acc[2], acc[3]);
+      if constexpr (Paired) {
+        const auto half = static_cast<__mmask32>(mask_);
+        _mm256_mask_storeu_epi8(t_.y[0] + pixel * t_.y_stride, half, _mm512_castsi512_si256(bytes));
+        _mm256_mask_storeu_epi8(t_.y[1] + pixel * t_.y_stride, half,
+                                _mm512_extracti64x4_epi64(bytes, 1));
+      } else {
+        _mm512_mask_storeu_epi8(t_.y[0] + pixel * t_.y_stride, mask_, bytes);
+      }
+    }
+    [[gnu::always_inline]] void pixel3x3(int64_t pixel, const Quads& left, const Quads& middle,
+                                         const Quads& right) const {
+      __m512i acc[4];
+      load_bias(acc);
+      add(left, 0, acc);
+      add(middle, 1, acc);
+      add(right, 2, acc);
+      store(pixel, acc);
+    }
+
+   private:
+    const generic::ByteDepthwiseArgs<Out> t_;  // a copy: y cannot alias it
+    const Requantizer<Out> requantizer_;
+    const __mmask64 mask_;
+  };
+
+  template <bool Paired, bool Streams, typename Out>
+  static void pixels(const generic::ByteDepthwiseArgs<Out>& t) {
+    if (t.center == nullptr) {
+      Streams ? stream(Block<Paired, false, Out>(t), t)
+              : any_window(Block<Paired, false, Out>(t), t);
+    } else {
+      Streams ? stream(Block<Paired, true, Out>(t), t) : any_window(Block<Paired, true, Out>(t), t);
+    }
+  }
+
+  template <typename B, typename Args>
+  static void stream(const B& block, const Args& t) {
+    const int64_t count = t.count;
+    const int64_t stride = t.pixel_stride;
+    Quads a = block.column(0);
+    Quads b = block.column(stride);
+    int64_t next = 2 * stride;
+    for (int64_t i = 0; i < count; i += 3, next += 3 * stride) {
+      const Quads c = block.column(next);
+      block.pixel3x3(i, a, b, c);
+      if (i + 1 == count) break;
+      a = block.column(next + stride);
+      block.pixel3x3(i + 1, b, c, a);
+      if (i + 2 == count) break;
+      b = block.column(next + 2 * stride);
+      block.pixel3x3(i + 2, c, a, b);
+    }
+  }
+
+  template <typename B, typename Args>
+  static void any_window(const B& block, const Args& t) {
+    const int64_t quads = t.quads;
+    for (int64_t i = 0; i < t.count; ++i) {
+      const int64_t first = i * t.pixel_stride;
+      __m512i acc[4];
+      block.load_bias(acc);
+      for (int64_t q = 0; q < quads; ++q) {
+        const int64_t* tap = t.taps + 4 * q;
+        block.add(Quads(block.load(first + tap[0]), block.load(first + tap[1]),
+                        block.load(first + tap[2]), block.load(first + tap[3])),
+                  q, acc);
+      }
+      block.store(i, acc);
+    }
   }
 };
 
@@ -288,7 +375,7 @@ constexpr Kernel kRows[] = {
      QMatrix::cost, QMatrix::pack, QMatrix::prepare, QMatrix::run},
     {"depthwise_conv2d_q8_avx512_vnni", OpKind::kDepthwiseConv2d, kIsa,
      generic::accepts_byte_depthwise, QDepthwise::cost, generic::pack_byte_depthwise,
-     QDepthwise::prepare, QDepthwise::run},
+     generic::plan_byte_depthwise, QDepthwise::run},
     {"conv2d_f32_avx512", OpKind::kConv2d, kIsa, generic::accepts_float_matrix, FMatrix::cost,
      FMatrix::pack, FMatrix::prepare, FMatrix::run},
     {"fully_connected_f32_avx512", OpKind::kFullyConnected, kIsa, generic::accepts_float_matrix,

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <thread>
-#include <utility>
 
 #include "engine/kernels/generic/quantized.h"
 
@@ -38,27 +37,6 @@ void for_each_weight(const Shape& w, int64_t block, int64_t interleave, const F&
   }
 }
 
-// See PackedByteDepthwise: where channel c's lane is among all vectors of lanes.
-size_t byte_lane(int64_t c) {
-  const int64_t in_block = c % PackedByteDepthwise::kBlock;
-  const int64_t vector = in_block / 4 % 4;
-  const int64_t lane = in_block / 16 * 4 + in_block % 4;
-  return static_cast<size_t>(c - in_block + vector * 16 + lane);
-}
-
-// What to subtract from a channel's weights so that they, and its negative for a padding tap, fit
-// in int8; more than 127 where nothing does.
-int32_t byte_center(const WeightReader& weights, const Shape& w, int64_t channel) {
-  int32_t low = 0;
-  int32_t high = 0;
-  for (int64_t tap = 0; tap < w[0] * w[1]; ++tap) {
-    const int32_t value = weights.at(tap * w[2] + channel, channel);
-    low = std::min(low, value);
-    high = std::max(high, value);
-  }
-  return low >= -128 && high <= 127 ? 0 : low + 128;
-}
-
 }  // namespace
 
 bool accepts_quantized_depthwise(const OpDesc& op) {
@@ -66,16 +44,6 @@ bool accepts_quantized_depthwise(const OpDesc& op) {
 }
 
 bool accepts_float_depthwise(const OpDesc& op) { return is_float_linear(op) && shapes_fit(op); }
-
-bool accepts_byte_depthwise(const OpDesc& op) {
-  if (!accepts_quantized_depthwise(op)) return false;
-  const Shape& shape = op.inputs[1].shape;
-  const WeightReader weights(op.inputs[1]);
-  for (int64_t c = 0; c < shape[2]; ++c) {
-    if (byte_center(weights, shape, c) > 127) return false;
-  }
-  return true;
-}
 
 std::unique_ptr<PackedWeights> pack_quantized_depthwise(const OpDesc& op, int block,
                                                         int interleave) {
@@ -100,46 +68,6 @@ std::unique_ptr<PackedWeights> pack_quantized_depthwise(const OpDesc& op, int bl
     bias[static_cast<size_t>(c)] -= zero * w;
   });
   for (size_t c = 0; c < bias.size(); ++c) packed->bias[c] = static_cast<int32_t>(bias[c]);
-  return packed;
-}
-
-std::unique_ptr<PackedWeights> pack_byte_depthwise(const OpDesc& op) {
-  const Shape& shape = op.inputs[1].shape;
-  const Operand& x = op.inputs[0];
-  const WeightReader weights(op.inputs[1]);
-  const int64_t taps = shape[0] * shape[1];
-  const int64_t padded_taps = round_up(taps, 4);
-  // Of x as uint8.
-  const int64_t zero = x.quantization.zero_point() + (x.dtype == DType::kInt8 ? 128 : 0);
-  const auto padded = static_cast<size_t>(round_up(shape[2], PackedByteDepthwise::kBlock));
-  auto packed = std::make_unique<PackedByteDepthwise>();
-  packed->w = AlignedArray<int8_t>(static_cast<size_t>(padded_taps) * padded);
-  packed->bias = AlignedArray<int32_t>(padded);
-  packed->scale = AlignedArray<float>(padded);
-  packed->requant = requant_params(op);
-  AlignedArray<int8_t> centers(4 * padded);
-  bool centered = true;
-  for (int64_t c = 0; c < shape[2]; ++c) {
-    const size_t lane = byte_lane(c);
-    const int32_t center = byte_center(weights, shape, c);
-    centered = centered && center == 0;
-    int64_t sum = 0;
-    const auto block = static_cast<size_t>(c / PackedByteDepthwise::kBlock);
-    const size_t in_block = lane % PackedByteDepthwise::kBlock;
-    for (int64_t tap = 0; tap < padded_taps; ++tap) {
-      const int32_t value = tap < taps ? weights.at(tap * shape[2] + c, c) : 0;
-      sum += value;
-      const size_t quad =
-          block * static_cast<size_t>(padded_taps / 4) + static_cast<size_t>(tap / 4);
-      packed
-          ->w[(quad * PackedByteDepthwise::kBlock + in_block) * 4 + static_cast<size_t>(tap % 4)] =
-          static_cast<int8_t>(value - center);
-    }
-    for (size_t i = 0; i < 4; ++i) centers[4 * lane + i] = static_cast<int8_t>(center);
-    packed->bias[lane] = static_cast<int32_t>(bias_at(op, c) - zero * sum);
-    packed->scale[lane] = requant_scale(op, c);
-  }
-  if (!centered) packed->center = std::move(centers);
   return packed;
 }
 

@@ -28,22 +28,6 @@ struct PackedQuantizedDepthwise final : PackedWeights {
   size_t bytes() const override { return w.bytes() + bias.bytes() + scale.bytes(); }
 };
 
-// Weights for inner loops that add four products of uint8 and int8 to a lane. A block is 64
-// channels in the order that interleaving the bytes of four taps gives within 128 bits: of vector
-// v, lane l is channel l / 4 * 16 + v * 4 + l % 4. Taps are padded to a multiple of four.
-struct PackedByteDepthwise final : PackedWeights {
-  static constexpr int kBlock = 64;
-  AlignedArray<int8_t> w;       // [block][tap / 4][vector][lane][4]; less `center`
-  AlignedArray<int8_t> center;  // [block][vector][lane][4], what all weights of a channel lack;
-                                // empty when that is nothing
-  AlignedArray<int32_t> bias;  // [block][vector][lane]; x's zero point folded in: x enters as uint8
-  AlignedArray<float> scale;
-  RequantParams requant;
-  size_t bytes() const override {
-    return w.bytes() + center.bytes() + bias.bytes() + scale.bytes();
-  }
-};
-
 struct PackedFloatDepthwise final : PackedWeights {
   AlignedArray<float> w;  // [block][tap][channel]
   AlignedArray<float> bias;
@@ -63,12 +47,9 @@ struct DepthwisePlan final : Prepared {
 
 bool accepts_quantized_depthwise(const OpDesc& op);  // types as accepts_quantized_matrix
 bool accepts_float_depthwise(const OpDesc& op);
-// The same, where each channel's weights fit in int8 once something is subtracted that does too.
-bool accepts_byte_depthwise(const OpDesc& op);
 
 std::unique_ptr<PackedWeights> pack_quantized_depthwise(const OpDesc& op, int block,
                                                         int interleave);
-std::unique_ptr<PackedWeights> pack_byte_depthwise(const OpDesc& op);
 std::unique_ptr<PackedWeights> pack_float_depthwise(const OpDesc& op, int block);
 // `copied`: channels to hold of each tap of the last block, 0 when it is read in place.
 std::unique_ptr<Prepared> plan_depthwise(const OpDesc& op, int interleave, int copied);

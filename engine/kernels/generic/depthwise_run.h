@@ -36,20 +36,6 @@ struct QuantizedDepthwiseArgs {
   int channels;  // to store: 1..P::kBlock or P::kDepthwiseChannels
 };
 
-template <typename In, typename Out>
-struct ByteDepthwiseArgs {
-  const In* const* taps;
-  int64_t offset;
-  int64_t tap_count;  // a multiple of four
-  const int8_t* w;
-  const int8_t* center;  // null where there is none
-  const int32_t* bias;
-  const float* scale;
-  RequantParams requant;
-  Out* y;
-  int channels;
-};
-
 struct FloatDepthwiseArgs {
   const float* const* taps;
   int64_t offset;
@@ -178,35 +164,6 @@ struct QuantizedDepthwise {
         });
   }
   static void run(const RunArgs& args) { run_8bit<QuantizedDepthwise>(args); }
-};
-
-template <typename P>
-struct ByteDepthwise {
-  static double cost(const OpDesc& op) { return macs(op) / P::kDepthwiseMacsPerCycle; }
-  static std::unique_ptr<Prepared> prepare(const OpDesc& op, const PackedWeights*) {
-    return plan_depthwise(op, 4, 0);
-  }
-  template <typename In, typename Out>
-  static void run_typed(const RunArgs& args) {
-    const auto& packed = static_cast<const PackedByteDepthwise&>(*args.packed);
-    const int64_t taps = static_cast<const DepthwisePlan&>(*args.prepared).taps;
-    const int8_t* const center = packed.center.bytes() == 0 ? nullptr : packed.center.data();
-    for_each_depthwise_block<P, In, Out>(
-        args, [&](const In* const* tap, int64_t offset, int64_t channel, int channels, Out* y) {
-          P::depthwise(ByteDepthwiseArgs<In, Out>{
-              .taps = tap,
-              .offset = offset,
-              .tap_count = taps,
-              .w = packed.w.data() + channel * taps,
-              .center = center == nullptr ? nullptr : center + 4 * channel,
-              .bias = packed.bias.data() + channel,
-              .scale = packed.scale.data() + channel,
-              .requant = packed.requant,
-              .y = y,
-              .channels = channels});
-        });
-  }
-  static void run(const RunArgs& args) { run_8bit<ByteDepthwise>(args); }
 };
 
 template <typename P>

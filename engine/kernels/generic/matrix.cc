@@ -286,17 +286,11 @@ int64_t band_input_lines(const MatrixPlan& plan, int64_t lines) {
   return (lines - 1) * (w.stride_h / plan.step_h) + int64_t{w.kernel_h - 1} * w.dilation_h + 1;
 }
 
-std::unique_ptr<Prepared> plan_matrix(const OpDesc& op, Tile tile, int64_t element_bytes,
-                                      bool same_type) {
-  auto plan = std::make_unique<MatrixPlan>();
-  plan->form = matrix_form(op);
-  if (plan->form.rows_are_input) {
-    plan_rows(plan.get(), tile, element_bytes, same_type);
-  } else {
-    plan_windows(plan.get(), element_bytes);
-  }
+namespace {
+
+void plan_scratch(MatrixPlan* plan, Tile tile, int64_t element_bytes) {
   plan->max_workers = static_cast<int>(std::max(std::thread::hardware_concurrency(), 1U));
-  if (plan->bands == 0) return plan;
+  if (plan->bands == 0) return;
   if (!plan->direct) {
     // The last segment may be read up to its padded depth.
     const int64_t lines = std::min(plan->band_lines, plan->form.rows);
@@ -306,6 +300,39 @@ std::unique_ptr<Prepared> plan_matrix(const OpDesc& op, Tile tile, int64_t eleme
   const auto sums = static_cast<int64_t>(sizeof(int32_t)) * plan->band_lines * plan->line_rows;
   plan->worker_bytes = plan->band_bytes + round_up(sums, 64);
   plan->scratch_bytes = static_cast<size_t>(plan->worker_bytes * plan->max_workers);
+}
+
+}  // namespace
+
+std::unique_ptr<MatrixPlan> plan_channel_windows(const OpDesc& op, const Window2d& window,
+                                                 int64_t element_bytes) {
+  const Shape& x = op.inputs[0].shape;
+  const Shape& y = op.outputs[0].shape;
+  auto plan = std::make_unique<MatrixPlan>();
+  plan->form = {.in_h = x[1],
+                .in_w = x[2],
+                .in_c = x[3],
+                .out_h = y[1],
+                .out_w = y[2],
+                .out_c = y[3],
+                .rows = y[0] * y[1] * y[2],
+                .columns = y[3],
+                .window = window};
+  plan_windows(plan.get(), element_bytes);
+  plan_scratch(plan.get(), {}, element_bytes);
+  return plan;
+}
+
+std::unique_ptr<Prepared> plan_matrix(const OpDesc& op, Tile tile, int64_t element_bytes,
+                                      bool same_type) {
+  auto plan = std::make_unique<MatrixPlan>();
+  plan->form = matrix_form(op);
+  if (plan->form.rows_are_input) {
+    plan_rows(plan.get(), tile, element_bytes, same_type);
+  } else {
+    plan_windows(plan.get(), element_bytes);
+  }
+  plan_scratch(plan.get(), tile, element_bytes);
   return plan;
 }
 

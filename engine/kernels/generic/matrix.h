@@ -137,6 +137,9 @@ std::unique_ptr<PackedWeights> pack_float_matrix(const OpDesc& op, Tile tile);
 // as they are.
 std::unique_ptr<Prepared> plan_matrix(const OpDesc& op, Tile tile, int64_t element_bytes,
                                       bool same_type);
+// The same for a window that does not mix channels; panels are then blocks of channels.
+std::unique_ptr<MatrixPlan> plan_channel_windows(const OpDesc& op, const Window2d& window,
+                                                 int64_t element_bytes);
 // Lines of the band under `lines` > 0 lines of output.
 int64_t band_input_lines(const MatrixPlan& plan, int64_t lines);
 // Whether an int8 or uint8 input enters `lanes` unchanged.

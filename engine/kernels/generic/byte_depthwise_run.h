@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The loops of byte_depthwise.h around an inner loop `P`; see matrix_run.h for why P is a template
+// parameter from an unnamed namespace. P provides
+//   convert(x, n, offset, out)    as in matrix_run.h
+//   pixels<Paired, Streams>(args) a block of channels of a line of pixels, or of two lines
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "engine/kernels/generic/byte_depthwise.h"
+#include "engine/kernels/generic/matrix_run.h"
+
+namespace inferd::kernels::generic {
+
+template <typename Out>
+struct ByteDepthwiseArgs {
+  const uint8_t* a[2];  // the first pixel's window; the second is of the line below, when paired
+  int64_t pixel_stride;
+  int64_t line_pitch;   // from a tap to the one below
+  const int64_t* taps;  // 4 * quads
+  int64_t quads;
+  const int8_t* w;
+  const int8_t* center;  // null where there is none
+  const int32_t* bias;
+  const float* scale;
+  RequantParams requant;
+  Out* y[2];
+  int64_t y_stride;
+  int64_t count;  // of pixels in a line
+  int channels;   // 1..64, 1..32 when paired
+};
+
+template <typename P>
+struct ByteDepthwise {
+  static double cost(const OpDesc& op) { return macs(op) / P::kMacsPerCycle; }
+
+  template <typename In, typename Out>
+  static void run_typed(const RunArgs& args) {
+    constexpr int kBlock = PackedByteDepthwise::kBlock;
+    const auto& packed = static_cast<const PackedByteDepthwise&>(*args.packed);
+    const auto& own = static_cast<const ByteDepthwisePlan&>(*args.prepared);
+    const MatrixPlan& plan = *own.bands;
+    const int64_t channels = plan.form.in_c;
+    const int64_t blocks = (channels + kBlock - 1) / kBlock;
+    const bool streaming = streams(plan.form.window);
+    const auto convert = [&](const In* from, int64_t n, uint8_t* out) {
+      P::convert(from, n, std::is_same_v<In, int8_t> ? -128 : 0, out);
+    };
+    const BandCopy<P, In, uint8_t, decltype(convert)> copy(plan, args.input<In>(0), packed.padding,
+                                                           convert);
+    for_each_band<uint8_t>(
+        args, plan, blocks, args.input<In>(0), copy, [](const Band<uint8_t>&) {},
+        [&](const Band<uint8_t>& band, int64_t block) {
+          const int64_t channel = block * kBlock;
+          const int64_t center = packed.center.bytes() == 0 ? 0 : 4 * channel;
+          ByteDepthwiseArgs<Out> t{
+              .a = {},
+              .pixel_stride = plan.row_stride,
+              .line_pitch = plan.form.window.dilation_h * plan.pitch,
+              .taps = own.taps.data(),
+              .quads = packed.quads,
+              .w = packed.w.data() + 4 * channel * packed.quads,
+              .center = packed.center.bytes() == 0 ? nullptr : packed.center.data() + center,
+              .bias = packed.bias.data() + channel,
+              .scale = packed.scale.data() + channel,
+              .requant = packed.requant,
+              .y = {},
+              .y_stride = channels,
+              .count = band.rows,
+              .channels = static_cast<int>(std::min<int64_t>(kBlock, channels - channel))};
+          const bool paired = block == blocks - 1 && last_block_is_paired(channels);
+          const int64_t step = paired ? 2 : 1;
+          for (int64_t line = 0; line < band.lines; line += step) {
+            // A last line without one below it is computed twice.
+            const int64_t lines[2] = {line, std::min(line + 1, band.lines - 1)};
+            for (int i = 0; i < 2; ++i) {
+              t.a[i] = band.a + lines[i] * plan.line_stride + channel;
+              t.y[i] = args.output<Out>(0) + (band.first_row + lines[i] * band.rows) * channels +
+                       channel;
+            }
+            if (paired) {
+              streaming ? P::template pixels<true, true>(t) : P::template pixels<true, false>(t);
+            } else {
+              streaming ? P::template pixels<false, true>(t) : P::template pixels<false, false>(t);
+            }
+          }
+        });
+  }
+  static void run(const RunArgs& args) { run_8bit<ByteDepthwise>(args); }
+};
+
+}  // namespace inferd::kernels::generic
