@@ -1,0 +1,337 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Writes ONNX graphs of well-known networks, float32 and int8, with random weights (fixed seed).
+
+The architectures are the published ones at their usual input sizes; the weights are not trained,
+so the files serve for speed and for comparing engines, not for accuracy. The int8 files are in QDQ
+form, as static quantization makes it: uint8 activations, int8 weights per channel, int32 biases.
+
+  make_models.py OUTPUT_FOLDER [NAME...]      needs python3-onnx and python3-numpy
+"""
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+
+class Net:
+    """A graph under construction. Tensors are named; in int8 every one gets a Q/DQ pair."""
+
+    def __init__(self, name, shape, quantized):
+        self.name = name
+        self.quantized = quantized
+        self.random = np.random.RandomState(7)
+        self.nodes, self.constants, self.channels, self.scales = [], [], {}, {}
+        self.input = helper.make_tensor_value_info("input", TensorProto.FLOAT, shape)
+        self.channels["input"] = shape[1]
+        self.x = self.q("input", -2.5, 2.5)
+
+    def constant(self, values, name=None):
+        name = name or f"c{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(values, name))
+        return name
+
+    def node(self, op, inputs, channels, **attributes):
+        out = f"t{len(self.nodes)}"
+        self.nodes.append(helper.make_node(op, inputs, [out], name=f"{op}_{out}", **attributes))
+        self.channels[out] = channels
+        return out
+
+    def q(self, tensor, low, high):
+        """tensor -> DQ(Q(tensor)) with the range [low, high]; the tensor itself in float32."""
+        if not self.quantized:
+            return tensor
+        scale = np.float32((high - low) / 255)
+        zero = np.uint8(round(-low / scale))
+        return self.requantize(tensor, scale, zero)
+
+    def requantize(self, tensor, scale, zero):
+        channels = self.channels[tensor]
+        s, z = self.constant(np.float32(scale)), self.constant(np.uint8(zero))
+        stored = self.node("QuantizeLinear", [tensor, s, z], channels)
+        real = self.node("DequantizeLinear", [stored, s, z], channels)
+        self.scales[real] = (scale, zero)
+        return real
+
+    def same_range(self, tensor, like):
+        return self.requantize(tensor, *self.scales[like]) if self.quantized else tensor
+
+    def weights(self, shape, channels_axis=0):
+        """Constant weights, or in int8 their dequantized form. Returns name, scales."""
+        fan_in = np.prod(shape) / shape[channels_axis]
+        values = self.random.randn(*shape).astype(np.float32) * np.float32(np.sqrt(2.0 / fan_in))
+        if not self.quantized:
+            return self.constant(values), None
+        axes = tuple(i for i in range(len(shape)) if i != channels_axis)
+        scales = (np.abs(values).max(axis=axes) / 127).astype(np.float32)
+        view = [1] * len(shape)
+        view[channels_axis] = -1
+        stored = np.clip(np.round(values / scales.reshape(view)), -127, 127).astype(np.int8)
+        name = self.node("DequantizeLinear",
+                         [self.constant(stored), self.constant(scales),
+                          self.constant(np.zeros(len(scales), np.int8))], None, axis=channels_axis)
+        return name, scales
+
+    def bias(self, count, x, weight_scales):
+        values = self.random.randn(count).astype(np.float32) * np.float32(0.1)
+        if not self.quantized:
+            return self.constant(values)
+        scales = (self.scales[x][0] * weight_scales).astype(np.float32)
+        stored = np.round(values / scales).astype(np.int32)
+        return self.node("DequantizeLinear", [self.constant(stored), self.constant(scales),
+                                              self.constant(np.zeros(count, np.int32))], None, axis=0)
+
+    def conv(self, x, out, kernel, stride=1, groups=1, act="relu6", pad=None):
+        pad = kernel // 2 if pad is None else pad
+        channels = self.channels[x]
+        w, scales = self.weights((out, channels // groups, kernel, kernel))
+        b = self.bias(out, x, scales)
+        y = self.node("Conv", [x, w, b], out, kernel_shape=[kernel] * 2, strides=[stride] * 2,
+                      pads=[pad] * 4, group=groups)
+        return self.activate(y, act)
+
+    def activate(self, y, act):
+        channels = self.channels[y]
+        if act == "relu6":
+            y = self.node("Clip", [y, self.constant(np.float32(0)), self.constant(np.float32(6))],
+                          channels)
+            return self.q(y, 0, 6)
+        if act == "relu":
+            return self.q(self.node("Relu", [y], channels), 0, 5)
+        y = self.q(y, -4, 4)
+        if act == "hardswish":
+            return self.q(self.node("HardSwish", [y], channels), -0.375, 4)
+        if act == "silu":
+            gate = self.q(self.node("Sigmoid", [y], channels), 0, 1)
+            return self.q(self.node("Mul", [y, gate], channels), -0.28, 4)
+        if act == "hardsigmoid":
+            return self.q(self.node("HardSigmoid", [y], channels, alpha=1 / 6, beta=0.5), 0, 1)
+        return y
+
+    def add(self, a, b, act=None):
+        y = self.node("Add", [a, b], self.channels[a])
+        return self.activate(y, act) if act else self.q(y, -6, 6)
+
+    def mul(self, a, b):
+        return self.q(self.node("Mul", [a, b], self.channels[a]), -4, 4)
+
+    def max_pool(self, x, kernel, stride, pad=0, ceil=0):
+        y = self.node("MaxPool", [x], self.channels[x], kernel_shape=[kernel] * 2,
+                      strides=[stride] * 2, pads=[pad] * 4, ceil_mode=ceil)
+        return self.same_range(y, x)
+
+    def mean(self, x):
+        return self.q(self.node("GlobalAveragePool", [x], self.channels[x]), -2, 4)
+
+    def concat(self, xs):
+        y = self.node("Concat", xs, sum(self.channels[x] for x in xs), axis=1)
+        return self.q(y, -4, 5)
+
+    def split_half(self, x):
+        half = self.channels[x] // 2
+        outs = [self.node("Slice", [x] + [self.constant(np.array([v], np.int64)) for v in (b, e, 1)],
+                          half) for b, e in ((0, half), (half, 2 * half))]
+        return [self.same_range(y, x) for y in outs]
+
+    def upsample(self, x):
+        y = self.node("Resize", [x, "", self.constant(np.array([1, 1, 2, 2], np.float32))],
+                      self.channels[x], mode="nearest", nearest_mode="floor",
+                      coordinate_transformation_mode="asymmetric")
+        return self.same_range(y, x)
+
+    def classify(self, x, classes=1000):
+        x = self.mean(x)
+        y = self.same_range(self.node("Flatten", [x], self.channels[x]), x)
+        w, scales = self.weights((classes, self.channels[x]))
+        y = self.node("Gemm", [y, w, self.bias(classes, y, scales)], classes, transB=1)
+        return self.q(y, -8, 8)
+
+    def save(self, folder, outputs):
+        infos = []
+        for i, tensor in enumerate(outputs):
+            self.nodes.append(helper.make_node("Identity", [tensor], [f"output{i}"]))
+            infos.append(helper.make_tensor_value_info(f"output{i}", TensorProto.FLOAT, None))
+        graph = helper.make_graph(self.nodes, self.name, [self.input], infos, self.constants)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)])
+        model.ir_version = 7
+        if any(n.op_type == "HardSwish" for n in self.nodes):
+            pass  # opset 14 has it
+        path = folder / f"{self.name}_{'int8' if self.quantized else 'f32'}.onnx"
+        onnx.save(onnx.shape_inference.infer_shapes(model), str(path))
+        print(path)
+
+
+def mobilenet_v1(net, taps=()):
+    x = net.conv(net.x, 32, 3, 2)
+    taken = []
+    for i, (out, stride) in enumerate([(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2)] +
+                                      [(512, 1)] * 5 + [(1024, 2), (1024, 1)]):
+        x = net.conv(x, net.channels[x], 3, stride, net.channels[x])
+        x = net.conv(x, out, 1)
+        if i in taps:
+            taken.append(x)
+    return (x, taken) if taps else x
+
+
+def make_mobilenet_v1(net):
+    return [net.classify(mobilenet_v1(net))]
+
+
+def make_mobilenet_v2(net):
+    x = net.conv(net.x, 32, 3, 2)
+    for expand, out, count, stride in [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2),
+                                       (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]:
+        for i in range(count):
+            entry, inner = x, net.channels[x] * expand
+            y = x if expand == 1 else net.conv(x, inner, 1)
+            y = net.conv(y, inner, 3, stride if i == 0 else 1, inner)
+            y = net.conv(y, out, 1, act=None)
+            x = net.add(entry, y) if i > 0 else y
+    return [net.classify(net.conv(x, 1280, 1))]
+
+
+def make_mobilenet_v3_large(net):
+    rows = [(3, 16, 16, 0, "relu", 1), (3, 64, 24, 0, "relu", 2), (3, 72, 24, 0, "relu", 1),
+            (5, 72, 40, 1, "relu", 2), (5, 120, 40, 1, "relu", 1), (5, 120, 40, 1, "relu", 1),
+            (3, 240, 80, 0, "hardswish", 2), (3, 200, 80, 0, "hardswish", 1),
+            (3, 184, 80, 0, "hardswish", 1), (3, 184, 80, 0, "hardswish", 1),
+            (3, 480, 112, 1, "hardswish", 1), (3, 672, 112, 1, "hardswish", 1),
+            (5, 672, 160, 1, "hardswish", 2), (5, 960, 160, 1, "hardswish", 1),
+            (5, 960, 160, 1, "hardswish", 1)]
+    x = net.conv(net.x, 16, 3, 2, act="hardswish")
+    for kernel, inner, out, squeeze, act, stride in rows:
+        entry = x
+        y = net.conv(x, inner, 1, act=act) if inner != net.channels[x] else x
+        y = net.conv(y, inner, kernel, stride, inner, act=act)
+        if squeeze:
+            few = (inner // 4 + 4) // 8 * 8
+            gate = net.conv(net.mean(y), few, 1, act="relu")
+            y = net.mul(y, net.conv(gate, inner, 1, act="hardsigmoid"))
+        y = net.conv(y, out, 1, act=None)
+        x = net.add(entry, y) if stride == 1 and net.channels[entry] == out else y
+    x = net.conv(x, 960, 1, act="hardswish")
+    x = net.conv(net.mean(x), 1280, 1, act="hardswish")
+    y = net.conv(x, 1000, 1, act=None)
+    return [net.same_range(net.node("Flatten", [y], 1000), y)]
+
+
+def make_squeezenet_1_1(net):
+    def fire(x, squeeze, expand):
+        x = net.conv(x, squeeze, 1, act="relu")
+        return net.concat([net.conv(x, expand, 1, act="relu"), net.conv(x, expand, 3, act="relu")])
+
+    x = net.conv(net.x, 64, 3, 2, act="relu", pad=0)
+    x = net.max_pool(x, 3, 2, ceil=1)
+    x = fire(fire(x, 16, 64), 16, 64)
+    x = net.max_pool(x, 3, 2, ceil=1)
+    x = fire(fire(x, 32, 128), 32, 128)
+    x = net.max_pool(x, 3, 2, ceil=1)
+    x = fire(fire(fire(fire(x, 48, 192), 48, 192), 64, 256), 64, 256)
+    x = net.mean(net.conv(x, 1000, 1, act="relu"))
+    return [net.same_range(net.node("Flatten", [x], 1000), x)]
+
+
+def make_resnet(net, counts, bottleneck):
+    x = net.max_pool(net.conv(net.x, 64, 7, 2, act="relu"), 3, 2, 1)
+    for stage, count in enumerate(counts):
+        width = 64 << stage
+        out = width * 4 if bottleneck else width
+        for i in range(count):
+            stride = 2 if stage > 0 and i == 0 else 1
+            entry = x
+            if bottleneck:
+                y = net.conv(x, width, 1, act="relu")
+                y = net.conv(y, width, 3, stride, act="relu")
+                y = net.conv(y, out, 1, act=None)
+            else:
+                y = net.conv(x, width, 3, stride, act="relu")
+                y = net.conv(y, out, 3, act=None)
+            if stride != 1 or net.channels[entry] != out:
+                entry = net.conv(entry, out, 1, stride, act=None)
+            x = net.add(y, entry, "relu")
+    return [net.classify(x)]
+
+
+def make_ssd_mobilenet_v1(net):
+    x, (first, second) = mobilenet_v1(net, taps=(10, 12))
+    features = [first, second]
+    for few, out in [(256, 512), (128, 256), (128, 256), (64, 128)]:
+        x = net.conv(net.conv(x, few, 1), out, 3, 2)
+        features.append(x)
+    boxes, scores = [], []
+    for i, feature in enumerate(features):
+        anchors = 3 if i == 0 else 6
+        for outs, width in ((boxes, 4), (scores, 91)):
+            y = net.conv(feature, anchors * width, 1, act=None)
+            y = net.same_range(net.node("Transpose", [y], None, perm=[0, 2, 3, 1]), y)
+            shape = net.constant(np.array([1, -1, width], np.int64))
+            outs.append(net.same_range(net.node("Reshape", [y, shape], None), y))
+    boxes = net.same_range(net.node("Concat", boxes, None, axis=1), boxes[0])
+    scores = net.same_range(net.node("Concat", scores, None, axis=1), scores[0])
+    return [boxes, net.q(net.node("Sigmoid", [scores], None), 0, 1)]
+
+
+def make_yolo_nano(net):
+    """The layout of a YOLOv8-nano detector: C2f blocks, SPPF, two-way feature pyramid, 80 classes."""
+    def conv(x, out, kernel=1, stride=1):
+        return net.conv(x, out, kernel, stride, act="silu")
+
+    def c2f(x, out, count, shortcut):
+        parts = net.split_half(conv(x, out))
+        for _ in range(count):
+            y = conv(conv(parts[-1], out // 2, 3), out // 2, 3)
+            parts.append(net.add(parts[-1], y) if shortcut else y)
+        return conv(net.concat(parts), out)
+
+    x = conv(conv(net.x, 16, 3, 2), 32, 3, 2)
+    x = c2f(x, 32, 1, True)
+    p3 = c2f(conv(x, 64, 3, 2), 64, 2, True)
+    p4 = c2f(conv(p3, 128, 3, 2), 128, 2, True)
+    x = c2f(conv(p4, 256, 3, 2), 256, 1, True)
+    x = conv(x, 128)
+    pools = [x]
+    for _ in range(3):
+        pools.append(net.max_pool(pools[-1], 5, 1, 2))
+    p5 = conv(net.concat(pools), 256)
+    n4 = c2f(net.concat([net.upsample(p5), p4]), 128, 1, False)
+    n3 = c2f(net.concat([net.upsample(n4), p3]), 64, 1, False)
+    n4 = c2f(net.concat([conv(n3, 64, 3, 2), n4]), 128, 1, False)
+    n5 = c2f(net.concat([conv(n4, 128, 3, 2), p5]), 256, 1, False)
+    outputs = []
+    for level in (n3, n4, n5):
+        box = net.conv(conv(conv(level, 64, 3), 64, 3), 64, 1, act=None)
+        score = net.conv(conv(conv(level, 80, 3), 80, 3), 80, 1, act=None)
+        shape = net.constant(np.array([1, 144, -1], np.int64))
+        both = net.concat([box, score])
+        outputs.append(net.same_range(net.node("Reshape", [both, shape], None), both))
+    return [net.same_range(net.node("Concat", outputs, None, axis=2), outputs[0])]
+
+
+NETS = {
+    "mobilenet_v1": (224, make_mobilenet_v1),
+    "mobilenet_v2": (224, make_mobilenet_v2),
+    "mobilenet_v3_large": (224, make_mobilenet_v3_large),
+    "squeezenet_1_1": (224, make_squeezenet_1_1),
+    "resnet_18": (224, lambda net: make_resnet(net, (2, 2, 2, 2), False)),
+    "resnet_50": (224, lambda net: make_resnet(net, (3, 4, 6, 3), True)),
+    "ssd_mobilenet_v1": (300, make_ssd_mobilenet_v1),
+    "yolo_nano": (320, make_yolo_nano),
+}
+
+
+def main():
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in sys.argv[2:] or NETS:
+        size, make = NETS[name]
+        for quantized in (False, True):
+            net = Net(name, [1, 3, size, size], quantized)
+            net.save(folder, make(net))
+
+
+if __name__ == "__main__":
+    main()
