@@ -37,7 +37,7 @@ Features detect() {
   set(Isa::kAvx512Vnni,
       avx2 && f16c && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-          __builtin_cpu_supports("avx512vnni"));
+          __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi"));
 #elif defined(__aarch64__)
   // HWCAP, not the ID registers: reading those faults on some systems. Bits from the kernel's
   // arch/arm64/include/uapi/asm/hwcap.h.

@@ -14,7 +14,7 @@ enum class Isa : uint8_t {
   kPortable,  // plain C++
   kAvx2,      // AVX2, FMA, F16C
   kAvxVnni,
-  kAvx512Vnni,  // AVX512 F, BW, VL, DQ, VNNI
+  kAvx512Vnni,  // AVX512 F, BW, VL, DQ, VNNI, VBMI: Ice Lake, Zen 4 and later
   kNeon,        // every arm64
   kNeonDot,     // ARMv8.2 sdot/udot
   kNeonI8mm,

@@ -5,6 +5,8 @@
 #include "engine/kernels/candidates.h"
 
 #include <algorithm>
+#include <deque>
+#include <string>
 
 #include "engine/kernels/folders.h"
 #include "engine/kernels/ref/rows.h"
@@ -12,10 +14,24 @@
 namespace inferd::kernels {
 namespace {
 
-std::vector<Kernel> collect() {
+bool is_reference(const Kernel& kernel) {
+  return std::string_view(kernel.name).starts_with("ref_");
+}
+
+struct Table {
   std::vector<Kernel> rows;
+  std::deque<std::string> names;  // of the rows that end in their ISA
+};
+
+Table collect() {
+  Table table;
   const auto append = [&](std::span<const Kernel> folder) {
-    rows.insert(rows.end(), folder.begin(), folder.end());
+    for (const Kernel& row : folder) {
+      table.rows.push_back(row);
+      if (is_reference(row)) continue;
+      table.names.push_back(std::string(row.name) + "_" + std::string(isa_name(row.isa)));
+      table.rows.back().name = table.names.back().c_str();
+    }
   };
 #if defined(INFERD_HAVE_AVX512_VNNI)
   append(avx512_vnni::rows());
@@ -33,15 +49,11 @@ std::vector<Kernel> collect() {
   append(neon::rows());
 #endif
 #if defined(INFERD_HAVE_OPENBLAS)
-  append(openblas::rows());
+  table.rows.insert(table.rows.end(), openblas::rows().begin(), openblas::rows().end());
 #endif
   append(portable::rows());
   append(ref::rows());
-  return rows;
-}
-
-bool is_reference(const Kernel& kernel) {
-  return std::string_view(kernel.name).starts_with("ref_");
+  return table;
 }
 
 bool matches(const Kernel& kernel, std::string_view wanted) {
@@ -53,8 +65,8 @@ bool matches(const Kernel& kernel, std::string_view wanted) {
 }  // namespace
 
 std::span<const Kernel> all() {
-  static const std::vector<Kernel> rows = collect();
-  return rows;
+  static const Table table = collect();
+  return table.rows;
 }
 
 std::vector<const Kernel*> accepting(const OpDesc& op) {

@@ -98,7 +98,8 @@ struct RunArgs {
 };
 
 struct Kernel {
-  const char* name;  // "conv2d_s8_avx2"; unique, shown by the profiler, forced by INFERD_KERNEL
+  const char* name;  // "conv2d_q8"; all() adds the ISA ("conv2d_q8_avx2"), which makes it unique:
+                     // shown by the profiler, forced by INFERD_KERNEL
   OpKind op;
   Isa isa;  // the row is skipped on CPUs without it
   bool (*accepts)(const OpDesc&);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A product with a constant matrix is a fully connected layer, whose weights can be packed; a
-// constant vector added to it is its bias.
+// constant vector added to it is its bias. Constants may be given quantized, as
+// dequantize(constant).
 #include <algorithm>
 
 #include "engine/ir/builder.h"
@@ -10,37 +11,42 @@
 namespace inferd::opt {
 namespace {
 
-// [K,N] -> [N,K] for elements of one size.
-std::vector<std::byte> transposed(std::span<const std::byte> data, size_t rows, size_t columns,
-                                  size_t size) {
-  std::vector<std::byte> out(data.size());
-  for (size_t r = 0; r < rows; ++r) {
-    for (size_t c = 0; c < columns; ++c) {
-      std::copy_n(data.data() + (r * columns + c) * size, size, out.data() + (c * rows + r) * size);
-    }
-  }
-  return out;
+bool is_constant(const ir::Graph& graph, const std::vector<int>& producers, ir::ValueId id) {
+  if (graph.value(id).is_constant()) return true;
+  const int producer = producers[static_cast<size_t>(id)];
+  if (producer < 0) return false;
+  const ir::Node& node = graph.nodes()[static_cast<size_t>(producer)];
+  return node.kind == OpKind::kDequantize && graph.value(node.inputs[0]).is_constant();
 }
 
-bool convert(ir::Graph& graph, ir::Node& node) {
+// Whether graph.nodes()[n] became a fully connected layer. A transpose of its weights, where they
+// lie [K,N], goes to `before`.
+bool convert(ir::Graph& graph, size_t n, const std::vector<int>& producers,
+             std::vector<std::pair<size_t, ir::Node>>* before) {
+  ir::Node node = graph.nodes()[n];
   if (node.kind != OpKind::kMatMul) return false;
   const auto attrs = std::get<MatMulAttrs>(node.attrs);
   const ir::Value b = graph.value(node.inputs[1]);
-  const ir::Value& a = graph.value(node.inputs[0]);
-  if (attrs.transpose_a || !b.is_constant() || b.shape.rank() != 2 ||
-      b.quantization.per_channel() || a.is_constant()) {
+  if (attrs.transpose_a || b.shape.rank() != 2 || !is_constant(graph, producers, node.inputs[1]) ||
+      b.quantization.per_channel() || is_constant(graph, producers, node.inputs[0])) {
     return false;
   }
   if (!attrs.transpose_b) {
-    const auto rows = static_cast<size_t>(b.shape[0]);
-    const auto columns = static_cast<size_t>(b.shape[1]);
-    ir::Builder builder(graph);
-    node.inputs[1] = builder.constant_bytes(
-        b.name, b.dtype, {b.shape[1], b.shape[0]},
-        transposed(b.constant->data, rows, columns, dtype_size(b.dtype)), b.quantization);
+    ir::Value w;
+    w.dtype = b.dtype;
+    w.shape = {b.shape[1], b.shape[0]};
+    w.quantization = b.quantization;
+    const ir::ValueId id = graph.add_value(std::move(w));
+    before->push_back({n, ir::Node{OpKind::kTranspose,
+                                   node.name + "/weights",
+                                   TransposeAttrs{{1, 0}},
+                                   {node.inputs[1]},
+                                   {id}}});
+    node.inputs[1] = id;
   }
   node.kind = OpKind::kFullyConnected;
   node.attrs = FullyConnectedAttrs{attrs.activation};
+  graph.nodes()[n] = std::move(node);
   return true;
 }
 
@@ -52,18 +58,23 @@ bool take_bias(ir::Graph& graph, ir::Node& add, const std::vector<int>& producer
   for (size_t side : {size_t{0}, size_t{1}}) {
     const auto x = static_cast<size_t>(add.inputs[side]);
     const ir::Value& bias = graph.value(add.inputs[1 - side]);
-    if (producers[x] < 0 || uses[x] != 1 || !bias.is_constant() || bias.dtype != DType::kFloat32)
+    if (producers[x] < 0 || uses[x] != 1 || bias.dtype != DType::kFloat32 ||
+        !is_constant(graph, producers, add.inputs[1 - side])) {
       continue;
+    }
+    // The layer stands before the nodes that made the bias: it moves to where the sum was.
     ir::Node& layer = graph.nodes()[static_cast<size_t>(producers[x])];
     if (layer.kind != OpKind::kFullyConnected || layer.inputs.size() != 2) continue;
-    auto& layer_attrs = std::get<FullyConnectedAttrs>(layer.attrs);
+    const auto& layer_attrs = std::get<FullyConnectedAttrs>(layer.attrs);
     const int64_t width = graph.value(layer.inputs[1]).shape[0];
     if (!layer_attrs.activation.none() || bias.shape.rank() != 1 || bias.shape[0] != width)
       continue;
-    layer.inputs.push_back(add.inputs[1 - side]);
-    layer_attrs.activation = binary->activation;
-    layer.outputs[0] = add.outputs[0];
-    add.outputs.clear();
+    add = ir::Node{OpKind::kFullyConnected,
+                   layer.name,
+                   FullyConnectedAttrs{binary->activation},
+                   {layer.inputs[0], layer.inputs[1], add.inputs[1 - side]},
+                   add.outputs};
+    layer.outputs.clear();
     return true;
   }
   return false;
@@ -73,7 +84,15 @@ bool take_bias(ir::Graph& graph, ir::Node& add, const std::vector<int>& producer
 
 Result<bool> matmul_to_fully_connected(ir::Graph& graph, const PassContext&) {
   bool changed = false;
-  for (ir::Node& node : graph.nodes()) changed |= convert(graph, node);
+  std::vector<std::pair<size_t, ir::Node>> before;
+  const std::vector<int> origins = graph.producers();
+  for (size_t n = 0; n < graph.nodes().size(); ++n) {
+    changed |= convert(graph, n, origins, &before);
+  }
+  for (size_t i = before.size(); i > 0; --i) {
+    graph.nodes().insert(graph.nodes().begin() + static_cast<std::ptrdiff_t>(before[i - 1].first),
+                         std::move(before[i - 1].second));
+  }
   const std::vector<int> producers = graph.producers();
   const std::vector<int> uses = graph.use_counts();
   for (ir::Node& node : graph.nodes()) changed |= take_bias(graph, node, producers, uses);

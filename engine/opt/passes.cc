@@ -7,14 +7,14 @@
 namespace inferd::opt {
 namespace {
 
-// Order: integer operators first, because folding would turn their weights into floats; then
+// Order: integer operators early, because folding would turn their weights into floats; then
 // constants, because fusions look at them; layout before fusions, because a transpose
 // between two operators hides that they are neighbours.
 const Pass kPasses[] = {
+    {"matmul_to_fully_connected", matmul_to_fully_connected},
     {"quantize_operators", quantize_operators},
     {"fold_constants", fold_constants},
     {"remove_identities", remove_identities},
-    {"matmul_to_fully_connected", matmul_to_fully_connected},
     {"sink_transposes", sink_transposes},
     {"fuse_pad", fuse_pad},
     {"binary_to_batch_norm", binary_to_batch_norm},

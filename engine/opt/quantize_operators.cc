@@ -79,6 +79,16 @@ int weights_axis(OpKind kind) {
   }
 }
 
+// The dimension of a reshape's output that holds what dimension `axis` of its input does, -1 when
+// there is none.
+int same_dimension(const Shape& from, const Shape& to, int axis) {
+  if (!from.is_static() || !to.is_static()) return -1;
+  for (int i = 0; i < to.rank(); ++i) {
+    if (to[i] == from[axis] && to.elements(0, i) == from.elements(0, axis)) return i;
+  }
+  return -1;
+}
+
 // One walk over the nodes; every node takes part in at most one rewrite.
 class Sweep {
  public:
@@ -127,12 +137,17 @@ class Sweep {
     if (!moves_one_input(move)) return false;
     const ir::ValueId x = stored(move.inputs[0]);
     if (x == ir::kNoValue) return false;
-    const bool per_channel = graph_.value(x).quantization.per_channel();
-    if (per_channel && move.kind != OpKind::kTranspose) return false;
     ir::Value moved = graph_.value(move.outputs[0]);
     moved.name.clear();
     moved.dtype = graph_.value(x).dtype;
-    moved.quantization = graph_.value(x).quantization;  // inference renames its axis
+    moved.quantization = graph_.value(x).quantization;
+    if (moved.quantization.per_channel() && move.kind != OpKind::kTranspose) {
+      // Of a transpose, inference renames the axis.
+      if (move.kind != OpKind::kReshape) return false;
+      const int axis = same_dimension(graph_.value(x).shape, moved.shape, moved.quantization.axis);
+      if (axis < 0) return false;
+      moved.quantization.axis = axis;
+    }
     const ir::ValueId y = graph_.add_value(std::move(moved));
     ir::Node inner = move;
     inner.inputs[0] = x;

@@ -12,11 +12,8 @@
 
 #include "engine/kernels/avx2/common.h"
 #include "engine/kernels/folders.h"
-#include "engine/kernels/generic/add.h"
 #include "engine/kernels/generic/broadcast_tile.h"
-#include "engine/kernels/generic/depthwise_run.h"
-#include "engine/kernels/generic/matrix_run.h"
-#include "engine/kernels/generic/max_pool.h"
+#include "engine/kernels/generic/rows.h"
 
 namespace inferd::kernels::avx2 {
 namespace {
@@ -197,38 +194,22 @@ struct Float {
   }
 };
 
-constexpr Isa kIsa = Isa::kAvx2;
-using QMatrix = generic::QuantizedMatrix<Quantized>;
-using QDepthwise = generic::QuantizedDepthwise<Quantized>;
-using FMatrix = generic::FloatMatrix<Float>;
-using FDepthwise = generic::FloatDepthwise<Float>;
-using QAdd = generic::QuantizedAdd<Quantized>;
-using MaxPool = generic::MaxPool<Quantized>;
-
-constexpr Kernel kRows[] = {
-    {"conv2d_q8_avx2", OpKind::kConv2d, kIsa, generic::accepts_quantized_matrix, QMatrix::cost,
-     QMatrix::pack, QMatrix::prepare, QMatrix::run},
-    {"fully_connected_q8_avx2", OpKind::kFullyConnected, kIsa, generic::accepts_quantized_matrix,
-     QMatrix::cost, QMatrix::pack, QMatrix::prepare, QMatrix::run},
-    {"depthwise_conv2d_q8_avx2", OpKind::kDepthwiseConv2d, kIsa,
-     generic::accepts_quantized_depthwise, QDepthwise::cost, QDepthwise::pack, QDepthwise::prepare,
-     QDepthwise::run},
-    {"conv2d_f32_avx2", OpKind::kConv2d, kIsa, generic::accepts_float_matrix, FMatrix::cost,
-     FMatrix::pack, FMatrix::prepare, FMatrix::run},
-    {"fully_connected_f32_avx2", OpKind::kFullyConnected, kIsa, generic::accepts_float_matrix,
-     FMatrix::cost, FMatrix::pack, FMatrix::prepare, FMatrix::run},
-    {"matmul_f32_avx2", OpKind::kMatMul, kIsa, generic::accepts_float_matrix, FMatrix::cost,
-     FMatrix::pack, FMatrix::prepare, FMatrix::run},
-    {"depthwise_conv2d_f32_avx2", OpKind::kDepthwiseConv2d, kIsa, generic::accepts_float_depthwise,
-     FDepthwise::cost, FDepthwise::pack, FDepthwise::prepare, FDepthwise::run},
-    {"add_q8_avx2", OpKind::kBinary, kIsa, generic::accepts_quantized_add, QAdd::cost, nullptr,
-     generic::plan_add, QAdd::run, /*in_place=*/true},
-    {"max_pool2d_avx2", OpKind::kMaxPool2d, kIsa, generic::accepts_max_pool, MaxPool::cost, nullptr,
-     nullptr, MaxPool::run},
+struct Elements {
+  static constexpr double kElementsPerCycle = 8;
+  static void lookup(const uint8_t* table, const uint8_t* x, int64_t n, uint8_t* y) {
+    for (int64_t i = 0; i < n; ++i) y[i] = table[x[i]];
+  }
 };
 
 }  // namespace
 
-std::span<const Kernel> rows() { return kRows; }
+std::span<const Kernel> rows() {
+  constexpr Isa kIsa = Isa::kAvx2;
+  static constexpr auto kTable = generic::joined(
+      generic::kQuantizedMatrixRows<Quantized, kIsa, generic::accepts_quantized_matrix>,
+      generic::kQuantizedDepthwiseRows<Quantized, kIsa>, generic::kFloatRows<Float, kIsa>,
+      generic::kElementwiseRows<Elements, kIsa>);
+  return kTable;
+}
 
 }  // namespace inferd::kernels::avx2

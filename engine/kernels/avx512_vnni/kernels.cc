@@ -10,8 +10,7 @@
 
 #include "engine/kernels/folders.h"
 #include "engine/kernels/generic/broadcast_tile.h"
-#include "engine/kernels/generic/byte_depthwise_run.h"
-#include "engine/kernels/generic/depthwise_run.h"
+#include "engine/kernels/generic/rows.h"
 
 namespace inferd::kernels::avx512_vnni {
 namespace {
@@ -362,33 +361,36 @@ struct Float {
   }
 };
 
-constexpr Isa kIsa = Isa::kAvx512Vnni;
-using QMatrix = generic::QuantizedMatrix<Quantized>;
-using QDepthwise = generic::ByteDepthwise<QuantizedDepthwise>;
-using FMatrix = generic::FloatMatrix<Float>;
-using FDepthwise = generic::FloatDepthwise<Float>;
+struct Elements {
+  static constexpr double kElementsPerCycle = 16;
 
-constexpr Kernel kRows[] = {
-    {"conv2d_q8_avx512_vnni", OpKind::kConv2d, kIsa, generic::accepts_byte_matrix, QMatrix::cost,
-     QMatrix::pack, QMatrix::prepare, QMatrix::run},
-    {"fully_connected_q8_avx512_vnni", OpKind::kFullyConnected, kIsa, generic::accepts_byte_matrix,
-     QMatrix::cost, QMatrix::pack, QMatrix::prepare, QMatrix::run},
-    {"depthwise_conv2d_q8_avx512_vnni", OpKind::kDepthwiseConv2d, kIsa,
-     generic::accepts_byte_depthwise, QDepthwise::cost, generic::pack_byte_depthwise,
-     generic::plan_byte_depthwise, QDepthwise::run},
-    {"conv2d_f32_avx512", OpKind::kConv2d, kIsa, generic::accepts_float_matrix, FMatrix::cost,
-     FMatrix::pack, FMatrix::prepare, FMatrix::run},
-    {"fully_connected_f32_avx512", OpKind::kFullyConnected, kIsa, generic::accepts_float_matrix,
-     FMatrix::cost, FMatrix::pack, FMatrix::prepare, FMatrix::run},
-    {"matmul_f32_avx512", OpKind::kMatMul, kIsa, generic::accepts_float_matrix, FMatrix::cost,
-     FMatrix::pack, FMatrix::prepare, FMatrix::run},
-    {"depthwise_conv2d_f32_avx512", OpKind::kDepthwiseConv2d, kIsa,
-     generic::accepts_float_depthwise, FDepthwise::cost, FDepthwise::pack, FDepthwise::prepare,
-     FDepthwise::run},
+  // The table in four registers: vpermi2b looks up in two at a time, the index's highest bit
+  // chooses between the halves.
+  static void lookup(const uint8_t* table, const uint8_t* x, int64_t n, uint8_t* y) {
+    const __m512i t0 = _mm512_loadu_si512(table);
+    const __m512i t1 = _mm512_loadu_si512(table + 64);
+    const __m512i t2 = _mm512_loadu_si512(table + 128);
+    const __m512i t3 = _mm512_loadu_si512(table + 192);
+    for (int64_t i = 0; i < n; i += 64) {
+      const __mmask64 mask = first64(n - i);
+      const __m512i index = _mm512_maskz_loadu_epi8(mask, x + i);
+      const __m512i low = _mm512_permutex2var_epi8(t0, index, t1);
+      const __m512i high = _mm512_permutex2var_epi8(t2, index, t3);
+      _mm512_mask_storeu_epi8(y + i, mask,
+                              _mm512_mask_blend_epi8(_mm512_movepi8_mask(index), low, high));
+    }
+  }
 };
 
 }  // namespace
 
-std::span<const Kernel> rows() { return kRows; }
+std::span<const Kernel> rows() {
+  constexpr Isa kIsa = Isa::kAvx512Vnni;
+  static constexpr auto kTable =
+      generic::joined(generic::kQuantizedMatrixRows<Quantized, kIsa, generic::accepts_byte_matrix>,
+                      generic::kByteDepthwiseRows<QuantizedDepthwise, kIsa>,
+                      generic::kFloatRows<Float, kIsa>, generic::kElementwiseRows<Elements, kIsa>);
+  return kTable;
+}
 
 }  // namespace inferd::kernels::avx512_vnni

@@ -10,6 +10,7 @@
 #include "engine/kernels/avx2/common.h"
 #include "engine/kernels/folders.h"
 #include "engine/kernels/generic/broadcast_tile.h"
+#include "engine/kernels/generic/rows.h"
 
 namespace inferd::kernels::avx_vnni {
 namespace {
@@ -63,17 +64,11 @@ struct Quantized {
   }
 };
 
-using QMatrix = generic::QuantizedMatrix<Quantized>;
-
-constexpr Kernel kRows[] = {
-    {"conv2d_q8_avx_vnni", OpKind::kConv2d, Isa::kAvxVnni, generic::accepts_byte_matrix,
-     QMatrix::cost, QMatrix::pack, QMatrix::prepare, QMatrix::run},
-    {"fully_connected_q8_avx_vnni", OpKind::kFullyConnected, Isa::kAvxVnni,
-     generic::accepts_byte_matrix, QMatrix::cost, QMatrix::pack, QMatrix::prepare, QMatrix::run},
-};
-
 }  // namespace
 
-std::span<const Kernel> rows() { return kRows; }
+std::span<const Kernel> rows() {
+  constexpr Isa kIsa = Isa::kAvxVnni;
+  return generic::kQuantizedMatrixRows<Quantized, kIsa, generic::accepts_byte_matrix>;
+}
 
 }  // namespace inferd::kernels::avx_vnni

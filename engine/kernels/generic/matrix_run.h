@@ -206,7 +206,7 @@ void for_each_tile(const Band<A>& band, const F& tile) {
 }
 
 // -zero * sum of each row's elements, padding of its segments included: it meets weights `zero`.
-template <typename A>
+template <typename P, typename A>
 void row_biases(const MatrixPlan& plan, const PanelSizes& sizes, int32_t zero,
                 const Band<A>& band) {
   int32_t* out = band.sums;
@@ -251,7 +251,7 @@ struct QuantizedMatrix {
     for_each_band<A>(
         args, plan, sizes.panels, x, copy,
         [&](const Band<A>& band) {
-          if (packed.b_zero != 0) row_biases(plan, sizes, packed.b_zero, band);
+          if (packed.b_zero != 0) row_biases<P>(plan, sizes, packed.b_zero, band);
         },
         [&](const Band<A>& band, int64_t panel) {
           const int64_t column = panel * P::kTile.columns;

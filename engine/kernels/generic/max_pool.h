@@ -28,10 +28,6 @@ void max_into(const T* x, T* y, int64_t count) {
 
 template <typename P>
 struct MaxPool {
-  static double cost(const OpDesc& op) {
-    return static_cast<double>(op.outputs[0].elements()) / P::kMacsPerCycle;
-  }
-
   template <typename T>
   static void run_typed(const RunArgs& args) {
     const Shape& x = args.op.inputs[0].shape;

@@ -7,10 +7,7 @@
 #include <span>
 
 #include "engine/kernels/folders.h"
-#include "engine/kernels/generic/add.h"
-#include "engine/kernels/generic/depthwise_run.h"
-#include "engine/kernels/generic/matrix_run.h"
-#include "engine/kernels/generic/max_pool.h"
+#include "engine/kernels/generic/rows.h"
 #include "engine/kernels/neon/common.h"
 
 namespace inferd::kernels::neon {
@@ -169,38 +166,38 @@ struct Float {
   }
 };
 
-constexpr Isa kIsa = Isa::kNeon;
-using QMatrix = generic::QuantizedMatrix<Quantized>;
-using QDepthwise = generic::QuantizedDepthwise<Quantized>;
-using FMatrix = generic::FloatMatrix<Float>;
-using FDepthwise = generic::FloatDepthwise<Float>;
-using QAdd = generic::QuantizedAdd<Quantized>;
-using MaxPool = generic::MaxPool<Quantized>;
+struct Elements {
+  static constexpr double kElementsPerCycle = 4;
 
-constexpr Kernel kRows[] = {
-    {"conv2d_q8_neon", OpKind::kConv2d, kIsa, generic::accepts_quantized_matrix, QMatrix::cost,
-     QMatrix::pack, QMatrix::prepare, QMatrix::run},
-    {"fully_connected_q8_neon", OpKind::kFullyConnected, kIsa, generic::accepts_quantized_matrix,
-     QMatrix::cost, QMatrix::pack, QMatrix::prepare, QMatrix::run},
-    {"depthwise_conv2d_q8_neon", OpKind::kDepthwiseConv2d, kIsa,
-     generic::accepts_quantized_depthwise, QDepthwise::cost, QDepthwise::pack, QDepthwise::prepare,
-     QDepthwise::run},
-    {"conv2d_f32_neon", OpKind::kConv2d, kIsa, generic::accepts_float_matrix, FMatrix::cost,
-     FMatrix::pack, FMatrix::prepare, FMatrix::run},
-    {"fully_connected_f32_neon", OpKind::kFullyConnected, kIsa, generic::accepts_float_matrix,
-     FMatrix::cost, FMatrix::pack, FMatrix::prepare, FMatrix::run},
-    {"matmul_f32_neon", OpKind::kMatMul, kIsa, generic::accepts_float_matrix, FMatrix::cost,
-     FMatrix::pack, FMatrix::prepare, FMatrix::run},
-    {"depthwise_conv2d_f32_neon", OpKind::kDepthwiseConv2d, kIsa, generic::accepts_float_depthwise,
-     FDepthwise::cost, FDepthwise::pack, FDepthwise::prepare, FDepthwise::run},
-    {"add_q8_neon", OpKind::kBinary, kIsa, generic::accepts_quantized_add, QAdd::cost, nullptr,
-     generic::plan_add, QAdd::run, /*in_place=*/true},
-    {"max_pool2d_neon", OpKind::kMaxPool2d, kIsa, generic::accepts_max_pool, MaxPool::cost, nullptr,
-     nullptr, MaxPool::run},
+  // tbl looks up in 64 bytes and gives 0 beyond them, tbx keeps what it had: the four quarters of
+  // the table in turn, the index less where each begins.
+  static void lookup(const uint8_t* table, const uint8_t* x, int64_t n, uint8_t* y) {
+    const uint8x16x4_t t0 = vld1q_u8_x4(table);
+    const uint8x16x4_t t1 = vld1q_u8_x4(table + 64);
+    const uint8x16x4_t t2 = vld1q_u8_x4(table + 128);
+    const uint8x16x4_t t3 = vld1q_u8_x4(table + 192);
+    int64_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+      const uint8x16_t index = vld1q_u8(x + i);
+      uint8x16_t out = vqtbl4q_u8(t0, index);
+      out = vqtbx4q_u8(out, t1, vsubq_u8(index, vdupq_n_u8(64)));
+      out = vqtbx4q_u8(out, t2, vsubq_u8(index, vdupq_n_u8(128)));
+      out = vqtbx4q_u8(out, t3, vsubq_u8(index, vdupq_n_u8(192)));
+      vst1q_u8(y + i, out);
+    }
+    for (; i < n; ++i) y[i] = table[x[i]];
+  }
 };
 
 }  // namespace
 
-std::span<const Kernel> rows() { return kRows; }
+std::span<const Kernel> rows() {
+  constexpr Isa kIsa = Isa::kNeon;
+  static constexpr auto kTable = generic::joined(
+      generic::kQuantizedMatrixRows<Quantized, kIsa, generic::accepts_quantized_matrix>,
+      generic::kQuantizedDepthwiseRows<Quantized, kIsa>, generic::kFloatRows<Float, kIsa>,
+      generic::kElementwiseRows<Elements, kIsa>);
+  return kTable;
+}
 
 }  // namespace inferd::kernels::neon

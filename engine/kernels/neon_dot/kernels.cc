@@ -8,7 +8,7 @@
 #include <span>
 
 #include "engine/kernels/folders.h"
-#include "engine/kernels/generic/matrix_run.h"
+#include "engine/kernels/generic/rows.h"
 #include "engine/kernels/neon/common.h"
 
 namespace inferd::kernels::neon_dot {
@@ -64,17 +64,11 @@ struct Quantized {
   }
 };
 
-using QMatrix = generic::QuantizedMatrix<Quantized>;
-
-constexpr Kernel kRows[] = {
-    {"conv2d_q8_neon_dot", OpKind::kConv2d, Isa::kNeonDot, generic::accepts_byte_matrix,
-     QMatrix::cost, QMatrix::pack, QMatrix::prepare, QMatrix::run},
-    {"fully_connected_q8_neon_dot", OpKind::kFullyConnected, Isa::kNeonDot,
-     generic::accepts_byte_matrix, QMatrix::cost, QMatrix::pack, QMatrix::prepare, QMatrix::run},
-};
-
 }  // namespace
 
-std::span<const Kernel> rows() { return kRows; }
+std::span<const Kernel> rows() {
+  constexpr Isa kIsa = Isa::kNeonDot;
+  return generic::kQuantizedMatrixRows<Quantized, kIsa, generic::accepts_byte_matrix>;
+}
 
 }  // namespace inferd::kernels::neon_dot

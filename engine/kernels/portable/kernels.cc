@@ -2,13 +2,11 @@
 //
 // The generic algorithms with inner loops in plain C++, for CPUs without a folder of their own.
 #include <algorithm>
+#include <array>
 #include <span>
 
 #include "engine/kernels/folders.h"
-#include "engine/kernels/generic/add.h"
-#include "engine/kernels/generic/depthwise_run.h"
-#include "engine/kernels/generic/matrix_run.h"
-#include "engine/kernels/generic/max_pool.h"
+#include "engine/kernels/generic/rows.h"
 
 namespace inferd::kernels::portable {
 namespace {
@@ -125,40 +123,27 @@ struct Float {
   }
 };
 
-constexpr Isa kIsa = Isa::kPortable;
-using QMatrix = generic::QuantizedMatrix<Quantized>;
-using QDepthwise = generic::QuantizedDepthwise<Quantized>;
-using FMatrix = generic::FloatMatrix<Float>;
-using FDepthwise = generic::FloatDepthwise<Float>;
-using QAdd = generic::QuantizedAdd<Quantized>;
-using MaxPool = generic::MaxPool<Quantized>;
+struct Elements {
+  static constexpr double kElementsPerCycle = 1;
+  static void lookup(const uint8_t* table, const uint8_t* x, int64_t n, uint8_t* y) {
+    for (int64_t i = 0; i < n; ++i) y[i] = table[x[i]];
+  }
+};
 
-constexpr Kernel kRows[] = {
-    {"conv2d_q8_portable", OpKind::kConv2d, kIsa, generic::accepts_quantized_matrix, QMatrix::cost,
-     QMatrix::pack, QMatrix::prepare, QMatrix::run},
-    {"fully_connected_q8_portable", OpKind::kFullyConnected, kIsa,
-     generic::accepts_quantized_matrix, QMatrix::cost, QMatrix::pack, QMatrix::prepare,
-     QMatrix::run},
-    {"depthwise_conv2d_q8_portable", OpKind::kDepthwiseConv2d, kIsa,
-     generic::accepts_quantized_depthwise, QDepthwise::cost, QDepthwise::pack, QDepthwise::prepare,
-     QDepthwise::run},
-    {"conv2d_f32_portable", OpKind::kConv2d, kIsa, generic::accepts_float_matrix, FMatrix::cost,
-     FMatrix::pack, FMatrix::prepare, FMatrix::run},
-    {"fully_connected_f32_portable", OpKind::kFullyConnected, kIsa, generic::accepts_float_matrix,
-     FMatrix::cost, FMatrix::pack, FMatrix::prepare, FMatrix::run},
-    {"matmul_f32_portable", OpKind::kMatMul, kIsa, generic::accepts_float_matrix, FMatrix::cost,
-     FMatrix::pack, FMatrix::prepare, FMatrix::run},
-    {"depthwise_conv2d_f32_portable", OpKind::kDepthwiseConv2d, kIsa,
-     generic::accepts_float_depthwise, FDepthwise::cost, FDepthwise::pack, FDepthwise::prepare,
-     FDepthwise::run},
-    {"add_q8_portable", OpKind::kBinary, kIsa, generic::accepts_quantized_add, QAdd::cost, nullptr,
-     generic::plan_add, QAdd::run, /*in_place=*/true},
-    {"max_pool2d_portable", OpKind::kMaxPool2d, kIsa, generic::accepts_max_pool, MaxPool::cost,
-     nullptr, nullptr, MaxPool::run},
+constexpr std::array kOwnRows = {
+    Kernel{"transpose", OpKind::kTranspose, Isa::kPortable, generic::accepts_transpose,
+           generic::transpose_cost, nullptr, generic::plan_transpose, generic::run_transpose},
 };
 
 }  // namespace
 
-std::span<const Kernel> rows() { return kRows; }
+std::span<const Kernel> rows() {
+  constexpr Isa kIsa = Isa::kPortable;
+  static constexpr auto kTable = generic::joined(
+      generic::kQuantizedMatrixRows<Quantized, kIsa, generic::accepts_quantized_matrix>,
+      generic::kQuantizedDepthwiseRows<Quantized, kIsa>, generic::kFloatRows<Float, kIsa>,
+      generic::kElementwiseRows<Elements, kIsa>, kOwnRows);
+  return kTable;
+}
 
 }  // namespace inferd::kernels::portable

@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The loops of elementwise.h, written so that the compiler makes vectors of them for the ISA of the
+// file they are instantiated in. P names that ISA, lives in an unnamed namespace there (see
+// matrix_run.h), and provides lookup(table, x, n, y): y[i] = table[x[i]] for bytes; x may be y.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+
+#include "engine/kernels/generic/elementwise.h"
+
+namespace inferd::kernels::generic {
+
+// Below so many elements a wake-up of another thread costs more than it brings.
+inline constexpr int64_t kElementGrain = 8192;
+
+// Adding and subtracting 1.5 * 2^23 rounds to the nearest integer, halves to even, for |value|
+// below 2^22: what std::nearbyint does, in two vector instructions.
+[[gnu::always_inline]] inline float round_even(float value) {
+  constexpr float kMagic = 12582912.F;
+  return (value + kMagic) - kMagic;
+}
+
+[[gnu::always_inline]] inline float clamped(float v, float low, float high) {
+  v = v < low ? low : v;  // NaN stays
+  return v > high ? high : v;
+}
+
+// -- two operands
+
+struct AddFixed {
+  FixedAdd p;
+  template <typename T>
+  [[gnu::always_inline]] T operator()(T a, T b) const {
+    const uint32_t sum = static_cast<uint32_t>(int32_t{a}) * p.multiplier_a +
+                         static_cast<uint32_t>(int32_t{b}) * p.multiplier_b + p.offset;
+    int32_t value = (static_cast<int32_t>(sum) >> p.shift) + p.zero_point;
+    value = value < p.low ? p.low : value;
+    value = value > p.high ? p.high : value;
+    return static_cast<T>(value);
+  }
+};
+
+struct AddFloat {
+  FloatAdd p;
+  template <typename T>
+  [[gnu::always_inline]] T operator()(T a, T b) const {
+    const float sum = (p.params.ratio_a * static_cast<float>(int32_t{a}) + p.params.fixed) +
+                      p.params.ratio_b * static_cast<float>(int32_t{b});
+    return static_cast<T>(static_cast<int32_t>(round_even(clamped(sum, p.low, p.high))));
+  }
+};
+
+struct Multiply {
+  QuantizedMultiply p;
+  template <typename T>
+  [[gnu::always_inline]] T operator()(T a, T b) const {
+    const int32_t product = (int32_t{a} - p.zero_a) * (int32_t{b} - p.zero_b);
+    const float value = clamped(static_cast<float>(product) * p.m, p.low, p.high);
+    return static_cast<T>(static_cast<int32_t>(round_even(value)) + p.zero_point);
+  }
+};
+
+template <BinaryKind kKind>
+struct FloatPair {
+  float low, high;
+  [[gnu::always_inline]] float operator()(float a, float b) const {
+    if constexpr (kKind == BinaryKind::kAdd) return clamped(a + b, low, high);
+    if constexpr (kKind == BinaryKind::kSub) return clamped(a - b, low, high);
+    if constexpr (kKind == BinaryKind::kMul) return clamped(a * b, low, high);
+    if constexpr (kKind == BinaryKind::kDiv) return clamped(a / b, low, high);
+    if constexpr (kKind == BinaryKind::kMin) return clamped(a < b || a != a ? a : b, low, high);
+    if constexpr (kKind == BinaryKind::kMax) return clamped(a > b || a != a ? a : b, low, high);
+  }
+};
+
+// y[i] = f(a[i * A], b[i * B]), A and B 0 or 1. y may be a or b.
+template <typename P, int A, int B, typename F, typename T>
+void pair_run(const F& function, const T* a, const T* b, T* y, int64_t count) {
+  const F f = function;  // a copy: y cannot alias it
+  if constexpr (A == 0 || B == 0) {
+    const T repeated = A == 0 ? *a : *b;
+#pragma GCC ivdep
+    for (int64_t i = 0; i < count; ++i) y[i] = A == 0 ? f(repeated, b[i]) : f(a[i], repeated);
+  } else {
+#pragma GCC ivdep
+    for (int64_t i = 0; i < count; ++i) y[i] = f(a[i], b[i]);
+  }
+}
+
+template <typename P, typename T, typename F>
+void for_pairs(const RunArgs& args, const F& f) {
+  const PairLoop& loop = static_cast<const BinaryPlan&>(*args.prepared).loop;
+  const T* const a = args.input<T>(0);
+  const T* const b = args.input<T>(1);
+  T* const y = args.output<T>(0);
+  const auto run = [&](const T* x0, const T* x1, T* out, int64_t n) {
+    if (loop.step_a && loop.step_b) {
+      pair_run<P, 1, 1>(f, x0, x1, out, n);
+    } else if (loop.step_a) {
+      pair_run<P, 1, 0>(f, x0, x1, out, n);
+    } else {
+      pair_run<P, 0, 1>(f, x0, x1, out, n);
+    }
+  };
+  if (loop.outer == 1) {
+    args.parallel_for(loop.run, kElementGrain, [&](int64_t begin, int64_t end, int) {
+      run(a + (loop.step_a ? begin : 0), b + (loop.step_b ? begin : 0), y + begin, end - begin);
+    });
+    return;
+  }
+  const int64_t grain = std::max<int64_t>(kElementGrain / std::max<int64_t>(loop.run, 1), 1);
+  args.parallel_for(loop.outer, grain, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; ++i) {
+      int64_t at_a = 0;
+      int64_t at_b = 0;
+      int64_t rest = i;
+      for (size_t d = loop.dims.size(); d-- > 0; rest /= loop.dims[d]) {
+        at_a += rest % loop.dims[d] * loop.stride_a[d];
+        at_b += rest % loop.dims[d] * loop.stride_b[d];
+      }
+      run(a + at_a, b + at_b, y + i * loop.run, loop.run);
+    }
+  });
+}
+
+template <typename P, typename T>
+void run_quantized_pairs(const RunArgs& args) {
+  const auto& plan = static_cast<const BinaryPlan&>(*args.prepared);
+  if (plan.kind == BinaryKind::kMul) {
+    for_pairs<P, T>(args, Multiply{plan.multiply});
+  } else if (plan.rounding == AddRounding::kFloat) {
+    for_pairs<P, T>(args, AddFloat{plan.float_add});
+  } else {
+    for_pairs<P, T>(args, AddFixed{plan.fixed_add});
+  }
+}
+
+template <typename P>
+void run_quantized_binary(const RunArgs& args) {
+  if (args.op.outputs[0].dtype == DType::kUInt8) {
+    run_quantized_pairs<P, uint8_t>(args);
+  } else {
+    run_quantized_pairs<P, int8_t>(args);
+  }
+}
+
+template <typename P, BinaryKind kKind>
+void run_float_pairs(const RunArgs& args) {
+  const Activation activation = static_cast<const BinaryPlan&>(*args.prepared).activation;
+  for_pairs<P, float>(args, FloatPair<kKind>{activation.min, activation.max});
+}
+
+template <typename P>
+void run_float_binary(const RunArgs& args) {
+  switch (static_cast<const BinaryPlan&>(*args.prepared).kind) {
+    case BinaryKind::kAdd:
+      return run_float_pairs<P, BinaryKind::kAdd>(args);
+    case BinaryKind::kSub:
+      return run_float_pairs<P, BinaryKind::kSub>(args);
+    case BinaryKind::kMul:
+      return run_float_pairs<P, BinaryKind::kMul>(args);
+    case BinaryKind::kDiv:
+      return run_float_pairs<P, BinaryKind::kDiv>(args);
+    case BinaryKind::kMin:
+      return run_float_pairs<P, BinaryKind::kMin>(args);
+    default:
+      return run_float_pairs<P, BinaryKind::kMax>(args);
+  }
+}
+
+// -- one operand
+
+template <typename P>
+void run_table(const RunArgs& args) {
+  const auto& plan = static_cast<const TablePlan&>(*args.prepared);
+  args.parallel_for(args.op.outputs[0].elements(), 4 * kElementGrain,
+                    [&](int64_t begin, int64_t end, int) {
+                      P::lookup(plan.table.data(), args.input<uint8_t>(0) + begin, end - begin,
+                                args.output<uint8_t>(0) + begin);
+                    });
+}
+
+// y[i] = f(x[i]); y may be x.
+template <typename P, typename In, typename Out, typename F>
+void for_each_element(const RunArgs& args, const F& function) {
+  args.parallel_for(args.op.outputs[0].elements(), kElementGrain,
+                    [&](int64_t begin, int64_t end, int) {
+                      const F f = function;
+                      const In* x = args.input<In>(0);
+                      Out* y = args.output<Out>(0);
+#pragma GCC ivdep
+                      for (int64_t i = begin; i < end; ++i) y[i] = f(x[i]);
+                    });
+}
+
+template <typename P>
+void run_quantize(const RunArgs& args) {
+  const Operand& y = args.op.outputs[0];
+  const float scale = y.quantization.scale();
+  const int32_t zero = y.quantization.zero_point();
+  const QuantRange range = type_range(y.dtype);
+  const auto low = static_cast<float>(range.low - zero);
+  const auto high = static_cast<float>(range.high - zero);
+  const auto stored = [=](float x) __attribute__((always_inline)) {
+    float v = x / scale;
+    v = v == v ? v : 0.F;
+    return static_cast<int32_t>(round_even(clamped(v, low, high))) + zero;
+  };
+  if (y.dtype == DType::kUInt8) {
+    for_each_element<P, float, uint8_t>(
+        args, [=](float x)
+                  __attribute__((always_inline)) { return static_cast<uint8_t>(stored(x)); });
+  } else {
+    for_each_element<P, float, int8_t>(
+        args, [=](float x)
+                  __attribute__((always_inline)) { return static_cast<int8_t>(stored(x)); });
+  }
+}
+
+template <typename P>
+void run_dequantize(const RunArgs& args) {
+  const Operand& x = args.op.inputs[0];
+  const float scale = x.quantization.scale();
+  const int32_t zero = x.quantization.zero_point();
+  const auto real = [=](auto stored) __attribute__((always_inline)) {
+    return scale * static_cast<float>(int32_t{stored} - zero);
+  };
+  if (x.dtype == DType::kUInt8) {
+    for_each_element<P, uint8_t, float>(args, real);
+  } else {
+    for_each_element<P, int8_t, float>(args, real);
+  }
+}
+
+// e^x to about one unit in the last place: x = n ln 2 + r with |r| <= ln 2 / 2, e^r by a polynomial
+// of degree 7 (coefficients of Cephes' expf), times 2^n in two factors, so that results above and
+// below the normal range come out as infinity, subnormal or 0.
+[[gnu::always_inline]] inline float exponential(float x) {
+  const float bounded = clamped(x, -104.F, 89.F);
+  const float n = round_even(bounded * 1.44269504F);
+  const float r = (bounded - n * 0.693359375F) + n * 2.12194440e-4F;
+  float p = 1.9875691500e-4F;
+  p = p * r + 1.3981999507e-3F;
+  p = p * r + 8.3334519073e-3F;
+  p = p * r + 4.1665795894e-2F;
+  p = p * r + 1.6666665459e-1F;
+  p = p * r + 5.0000001201e-1F;
+  p = (p * r) * r + r + 1.F;
+  const auto whole = static_cast<int32_t>(n == n ? n : 0.F);
+  const int32_t half = whole >> 1;
+  const auto power = [](int32_t e) __attribute__((always_inline)) {
+    return std::bit_cast<float>((e + 127) << 23);
+  };
+  return (p * power(half)) * power(whole - half);
+}
+
+// By exponentials away from 0, by a polynomial (Cephes' tanhf) near it, where those cancel.
+[[gnu::always_inline]] inline float hyperbolic_tangent(float x) {
+  const float magnitude = x < 0 ? -x : x;
+  const float far = 1.F - 2.F / (exponential(2.F * magnitude) + 1.F);
+  const float square = x * x;
+  float p = -5.70498872745e-3F;
+  p = p * square + 2.06390887954e-2F;
+  p = p * square - 5.37397155531e-2F;
+  p = p * square + 1.33314422036e-1F;
+  p = p * square - 3.33332819422e-1F;
+  const float near = x + x * square * p;
+  const float signed_far = x < 0 ? -far : far;
+  return magnitude < 0.625F ? near : signed_far;
+}
+
+template <UnaryKind kKind>
+struct FloatFunction {
+  float alpha, beta;
+  [[gnu::always_inline]] float operator()(float x) const {
+    if constexpr (kKind == UnaryKind::kSigmoid) return 1.F / (1.F + exponential(-x));
+    if constexpr (kKind == UnaryKind::kTanh) return hyperbolic_tangent(x);
+    if constexpr (kKind == UnaryKind::kHardSwish) return x * clamped(x + 3.F, 0.F, 6.F) / 6.F;
+    if constexpr (kKind == UnaryKind::kHardSigmoid) return clamped(alpha * x + beta, 0.F, 1.F);
+    if constexpr (kKind == UnaryKind::kLeakyRelu) return x < 0 ? alpha * x : x;
+    if constexpr (kKind == UnaryKind::kSilu) return x / (1.F + exponential(-x));
+    if constexpr (kKind == UnaryKind::kExp) return exponential(x);
+    if constexpr (kKind == UnaryKind::kSqrt) return std::sqrt(x);
+    if constexpr (kKind == UnaryKind::kRsqrt) return 1.F / std::sqrt(x);
+    if constexpr (kKind == UnaryKind::kSquare) return x * x;
+    if constexpr (kKind == UnaryKind::kNeg) return -x;
+    if constexpr (kKind == UnaryKind::kAbs) return std::fabs(x);
+  }
+};
+
+template <typename P, UnaryKind kKind>
+void run_float_function(const RunArgs& args) {
+  const UnaryAttrs& attrs = static_cast<const UnaryPlan&>(*args.prepared).attrs;
+  for_each_element<P, float, float>(args, FloatFunction<kKind>{attrs.alpha, attrs.beta});
+}
+
+template <typename P>
+void run_float_unary(const RunArgs& args) {
+  switch (static_cast<const UnaryPlan&>(*args.prepared).attrs.kind) {
+    case UnaryKind::kSigmoid:
+      return run_float_function<P, UnaryKind::kSigmoid>(args);
+    case UnaryKind::kTanh:
+      return run_float_function<P, UnaryKind::kTanh>(args);
+    case UnaryKind::kHardSwish:
+      return run_float_function<P, UnaryKind::kHardSwish>(args);
+    case UnaryKind::kHardSigmoid:
+      return run_float_function<P, UnaryKind::kHardSigmoid>(args);
+    case UnaryKind::kLeakyRelu:
+      return run_float_function<P, UnaryKind::kLeakyRelu>(args);
+    case UnaryKind::kSilu:
+      return run_float_function<P, UnaryKind::kSilu>(args);
+    case UnaryKind::kExp:
+      return run_float_function<P, UnaryKind::kExp>(args);
+    case UnaryKind::kSqrt:
+      return run_float_function<P, UnaryKind::kSqrt>(args);
+    case UnaryKind::kRsqrt:
+      return run_float_function<P, UnaryKind::kRsqrt>(args);
+    case UnaryKind::kSquare:
+      return run_float_function<P, UnaryKind::kSquare>(args);
+    case UnaryKind::kNeg:
+      return run_float_function<P, UnaryKind::kNeg>(args);
+    default:
+      return run_float_function<P, UnaryKind::kAbs>(args);
+  }
+}
+
+template <typename P>
+void run_float_clamp(const RunArgs& args) {
+  const Activation range = static_cast<const ClampPlan&>(*args.prepared).range;
+  for_each_element<P, float, float>(
+      args, [=](float x)
+                __attribute__((always_inline)) { return clamped(x, range.min, range.max); });
+}
+
+}  // namespace inferd::kernels::generic

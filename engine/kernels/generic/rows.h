@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The rows of the generic algorithms, for a folder to put into its table with inner loops of its
+// own. Rows carry no ISA in their names; candidates.cc adds it.
+#pragma once
+
+#include <array>
+#include <cstddef>
+
+#include "engine/kernels/generic/byte_depthwise_run.h"
+#include "engine/kernels/generic/depthwise_run.h"
+#include "engine/kernels/generic/elementwise_run.h"
+#include "engine/kernels/generic/matrix_run.h"
+#include "engine/kernels/generic/max_pool.h"
+#include "engine/kernels/generic/mean.h"
+#include "engine/kernels/generic/transpose.h"
+
+namespace inferd::kernels::generic {
+
+inline constexpr bool kInPlace = true;
+
+// Q, F: see matrix_run.h. `kAccepts`: what Q's lanes can take.
+template <typename Q, Isa kIsa, bool (*kAccepts)(const OpDesc&)>
+inline constexpr auto kQuantizedMatrixRows = std::array{
+    Kernel{"conv2d_q8", OpKind::kConv2d, kIsa, kAccepts, QuantizedMatrix<Q>::cost,
+           QuantizedMatrix<Q>::pack, QuantizedMatrix<Q>::prepare, QuantizedMatrix<Q>::run},
+    Kernel{"fully_connected_q8", OpKind::kFullyConnected, kIsa, kAccepts, QuantizedMatrix<Q>::cost,
+           QuantizedMatrix<Q>::pack, QuantizedMatrix<Q>::prepare, QuantizedMatrix<Q>::run},
+};
+
+template <typename Q, Isa kIsa>
+inline constexpr auto kQuantizedDepthwiseRows = std::array{
+    Kernel{"depthwise_conv2d_q8", OpKind::kDepthwiseConv2d, kIsa, accepts_quantized_depthwise,
+           QuantizedDepthwise<Q>::cost, QuantizedDepthwise<Q>::pack, QuantizedDepthwise<Q>::prepare,
+           QuantizedDepthwise<Q>::run},
+};
+
+template <typename Q, Isa kIsa>
+inline constexpr auto kByteDepthwiseRows = std::array{
+    Kernel{"depthwise_conv2d_q8", OpKind::kDepthwiseConv2d, kIsa, accepts_byte_depthwise,
+           ByteDepthwise<Q>::cost, pack_byte_depthwise, plan_byte_depthwise, ByteDepthwise<Q>::run},
+};
+
+template <typename F, Isa kIsa>
+inline constexpr auto kFloatRows = std::array{
+    Kernel{"conv2d_f32", OpKind::kConv2d, kIsa, accepts_float_matrix, FloatMatrix<F>::cost,
+           FloatMatrix<F>::pack, FloatMatrix<F>::prepare, FloatMatrix<F>::run},
+    Kernel{"fully_connected_f32", OpKind::kFullyConnected, kIsa, accepts_float_matrix,
+           FloatMatrix<F>::cost, FloatMatrix<F>::pack, FloatMatrix<F>::prepare,
+           FloatMatrix<F>::run},
+    Kernel{"matmul_f32", OpKind::kMatMul, kIsa, accepts_float_matrix, FloatMatrix<F>::cost,
+           FloatMatrix<F>::pack, FloatMatrix<F>::prepare, FloatMatrix<F>::run},
+    Kernel{"depthwise_conv2d_f32", OpKind::kDepthwiseConv2d, kIsa, accepts_float_depthwise,
+           FloatDepthwise<F>::cost, FloatDepthwise<F>::pack, FloatDepthwise<F>::prepare,
+           FloatDepthwise<F>::run},
+};
+
+template <typename P>
+double cost_of_elements(const OpDesc& op) {
+  return static_cast<double>(op.outputs[0].elements()) / P::kElementsPerCycle;
+}
+
+// P: see elementwise_run.h.
+template <typename P, Isa kIsa>
+inline constexpr auto kElementwiseRows = std::array{
+    Kernel{"binary_q8", OpKind::kBinary, kIsa, accepts_quantized_binary, cost_of_elements<P>,
+           nullptr, plan_binary, run_quantized_binary<P>, kInPlace},
+    Kernel{"binary_f32", OpKind::kBinary, kIsa, accepts_float_binary, cost_of_elements<P>, nullptr,
+           plan_binary, run_float_binary<P>, kInPlace},
+    Kernel{"unary_q8", OpKind::kUnary, kIsa, accepts_table, cost_of_elements<P>, nullptr,
+           plan_table, run_table<P>, kInPlace},
+    Kernel{"unary_f32", OpKind::kUnary, kIsa, accepts_float_unary, cost_of_elements<P>, nullptr,
+           plan_unary, run_float_unary<P>, kInPlace},
+    Kernel{"clamp_q8", OpKind::kClamp, kIsa, accepts_table, cost_of_elements<P>, nullptr,
+           plan_table, run_table<P>, kInPlace},
+    Kernel{"clamp_f32", OpKind::kClamp, kIsa, accepts_float_clamp, cost_of_elements<P>, nullptr,
+           plan_clamp, run_float_clamp<P>, kInPlace},
+    Kernel{"requantize", OpKind::kRequantize, kIsa, accepts_table, cost_of_elements<P>, nullptr,
+           plan_table, run_table<P>, kInPlace},
+    Kernel{"quantize", OpKind::kQuantize, kIsa, accepts_tensor_quantize, cost_of_elements<P>,
+           nullptr, nullptr, run_quantize<P>},
+    Kernel{"dequantize", OpKind::kDequantize, kIsa, accepts_tensor_dequantize, cost_of_elements<P>,
+           nullptr, nullptr, run_dequantize<P>},
+    Kernel{"max_pool2d", OpKind::kMaxPool2d, kIsa, accepts_max_pool, cost_of_elements<P>, nullptr,
+           nullptr, MaxPool<P>::run},
+    Kernel{"mean", OpKind::kReduce, kIsa, accepts_mean, cost_of_elements<P>, nullptr, plan_mean,
+           Mean<P>::run},
+};
+
+// One table from several. No container: a folder's file may hold nothing that the linker could
+// share with files compiled for another ISA.
+template <size_t... kSizes>
+constexpr auto joined(const std::array<Kernel, kSizes>&... tables) {
+  std::array<Kernel, (kSizes + ...)> rows{};
+  size_t i = 0;
+  const auto append = [&](const auto& table) {
+    for (const Kernel& row : table) rows[i++] = row;
+  };
+  (append(tables), ...);
+  return rows;
+}
+
+}  // namespace inferd::kernels::generic
