@@ -18,13 +18,17 @@ namespace fs = std::filesystem;
 struct Case {
   std::string model;
   bool exact = false;  // a quantized model
+  // Of the largest value. A deep network makes rounding visible: yolox_nano's outputs change by so
+  // much when sums are taken in another order, in whichever engine.
+  double tolerance = 1e-4;
 
   friend void PrintTo(const Case& c, std::ostream* out) { *out << c.model; }
 };
 
 const Case kCases[] = {
-    {"FastestDet"}, {"mnist"},           {"nanodet_m"},
-    {"yolox_nano"}, {"yunet_n_320_320"}, {"mobilenet_v2_quant", true},
+    {"FastestDet"},      {"mnist"},
+    {"nanodet_m"},       {"yolox_nano", false, 2e-4},
+    {"yunet_n_320_320"}, {"mobilenet_v2_quant", true},
 };
 
 // The folder with recorded inputs and outputs, made now when it is not there. Empty: no way to make
@@ -75,7 +79,7 @@ TEST_P(OnnxReference, MatchesOnnxRuntime) {
     std::cout << "  output " << i << ": largest " << largest << ", largest difference " << worst
               << "\n";
     // Sigmoids near zero have no relative accuracy to speak of: one float step around 1 is allowed.
-    const double tolerance = GetParam().exact ? 0 : 1e-4 * largest + 1.2e-7;
+    const double tolerance = GetParam().exact ? 0 : GetParam().tolerance * largest + 1.2e-7;
     EXPECT_LE(worst, tolerance) << "output " << i;
   }
 }
