@@ -94,7 +94,7 @@ bool accepts_quantized_binary(const OpDesc& op) {
   }
   if (attrs.kind == BinaryKind::kMul) return true;
   if (attrs.kind != BinaryKind::kAdd && attrs.kind != BinaryKind::kSub) return false;
-  if (attrs.rounding == AddRounding::kFloat) return true;
+  if (attrs.rounding == Rounding::kFloat) return true;
   constexpr int32_t kMost = 1 << 21;
   const AddParams p = add_params_of(op);
   return std::max(std::abs(p.multiplier_a), std::abs(p.multiplier_b)) <= kMost;
@@ -125,7 +125,7 @@ std::unique_ptr<Prepared> plan_binary(const OpDesc& op, const PackedWeights*) {
                       .m = a.quantization.scale() * b.quantization.scale() / y.quantization.scale(),
                       .low = static_cast<float>(range.low - zero),
                       .high = static_cast<float>(range.high - zero)};
-  } else if (attrs.rounding == AddRounding::kFloat) {
+  } else if (attrs.rounding == Rounding::kFloat) {
     plan->float_add = {.params = float_add_params(a.quantization, b.quantization, y.quantization,
                                                   attrs.kind == BinaryKind::kSub),
                        .low = static_cast<float>(range.low),

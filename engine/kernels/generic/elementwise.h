@@ -55,7 +55,7 @@ struct QuantizedMultiply {
 
 struct BinaryPlan final : Prepared {
   BinaryKind kind = BinaryKind::kAdd;
-  AddRounding rounding = AddRounding::kFixedPoint;
+  Rounding rounding = Rounding::kFixedPoint;
   Activation activation;
   PairLoop loop;
   FixedAdd fixed_add;

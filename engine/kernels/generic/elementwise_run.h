@@ -132,7 +132,7 @@ void run_quantized_pairs(const RunArgs& args) {
   const auto& plan = static_cast<const BinaryPlan&>(*args.prepared);
   if (plan.kind == BinaryKind::kMul) {
     for_pairs<P, T>(args, Multiply{plan.multiply});
-  } else if (plan.rounding == AddRounding::kFloat) {
+  } else if (plan.rounding == Rounding::kFloat) {
     for_pairs<P, T>(args, AddFloat{plan.float_add});
   } else {
     for_pairs<P, T>(args, AddFixed{plan.fixed_add});
