@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/runtime/memory_block.h"
 
-#include <sys/mman.h>
-
 #include <string>
 #include <utility>
+
+#include "engine/base/pages.h"
 
 namespace inferd::runtime {
 
 Result<MemoryBlock> MemoryBlock::allocate(int64_t bytes) {
   MemoryBlock block;
   if (bytes == 0) return block;
-  void* address = ::mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (address == MAP_FAILED) {
+  void* address = map_pages(static_cast<size_t>(bytes));
+  if (address == nullptr) {
     return resource_exhausted("no memory for " + std::to_string(bytes) + " bytes of activations");
   }
   block.data_ = static_cast<std::byte*>(address);
@@ -22,7 +21,7 @@ Result<MemoryBlock> MemoryBlock::allocate(int64_t bytes) {
 }
 
 MemoryBlock::~MemoryBlock() {
-  if (data_ != nullptr) ::munmap(data_, static_cast<size_t>(bytes_));
+  if (data_ != nullptr) unmap_pages(data_, static_cast<size_t>(bytes_));
 }
 
 MemoryBlock::MemoryBlock(MemoryBlock&& other) noexcept

@@ -62,9 +62,13 @@ struct Quantized {
 
   using Acc = __m256i;
   using Weights = __m256i;
+  static constexpr bool kSplitsDepth = true;
   static constexpr int kLanes32 = 8;
   static __m256i zero() { return _mm256_setzero_si256(); }
-  static __m256i load_bias(const int32_t* p) { return load256(p); }
+  static __m256i load_sums(const int32_t* p) { return load256(p); }
+  static void store_sums(int32_t* p, __m256i v) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v);
+  }
   static __m256i load_weights(const int16_t* p) { return load256(p); }
   static __m256i add(__m256i x, __m256i y) { return _mm256_add_epi32(x, y); }
   static __m256i add_row(__m256i acc, int32_t v) { return add(acc, _mm256_set1_epi32(v)); }
@@ -80,7 +84,7 @@ struct Quantized {
   template <int M, int N, typename Out>
   static void tile(const generic::QuantizedTileArgs<A, B, Out>& t) {
     __m256i acc[M][N / 8];
-    generic::accumulate_quantized<Quantized, M, N / 8>(t, acc);
+    if (!generic::accumulate_quantized<Quantized, M, N / 8>(t, acc)) return;
     store_tile<M, N / 8>(acc, t);
   }
 
@@ -152,9 +156,12 @@ struct Float {
   using Acc = __m256;
   using Weights = __m256;
   static constexpr int kInterleave = 1;
+  static constexpr bool kSplitsDepth = true;
   static constexpr int kLanes32 = 8;
   static __m256 zero() { return _mm256_setzero_ps(); }
   static __m256 load_weights(const float* p) { return _mm256_loadu_ps(p); }
+  static __m256 load_sums(const float* p) { return _mm256_loadu_ps(p); }
+  static void store_sums(float* p, __m256 v) { _mm256_storeu_ps(p, v); }
   static __m256 add(__m256 x, __m256 y) { return _mm256_add_ps(x, y); }
   static __m256 broadcast(const float* a) { return _mm256_broadcast_ss(a); }
   static __m256 multiply_add(__m256 acc, __m256 a, __m256 w) { return _mm256_fmadd_ps(a, w, acc); }
@@ -163,7 +170,7 @@ struct Float {
   static void tile(const generic::FloatTileArgs& t) {
     constexpr int V = N / 8;
     __m256 acc[M][V];
-    generic::accumulate_float<Float, M, V>(t, acc);
+    if (!generic::accumulate_part<Float, M, V>(t, acc)) return;
     const Clamp clamp{_mm256_set1_ps(t.low), _mm256_set1_ps(t.high)};
 #pragma GCC unroll 8
     for (int m = 0; m < M; ++m) {

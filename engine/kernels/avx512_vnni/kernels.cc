@@ -69,6 +69,7 @@ struct Quantized {
   using B = int8_t;
   using Acc = __m512i;
   using Weights = __m512i;
+  static constexpr bool kSplitsDepth = true;
   static constexpr int kLanes32 = 16;
   static constexpr int kInterleave = 4;
   static constexpr generic::Tile kTile{.rows = 14,
@@ -91,7 +92,8 @@ struct Quantized {
   }
 
   static __m512i zero() { return _mm512_setzero_si512(); }
-  static __m512i load_bias(const int32_t* p) { return _mm512_loadu_si512(p); }
+  static __m512i load_sums(const int32_t* p) { return _mm512_loadu_si512(p); }
+  static void store_sums(int32_t* p, __m512i v) { _mm512_storeu_si512(p, v); }
   static __m512i load_weights(const int8_t* p) { return _mm512_loadu_si512(p); }
   static __m512i add(__m512i x, __m512i y) { return _mm512_add_epi32(x, y); }
   static __m512i add_row(__m512i acc, int32_t v) { return add(acc, _mm512_set1_epi32(v)); }
@@ -107,7 +109,7 @@ struct Quantized {
   template <int M, int N, typename Out>
   static void tile(const generic::QuantizedTileArgs<A, B, Out>& t) {
     __m512i acc[M][N / 16];
-    generic::accumulate_quantized<Quantized, M, N / 16>(t, acc);
+    if (!generic::accumulate_quantized<Quantized, M, N / 16>(t, acc)) return;
     const Requantizer<Out> requantizer(t.requant);
     if constexpr (N == 32) {
       store_wide<M>(acc, t, requantizer);
@@ -314,6 +316,7 @@ struct Clamp {
 struct Float {
   using Acc = __m512;
   using Weights = __m512;
+  static constexpr bool kSplitsDepth = true;
   static constexpr int kLanes32 = 16;
   static constexpr int kInterleave = 1;
   static constexpr generic::Tile kTile{.rows = 14, .columns = 32, .narrow = 16};
@@ -324,6 +327,8 @@ struct Float {
 
   static __m512 zero() { return _mm512_setzero_ps(); }
   static __m512 load_weights(const float* p) { return _mm512_loadu_ps(p); }
+  static __m512 load_sums(const float* p) { return _mm512_loadu_ps(p); }
+  static void store_sums(float* p, __m512 v) { _mm512_storeu_ps(p, v); }
   static __m512 add(__m512 x, __m512 y) { return _mm512_add_ps(x, y); }
   static __m512 broadcast(const float* a) { return _mm512_set1_ps(*a); }
   static __m512 multiply_add(__m512 acc, __m512 a, __m512 w) { return _mm512_fmadd_ps(a, w, acc); }
@@ -332,7 +337,7 @@ struct Float {
   static void tile(const generic::FloatTileArgs& t) {
     constexpr int V = N / 16;
     __m512 acc[M][V];
-    generic::accumulate_float<Float, M, V>(t, acc);
+    if (!generic::accumulate_part<Float, M, V>(t, acc)) return;
     const Clamp clamp{_mm512_set1_ps(t.low), _mm512_set1_ps(t.high)};
     const __mmask16 masks[2] = {first16(t.columns), first16(t.columns - 16)};
 #pragma GCC unroll 16

@@ -41,9 +41,13 @@ struct Quantized {
 
   using Acc = __m256i;
   using Weights = __m256i;
+  static constexpr bool kSplitsDepth = true;
   static constexpr int kLanes32 = 8;
   static __m256i zero() { return _mm256_setzero_si256(); }
-  static __m256i load_bias(const int32_t* p) { return load256(p); }
+  static __m256i load_sums(const int32_t* p) { return load256(p); }
+  static void store_sums(int32_t* p, __m256i v) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v);
+  }
   static __m256i load_weights(const int8_t* p) { return load256(p); }
   static __m256i add(__m256i x, __m256i y) { return _mm256_add_epi32(x, y); }
   static __m256i add_row(__m256i acc, int32_t v) { return add(acc, _mm256_set1_epi32(v)); }
@@ -59,7 +63,7 @@ struct Quantized {
   template <int M, int N, typename Out>
   static void tile(const generic::QuantizedTileArgs<A, B, Out>& t) {
     __m256i acc[M][N / 8];
-    generic::accumulate_quantized<Quantized, M, N / 8>(t, acc);
+    if (!generic::accumulate_quantized<Quantized, M, N / 8>(t, acc)) return;
     store_tile<M, N / 8>(acc, t);
   }
 };

@@ -9,6 +9,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "engine/base/pages.h"
+
 namespace inferd::kernels::generic {
 
 template <typename T>
@@ -19,14 +21,16 @@ class AlignedArray {
  public:
   AlignedArray() = default;
   explicit AlignedArray(size_t size)
-      : data_(static_cast<T*>(::operator new(size * sizeof(T), kAlignment))), size_(size) {
-    std::memset(static_cast<void*>(data_), 0, size * sizeof(T));
+      : data_(static_cast<T*>(allocate(size * sizeof(T)))), size_(size) {}
+  ~AlignedArray() {
+    if (bytes() >= kMapped) {
+      unmap_pages(data_, bytes());
+    } else {
+      ::operator delete(data_, kAlignment);
+    }
   }
-  ~AlignedArray() { ::operator delete(data_, kAlignment); }
-  AlignedArray(AlignedArray&& other) noexcept : data_(other.data_), size_(other.size_) {
-    other.data_ = nullptr;
-    other.size_ = 0;
-  }
+  AlignedArray(AlignedArray&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
   AlignedArray& operator=(AlignedArray&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
@@ -40,6 +44,19 @@ class AlignedArray {
   size_t bytes() const { return size_ * sizeof(T); }
 
  private:
+  static constexpr size_t kMapped = size_t{256} << 10;  // from here on straight from the system
+
+  static void* allocate(size_t bytes) {
+    if (bytes >= kMapped) {
+      void* data = map_pages(bytes);
+      if (data == nullptr) throw std::bad_alloc();
+      return data;
+    }
+    void* data = ::operator new(bytes, kAlignment);
+    std::memset(data, 0, bytes);
+    return data;
+  }
+
   T* data_ = nullptr;
   size_t size_ = 0;
 };

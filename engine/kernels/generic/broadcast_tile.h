@@ -42,6 +42,7 @@ template <typename P, int M, int V, typename A, typename B>
       for (int v = 0; v < V; ++v) sums[m][v] = P::multiply_add(sums[m][v], group, weights[v]);
     }
   };
+  const std::byte* prefetch = rows.prefetch;
   for (int64_t s = 0; s < rows.segment_count; ++s) {
     const A* a = rows.a + rows.segments[s];
     const A* const end = a + rows.segment_depth;
@@ -52,7 +53,10 @@ template <typename P, int M, int V, typename A, typename B>
         for (int u = 1; u < U; ++u) step(a + u * kGroup, b + u * kWidth * V, part[u]);
       }
     }
-    for (; a < end; a += kGroup, b += kWidth * V) step(a, b, acc);
+    for (; a < end; a += kGroup, b += kWidth * V, prefetch += rows.prefetch_step) {
+      __builtin_prefetch(prefetch, 0, 2);
+      step(a, b, acc);
+    }
   }
 #pragma GCC unroll 4
   for (int u = 1; u < U; ++u) {
@@ -64,34 +68,40 @@ template <typename P, int M, int V, typename A, typename B>
   }
 }
 
-// The same from bias and row_bias on.
+// The same from where the tile's sums begin: bias, or what an earlier part of the depth left. False
+// when a later part will go on: then the sums are put down for it.
 template <typename P, int M, int V, typename Args>
-[[gnu::always_inline]] inline void accumulate_quantized(const Args& t,
-                                                        typename P::Acc (&acc)[M][V]) {
+[[gnu::always_inline]] inline bool accumulate_part(const Args& t, typename P::Acc (&acc)[M][V]) {
 #pragma GCC unroll 16
   for (int m = 0; m < M; ++m) {
 #pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) acc[m][v] = P::load_bias(t.bias + v * P::kLanes32);
+    for (int v = 0; v < V; ++v) {
+      const auto* sums = t.part.sums + (m * V + v) * P::kLanes32;
+      acc[m][v] = P::load_sums(t.part.first ? t.bias + v * P::kLanes32 : sums);
+    }
   }
   accumulate<P, M, V>(t.rows, t.b, acc);
-  if (t.row_bias == nullptr) return;
+  if (t.part.last) return true;
+#pragma GCC unroll 16
+  for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) P::store_sums(t.part.sums + (m * V + v) * P::kLanes32, acc[m][v]);
+  }
+  return false;
+}
+
+// The same with row_bias.
+template <typename P, int M, int V, typename Args>
+[[gnu::always_inline]] inline bool accumulate_quantized(const Args& t,
+                                                        typename P::Acc (&acc)[M][V]) {
+  if (!accumulate_part<P, M, V>(t, acc)) return false;
+  if (t.row_bias == nullptr) return true;
 #pragma GCC unroll 16
   for (int m = 0; m < M; ++m) {
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) acc[m][v] = P::add_row(acc[m][v], t.row_bias[m]);
   }
-}
-
-// The same in float.
-template <typename P, int M, int V>
-[[gnu::always_inline]] inline void accumulate_float(const FloatTileArgs& t,
-                                                    typename P::Acc (&acc)[M][V]) {
-#pragma GCC unroll 16
-  for (int m = 0; m < M; ++m) {
-#pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) acc[m][v] = P::load_weights(t.bias + v * P::kLanes32);
-  }
-  accumulate<P, M, V>(t.rows, t.b, acc);
+  return true;
 }
 
 }  // namespace inferd::kernels::generic

@@ -12,7 +12,10 @@ namespace {
 
 // Half of the smallest second-level cache per core among the boards in sight (Cortex-A53, 512 KiB
 // for four cores).
-constexpr int64_t kBlockBytes = 64 * 1024;
+constexpr int64_t kBlockBytes = 128 * 1024;
+
+// Most of a panel that shares the first-level cache with rows of the band.
+constexpr int64_t kPanelBytes = 24 * 1024;
 
 int64_t round_up(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
@@ -297,8 +300,10 @@ void plan_scratch(MatrixPlan* plan, Tile tile, int64_t element_bytes) {
     plan->band_bytes = round_up(
         (band_input_lines(*plan, lines) * plan->pitch + tile.depth_multiple) * element_bytes, 64);
   }
-  const auto sums = static_cast<int64_t>(sizeof(int32_t)) * plan->band_lines * plan->line_rows;
-  plan->worker_bytes = plan->band_bytes + round_up(sums, 64);
+  const int64_t rows = std::min(plan->band_lines * plan->line_rows, plan->form.rows);
+  plan->sums_bytes = round_up(4 * rows, 64);
+  plan->worker_bytes = plan->band_bytes + plan->sums_bytes;
+  if (plan->depth_step > 0) plan->worker_bytes += 4 * rows * tile.columns;
   plan->scratch_bytes = static_cast<size_t>(plan->worker_bytes * plan->max_workers);
 }
 
@@ -331,6 +336,12 @@ std::unique_ptr<Prepared> plan_matrix(const OpDesc& op, Tile tile, int64_t eleme
     plan_rows(plan.get(), tile, element_bytes, same_type);
   } else {
     plan_windows(plan.get(), element_bytes);
+  }
+  const PanelSizes sizes = panel_sizes(plan->form, tile);
+  const int64_t most = kPanelBytes / (tile.columns * element_bytes);  // of depth
+  if (sizes.depth() > most) {
+    plan->segment_step = std::max<int64_t>(most / std::max<int64_t>(sizes.segment_depth, 1), 1);
+    plan->depth_step = std::max<int64_t>(most / tile.depth_multiple, 1) * tile.depth_multiple;
   }
   plan_scratch(plan.get(), tile, element_bytes);
   return plan;

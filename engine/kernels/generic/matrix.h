@@ -114,7 +114,12 @@ struct MatrixPlan final : Prepared {
   int64_t row_stride = 0;  // elements from the window of one row to the next
   int64_t line_stride = 0;
   std::vector<int64_t> segments;  // where each begins in the window
-  int64_t band_bytes = 0;         // of scratch for each worker; 0 when direct
+  // Pieces of depth in which a panel is multiplied with a band: so many segments, or so much of one
+  // segment. 0 where panels are small enough.
+  int64_t segment_step = 0;
+  int64_t depth_step = 0;
+  int64_t band_bytes = 0;  // of scratch for each worker; 0 when direct
+  int64_t sums_bytes = 0;  // behind it: a number for each row; then the sums of a panel
   int64_t worker_bytes = 0;
   int max_workers = 1;
 };
@@ -133,8 +138,8 @@ template <typename B>
 std::unique_ptr<PackedWeights> pack_quantized_matrix(const OpDesc& op, Tile tile, Lanes lanes);
 std::unique_ptr<PackedWeights> pack_float_matrix(const OpDesc& op, Tile tile);
 
-// `element_bytes`: of one element in a band. `same_type`: the inner loop takes the input's elements
-// as they are.
+// `element_bytes`: of one element in a band, and in a panel. `same_type`: the inner loop takes the
+// input's elements as they are.
 std::unique_ptr<Prepared> plan_matrix(const OpDesc& op, Tile tile, int64_t element_bytes,
                                       bool same_type);
 // The same for a window that does not mix channels; panels are then blocks of channels.

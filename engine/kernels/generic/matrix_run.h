@@ -10,7 +10,9 @@
 //   convert(x, n, offset, out) out[i] = A(x[i] - offset) for int8_t and uint8_t x
 //   tile<M, N>(args)           M <= kTile.rows rows times one panel of N columns (kTile.columns or
 //                              kTile.narrow), requantized and stored
-// A float P provides kTile and tile<M, N>. Neither writes outside of what its arguments name.
+//   kSplitsDepth               whether tile() goes by args.part
+// A float P provides kTile, kSplitsDepth and tile<M, N>. Neither writes outside of what its
+// arguments name.
 #pragma once
 
 #include <algorithm>
@@ -30,11 +32,26 @@ struct Rows {
   const int64_t* segments;
   int64_t segment_count;
   int64_t segment_depth;  // padded: what lies beyond a segment meets weights that stand for zero
+  // Weights to fetch meanwhile: at each step in depth, the line at `prefetch`, which then moves on
+  // by so many bytes.
+  const std::byte* prefetch = nullptr;
+  int64_t prefetch_step = 0;
+};
+
+// A panel too large for the first-level cache is multiplied in pieces of depth, each with all rows
+// of the band; sums wait in between.
+template <typename Sum>
+struct Part {
+  Sum* sums = nullptr;  // of the tile's first row, N for each row; read unless first, written
+                        // unless last
+  bool first = true;
+  bool last = true;
 };
 
 template <typename A, typename B, typename Out>
 struct QuantizedTileArgs {
   Rows<A> rows;
+  Part<int32_t> part;
   const B* b;
   const int32_t* bias;  // bias and scale of the panel's columns
   const float* scale;
@@ -47,6 +64,7 @@ struct QuantizedTileArgs {
 
 struct FloatTileArgs {
   Rows<float> rows;
+  Part<float> part;
   const float* b;
   const float* bias;
   float low, high;
@@ -133,7 +151,8 @@ class BandCopy {
 template <typename A>
 struct Band {
   const A* a;
-  int32_t* sums;  // scratch for one number for each row
+  int32_t* sums;    // scratch for one number for each row
+  std::byte* part;  // scratch for the sums of one panel
   int64_t group;
   int64_t first_row;
   int64_t lines;
@@ -171,6 +190,7 @@ void for_each_band(const RunArgs& args, const MatrixPlan& plan, int64_t panels, 
         band.lines = std::min(plan.band_lines, image_lines - line);
         band.rows = plan.line_rows;
         band.sums = reinterpret_cast<int32_t*>(scratch + plan.band_bytes);
+        band.part = scratch + plan.band_bytes + plan.sums_bytes;
         if constexpr (std::is_same_v<A, In>) band.a = x + band.first_row * plan.row_stride;
         if (!plan.direct) {
           copy.lines(image, line, band.lines, band.group, reinterpret_cast<A*>(scratch));
@@ -192,17 +212,67 @@ void for_each_band(const RunArgs& args, const MatrixPlan& plan, int64_t panels, 
   args.pool.parallel_for(bands * ranges, 1, work, threads);
 }
 
-// Calls tile(line, row, rows) for a band's rows in pieces of at most P::kTile.rows, as even as they
-// can be.
-template <typename P, typename A, typename F>
-void for_each_tile(const Band<A>& band, const F& tile) {
-  const int64_t pieces = (band.rows + P::kTile.rows - 1) / P::kTile.rows;
-  const int64_t most = (band.rows + pieces - 1) / pieces;
-  for (int64_t line = 0; line < band.lines; ++line) {
-    for (int64_t row = 0; row < band.rows; row += most) {
-      tile(line, row, std::min(most, band.rows - row));
+// Calls f(first segment, segments, first element in them, elements) for pieces of depth.
+template <typename F>
+void for_each_part(const MatrixPlan& plan, const PanelSizes& sizes, const F& f) {
+  if (plan.segment_step > 1) {
+    for (int64_t s = 0; s < sizes.segments; s += plan.segment_step) {
+      f(s, std::min(plan.segment_step, sizes.segments - s), 0, sizes.segment_depth);
+    }
+    return;
+  }
+  for (int64_t s = 0; s < sizes.segments; ++s) {
+    for (int64_t k = 0; k < sizes.segment_depth; k += plan.depth_step) {
+      f(s, 1, k, std::min(plan.depth_step, sizes.segment_depth - k));
     }
   }
+}
+
+// Runs `tile` for a band's rows in pieces of at most P::kTile.rows, as even as they can be, after
+// place(line, row) has pointed it at each. Meanwhile the next panel comes closer, spread evenly
+// over this one's work: the first pass over a panel would otherwise wait for memory, where the
+// weights of a deep layer lie.
+template <typename P, typename A, typename Tile, typename Place>
+void run_tiles(const Band<A>& band, const MatrixPlan& plan, const PanelSizes& sizes, int64_t panel,
+               Tile* tile, const Place& place) {
+  const int64_t pieces = (band.rows + P::kTile.rows - 1) / P::kTile.rows;
+  const int64_t most = (band.rows + pieces - 1) / pieces;
+  const auto element = static_cast<int64_t>(sizeof(*tile->b));
+  const int64_t panel_bytes = sizes.depth() * P::kTile.columns * element;
+  const int64_t share = panel + 1 < sizes.panels ? panel_bytes / (pieces * band.lines) : 0;
+  const int64_t steps = std::max<int64_t>(sizes.depth() / P::kTile.interleave, 1);
+  tile->rows.prefetch = reinterpret_cast<const std::byte*>(tile->b) + (share > 0 ? panel_bytes : 0);
+  tile->rows.prefetch_step = share / steps;
+  const int64_t width = tile->columns <= P::kTile.narrow ? P::kTile.narrow : P::kTile.columns;
+  const auto all_rows = [&](int64_t depth_offset) {
+    for (int64_t line = 0; line < band.lines; ++line) {
+      for (int64_t row = 0; row < band.rows; row += most) {
+        place(line, row);
+        tile->rows.a += depth_offset;
+        run_tile<P>(std::min(most, band.rows - row), *tile);
+        const int64_t depth = tile->rows.segment_count * tile->rows.segment_depth;
+        tile->rows.prefetch += depth / P::kTile.interleave * tile->rows.prefetch_step;
+      }
+    }
+  };
+  if constexpr (P::kSplitsDepth) {
+    if (plan.depth_step > 0 && pieces * band.lines > 1) {
+      const int64_t* const segments = tile->rows.segments;
+      const auto* const b = tile->b;
+      for_each_part(plan, sizes, [&](int64_t segment, int64_t count, int64_t k, int64_t depth) {
+        const int64_t done = segment * sizes.segment_depth + k;
+        tile->rows.segments = segments + segment;
+        tile->rows.segment_count = count;
+        tile->rows.segment_depth = depth;
+        tile->b = b + done * width;
+        tile->part.first = done == 0;
+        tile->part.last = done + count * depth == sizes.depth();
+        all_rows(k);
+      });
+      return;
+    }
+  }
+  all_rows(0);
 }
 
 // -zero * sum of each row's elements, padding of its segments included: it meets weights `zero`.
@@ -262,6 +332,7 @@ struct QuantizedMatrix {
                                                      .segments = plan.segments.data(),
                                                      .segment_count = sizes.segments,
                                                      .segment_depth = sizes.segment_depth},
+                                            .part = {},
                                             .b = packed.b.data() + padded * sizes.depth(),
                                             .bias = packed.bias.data() + padded,
                                             .scale = packed.scale.data() + padded,
@@ -271,12 +342,12 @@ struct QuantizedMatrix {
                                             .y_stride = form.out_c,
                                             .columns = static_cast<int>(std::min<int64_t>(
                                                 P::kTile.columns, form.columns - column))};
-          for_each_tile<P>(band, [&](int64_t line, int64_t row, int64_t rows) {
+          run_tiles<P>(band, plan, sizes, panel, &tile, [&](int64_t line, int64_t row) {
             const int64_t index = line * band.rows + row;
             tile.rows.a = band.a + line * plan.line_stride + row * plan.row_stride;
             tile.row_bias = packed.b_zero != 0 ? band.sums + index : nullptr;
             tile.y = out + index * form.out_c;
-            run_tile<P>(rows, tile);
+            tile.part.sums = reinterpret_cast<int32_t*>(band.part) + index * P::kTile.columns;
           });
         });
   }
@@ -312,6 +383,7 @@ struct FloatMatrix {
                                       .segments = plan.segments.data(),
                                       .segment_count = sizes.segments,
                                       .segment_depth = sizes.segment_depth},
+                             .part = {},
                              .b = packed.b.data() + padded * sizes.depth(),
                              .bias = packed.bias.data() + padded,
                              .low = packed.low,
@@ -320,10 +392,11 @@ struct FloatMatrix {
                              .y_stride = form.out_c,
                              .columns = static_cast<int>(
                                  std::min<int64_t>(P::kTile.columns, form.columns - column))};
-          for_each_tile<P>(band, [&](int64_t line, int64_t row, int64_t rows) {
+          run_tiles<P>(band, plan, sizes, panel, &tile, [&](int64_t line, int64_t row) {
             tile.rows.a = band.a + line * plan.line_stride + row * plan.row_stride;
-            tile.y = out + (line * band.rows + row) * form.out_c;
-            run_tile<P>(rows, tile);
+            const int64_t index = line * band.rows + row;
+            tile.y = out + index * form.out_c;
+            tile.part.sums = reinterpret_cast<float*>(band.part) + index * P::kTile.columns;
           });
         });
   }

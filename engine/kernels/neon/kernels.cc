@@ -20,6 +20,7 @@ struct Quantized {
   using A = int16_t;
   using B = int16_t;
   static constexpr int kStep = 4;  // depth taken at once: one lane of a's registers each
+  static constexpr bool kSplitsDepth = false;
   static constexpr generic::Tile kTile{
       .rows = 4, .columns = 16, .narrow = 16, .depth_multiple = kStep};
   static constexpr generic::Lanes kLanes = generic::Lanes::kS16;
@@ -110,6 +111,7 @@ struct Clamp {
 };
 
 struct Float {
+  static constexpr bool kSplitsDepth = false;
   static constexpr generic::Tile kTile{.rows = 6, .columns = 16, .narrow = 16};
   static constexpr int kBlock = 8;
   static constexpr int kDepthwiseChannels = kBlock;

@@ -19,6 +19,7 @@ struct Quantized {
   using B = int8_t;
   static constexpr int kInterleave = 4;
   static constexpr int kStep = 8;  // depth taken at once: two lanes of a's registers
+  static constexpr bool kSplitsDepth = false;
   static constexpr generic::Tile kTile{
       .rows = 4, .columns = 16, .narrow = 16, .interleave = kInterleave, .depth_multiple = kStep};
   static constexpr generic::Lanes kLanes = generic::Lanes::kS8S8;

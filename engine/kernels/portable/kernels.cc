@@ -36,6 +36,7 @@ int32_t add_product(int32_t sum, int16_t a, int16_t b) {
 struct Quantized {
   using A = int16_t;
   using B = int16_t;
+  static constexpr bool kSplitsDepth = false;
   static constexpr generic::Tile kTile{.rows = 4, .columns = 8};
   static constexpr generic::Lanes kLanes = generic::Lanes::kS16;
   static constexpr int kDepthwiseInterleave = 1;
@@ -89,6 +90,7 @@ void store(const float* acc, float low, float high, int count, float* y) {
 }
 
 struct Float {
+  static constexpr bool kSplitsDepth = false;
   static constexpr generic::Tile kTile{.rows = 4, .columns = 8};
   static constexpr int kBlock = 8;
   static constexpr int kDepthwiseChannels = kBlock;
