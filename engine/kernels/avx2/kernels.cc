@@ -182,6 +182,45 @@ struct Float {
     }
   }
 
+  // Several pixels at once share each weight.
+  static void depthwise_pixels(const generic::FloatDepthwisePixelsArgs& d) {
+    constexpr int kPixels = 8;
+    int64_t i = 0;
+    if (d.channels == kBlock) {
+      for (; i + kPixels <= d.count; i += kPixels) pixels<false, kPixels>(d, i);
+      for (; i < d.count; ++i) pixels<false, 1>(d, i);
+    } else {
+      for (; i + kPixels <= d.count; i += kPixels) pixels<true, kPixels>(d, i);
+      for (; i < d.count; ++i) pixels<true, 1>(d, i);
+    }
+  }
+
+  template <bool Masked, int N>
+  [[gnu::always_inline]] static void pixels(const generic::FloatDepthwisePixelsArgs& d,
+                                            int64_t first) {
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    const __m256i mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(d.channels), lane);
+    __m256 acc[N];
+#pragma GCC unroll 8
+    for (int n = 0; n < N; ++n) acc[n] = _mm256_loadu_ps(d.bias);
+    const float* w = d.w;
+    for (int64_t t = 0; t < d.tap_count; ++t, w += kBlock) {
+      const float* x = d.taps[t] + d.offset + first * d.step;
+      const __m256 weights = _mm256_loadu_ps(w);
+#pragma GCC unroll 8
+      for (int n = 0; n < N; ++n) {
+        const float* from = x + n * d.step;
+        acc[n] = _mm256_fmadd_ps(Masked ? _mm256_maskload_ps(from, mask) : _mm256_loadu_ps(from),
+                                 weights, acc[n]);
+      }
+    }
+    const Clamp clamp{_mm256_set1_ps(d.low), _mm256_set1_ps(d.high)};
+#pragma GCC unroll 8
+    for (int n = 0; n < N; ++n) {
+      store_floats(d.y + (first + n) * d.y_step, clamp(acc[n]), d.channels);
+    }
+  }
+
   static void depthwise(const generic::FloatDepthwiseArgs& d) {
     const bool two = d.channels == kDepthwiseChannels;
     const float* w0 = d.w;

@@ -349,6 +349,56 @@ struct Float {
     }
   }
 
+  static void depthwise_pixels(const generic::FloatDepthwisePixelsArgs& d) {
+    d.channels == kBlock ? pixels<false>(d) : pixels<true>(d);
+  }
+
+  // Several pixels at once share each weight.
+  template <bool Masked>
+  static void pixels(const generic::FloatDepthwisePixelsArgs& d) {
+    constexpr int kPixels = 6;
+    int64_t i = 0;
+    for (; i + kPixels <= d.count; i += kPixels) pixels<Masked, kPixels>(d, i);
+    for (; i + 2 <= d.count; i += 2) pixels<Masked, 2>(d, i);
+    if (i < d.count) pixels<Masked, 1>(d, i);
+  }
+
+  template <bool Masked, int N>
+  [[gnu::always_inline]] static void pixels(const generic::FloatDepthwisePixelsArgs& d,
+                                            int64_t first) {
+    const __mmask16 masks[2] = {first16(d.channels), first16(d.channels - 16)};
+    __m512 acc[N][2];
+#pragma GCC unroll 8
+    for (int n = 0; n < N; ++n) {
+      acc[n][0] = _mm512_load_ps(d.bias);
+      acc[n][1] = _mm512_load_ps(d.bias + 16);
+    }
+    const float* w = d.w;
+    for (int64_t t = 0; t < d.tap_count; ++t, w += kBlock) {
+      const float* x = d.taps[t] + d.offset + first * d.step;
+      const __m512 w0 = _mm512_load_ps(w);
+      const __m512 w1 = _mm512_load_ps(w + 16);
+#pragma GCC unroll 8
+      for (int n = 0; n < N; ++n) {
+        const float* from = x + n * d.step;
+        if constexpr (Masked) {
+          acc[n][0] = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(masks[0], from), w0, acc[n][0]);
+          acc[n][1] = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(masks[1], from + 16), w1, acc[n][1]);
+        } else {
+          acc[n][0] = _mm512_fmadd_ps(_mm512_loadu_ps(from), w0, acc[n][0]);
+          acc[n][1] = _mm512_fmadd_ps(_mm512_loadu_ps(from + 16), w1, acc[n][1]);
+        }
+      }
+    }
+    const Clamp clamp{_mm512_set1_ps(d.low), _mm512_set1_ps(d.high)};
+#pragma GCC unroll 8
+    for (int n = 0; n < N; ++n) {
+      float* y = d.y + (first + n) * d.y_step;
+      _mm512_mask_storeu_ps(y, masks[0], clamp(acc[n][0]));
+      _mm512_mask_storeu_ps(y + 16, masks[1], clamp(acc[n][1]));
+    }
+  }
+
   static void depthwise(const generic::FloatDepthwiseArgs& d) {
     const __mmask16 mask0 = first16(d.channels);
     const __mmask16 mask1 = first16(d.channels - 16);

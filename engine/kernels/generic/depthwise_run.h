@@ -10,6 +10,8 @@
 //                        of kBlock
 //   kMasksChannels       whether it reads no more than args.channels; otherwise a whole block is
 //                        readable at all times
+// A float P may provide depthwise_pixels(args): a block of channels of some pixels in a row, taps
+// all inside of the image.
 // A quantized P provides kDepthwiseInterleave too: how many neighbouring taps of a weight lie side
 // by side.
 #pragma once
@@ -17,6 +19,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "engine/kernels/generic/depthwise.h"
 #include "engine/kernels/generic/quantized.h"
@@ -45,6 +48,20 @@ struct FloatDepthwiseArgs {
   float low, high;
   float* y;
   int channels;
+};
+
+struct FloatDepthwisePixelsArgs {
+  const float* const* taps;  // of the first pixel
+  int64_t offset;
+  int64_t tap_count;
+  int64_t step;   // from a tap of one pixel to the same of the next
+  int64_t count;  // pixels
+  const float* w;
+  const float* bias;
+  float low, high;
+  float* y;
+  int64_t y_step;
+  int channels;  // 1..P::kBlock
 };
 
 // Points taps[0, plan.taps) at the input pixels under output pixel (oy, ox) of one image.
@@ -80,10 +97,13 @@ struct InnerPixels {
   }
 };
 
+struct NoPixels {};
+
 // Calls block(taps, offset of the block's channels in them, first channel, channels, y) for every
-// block of every output pixel.
-template <typename P, typename In, typename Out, typename Block>
-void for_each_depthwise_block(const RunArgs& args, const Block& block) {
+// block of every output pixel. With `pixels`, those of a row that have all their columns go to
+// pixels(taps, first tap inside, taps inside, first channel, channels, count, y) instead.
+template <typename P, typename In, typename Out, typename Block, typename Pixels = NoPixels>
+void for_each_depthwise_block(const RunArgs& args, const Block& block, const Pixels& pixels = {}) {
   const auto& plan = static_cast<const DepthwisePlan&>(*args.prepared);
   const In* const x = args.input<In>(0);
   Out* const y = args.output<Out>(0);
@@ -110,6 +130,26 @@ void for_each_depthwise_block(const RunArgs& args, const Block& block) {
       const bool inner_row = top >= 0 && top + reach_h < plan.in_h;
       Out* pixel = y + row * plan.out_w * plan.channels;
       for (int64_t ox = 0; ox < plan.out_w; ++ox, pixel += plan.channels) {
+        if constexpr (!std::is_same_v<Pixels, NoPixels>) {
+          if (ox == inner.first && ox <= inner.last) {
+            const int64_t count = std::min(inner.last + 1, plan.out_w) - ox;
+            point_taps<P>(plan, image, oy, ox, taps);
+            // Lines of the window that lie in the image.
+            const int64_t dilation = window.dilation_h;
+            const int64_t above = std::max<int64_t>((dilation - 1 - top) / dilation, 0);
+            const int64_t inside =
+                std::min<int64_t>(window.kernel_h, (plan.in_h - 1 - top + dilation) / dilation);
+            const int64_t taps_inside = std::max<int64_t>(inside - above, 0) * window.kernel_w;
+            for (int64_t c = 0; c < plan.channels; c += kBlock) {
+              pixels(taps, above * window.kernel_w, taps_inside, c,
+                     static_cast<int>(std::min<int64_t>(kBlock, plan.channels - c)), count,
+                     pixel + c);
+            }
+            ox += count - 1;
+            pixel += (count - 1) * plan.channels;
+            continue;
+          }
+        }
         if (inner_row && ox > inner.first && ox <= inner.last) {
           for (int64_t t = 0; t < real_taps; ++t) taps[t] += window.stride_w * plan.channels;
         } else {
@@ -177,9 +217,10 @@ struct FloatDepthwise {
   }
   static void run(const RunArgs& args) {
     const auto& packed = static_cast<const PackedFloatDepthwise&>(*args.packed);
-    const int64_t taps = static_cast<const DepthwisePlan&>(*args.prepared).taps;
-    for_each_depthwise_block<P, float, float>(args, [&](const float* const* tap, int64_t offset,
-                                                        int64_t channel, int channels, float* y) {
+    const auto& plan = static_cast<const DepthwisePlan&>(*args.prepared);
+    const int64_t taps = plan.taps;
+    const auto block = [&](const float* const* tap, int64_t offset, int64_t channel, int channels,
+                           float* y) {
       P::depthwise(FloatDepthwiseArgs{.taps = tap,
                                       .offset = offset,
                                       .tap_count = taps,
@@ -189,7 +230,29 @@ struct FloatDepthwise {
                                       .high = packed.high,
                                       .y = y,
                                       .channels = channels});
-    });
+    };
+    if constexpr (requires { &P::depthwise_pixels; }) {
+      const int64_t step = plan.window.stride_w * plan.channels;
+      for_each_depthwise_block<P, float, float>(
+          args, block,
+          [&](const float* const* tap, int64_t first, int64_t count, int64_t channel, int channels,
+              int64_t pixels, float* y) {
+            P::depthwise_pixels({.taps = tap + first,
+                                 .offset = channel,
+                                 .tap_count = count,
+                                 .step = step,
+                                 .count = pixels,
+                                 .w = packed.w.data() + channel * taps + first * P::kBlock,
+                                 .bias = packed.bias.data() + channel,
+                                 .low = packed.low,
+                                 .high = packed.high,
+                                 .y = y,
+                                 .y_step = plan.channels,
+                                 .channels = channels});
+          });
+    } else {
+      for_each_depthwise_block<P, float, float>(args, block);
+    }
   }
 };
 
