@@ -127,6 +127,16 @@ class Sinker {
     return attrs;
   }
 
+  // Computed, with at most one dimension larger than 1: transposing it moves no data.
+  static bool is_line(const ir::Value& value) {
+    if (value.is_constant() || !value.shape_known || !value.shape.is_static() ||
+        value.quantization.per_channel()) {
+      return false;
+    }
+    return std::count_if(value.shape.begin(), value.shape.end(),
+                         [](int64_t dim) { return dim != 1; }) <= 1;
+  }
+
   // The operand seen in the source's dimensions; nothing when that would need a new transpose of
   // computed data.
   std::optional<ir::ValueId> operand_at_source(ir::ValueId id, const Perm& perm,
@@ -136,6 +146,11 @@ class Sinker {
       return t->source;
     }
     const ir::Value value = graph_.value(id);
+    if (is_line(value) && value.shape.rank() == static_cast<int>(perm.size())) {
+      const Result<ir::ValueId> turned =
+          ir::Builder(graph_).transpose(id, inverse(perm), name);
+      if (turned.ok()) return *turned;
+    }
     if (!value.is_constant()) return std::nullopt;
     if (value.shape.elements() == 1 && !value.quantization.per_channel()) return id;
     if (value.shape.rank() > static_cast<int>(perm.size()) || value.quantization.per_channel()) {
@@ -156,7 +171,10 @@ class Sinker {
     if (node.inputs.empty() || node.outputs.size() != 1) return false;
     const Transposed* first = nullptr;
     for (ir::ValueId id : node.inputs) {
-      if (first == nullptr) first = transposed(id);
+      // Of a line's transpose there is nothing to win, and it would go round in circles.
+      if (first == nullptr && transposed(id) != nullptr && !is_line(graph_.value(id))) {
+        first = transposed(id);
+      }
     }
     if (first == nullptr) return false;
     const Perm perm = first->perm;
