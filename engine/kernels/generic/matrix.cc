@@ -10,9 +10,18 @@
 namespace inferd::kernels::generic {
 namespace {
 
-// Half of the smallest second-level cache per core among the boards in sight (Cortex-A53, 512 KiB
-// for four cores).
-constexpr int64_t kBlockBytes = 128 * 1024;
+// Most of a band: the second-level cache of a core among the boards in sight is 128 KiB
+// (Cortex-A53, 512 KiB for four cores) to 512 KiB (Cortex-A76).
+constexpr int64_t kBandBytes = 128 * 1024;
+// Weights that do not fit there either come from further away once for each band: then larger bands
+// cost less than more of them.
+constexpr int64_t kLargeWeightBytes = 512 * 1024;
+constexpr int64_t kLargeBandBytes = 512 * 1024;
+
+int64_t band_bytes(const MatrixForm& form, int64_t element_bytes) {
+  const bool large = form.depth * form.columns * element_bytes > kLargeWeightBytes;
+  return large ? kLargeBandBytes : kBandBytes;
+}
 
 // Most of a panel that shares the first-level cache with rows of the band.
 constexpr int64_t kPanelBytes = 24 * 1024;
@@ -236,14 +245,18 @@ namespace {
 // The plan of single-pixel windows over every pixel: rows side by side.
 void plan_rows(MatrixPlan* plan, Tile tile, int64_t element_bytes, bool same_type) {
   const MatrixForm& form = plan->form;
-  plan->direct = same_type && form.depth % tile.depth_multiple == 0;
   plan->merged = true;
   plan->images = 1;
   plan->line_rows = 1;
-  plan->row_stride = plan->pitch = form.depth;
+  // Rows a multiple of 4 KiB apart compete for the same few lines of the first-level cache.
+  const bool competing = form.depth * element_bytes % 4096 == 0 && form.rows > 1;
+  const int64_t apart = competing ? 64 / element_bytes : 0;
+  plan->row_stride = plan->pitch = form.depth + apart;
+  plan->direct = same_type && !competing && form.depth % tile.depth_multiple == 0;
   plan->segments = {0};
   const int64_t row_bytes = std::max<int64_t>(form.depth * element_bytes, 1);
-  const int64_t most = std::max<int64_t>(kBlockBytes / row_bytes / tile.rows, 1) * tile.rows;
+  const int64_t most =
+      std::max<int64_t>(band_bytes(form, element_bytes) / row_bytes / tile.rows, 1) * tile.rows;
   const int64_t bands = (form.rows + most - 1) / most;
   if (bands == 0) return;
   plan->band_lines = round_up((form.rows + bands - 1) / bands, tile.rows);
@@ -274,7 +287,7 @@ void plan_windows(MatrixPlan* plan, int64_t element_bytes) {
     }
   }
   const int64_t line_bytes = std::max<int64_t>(plan->line_stride * element_bytes, 1);
-  const int64_t most = std::max<int64_t>(kBlockBytes / line_bytes, 1);
+  const int64_t most = std::max<int64_t>(band_bytes(form, element_bytes) / line_bytes, 1);
   plan->bands = (form.out_h + most - 1) / most;
   if (plan->bands == 0) return;
   plan->band_lines = (form.out_h + plan->bands - 1) / plan->bands;

@@ -102,7 +102,11 @@ class BandCopy {
 
   void lines(int64_t image, int64_t first, int64_t lines, int64_t group, A* out) const {
     if (form_.rows_are_input) {
-      copy_(x_ + first * form_.depth, lines * form_.depth, out);
+      if (plan_.pitch == form_.depth)
+        return copy_(x_ + first * form_.depth, lines * form_.depth, out);
+      for (int64_t i = 0; i < lines; ++i) {
+        copy_(x_ + (first + i) * form_.depth, form_.depth, out + i * plan_.pitch);
+      }
       return;
     }
     const Window2d& w = form_.window;
