@@ -25,7 +25,7 @@ enum Function {
   kReleaseValue = 96,
 };
 constexpr uint32_t kApiVersion = 1;
-constexpr int kWarning = 2;
+constexpr int kError = 3;  // logs nothing less
 constexpr int kEnableAll = 99;
 constexpr int kArenaAllocator = 1;
 constexpr int kDefaultMemory = 0;
@@ -151,7 +151,7 @@ Result<std::unique_ptr<OnnxRuntime>> OnnxRuntime::open(const std::string& path) 
   library->version_string = get_base()->get_version();
   library->api.table = get_base()->get_api(kApiVersion);
   if (library->api.table == nullptr) return unavailable(path + ": no API of version 1");
-  if (Status s = library->api.checked(kCreateEnv, kWarning, "bench", &library->env); !s.ok()) {
+  if (Status s = library->api.checked(kCreateEnv, kError, "bench", &library->env); !s.ok()) {
     return s;
   }
   return std::unique_ptr<OnnxRuntime>(std::move(library));

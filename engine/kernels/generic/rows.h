@@ -14,6 +14,7 @@
 #include "engine/kernels/generic/max_pool.h"
 #include "engine/kernels/generic/mean.h"
 #include "engine/kernels/generic/transpose.h"
+#include "engine/kernels/generic/winograd_run.h"
 
 namespace inferd::kernels::generic {
 
@@ -45,6 +46,8 @@ template <typename F, Isa kIsa>
 inline constexpr auto kFloatRows = std::array{
     Kernel{"conv2d_f32", OpKind::kConv2d, kIsa, accepts_float_matrix, FloatMatrix<F>::cost,
            FloatMatrix<F>::pack, FloatMatrix<F>::prepare, FloatMatrix<F>::run},
+    Kernel{"conv2d_winograd_f32", OpKind::kConv2d, kIsa, accepts_winograd, Winograd<F>::cost,
+           Winograd<F>::pack, Winograd<F>::prepare, Winograd<F>::run},
     Kernel{"fully_connected_f32", OpKind::kFullyConnected, kIsa, accepts_float_matrix,
            FloatMatrix<F>::cost, FloatMatrix<F>::pack, FloatMatrix<F>::prepare,
            FloatMatrix<F>::run},
