@@ -3,6 +3,7 @@
 
 #include "engine/kernels/candidates.h"
 #include "engine/plan/plan.h"
+#include "engine/runtime/memory_block.h"
 
 namespace inferd::runtime {
 
@@ -22,7 +23,9 @@ Result<std::vector<ir::Constant>> evaluate_node(const ir::Graph& graph, const ir
 
   const auto packed = kernel->pack != nullptr ? kernel->pack(op) : nullptr;
   const auto prepared = kernel->prepare != nullptr ? kernel->prepare(op, packed.get()) : nullptr;
-  std::vector<std::byte> scratch(prepared != nullptr ? prepared->scratch_bytes : 0);
+  const size_t scratch_bytes = prepared != nullptr ? prepared->scratch_bytes : 0;
+  INFERD_ASSIGN_OR_RETURN(const MemoryBlock scratch,
+                          MemoryBlock::allocate(static_cast<int64_t>(scratch_bytes)));
   ThreadPool pool(1);
   kernel->run({op, packed.get(), prepared.get(), inputs, outputs, scratch.data(), pool});
 

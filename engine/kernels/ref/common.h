@@ -5,8 +5,11 @@
 #pragma once
 
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <limits>
+#include <type_traits>
 
 #include "engine/kernels/kernel.h"
 #include "engine/kernels/requantize.h"
@@ -76,6 +79,51 @@ void advance(const Shape& shape, Index& index, std::array<int64_t, N>& offsets,
     if (++index[i] < shape[d]) return;
     for (size_t k = 0; k < N; ++k) offsets[k] -= strides[k][i] * shape[d];
     index[i] = 0;
+  }
+}
+
+// Float to integer: truncates, saturates, NaN gives 0. Everything else as C++ converts.
+template <typename To, typename From>
+To convert(From value) {
+  if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
+    if (std::isnan(value)) return 0;
+    // The limits as From: exact powers of two or rounded up to one, hence >=.
+    if (value >= static_cast<From>(std::numeric_limits<To>::max()))
+      return std::numeric_limits<To>::max();
+    if (value <= static_cast<From>(std::numeric_limits<To>::lowest())) {
+      return std::numeric_limits<To>::lowest();
+    }
+  }
+  return static_cast<To>(value);
+}
+
+// f(a value of the C++ type that stands for `dtype`); bool and float16 are handled by the callers.
+template <typename F>
+void with_type(DType dtype, F f) {
+  switch (dtype) {
+    case DType::kFloat32:
+      return f(float{});
+    case DType::kFloat64:
+      return f(double{});
+    case DType::kInt8:
+      return f(int8_t{});
+    case DType::kUInt8:
+    case DType::kBool:
+      return f(uint8_t{});
+    case DType::kInt16:
+      return f(int16_t{});
+    case DType::kUInt16:
+      return f(uint16_t{});
+    case DType::kInt32:
+      return f(int32_t{});
+    case DType::kUInt32:
+      return f(uint32_t{});
+    case DType::kInt64:
+      return f(int64_t{});
+    case DType::kUInt64:
+      return f(uint64_t{});
+    case DType::kFloat16:
+      return;
   }
 }
 

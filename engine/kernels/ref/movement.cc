@@ -3,6 +3,7 @@
 // Operators that move elements without looking at them: any type, by size.
 #include <algorithm>
 
+#include "engine/base/float16.h"
 #include "engine/kernels/ref/common.h"
 #include "engine/kernels/ref/rows.h"
 
@@ -50,22 +51,20 @@ void gather_strided(const RunArgs& args, int64_t start, const Index& strides) {
   }
 }
 
-// The stored form of PadAttrs::value.
+// The stored form of PadAttrs::value, saturated.
 std::array<std::byte, 8> pad_element(const Operand& x, float value) {
   std::array<std::byte, 8> bytes{};
   const auto put = [&](auto number) { std::memcpy(bytes.data(), &number, sizeof number); };
-  if (is_8bit(x.dtype)) {
-    const int32_t stored = x.quantization.empty()
-                               ? static_cast<int32_t>(value)
-                               : quantize(value, x.quantization.scale(),
-                                          x.quantization.zero_point(), type_range(x.dtype));
-    store8(bytes.data(), 0, stored);
-  } else if (x.dtype == DType::kFloat32) {
-    put(value);
-  } else if (x.dtype == DType::kInt32) {
-    put(static_cast<int32_t>(value));
-  } else if (x.dtype == DType::kInt64) {
-    put(static_cast<int64_t>(value));
+  if (x.dtype == DType::kFloat16) {
+    put(float_to_half(value));
+  } else if (x.dtype == DType::kBool) {
+    put(static_cast<uint8_t>(value != 0 ? 1 : 0));
+  } else if (x.quantization.empty()) {
+    with_type(x.dtype, [&](auto type) { put(convert<decltype(type)>(value)); });
+  } else {
+    const double stored = std::nearbyint(value / x.quantization.scale()) +
+                          static_cast<double>(x.quantization.zero_point());
+    with_type(x.dtype, [&](auto type) { put(convert<decltype(type)>(stored)); });
   }
   return bytes;
 }
@@ -134,11 +133,8 @@ void run_reshape(const RunArgs& args) {
 }
 
 bool accepts_pad(const OpDesc& op) {
-  const Operand& x = op.inputs[0];
-  const bool number =
-      is_float(x) || is_8bit(x.dtype) || x.dtype == DType::kInt32 || x.dtype == DType::kInt64;
-  return number && same_type(op) && x.quantization == op.outputs[0].quantization &&
-         !x.quantization.per_channel();
+  const Quantization& q = op.inputs[0].quantization;
+  return same_type(op) && q == op.outputs[0].quantization && !q.per_channel();
 }
 
 void run_pad(const RunArgs& args) {

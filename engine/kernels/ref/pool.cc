@@ -127,8 +127,9 @@ void run_average_pool2d(const RunArgs& args) {
   const QuantRange range = activation_range(attrs.activation, y.dtype, y.quantization);
   const int32_t zx = x.quantization.zero_point();
   const int32_t zy = y.quantization.zero_point();
-  // Same scale in and out, padding not counted: the mean of the stored values, in integers.
-  const bool plain = x.dtype == y.dtype && x.quantization == y.quantization && !attrs.count_padding;
+  // Same scale in and out, padding not counted: the mean of the stored values, in integers. A
+  // window that lies on padding alone has none, and real zero as its mean.
+  const bool same = x.dtype == y.dtype && x.quantization == y.quantization && !attrs.count_padding;
   for_windows(args.op, [&](int64_t out, const Taps& taps) {
     const auto count = static_cast<int32_t>(divisor(taps));
     const auto on_input = static_cast<int32_t>(taps.count());
@@ -137,8 +138,9 @@ void run_average_pool2d(const RunArgs& args) {
       int32_t sum = 0;
       taps.for_each([&](int64_t pixel) { sum += load8(args.inputs[0], pixel + c, x.dtype); });
       store8(args.outputs[0], out + c,
-             plain ? std::clamp(rounded_mean(sum, count), range.low, range.high)
-                   : requantize(static_cast<float>(sum - on_input * zx) * m, zy, range));
+             same && on_input > 0
+                 ? std::clamp(rounded_mean(sum, count), range.low, range.high)
+                 : requantize(static_cast<float>(sum - on_input * zx) * m, zy, range));
     }
   });
 }
