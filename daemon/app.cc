@@ -70,11 +70,12 @@ void drain(const config::ServerConfig& config, Parts& parts, serve::Server& serv
   });
   server.announce_shutdown();
   parts.pipelines->stop();
-  // Calls are cancelled later than queues are abandoned: refusals and the answers of the batches
-  // that run shall reach their clients.
-  constexpr int64_t kLastAnswersMs = 10'000;
-  server.shut_down(config.drain_timeout_ms + kLastAnswersMs);
+  // Before the server, which would wait for streams that clients hold open; from here on it answers
+  // that models take no more.
   parts.repository->close();
+  // All is answered; the last answers shall reach their clients.
+  constexpr int64_t kLastAnswersMs = 2'000;
+  server.shut_down(kLastAnswersMs);
 }
 
 }  // namespace

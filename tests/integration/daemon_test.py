@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -345,6 +346,21 @@ class Lifecycle(unittest.TestCase):
         self.assertTrue(any("could not run the request in time" in call.details() for call in calls))
         # CANCELLED: gRPC's answer to calls whose messages had not arrived when it stopped accepting.
         self.assertLessEqual(set(codes), {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED})
+
+    def test_an_open_stream_does_not_hold_the_daemon(self):
+        daemon = Daemon({"vww": (model_path("tflite/vww_96_int8.tflite"), {})}, server="  drain_timeout_ms: 60000\n")
+        stream = daemon.channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
+        end = threading.Event()
+
+        def requests():
+            yield b"\x3a\x01*"  # list_services: "*"
+            end.wait(60)
+
+        self.assertIn(b"inference.GRPCInferenceService", next(stream(requests())))
+        daemon.process.send_signal(signal.SIGTERM)
+        self.assertEqual(daemon.process.wait(timeout=10), 0)
+        end.set()
+        daemon.stop()
 
     def start(self, text):
         with tempfile.TemporaryDirectory() as folder:
