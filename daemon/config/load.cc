@@ -81,6 +81,8 @@ void read_server(MapReader& parent, ServerConfig& server) {
       if (!octal) l.error(item, "'mode' must be octal permissions such as \"0660\"");
       listener.socket_mode = octal ? static_cast<int>(std::stol(mode, nullptr, 8)) : 0660;
     }
+    if (listener.address.starts_with("unix:"))
+      listener.address = "unix:" + resolve(r.file(), listener.address.substr(5));
     check_listener(r, item, listener);
     server.grpc.push_back(std::move(listener));
   }

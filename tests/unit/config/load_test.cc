@@ -43,8 +43,15 @@ TEST_F(ConfigTest, TheShippedConfigurationIsValid) {
 TEST_F(ConfigTest, PathsAreRelativeToTheFile) {
   write("p.yaml", "name: p\nsource: {images: {path: pictures}}\n");
   const auto config =
-      load(write("c.yaml", "models: {root: models}\npipelines: [{file: p.yaml}]\n"));
+      load(write("c.yaml",
+                 "server: {grpc: [unix:s, {address: unix:t}, 'unix:/run/u', 127.0.0.1:1]}\n"
+                 "models: {root: models}\npipelines: [{file: p.yaml}]\n"));
   ASSERT_TRUE(config.ok()) << config.status().to_string();
+  ASSERT_EQ(config->server.grpc.size(), 4U);
+  EXPECT_EQ(config->server.grpc[0].address, "unix:" + folder_.file("s"));
+  EXPECT_EQ(config->server.grpc[1].address, "unix:" + folder_.file("t"));
+  EXPECT_EQ(config->server.grpc[2].address, "unix:/run/u");
+  EXPECT_EQ(config->server.grpc[3].address, "127.0.0.1:1");
   EXPECT_EQ(config->models.root, folder_.file("models"));
   EXPECT_EQ(config->pipelines[0].source.entries.at("path").items[0], folder_.file("pictures"));
 }
