@@ -9,6 +9,9 @@
 namespace inferd::pipeline {
 namespace {
 
+// Class numbers are floats here, and those of a bad model anything.
+constexpr float kMaxClass = 1'000'000.F;
+
 class DecodeDetections final : public Stage {
  public:
   explicit DecodeDetections(float min_score) : min_score_(min_score) {}
@@ -21,10 +24,13 @@ class DecodeDetections final : public Stage {
     const auto boxes = floats(0);
     const auto classes = floats(1);
     const auto scores = floats(2);
-    const auto count = std::min(static_cast<size_t>(std::max(floats(3)[0], 0.F)), scores.size());
+    const auto counts = floats(3);
+    const size_t room = std::min({boxes.size() / 4, classes.size(), scores.size()});
+    const float count = counts.empty() ? 0.F : counts[0];
     work.detections.clear();
-    for (size_t i = 0; i < count; ++i) {
-      if (!(scores[i] >= min_score_)) continue;
+    for (size_t i = 0; i < room && static_cast<float>(i) < count; ++i) {
+      // Also drops NaN, and what no class can be.
+      if (!(scores[i] >= min_score_) || !(classes[i] >= 0 && classes[i] <= kMaxClass)) continue;
       Detection detection;
       detection.box = to_frame({boxes[i * 4 + 1], boxes[i * 4], boxes[i * 4 + 3], boxes[i * 4 + 2]},
                                work.placement);

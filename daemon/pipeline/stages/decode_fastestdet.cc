@@ -19,6 +19,8 @@ class DecodeFastestDet final : public Stage {
     const Tensor& tensor = work.outputs[0];
     const auto values = TensorView{tensor.dtype, tensor.shape, tensor.data}.as<float>();
     work.detections.clear();
+    if (values.size() < static_cast<size_t>((5 + classes_) * rows_ * columns_))
+      return failed_precondition("the model gave no output for the picture");
     for (int64_t cell = 0; cell < rows_ * columns_; ++cell) {
       const auto at = [&](int64_t channel) {
         return values[static_cast<size_t>(channel * rows_ * columns_ + cell)];

@@ -37,6 +37,8 @@ class DecodeSsd final : public Stage {
     const auto width = static_cast<size_t>(boxes.shape.back());
     const auto classes = static_cast<size_t>(scores.shape.back());
     work.detections.clear();
+    if (coded.size() < anchors_.size() * width || logits.size() < anchors_.size() * classes)
+      return failed_precondition("the model gave no output for the picture");
     for (size_t a = 0; a < anchors_.size(); ++a) {
       for (auto c = static_cast<size_t>(options_.background); c < classes; ++c) {
         const float logit = logits[a * classes + c];

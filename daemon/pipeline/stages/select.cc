@@ -3,6 +3,7 @@
 // Stages that work on detections alone: which stay, and what they are called.
 #include <algorithm>
 #include <fstream>
+#include <numeric>
 
 #include "daemon/pipeline/stages/stages.h"
 
@@ -29,11 +30,18 @@ class Nms final : public Stage {
   Nms(float iou, bool per_class, size_t max) : iou_(iou), per_class_(per_class), max_(max) {}
 
   Status process(Work& work) override {
-    std::stable_sort(work.detections.begin(), work.detections.end(),
-                     [](const Detection& a, const Detection& b) { return a.score > b.score; });
+    // By number, because std::stable_sort allocates.
+    order_.resize(work.detections.size());
+    std::iota(order_.begin(), order_.end(), size_t{0});
+    std::sort(order_.begin(), order_.end(), [&](size_t a, size_t b) {
+      const float score_a = work.detections[a].score;
+      const float score_b = work.detections[b].score;
+      return score_a > score_b || (score_a == score_b && a < b);
+    });
     kept_.clear();
-    for (Detection& candidate : work.detections) {
+    for (const size_t i : order_) {
       if (kept_.size() >= max_) break;
+      Detection& candidate = work.detections[i];
       const bool covered = std::any_of(kept_.begin(), kept_.end(), [&](const Detection& k) {
         return (!per_class_ || k.class_id == candidate.class_id) &&
                overlap(k.box, candidate.box) > iou_;
@@ -48,6 +56,7 @@ class Nms final : public Stage {
   const float iou_;
   const bool per_class_;
   const size_t max_;
+  std::vector<size_t> order_;
   std::vector<Detection> kept_;
 };
 

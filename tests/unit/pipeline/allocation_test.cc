@@ -87,8 +87,11 @@ TEST(FramePath, AllocatesNothingOnceItRuns) {
     config.name = "a name that does not fit into a small string";
     config.source =
         node("test_pattern", {{"live", live}, {"fps", "1000"}, {"width", "40"}, {"height", "30"}});
-    config.stages = {node("letterbox"), node("normalize", {{"mean", "127.5"}}),
-                     node("infer", {{"model", "detector"}}), node("decode_detections"),
+    config.stages = {node("letterbox"),
+                     node("normalize", {{"mean", "127.5"}}),
+                     node("infer", {{"model", "detector"}}),
+                     node("decode_detections"),
+                     node("nms"),
                      node("filter", {{"min_score", "0.5"}})};
     auto pipeline = Pipeline::create(config, repository);
     ASSERT_TRUE(pipeline.ok()) << pipeline.status().to_string();

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <set>
 #include <thread>
 
@@ -133,6 +134,80 @@ TEST(Nms, DropsOverlapsOfTheSameClassOnly) {
   EXPECT_FLOAT_EQ(work.detections[0].score, 0.9F);
   EXPECT_EQ(work.detections[1].class_id, 2);
   EXPECT_FLOAT_EQ(work.detections[2].score, 0.4F);
+}
+
+TEST(Nms, EqualScoresKeepTheirOrder) {
+  const FakeRepository repository;
+  StageContext context{repository, {}, nullptr};
+  auto nms = make_stage(node("nms", {{"max", "20"}}), context);
+  ASSERT_TRUE(nms.ok()) << nms.status().to_string();
+  Work work;
+  for (int i = 0; i < 40; ++i) work.detections.push_back({{0, 0, 1, 1}, 0.5F, i, "", {}});
+  ASSERT_TRUE((*nms)->process(work).ok());
+  ASSERT_EQ(work.detections.size(), 20U);
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(work.detections[static_cast<size_t>(i)].class_id, i);
+}
+
+Tensor floats(const Shape& shape, const std::vector<float>& values) {
+  const auto bytes = std::as_bytes(std::span(values));
+  return {DType::kFloat32, shape, {bytes.begin(), bytes.end()}};
+}
+
+// The decoder of a model with these outputs.
+std::unique_ptr<Stage> decoder(const std::string& type, const std::vector<Shape>& shapes) {
+  std::vector<TensorInfo> outputs;
+  for (const Shape& shape : shapes)
+    outputs.push_back({std::to_string(outputs.size()), DType::kFloat32, shape, {}});
+  FakeRepository repository;
+  repository.add("model", std::make_shared<FakeModel>(
+                              std::vector<TensorInfo>{{"x", DType::kFloat32, {1, 8, 8, 3}, {}}},
+                              std::move(outputs), nullptr));
+  StageContext context{repository, {}, *repository.find("model", 0)};
+  auto stage = make_stage(node(type, {{"min_score", "0.5"}}), context);
+  EXPECT_TRUE(stage.ok()) << stage.status().to_string();
+  return std::move(*stage);
+}
+
+TEST(DecodeDetections, DropsWhatNoDetectionCanBe) {
+  const auto stage = decoder("decode_detections", {{1, 6, 4}, {1, 6}, {1, 6}, {1}});
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  constexpr float kInfinite = std::numeric_limits<float>::infinity();
+  Work work;
+  std::vector<float> boxes(24, 0.5F);
+  boxes[20] = kNan;
+  boxes[21] = -kInfinite;
+  boxes[22] = kInfinite;
+  const auto detections = [&](float count) {
+    work.outputs = {floats({1, 6, 4}, boxes), floats({1, 6}, {kNan, 1e30F, -1, 7, 8, 9}),
+                    floats({1, 6}, {0.9F, 0.9F, 0.9F, kNan, 0.4F, 0.9F}), floats({1}, {count})};
+    EXPECT_TRUE(stage->process(work).ok());
+    return work.detections.size();
+  };
+  EXPECT_EQ(detections(kNan), 0U);
+  EXPECT_EQ(detections(-kInfinite), 0U);
+  EXPECT_EQ(detections(5), 0U);
+  EXPECT_EQ(detections(kInfinite), 1U);
+  ASSERT_EQ(detections(1e30F), 1U);
+  EXPECT_EQ(work.detections[0].class_id, 9);
+  const Box& box = work.detections[0].box;
+  EXPECT_EQ(box.y_min, 0.F);
+  EXPECT_EQ(box.x_min, 0.F);
+  EXPECT_EQ(box.y_max, 1.F);
+}
+
+TEST(Decoders, AnEmptyOutputIsNotRead) {
+  Work work;
+  const auto ssd = decoder("decode_ssd", {{kDynamicDim, 1917, 4}, {kDynamicDim, 1917, 3}});
+  work.outputs = {floats({0, 1917, 4}, {}), floats({0, 1917, 3}, {})};
+  EXPECT_FALSE(ssd->process(work).ok());
+  const auto fastestdet = decoder("decode_fastestdet", {{kDynamicDim, 6, 2, 2}});
+  work.outputs = {floats({0, 6, 2, 2}, {})};
+  EXPECT_FALSE(fastestdet->process(work).ok());
+  const auto detections = decoder("decode_detections", {{1, 6, 4}, {1, 6}, {1, 6}, {1}});
+  work.outputs = {floats({1, 0, 4}, {}), floats({1, 6}, {0, 0, 0, 0, 0, 0}),
+                  floats({1, 6}, {1, 1, 1, 1, 1, 1}), floats({1}, {6})};
+  EXPECT_TRUE(detections->process(work).ok());
+  EXPECT_TRUE(work.detections.empty());
 }
 
 TEST(Stages, MistakesAreReportedAtTheirPlace) {
