@@ -169,6 +169,8 @@ struct Quantized {
 };
 
 struct QuantizedDepthwise {
+  using A = uint8_t;
+  static constexpr generic::ByteDepthwiseTile kTile{};
   static constexpr double kMacsPerCycle = 32;
 
   template <typename In>

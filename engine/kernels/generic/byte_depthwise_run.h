@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The loops of byte_depthwise.h around an inner loop `P`; see matrix_run.h for why P is a template
-// parameter from an unnamed namespace. P provides
-//   convert(x, n, offset, out)    as in matrix_run.h
+// parameter from an unnamed namespace. A whole block of
+// channels of any pixel is readable, where it is less than 64. P provides
+//   A, convert(x, n, offset, out) as in matrix_run.h
+//   kTile                         see byte_depthwise.h
 //   pixels<Paired, Streams>(args) a block of channels of a line of pixels, or of two lines
 #pragma once
 
@@ -14,12 +16,12 @@
 
 namespace inferd::kernels::generic {
 
-template <typename Out>
+template <typename Out, typename A = uint8_t>
 struct ByteDepthwiseArgs {
-  const uint8_t* a[2];  // the first pixel's window; the second is of the line below, when paired
+  const A* a[2];  // the first pixel's window; the second is of the line below, when paired
   int64_t pixel_stride;
   int64_t line_pitch;   // from a tap to the one below
-  const int64_t* taps;  // 4 * quads
+  const int64_t* taps;  // interleave * quads
   int64_t quads;
   const int8_t* w;
   const int8_t* center;  // null where there is none
@@ -29,39 +31,48 @@ struct ByteDepthwiseArgs {
   Out* y[2];
   int64_t y_stride;
   int64_t count;  // of pixels in a line
-  int channels;   // 1..64, 1..32 when paired
+  int channels;   // 1..block, 1..block / 2 when paired
 };
 
 template <typename P>
 struct ByteDepthwise {
+  using A = typename P::A;
   static double cost(const OpDesc& op) { return macs(op) / P::kMacsPerCycle; }
+  static std::unique_ptr<PackedWeights> pack(const OpDesc& op) {
+    return pack_byte_depthwise(op, P::kTile);
+  }
+  static std::unique_ptr<Prepared> prepare(const OpDesc& op, const PackedWeights*) {
+    return plan_byte_depthwise(op, P::kTile);
+  }
 
   template <typename In, typename Out>
   static void run_typed(const RunArgs& args) {
-    constexpr int kBlock = PackedByteDepthwise::kBlock;
+    constexpr int kBlock = P::kTile.block;
+    constexpr int kInterleave = P::kTile.interleave;
     const auto& packed = static_cast<const PackedByteDepthwise&>(*args.packed);
     const auto& own = static_cast<const ByteDepthwisePlan&>(*args.prepared);
     const MatrixPlan& plan = *own.bands;
     const int64_t channels = plan.form.in_c;
     const int64_t blocks = (channels + kBlock - 1) / kBlock;
-    const bool streaming = streams(plan.form.window);
-    const auto convert = [&](const In* from, int64_t n, uint8_t* out) {
-      P::convert(from, n, std::is_same_v<In, int8_t> ? -128 : 0, out);
+    const bool streaming = kInterleave == 4 && streams(plan.form.window);
+    const int32_t offset = byte_offset(args.op.inputs[0].dtype, P::kTile.lanes);
+    const auto convert = [&](const In* from, int64_t n, A* out) {
+      P::convert(from, n, offset, out);
     };
-    const BandCopy<P, In, uint8_t, decltype(convert)> copy(plan, args.input<In>(0), packed.padding,
-                                                           convert);
-    for_each_band<uint8_t>(
-        args, plan, blocks, args.input<In>(0), copy, [](const Band<uint8_t>&) {},
-        [&](const Band<uint8_t>& band, int64_t block) {
+    const BandCopy<P, In, A, decltype(convert)> copy(plan, args.input<In>(0),
+                                                     static_cast<A>(packed.padding), convert);
+    for_each_band<A>(
+        args, plan, blocks, args.input<In>(0), copy, [](const Band<A>&) {},
+        [&](const Band<A>& band, int64_t block) {
           const int64_t channel = block * kBlock;
-          const int64_t center = packed.center.bytes() == 0 ? 0 : 4 * channel;
-          ByteDepthwiseArgs<Out> t{
+          const int64_t center = packed.center.bytes() == 0 ? 0 : kInterleave * channel;
+          ByteDepthwiseArgs<Out, A> t{
               .a = {},
               .pixel_stride = plan.row_stride,
               .line_pitch = plan.form.window.dilation_h * plan.pitch,
               .taps = own.taps.data(),
               .quads = packed.quads,
-              .w = packed.w.data() + 4 * channel * packed.quads,
+              .w = packed.w.data() + kInterleave * channel * packed.quads,
               .center = packed.center.bytes() == 0 ? nullptr : packed.center.data() + center,
               .bias = packed.bias.data() + channel,
               .scale = packed.scale.data() + channel,
@@ -70,7 +81,7 @@ struct ByteDepthwise {
               .y_stride = channels,
               .count = band.rows,
               .channels = static_cast<int>(std::min<int64_t>(kBlock, channels - channel))};
-          const bool paired = block == blocks - 1 && last_block_is_paired(channels);
+          const bool paired = block == blocks - 1 && last_block_is_paired(channels, kBlock);
           const int64_t step = paired ? 2 : 1;
           for (int64_t line = 0; line < band.lines; line += step) {
             // A last line without one below it is computed twice.

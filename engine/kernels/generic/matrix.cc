@@ -160,6 +160,15 @@ bool accepts_byte_matrix(const OpDesc& op) {
   return std::all_of(zeros.begin(), zeros.end(), [&](int32_t zero) { return zero == zeros[0]; });
 }
 
+bool accepts_narrow_byte_matrix(const OpDesc& op) {
+  if (!accepts_byte_matrix(op)) return false;
+  const Operand& w = op.inputs[1];
+  const int32_t lowest = w.dtype == DType::kUInt8 ? 0 : -128;
+  if (w.quantization.zero_points[0] == lowest) return false;  // what pads panels
+  const std::span<const std::byte> stored = w.constant<std::byte>();
+  return std::find(stored.begin(), stored.end(), static_cast<std::byte>(lowest)) == stored.end();
+}
+
 bool accepts_float_matrix(const OpDesc& op) { return is_float_linear(op) && shapes_fit(op); }
 
 double macs(const OpDesc& op) {
@@ -187,11 +196,10 @@ std::unique_ptr<PackedWeights> pack_quantized_matrix(const OpDesc& op, Tile tile
   packed->requant = requant_params(op);
 
   const int32_t zero = x.quantization.zero_point();
-  const bool unsigned_input = x.dtype == DType::kUInt8;
   if (lanes == Lanes::kS16) {
     packed->a_offset = zero;
   } else {
-    packed->a_offset = lanes == Lanes::kU8S8 ? (unsigned_input ? 0 : -128) : unsigned_input * 128;
+    packed->a_offset = byte_offset(x.dtype, lanes);
     packed->b_zero = w.quantization.zero_points[0] - (w.dtype == DType::kUInt8 ? 128 : 0);
   }
   packed->a_padding = zero - packed->a_offset;
@@ -337,7 +345,7 @@ std::unique_ptr<MatrixPlan> plan_channel_windows(const OpDesc& op, const Window2
                 .columns = y[3],
                 .window = window};
   plan_windows(plan.get(), element_bytes);
-  plan_scratch(plan.get(), {}, element_bytes);
+  plan_scratch(plan.get(), {.depth_multiple = 64}, element_bytes);  // whole blocks are readable
   return plan;
 }
 

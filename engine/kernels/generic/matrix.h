@@ -62,6 +62,12 @@ enum class Lanes : uint8_t {
   kS8S8,  // a as int8, b as int8; likewise
 };
 
+// What is subtracted from an input on its way into kU8S8 or kS8S8.
+constexpr int32_t byte_offset(DType input, Lanes lanes) {
+  if (lanes == Lanes::kU8S8) return input == DType::kUInt8 ? 0 : -128;
+  return input == DType::kUInt8 ? 128 : 0;
+}
+
 // Requantization of a panel's columns (see requantize.h).
 struct RequantParams {
   float low = 0.F;  // bounds less the zero point
@@ -129,6 +135,8 @@ struct MatrixPlan final : Prepared {
 bool accepts_quantized_matrix(const OpDesc& op);
 // The same, with one zero point for all weights, or symmetric ones (what kU8S8 and kS8S8 need).
 bool accepts_byte_matrix(const OpDesc& op);
+// The same without -128 among the weights as int8: two products with int8 fit in int16 then.
+bool accepts_narrow_byte_matrix(const OpDesc& op);
 // float32 with constant weights: kConv2d, kFullyConnected, kMatMul with a [K,N] right-hand side.
 bool accepts_float_matrix(const OpDesc& op);
 

@@ -39,7 +39,8 @@ inline constexpr auto kQuantizedDepthwiseRows = std::array{
 template <typename Q, Isa kIsa>
 inline constexpr auto kByteDepthwiseRows = std::array{
     Kernel{"depthwise_conv2d_q8", OpKind::kDepthwiseConv2d, kIsa, accepts_byte_depthwise,
-           ByteDepthwise<Q>::cost, pack_byte_depthwise, plan_byte_depthwise, ByteDepthwise<Q>::run},
+           ByteDepthwise<Q>::cost, ByteDepthwise<Q>::pack, ByteDepthwise<Q>::prepare,
+           ByteDepthwise<Q>::run},
 };
 
 template <typename F, Isa kIsa>
