@@ -42,6 +42,9 @@ Table collect() {
 #if defined(INFERD_HAVE_AVX2)
   append(avx2::rows());
 #endif
+#if defined(INFERD_HAVE_NEON_I8MM)
+  append(neon_i8mm::rows());
+#endif
 #if defined(INFERD_HAVE_NEON_DOT)
   append(neon_dot::rows());
 #endif

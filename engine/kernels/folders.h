@@ -30,5 +30,8 @@ std::span<const Kernel> rows();
 namespace neon_dot {
 std::span<const Kernel> rows();
 }
+namespace neon_i8mm {
+std::span<const Kernel> rows();
+}
 
 }  // namespace inferd::kernels
