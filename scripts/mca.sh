@@ -102,16 +102,16 @@ row() {
 }
 
 "$mca" --version | awk '/LLVM version/ {print "LLVM " $NF}'
-aarch64-linux-gnu-g++ --version | head -1
+echo "GCC $(aarch64-linux-gnu-g++ -dumpfullversion)"
 echo
 echo "| loop | $(echo "$cores" | sed 's/ / | /g') |"
 echo "|---|$(echo "$cores" | sed 's/[^ ]*/---:|/g; s/ //g')"
 plain="cortex-a53 cortex-a72"
 dot="cortex-a55 cortex-a76 neoverse-n1"
 i8mm="cortex-a510 neoverse-n2"
-row "int8 8 x 8, smull and smlal in pairs" neon 0 "smull ACC.8h, v30.8b, v31.8b" 8 1 $plain
+row "int8 2 x 8, smull and smlal in pairs" neon 0 "smull ACC.8h, v30.8b, v31.8b" 8 1 $plain
 row "int8 depthwise 3x3, the same" neon 144 "smull ACC.8h, v30.8b, v31.8b" 8 1 $plain
-row "int16 4 x 16, smlal" neon 0 "smlal ACC.4s, v30.4h, v7.h[1]" 4 1 $plain
+row "int16 4 x 16, smlal (unusual weights)" neon 0 "smlal ACC.4s, v30.4h, v7.h[1]" 4 1 $plain
 row "float32 8 x 8, fmla" neon 0 "fmla ACC.4s, v30.4s, v7.s[1]" 4 1 $plain $dot
 row "int8 8 x 8, sdot" neon_dot 0 "sdot ACC.4s, v30.16b, v31.4b[1]" 16 1 $dot
 row "int8 depthwise 3x3, sdot" neon_dot 576 "sdot ACC.4s, v30.16b, v31.16b" 16 0.75 $dot
