@@ -120,6 +120,31 @@ template <int M, int V, typename A, typename B, typename Out>
   }
 }
 
+inline int32x4_t load4(const int32_t* p) { return vld1q_s32(p); }
+inline float32x4_t load4(const float* p) { return vld1q_f32(p); }
+inline void store4(int32_t* p, int32x4_t v) { vst1q_s32(p, v); }
+inline void store4(float* p, float32x4_t v) { vst1q_f32(p, v); }
+
+// Adds what an earlier part of the depth left. False when a later part will go on: then the sums
+// are put down for it.
+template <int M, int V, typename Args, typename Acc>
+[[gnu::always_inline]] inline bool complete(const Args& t, Acc (&acc)[M][V]) {
+  if (!t.part.first) {
+#pragma GCC unroll 8
+    for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) acc[m][v] += load4(t.part.sums + 4 * (m * V + v));
+    }
+  }
+  if (t.part.last) return true;
+#pragma GCC unroll 8
+  for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) store4(t.part.sums + 4 * (m * V + v), acc[m][v]);
+  }
+  return false;
+}
+
 // acc += bias of the columns and of the row.
 template <int M, int V, typename Args>
 [[gnu::always_inline]] inline void add_bias(const Args& t, int32x4_t (&acc)[M][V]) {

@@ -23,7 +23,7 @@ struct Quantized {
   using A = int16_t;
   using B = int16_t;
   static constexpr int kStep = 4;  // depth taken at once: one lane of a's registers each
-  static constexpr bool kSplitsDepth = false;
+  static constexpr bool kSplitsDepth = true;
   static constexpr generic::Tile kTile{
       .rows = 4, .columns = 16, .narrow = 16, .depth_multiple = kStep};
   static constexpr generic::Lanes kLanes = generic::Lanes::kS16;
@@ -71,6 +71,7 @@ struct Quantized {
         accumulate<M, 3>(a, b, acc);
       }
     }
+    if (!complete<M, 4>(t, acc)) return;
     add_bias<M, 4>(t, acc);
     store_tile<M, 4>(acc, t);
   }
@@ -97,7 +98,7 @@ struct Pairs {
   using A = int8_t;
   using B = int8_t;
   static constexpr int kStep = 8;
-  static constexpr bool kSplitsDepth = false;
+  static constexpr bool kSplitsDepth = true;
   static constexpr generic::Tile kTile{
       .rows = 2, .columns = 8, .interleave = kStep, .depth_multiple = kStep};
   static constexpr generic::Lanes kLanes = generic::Lanes::kS8S8;
@@ -185,6 +186,7 @@ struct Pairs {
         sums[m][v] = vpaddq_s32(vpaddq_s32(x[0], x[1]), vpaddq_s32(x[2], x[3]));
       }
     }
+    if (!complete<M, N / 4>(t, sums)) return;
     add_bias<M, N / 4>(t, sums);
     store_tile<M, N / 4>(sums, t);
   }
@@ -251,6 +253,13 @@ struct PairsDepthwise {
   }
 };
 
+float32x4_t load_floats(const float* x, int count) {
+  if (count >= 4) return vld1q_f32(x);
+  float all[4] = {};
+  if (count > 0) std::memcpy(all, x, static_cast<size_t>(count) * sizeof(float));
+  return vld1q_f32(all);
+}
+
 void store_floats(float* y, float32x4_t value, int count) {
   if (count >= 4) {
     vst1q_f32(y, value);
@@ -268,7 +277,7 @@ struct Clamp {
 
 struct Float {
   static constexpr int kInterleave = 1;
-  static constexpr bool kSplitsDepth = false;
+  static constexpr bool kSplitsDepth = true;
   static constexpr generic::Tile kTile{.rows = 8, .columns = 8};
   static constexpr int kBlock = 8;
   static constexpr int kDepthwiseChannels = kBlock;
@@ -289,6 +298,7 @@ struct Float {
     constexpr int V = N / 4;
     float32x4_t acc[M][V];
     LaneTile<Float, M, V, float, float>::accumulate(t.rows, t.b, acc);
+    if (!complete<M, V>(t, acc)) return;
     const Clamp clamp{vdupq_n_f32(t.low), vdupq_n_f32(t.high)};
 #pragma GCC unroll 8
     for (int m = 0; m < M; ++m) {
@@ -298,6 +308,48 @@ struct Float {
         const float32x4_t sum = vaddq_f32(acc[m][v], vld1q_f32(t.bias + 4 * v));
         store_floats(y + 4 * v, clamp(sum), t.columns - 4 * v);
       }
+    }
+  }
+
+  static void depthwise_pixels(const generic::FloatDepthwisePixelsArgs& d) {
+    d.channels == kBlock ? pixels<true>(d) : pixels<false>(d);
+  }
+
+  // Four pixels at once share each load of weights.
+  template <bool Whole>
+  [[gnu::noinline]] static void pixels(const generic::FloatDepthwisePixelsArgs& d) {
+    int64_t i = 0;
+    for (; i + 4 <= d.count; i += 4) some_pixels<Whole, 4>(d, i);
+    for (; i < d.count; ++i) some_pixels<Whole, 1>(d, i);
+  }
+
+  template <bool Whole, int N>
+  [[gnu::always_inline]] static void some_pixels(const generic::FloatDepthwisePixelsArgs& d,
+                                                 int64_t first) {
+    const int channels = Whole ? kBlock : d.channels;
+    float32x4_t acc[N][2];
+#pragma GCC unroll 4
+    for (int n = 0; n < N; ++n) {
+      acc[n][0] = vld1q_f32(d.bias);
+      acc[n][1] = vld1q_f32(d.bias + 4);
+    }
+    const float* w = d.w;
+    for (int64_t t = 0; t < d.tap_count; ++t, w += kBlock) {
+      const float* x = d.taps[t] + d.offset + first * d.step;
+      const float32x4_t low = vld1q_f32(w);
+      const float32x4_t high = vld1q_f32(w + 4);
+#pragma GCC unroll 4
+      for (int n = 0; n < N; ++n, x += d.step) {
+        acc[n][0] = vfmaq_f32(acc[n][0], load_floats(x, channels), low);
+        acc[n][1] = vfmaq_f32(acc[n][1], load_floats(x + 4, channels - 4), high);
+      }
+    }
+    const Clamp clamp{vdupq_n_f32(d.low), vdupq_n_f32(d.high)};
+#pragma GCC unroll 4
+    for (int n = 0; n < N; ++n) {
+      float* y = d.y + (first + n) * d.y_step;
+      store_floats(y, clamp(acc[n][0]), channels);
+      store_floats(y + 4, clamp(acc[n][1]), channels - 4);
     }
   }
 

@@ -20,7 +20,7 @@ struct Quantized {
   using A = int8_t;
   using B = int8_t;
   static constexpr int kInterleave = 4;
-  static constexpr bool kSplitsDepth = false;
+  static constexpr bool kSplitsDepth = true;
   static constexpr generic::Tile kTile{
       .rows = 8, .columns = 8, .interleave = kInterleave, .depth_multiple = kInterleave};
   static constexpr generic::Lanes kLanes = generic::Lanes::kS8S8;
@@ -48,6 +48,7 @@ struct Quantized {
   [[gnu::noinline]] static void tile(const generic::QuantizedTileArgs<A, B, Out>& t) {
     int32x4_t acc[M][N / 4];
     LaneTile<Quantized, M, N / 4, A, B>::accumulate(t.rows, t.b, acc);
+    if (!complete<M, N / 4>(t, acc)) return;
     add_bias<M, N / 4>(t, acc);
     store_tile<M, N / 4>(acc, t);
   }

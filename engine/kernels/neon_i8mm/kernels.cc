@@ -19,7 +19,7 @@ struct Quantized {
   using A = int8_t;
   using B = int8_t;
   static constexpr int kInterleave = 8;
-  static constexpr bool kSplitsDepth = false;
+  static constexpr bool kSplitsDepth = true;
   static constexpr generic::Tile kTile{.rows = 4,
                                        .columns = 16,
                                        .narrow = 8,
@@ -90,6 +90,7 @@ struct Quantized {
         sums[m][v] = vreinterpretq_s32_s64(m % 2 == 0 ? vzip1q_s64(x, y) : vzip2q_s64(x, y));
       }
     }
+    if (!complete<M, N / 4>(t, sums)) return;
     add_bias<M, N / 4>(t, sums);
     store_tile<M, N / 4>(sums, t);
   }

@@ -226,7 +226,7 @@ TEST_P(FastKernels, FullyConnected) {
   for (uint32_t seed = 0; seed < 100 && !HasFailure(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Case c(seed);
-    const int64_t depth = c.pick(0, 3) == 0 ? c.pick(1000, 3000) : c.pick(1, 130);
+    const int64_t depth = c.pick(0, 3) == 0 ? c.pick(1000, 4500) : c.pick(1, 130);
     const int64_t out_c = c.pick(1, 150);
     const int64_t rows = c.pick(1, 40);
     OpDesc op;
