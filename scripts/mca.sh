@@ -4,7 +4,7 @@
 # Simulates the inner loops of the arm64 kernels with llvm-mca's models of several cores and prints, as a
 # Markdown table, multiply-accumulates per cycle and how much that is of the peak: what the same model
 # gives for the loop's multiply instruction alone, without dependencies. Loads always hit the first-level
-# cache. The loops are taken from the optimised build: of each function, the innermost loop with the most
+# cache. The loops are taken from the optimised build: the innermost ones with the most
 # multiply-accumulates.
 #
 #   scripts/mca.sh [-v]      -v: also the loops and their bottlenecks
@@ -109,10 +109,10 @@ echo "|---|$(echo "$cores" | sed 's/[^ ]*/---:|/g; s/ //g')"
 plain="cortex-a53 cortex-a72"
 dot="cortex-a55 cortex-a76 neoverse-n1"
 i8mm="cortex-a510 neoverse-n2"
-row "int8 2 x 8, smull and smlal in pairs" neon 0 "smull ACC.8h, v30.8b, v31.8b" 8 1 $plain
-row "int8 depthwise 3x3, the same" neon 144 "smull ACC.8h, v30.8b, v31.8b" 8 1 $plain
-row "int16 4 x 16, smlal (unusual weights)" neon 0 "smlal ACC.4s, v30.4h, v7.h[1]" 4 1 $plain
-row "float32 8 x 8, fmla" neon 0 "fmla ACC.4s, v30.4s, v7.s[1]" 4 1 $plain $dot
-row "int8 8 x 8, sdot" neon_dot 0 "sdot ACC.4s, v30.16b, v31.4b[1]" 16 1 $dot
-row "int8 depthwise 3x3, sdot" neon_dot 576 "sdot ACC.4s, v30.16b, v31.16b" 16 0.75 $dot
-row "int8 4 x 16, smmla" neon_i8mm 0 "smmla ACC.4s, v30.16b, v31.16b" 32 1 $i8mm
+row "int8 2 x 8, smull and smlal in pairs" neon 0 "smull ACC.8h, v30.8b, v31.8b" 8 1 "$plain"
+row "int8 depthwise 3x3, the same" neon 144 "smull ACC.8h, v30.8b, v31.8b" 8 1 "$plain"
+row "int16 4 x 16, smlal (unusual weights)" neon 0 "smlal ACC.4s, v30.4h, v7.h[1]" 4 1 "$plain"
+row "float32 8 x 8, fmla" neon 0 "fmla ACC.4s, v30.4s, v7.s[1]" 4 1 "$plain $dot"
+row "int8 8 x 8, sdot" neon_dot 0 "sdot ACC.4s, v30.16b, v31.4b[1]" 16 1 "$dot"
+row "int8 depthwise 3x3, sdot" neon_dot 576 "sdot ACC.4s, v30.16b, v31.16b" 16 0.75 "$dot"
+row "int8 4 x 16, smmla" neon_i8mm 0 "smmla ACC.4s, v30.16b, v31.16b" 32 1 "$i8mm"
