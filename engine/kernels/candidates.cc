@@ -50,6 +50,7 @@ Table collect() {
 #endif
 #if defined(INFERD_HAVE_NEON)
   append(neon::rows());
+  append(neon::elementwise_rows());
 #endif
 #if defined(INFERD_HAVE_OPENBLAS)
   table.rows.insert(table.rows.end(), openblas::rows().begin(), openblas::rows().end());

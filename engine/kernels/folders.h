@@ -26,6 +26,7 @@ std::span<const Kernel> rows();
 }
 namespace neon {
 std::span<const Kernel> rows();
+std::span<const Kernel> elementwise_rows();
 }
 namespace neon_dot {
 std::span<const Kernel> rows();

@@ -368,29 +368,6 @@ struct Float {
   }
 };
 
-struct Elements {
-  static constexpr double kElementsPerCycle = 4;
-
-  // tbl looks up in 64 bytes and gives 0 beyond them, tbx keeps what it had: the four quarters of
-  // the table in turn, the index less where each begins.
-  static void lookup(const uint8_t* table, const uint8_t* x, int64_t n, uint8_t* y) {
-    const uint8x16x4_t t0 = vld1q_u8_x4(table);
-    const uint8x16x4_t t1 = vld1q_u8_x4(table + 64);
-    const uint8x16x4_t t2 = vld1q_u8_x4(table + 128);
-    const uint8x16x4_t t3 = vld1q_u8_x4(table + 192);
-    int64_t i = 0;
-    for (; i + 16 <= n; i += 16) {
-      const uint8x16_t index = vld1q_u8(x + i);
-      uint8x16_t out = vqtbl4q_u8(t0, index);
-      out = vqtbx4q_u8(out, t1, vsubq_u8(index, vdupq_n_u8(64)));
-      out = vqtbx4q_u8(out, t2, vsubq_u8(index, vdupq_n_u8(128)));
-      out = vqtbx4q_u8(out, t3, vsubq_u8(index, vdupq_n_u8(192)));
-      vst1q_u8(y + i, out);
-    }
-    for (; i < n; ++i) y[i] = table[x[i]];
-  }
-};
-
 constexpr std::array kPairsRows = {
     Kernel{"conv2d_q8_pairs", OpKind::kConv2d, Isa::kNeon, generic::accepts_narrow_byte_matrix,
            generic::QuantizedMatrix<Pairs>::cost, generic::QuantizedMatrix<Pairs>::pack,
@@ -412,8 +389,7 @@ std::span<const Kernel> rows() {
   constexpr Isa kIsa = Isa::kNeon;
   static constexpr auto kTable = generic::joined(
       kPairsRows, generic::kQuantizedMatrixRows<Quantized, kIsa, generic::accepts_quantized_matrix>,
-      generic::kQuantizedDepthwiseRows<Quantized, kIsa>, generic::kFloatRows<Float, kIsa>,
-      generic::kElementwiseRows<Elements, kIsa>);
+      generic::kQuantizedDepthwiseRows<Quantized, kIsa>, generic::kFloatRows<Float, kIsa>);
   return kTable;
 }
 
