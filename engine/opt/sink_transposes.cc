@@ -147,8 +147,7 @@ class Sinker {
     }
     const ir::Value value = graph_.value(id);
     if (is_line(value) && value.shape.rank() == static_cast<int>(perm.size())) {
-      const Result<ir::ValueId> turned =
-          ir::Builder(graph_).transpose(id, inverse(perm), name);
+      const Result<ir::ValueId> turned = ir::Builder(graph_).transpose(id, inverse(perm), name);
       if (turned.ok()) return *turned;
     }
     if (!value.is_constant()) return std::nullopt;
