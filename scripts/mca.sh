@@ -10,6 +10,7 @@
 #   scripts/mca.sh [-v]      -v: also the loops and their bottlenecks
 #
 # Needs scripts/test-arm64.sh's build and llvm-mca, best of LLVM 19 or later; MCA names another one.
+# shellcheck disable=SC2086 # lists of cores
 set -eu
 
 here=$(cd "$(dirname "$0")/.." && pwd)

@@ -21,6 +21,7 @@ Status run(const Options& o, const Globals& globals) {
   INFERD_ASSIGN_OR_RETURN(const auto model, engine->load(o.model));
   INFERD_ASSIGN_OR_RETURN(const auto arrays, read_inputs(model->inputs(), o.inputs, o.preprocess));
   std::vector<TensorView> views;
+  views.reserve(arrays.size());
   for (const media::Array& array : arrays) views.push_back(array.view());
   INFERD_ASSIGN_OR_RETURN(const auto context, model->create_context());
   INFERD_ASSIGN_OR_RETURN(const auto outputs, context->run(views));
