@@ -32,10 +32,10 @@ class DecodeFastestDet final : public Stage {
       const float score = std::pow(at(0), 0.6F) * std::pow(at(5 + best), 0.4F);
       // Also drops NaN.
       if (!(score >= min_score_)) continue;
+      const int64_t row = cell / columns_;
       const float x =
           (static_cast<float>(cell % columns_) + std::tanh(at(1))) / static_cast<float>(columns_);
-      const float y =
-          (static_cast<float>(cell / columns_) + std::tanh(at(2))) / static_cast<float>(rows_);
+      const float y = (static_cast<float>(row) + std::tanh(at(2))) / static_cast<float>(rows_);
       const float w = sigmoid(at(3));
       const float h = sigmoid(at(4));
       Detection d;

@@ -97,6 +97,7 @@ class DecodeSsd final : public Stage {
 std::vector<int> integers(const std::vector<double>& numbers, std::vector<int> fallback) {
   if (numbers.empty()) return fallback;
   std::vector<int> result;
+  result.reserve(numbers.size());
   for (double n : numbers) result.push_back(static_cast<int>(std::clamp(n, 1.0, 4096.0)));
   return result;
 }

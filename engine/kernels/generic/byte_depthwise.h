@@ -34,7 +34,7 @@ struct PackedByteDepthwise final : PackedWeights {
   AlignedArray<int8_t> w;       // [block][quad][vector][lane][interleave]; less `center`
   AlignedArray<int8_t> center;  // [block][vector][lane][interleave]: what all weights of a channel
                                 // lack; empty where that is nothing
-  AlignedArray<int32_t> bias;  // [block][vector][lane]; x's zero point folded in
+  AlignedArray<int32_t> bias;   // [block][vector][lane]; x's zero point folded in
   AlignedArray<float> scale;
   RequantParams requant;
   int32_t padding = 0;  // x's zero point in the band
