@@ -75,6 +75,9 @@ class FolderRepository final : public Repository {
  public:
   FolderRepository(const config::ModelsConfig& config, std::shared_ptr<Engine> engine)
       : config_(config), engine_(std::move(engine)) {}
+  // A worker that still holds its last request, and with it the model, must not be the one to
+  // destroy the queue: it would wait for itself.
+  ~FolderRepository() override { FolderRepository::close(); }
 
   Status load_all() {
     if (config_.root.empty()) return ok_status();

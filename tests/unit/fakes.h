@@ -91,6 +91,9 @@ class FakeModel final : public Model {
 // Filled before it is used.
 class FakeRepository final : public models::Repository {
  public:
+  // A worker that still holds its last request, and with it the model, must not end it from within.
+  ~FakeRepository() override { close(); }
+
   void add(const std::string& name, std::shared_ptr<const Model> model,
            const schedule::QueueOptions& options = {}) {
     auto version = std::make_shared<models::ModelVersion>();
