@@ -170,6 +170,7 @@ struct Quantized {
 
 struct QuantizedDepthwise {
   using A = uint8_t;
+  static constexpr int64_t kStreamedStrides = 2;
   static constexpr generic::ByteDepthwiseTile kTile{};
   static constexpr double kMacsPerCycle = 32;
 
@@ -274,6 +275,22 @@ struct QuantizedDepthwise {
 
   template <typename B, typename Args>
   static void stream(const B& block, const Args& t) {
+    t.pixel_stride == t.column_stride ? stream_by_one(block, t) : stream_by_two(block, t);
+  }
+
+  template <typename B, typename Args>
+  static void stream_by_two(const B& block, const Args& t) {
+    const int64_t stride = t.column_stride;
+    Quads left = block.column(0);
+    for (int64_t i = 0; i < t.count; ++i) {
+      const Quads right = block.column((2 * i + 2) * stride);
+      block.pixel3x3(i, left, block.column((2 * i + 1) * stride), right);
+      left = right;
+    }
+  }
+
+  template <typename B, typename Args>
+  static void stream_by_one(const B& block, const Args& t) {
     const int64_t count = t.count;
     const int64_t stride = t.pixel_stride;
     Quads a = block.column(0);

@@ -62,7 +62,7 @@ int32_t center_of(const WeightReader& weights, const Shape& w, int64_t channel) 
 }  // namespace
 
 bool streams(const Window2d& window) {
-  return window.kernel_h == 3 && window.kernel_w == 3 && window.stride_w == 1 &&
+  return window.kernel_h == 3 && window.kernel_w == 3 && window.stride_w <= 2 &&
          window.dilation_w == 1;
 }
 

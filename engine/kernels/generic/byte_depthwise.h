@@ -55,8 +55,8 @@ constexpr bool last_block_is_paired(int64_t channels, int64_t block) {
   return rest > 0 && rest <= block / 2;
 }
 
-// 3x3 with neighbouring pixels one column apart: each column, once interleaved, serves three
-// pixels.
+// 3x3 with neighbouring pixels one or two columns apart: a column, once interleaved, serves all
+// pixels that it is under.
 bool streams(const Window2d& window);
 
 // As accepts_quantized_depthwise, where each channel's weights fit in int8 once something is

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The loops of byte_depthwise.h around an inner loop `P`; see matrix_run.h for why P is a template
-// parameter from an unnamed namespace. A whole block of
-// channels of any pixel is readable, where it is less than 64. P provides
+// parameter from an unnamed namespace. A whole block of channels of any pixel is readable, where it
+// is less than 64. P provides
 //   A, convert(x, n, offset, out) as in matrix_run.h
 //   kTile                         see byte_depthwise.h
+//   kStreamedStrides              1 or 2: the largest stride between pixels that it streams
 //   pixels<Paired, Streams>(args) a block of channels of a line of pixels, or of two lines
 #pragma once
 
@@ -20,8 +21,9 @@ template <typename Out, typename A = uint8_t>
 struct ByteDepthwiseArgs {
   const A* a[2];  // the first pixel's window; the second is of the line below, when paired
   int64_t pixel_stride;
-  int64_t line_pitch;   // from a tap to the one below
-  const int64_t* taps;  // interleave * quads
+  int64_t column_stride;  // from a pixel's column to the next
+  int64_t line_pitch;     // from a tap to the one below
+  const int64_t* taps;    // interleave * quads
   int64_t quads;
   const int8_t* w;
   const int8_t* center;  // null where there is none
@@ -54,7 +56,8 @@ struct ByteDepthwise {
     const MatrixPlan& plan = *own.bands;
     const int64_t channels = plan.form.in_c;
     const int64_t blocks = (channels + kBlock - 1) / kBlock;
-    const bool streaming = kInterleave == 4 && streams(plan.form.window);
+    const bool streaming = kInterleave == 4 && streams(plan.form.window) &&
+                           plan.form.window.stride_w <= P::kStreamedStrides;
     const int32_t offset = byte_offset(args.op.inputs[0].dtype, P::kTile.lanes);
     const auto convert = [&](const In* from, int64_t n, A* out) {
       P::convert(from, n, offset, out);
@@ -69,6 +72,7 @@ struct ByteDepthwise {
           ByteDepthwiseArgs<Out, A> t{
               .a = {},
               .pixel_stride = plan.row_stride,
+              .column_stride = channels,
               .line_pitch = plan.form.window.dilation_h * plan.pitch,
               .taps = own.taps.data(),
               .quads = packed.quads,

@@ -56,6 +56,7 @@ struct Quantized {
 
 struct QuantizedDepthwise {
   using A = int8_t;
+  static constexpr int64_t kStreamedStrides = 1;
   static constexpr generic::ByteDepthwiseTile kTile{
       .block = 16, .interleave = 4, .lanes = generic::Lanes::kS8S8};
   static constexpr double kMacsPerCycle = 16;
