@@ -11,7 +11,6 @@
 // faster).
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -21,34 +20,10 @@
 
 #include "inferd/engine/engine.h"
 #include "tests/bench/onnxruntime.h"
+#include "tests/bench/rounds.h"
 
 namespace inferd::bench {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2),
-                   values.end());
-  return values[values.size() / 2];
-}
-
-// Median time of a run in ms, over at least 5 runs and 0.1 s.
-template <typename Run>
-Result<double> round_of(const Run& run) {
-  std::vector<double> times;
-  const Clock::time_point start = Clock::now();
-  while (times.size() < 5 || seconds_since(start) < 0.1) {
-    const Clock::time_point begin = Clock::now();
-    if (Status s = run(); !s.ok()) return s;
-    times.push_back(seconds_since(begin) * 1e3);
-  }
-  return median(times);
-}
 
 struct Inputs {
   std::vector<std::string> names;
@@ -88,7 +63,8 @@ struct Options {
   std::vector<std::string> models;
 };
 
-Status compare(const Options& o, OnnxRuntime& peer, const std::string& path, double* log_sum) {
+Status compare_model(const Options& o, OnnxRuntime& peer, const std::string& path,
+                     double* log_sum) {
   EngineOptions options;
   options.threads = o.threads;
   INFERD_ASSIGN_OR_RETURN(const auto engine, Engine::create(options));
@@ -99,25 +75,23 @@ Status compare(const Options& o, OnnxRuntime& peer, const std::string& path, dou
   for (const TensorInfo& info : model->outputs()) outputs.push_back(info.name);
   INFERD_ASSIGN_OR_RETURN(const auto session,
                           peer.load(path, o.threads, inputs.names, inputs.views, outputs));
-  const auto ours = [&] { return context->run(inputs.views).status(); };
-  const auto theirs = [&] { return session->run(); };
+  Status status;
+  const auto ours = [&] {
+    if (status.ok()) status = context->run(inputs.views).status();
+  };
+  const auto theirs = [&] {
+    if (status.ok()) status = session->run();
+  };
   for (int i = 0; i < 3; ++i) {
-    INFERD_RETURN_IF_ERROR(ours());
-    INFERD_RETURN_IF_ERROR(theirs());
+    ours();
+    theirs();
   }
-  std::vector<double> our_times, their_times, ratios;
-  for (int round = 0; round < o.rounds; ++round) {
-    INFERD_ASSIGN_OR_RETURN(const double their_ms, round_of(theirs));
-    INFERD_ASSIGN_OR_RETURN(const double our_ms, round_of(ours));
-    our_times.push_back(our_ms);
-    their_times.push_back(their_ms);
-    ratios.push_back(their_ms / our_ms);
-  }
-  const double ratio = median(ratios);
-  *log_sum += std::log(ratio);
+  const Comparison c = bench::compare(theirs, ours, o.rounds, /*seconds=*/0.1);
+  INFERD_RETURN_IF_ERROR(status);
+  *log_sum += std::log(c.ratio);
   std::printf("| %-28s | %d | %8.3f | %8.3f | %5.2f |\n",
-              std::filesystem::path(path).stem().c_str(), o.threads, median(their_times),
-              median(our_times), ratio);
+              std::filesystem::path(path).stem().c_str(), o.threads, c.theirs_ms, c.ours_ms,
+              c.ratio);
   std::fflush(stdout);
   return ok_status();
 }
@@ -158,7 +132,7 @@ int run(int argc, char** argv) {
   double log_sum = 0;
   int measured = 0;
   for (const std::string& model : o.models) {
-    const Status status = compare(o, **peer, model, &log_sum);
+    const Status status = compare_model(o, **peer, model, &log_sum);
     if (status.ok()) {
       ++measured;
     } else {

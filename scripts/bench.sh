@@ -1,0 +1,78 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# Measures inferd beside ONNX Runtime (whole models) and Debian's XNNPACK (single convolutions), in turn, and
+# writes the tables to docs/benchmarks.md. Takes about ten minutes on an idle machine. Nothing here is a test.
+#
+#   scripts/bench.sh [--rounds N]
+set -eu
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+rounds=7
+while [ $# -gt 0 ]; do
+  case $1 in
+    --rounds)
+      [ $# -ge 2 ] || die "--rounds needs a number"
+      rounds=$2
+      shift 2
+      ;;
+    *) die "unknown option '$1' (known: --rounds N)" ;;
+  esac
+done
+
+# shellcheck disable=SC2046 # lists of words
+install_packages $(packages_in packages-build.txt packages-bench.txt)
+command -v npm >/dev/null || install_packages npm
+data=$("$root/scripts/fetch-test-data.sh") || die "ONNX Runtime cannot be fetched; see above"
+case $(uname -m) in
+  aarch64) arch=arm64 ;;
+  *) arch=x64 ;;
+esac
+runtime=$(find "$data/node_modules/onnxruntime-node/bin" -path "*linux/$arch/libonnxruntime.so*" | head -n 1)
+[ -n "$runtime" ] || die "no libonnxruntime for this machine in $data/node_modules/onnxruntime-node"
+
+build=$root/build/bench
+say "building"
+cmake -S "$root" --preset release -B "$build" -DINFERD_BUILD_BENCHMARKS=ON -DINFERD_BUILD_TESTS=OFF >/dev/null
+cmake --build "$build" --target side-by-side xnnpack-layers
+
+models=$cache/bench
+if [ ! -e "$models/complete" ] || [ "$root/tests/bench/make_models.py" -nt "$models/complete" ]; then
+  say "generating models"
+  /usr/bin/python3 "$root/tests/bench/make_models.py" "$models" >&2
+  touch "$models/complete"
+fi
+real=${INFERD_TEST_MODELS:-$root/../shared/models}/onnx
+
+table=$(mktemp)
+trap 'rm -f "$table"' EXIT
+{
+  echo "Machine: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores, $(uname -m)."
+  echo "Commit $(git -C "$root" rev-parse --short HEAD), $(date -u +%Y-%m-%d), \`scripts/bench.sh --rounds $rounds\`,"
+  echo "$(c++ --version | head -n 1)."
+  for threads in 1 2; do
+    for type in int8 f32; do
+      set -- "$models"/*_$type.onnx
+      [ $type = int8 ] && [ -e "$real/mobilenet_v2_quant.onnx" ] && set -- "$@" "$real/mobilenet_v2_quant.onnx"
+      for name in FastestDet yunet_n_320_320 nanodet_m yolox_nano; do
+        [ $type = f32 ] && [ -e "$real/$name.onnx" ] && set -- "$@" "$real/$name.onnx"
+      done
+      say "$type, $threads threads"
+      printf '\n%s, %s thread(s):\n\n' "$type" "$threads"
+      "$build/tests/bench/side-by-side" --onnxruntime "$runtime" --threads $threads --rounds "$rounds" "$@"
+    done
+  done
+  say "convolutions beside XNNPACK"
+  printf '\nint8 convolutions, one thread, beside XNNPACK %s (outputs equal, bit for bit):\n\n' \
+    "$(dpkg-query -W -f '${Version}' libxnnpack-dev)"
+  "$build/tests/bench/xnnpack-layers" --rounds "$rounds"
+  echo
+} >"$table"
+
+document=$root/docs/benchmarks.md
+sed -i -e "/^<!-- side by side: begin -->/,/^<!-- side by side: end -->/{
+/^<!-- side by side: begin -->/r $table
+/^<!-- side by side: /!d
+}" "$document"
+say "written to $document"
