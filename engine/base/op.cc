@@ -55,6 +55,8 @@ std::string_view op_name(OpKind op) {
       return "dequantize";
     case OpKind::kRequantize:
       return "requantize";
+    case OpKind::kLookup:
+      return "lookup";
     case OpKind::kBatchNorm:
       return "batch_norm";
     case OpKind::kShape:

@@ -48,6 +48,7 @@ enum class OpKind : uint8_t {
   kQuantize,              // float32 x -> quantized y
   kDequantize,            // quantized or float16 x -> float32 y
   kRequantize,            // quantized x -> quantized y with another type or quantization
+  kLookup,                // 8-bit x, constant table[256] of y's type -> y = table[x's byte]
   kBatchNorm,             // x, scale[C], shift[C] -> x * scale + shift along `axis` (float32)
   kShape,                 // x -> int64[rank]
   kDetectionPostProcess,  // boxes[1,A,4], scores[1,A,K], anchors[A,4] -> boxes, classes, scores,

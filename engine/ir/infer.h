@@ -50,6 +50,7 @@ int64_t macs_matmul(const Graph&, const Node&);
 
 // infer_elementwise.cc
 Status infer_same(Graph&, const Node&);  // output 0 is shaped as input 0
+Status infer_lookup(Graph&, const Node&);
 Status infer_binary(Graph&, const Node&);
 Status infer_prelu(Graph&, const Node&);
 Status infer_softmax(Graph&, const Node&);

@@ -34,6 +34,16 @@ Status infer_same(Graph& graph, const Node& node) {
   return c.set(c.input(0).shape);
 }
 
+Status infer_lookup(Graph& graph, const Node& node) {
+  const InferContext c(graph, node);
+  const Value& table = c.input(1);
+  if (!(table.shape == Shape{256}) || dtype_size(c.input(0).dtype) != 1 ||
+      table.dtype != c.output().dtype || dtype_size(table.dtype) != 1) {
+    return c.error("takes 8-bit values and a table of 256 of its output's type");
+  }
+  return c.set(c.input(0).shape);
+}
+
 Status infer_binary(Graph& graph, const Node& node) {
   const InferContext c(graph, node);
   Shape y;

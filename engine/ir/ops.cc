@@ -50,6 +50,7 @@ const std::array<OpInfo, kOpKindCount> kOps = {{
   {K::kQuantize,        "quantize",              1, 1,    1, kNone,                            false, infer_quantize,              nullptr},
   {K::kDequantize,      "dequantize",            1, 1,    1, kNone,                            false, infer_dequantize,            nullptr},
   {K::kRequantize,      "requantize",            1, 1,    1, index_of<RequantizeAttrs>(),      false, infer_quantize,              nullptr},
+  {K::kLookup,          "lookup",                2, 2,    1, kNone,                            false, infer_lookup,                nullptr},
   {K::kBatchNorm,       "batch_norm",            3, 3,    1, index_of<BatchNormAttrs>(),       false, infer_batch_norm,            nullptr},
   {K::kShape,           "shape",                 1, 1,    1, kNone,                            false, infer_shape,                 nullptr},
   {K::kDetectionPostProcess, "detection_post_process", 3, 3, 4, index_of<DetectionPostProcessAttrs>(), false, infer_detection_post_process, nullptr},

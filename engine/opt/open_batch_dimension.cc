@@ -73,6 +73,7 @@ class BatchOpener {
       case OpKind::kQuantize:
       case OpKind::kDequantize:
       case OpKind::kRequantize:
+      case OpKind::kLookup:
         return only_first;
       case OpKind::kFullyConnected:
         return only_first && x.shape.rank() >= 2;

@@ -21,6 +21,7 @@ const Pass kPasses[] = {
     {"fold_batch_norm", fold_batch_norm},
     {"fuse_activation", fuse_activation},
     {"fuse_silu", fuse_silu},
+    {"fuse_lookup", fuse_lookup},
     {"merge_common", merge_common},
 };
 

@@ -80,6 +80,7 @@ class Sinker {
       case OpKind::kQuantize:
       case OpKind::kDequantize:
       case OpKind::kRequantize:
+      case OpKind::kLookup:
         return node.attrs;
       case OpKind::kConcat:
         return ConcatAttrs{axis(std::get<ConcatAttrs>(node.attrs).axis)};
@@ -186,12 +187,12 @@ class Sinker {
     }
     Perm after;
     const std::optional<OpAttrs> attrs = renamed(node, perm, &after);
-    if (!attrs || (node.kind == OpKind::kBatchNorm && transposed(node.inputs[0]) == nullptr))
-      return false;
+    // Scale and shift of a batch norm and a table are no operands of the input's shape.
+    const bool one_operand = node.kind == OpKind::kBatchNorm || node.kind == OpKind::kLookup;
+    if (!attrs || (one_operand && transposed(node.inputs[0]) == nullptr)) return false;
 
     std::vector<ir::ValueId> inputs;
-    // Scale and shift of a batch norm are lists of channels, not operands of its shape.
-    const size_t operands = node.kind == OpKind::kBatchNorm ? 1 : node.inputs.size();
+    const size_t operands = one_operand ? 1 : node.inputs.size();
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       const std::optional<ir::ValueId> id =
           i < operands ? operand_at_source(node.inputs[i], perm, node.name) : node.inputs[i];

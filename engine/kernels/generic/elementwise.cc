@@ -137,6 +137,10 @@ std::unique_ptr<Prepared> plan_binary(const OpDesc& op, const PackedWeights*) {
 }
 
 bool accepts_table(const OpDesc& op) {
+  if (op.kind == OpKind::kLookup) {
+    return is_8bit(op.inputs[0].dtype) && is_8bit(op.outputs[0].dtype) &&
+           op.inputs[1].is_constant();
+  }
   return is_quantized(op.inputs[0]) && is_quantized(op.outputs[0]);
 }
 
@@ -146,7 +150,8 @@ std::unique_ptr<Prepared> plan_table(const OpDesc& op, const PackedWeights*) {
   std::array<uint8_t, 256> bytes{};
   for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(i);
   auto plan = std::make_unique<TablePlan>();
-  const std::array<const std::byte*, 1> in = {reinterpret_cast<const std::byte*>(bytes.data())};
+  const std::array<const std::byte*, 2> in = {reinterpret_cast<const std::byte*>(bytes.data()),
+                                              op.has_input(1) ? op.inputs[1].data : nullptr};
   const std::array<std::byte*, 1> out = {reinterpret_cast<std::byte*>(plan->table.data())};
   ThreadPool pool(1);
   reference(every)->run({.op = every,

@@ -72,7 +72,7 @@ std::unique_ptr<Prepared> plan_binary(const OpDesc& op, const PackedWeights*);
 struct TablePlan final : Prepared {
   alignas(64) std::array<uint8_t, 256> table{};
 };
-bool accepts_table(const OpDesc& op);  // kUnary, kClamp, kRequantize
+bool accepts_table(const OpDesc& op);  // kUnary, kClamp, kRequantize, kLookup
 std::unique_ptr<Prepared> plan_table(const OpDesc& op, const PackedWeights*);
 
 struct UnaryPlan final : Prepared {

@@ -81,6 +81,8 @@ inline constexpr auto kElementwiseRows = std::array{
            plan_clamp, run_float_clamp<P>, kInPlace},
     Kernel{"requantize", OpKind::kRequantize, kIsa, accepts_table, cost_of_elements<P>, nullptr,
            plan_table, run_table<P>, kInPlace},
+    Kernel{"lookup", OpKind::kLookup, kIsa, accepts_table, cost_of_elements<P>, nullptr, plan_table,
+           run_table<P>, kInPlace},
     Kernel{"quantize", OpKind::kQuantize, kIsa, accepts_tensor_quantize, cost_of_elements<P>,
            nullptr, nullptr, run_quantize<P>},
     Kernel{"dequantize", OpKind::kDequantize, kIsa, accepts_tensor_dequantize, cost_of_elements<P>,

@@ -305,6 +305,17 @@ void run_prelu(const RunArgs& args) {
   });
 }
 
+bool accepts_lookup(const OpDesc& op) {
+  return is_8bit(op.inputs[0].dtype) && is_8bit(op.outputs[0].dtype);
+}
+
+void run_lookup(const RunArgs& args) {
+  const int64_t count = args.op.inputs[0].elements();
+  for (int64_t i = 0; i < count; ++i) {
+    args.outputs[0][i] = args.inputs[1][std::to_integer<size_t>(args.inputs[0][i])];
+  }
+}
+
 bool accepts_batch_norm(const OpDesc& op) {
   return is_float(op.inputs[0]) && is_float(op.inputs[1]) && is_float(op.inputs[2]) &&
          is_float(op.outputs[0]);

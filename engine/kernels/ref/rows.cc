@@ -42,6 +42,7 @@ const Kernel kRows[] = {
     row("ref_quantize", OpKind::kQuantize, accepts_quantize, run_quantize),
     row("ref_dequantize", OpKind::kDequantize, accepts_dequantize, run_dequantize),
     row("ref_requantize", OpKind::kRequantize, accepts_requantize, run_requantize, kInPlace),
+    row("ref_lookup", OpKind::kLookup, accepts_lookup, run_lookup, kInPlace),
     row("ref_batch_norm", OpKind::kBatchNorm, accepts_batch_norm, run_batch_norm, kInPlace),
     row("ref_shape", OpKind::kShape, accepts_shape, run_shape),
     {"ref_detection_post_process", OpKind::kDetectionPostProcess, Isa::kPortable,
