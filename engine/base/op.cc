@@ -41,6 +41,8 @@ std::string_view op_name(OpKind op) {
       return "reshape";
     case OpKind::kTranspose:
       return "transpose";
+    case OpKind::kStridedCopy:
+      return "strided_copy";
     case OpKind::kExpand:
       return "expand";
     case OpKind::kGather:

@@ -41,6 +41,7 @@ enum class OpKind : uint8_t {
   kPad,                   // x -> y; constant value
   kReshape,               // x -> y, or x, shape (int32/int64) -> y
   kTranspose,             // x -> y
+  kStridedCopy,           // x -> y; y[i,j,...] = x at offset + i * strides[0] + j * strides[1] ...
   kExpand,                // x, shape (int64) -> y; numpy broadcasting to that shape
   kGather,                // x, indices (int32/int64) -> y
   kResize,                // x[N,H,W,C] -> y[N,OH,OW,C]
@@ -185,6 +186,17 @@ struct TransposeAttrs {
   std::vector<int> perm;  // y.shape[i] = x.shape[perm[i]]
   bool operator==(const TransposeAttrs&) const = default;
 };
+// Any chain of transpose, reshape, slice and expand, as long as each output dimension walks over
+// the input in equal steps. Passes make it, no format has it.
+struct StridedCopyAttrs {
+  std::vector<int64_t> shape;    // of the output
+  std::vector<int64_t> strides;  // one per dimension, in elements of the input; any sign, or 0
+  int64_t offset = 0;            // of the first element
+  // The rest describes one slice of x along dimension 0 and holds for each of them: y has x's
+  // dimension 0 in front of `shape`.
+  bool each_slice = false;
+  bool operator==(const StridedCopyAttrs&) const = default;
+};
 struct GatherAttrs {
   int axis = 0;  // non-negative
   bool operator==(const GatherAttrs&) const = default;
@@ -235,10 +247,10 @@ struct DetectionPostProcessAttrs {
 
 // kExpand, kCast, kQuantize, kDequantize, kShape and kPRelu have no attributes: the
 // types of their outputs say everything.
-using OpAttrs =
-    std::variant<std::monostate, Conv2dAttrs, FullyConnectedAttrs, MatMulAttrs, BinaryAttrs,
-                 UnaryAttrs, ClampAttrs, Pool2dAttrs, ReduceAttrs, ArgMaxAttrs, SoftmaxAttrs,
-                 ConcatAttrs, SliceAttrs, PadAttrs, ReshapeAttrs, TransposeAttrs, GatherAttrs,
-                 ResizeAttrs, BatchNormAttrs, DetectionPostProcessAttrs, RequantizeAttrs>;
+using OpAttrs = std::variant<std::monostate, Conv2dAttrs, FullyConnectedAttrs, MatMulAttrs,
+                             BinaryAttrs, UnaryAttrs, ClampAttrs, Pool2dAttrs, ReduceAttrs,
+                             ArgMaxAttrs, SoftmaxAttrs, ConcatAttrs, SliceAttrs, PadAttrs,
+                             ReshapeAttrs, TransposeAttrs, GatherAttrs, ResizeAttrs, BatchNormAttrs,
+                             DetectionPostProcessAttrs, RequantizeAttrs, StridedCopyAttrs>;
 
 }  // namespace inferd

@@ -67,6 +67,7 @@ Status infer_slice(Graph&, const Node&);
 Status infer_pad(Graph&, const Node&);
 Status infer_reshape(Graph&, const Node&);
 Status infer_transpose(Graph&, const Node&);
+Status infer_strided_copy(Graph&, const Node&);
 Status infer_expand(Graph&, const Node&);
 Status infer_gather(Graph&, const Node&);
 Status infer_shape(Graph&, const Node&);

@@ -192,6 +192,45 @@ Status infer_transpose(Graph& graph, const Node& node) {
   return c.set(y);
 }
 
+Status infer_strided_copy(Graph& graph, const Node& node) {
+  const InferContext c(graph, node);
+  const auto& attrs = c.attrs<StridedCopyAttrs>();
+  if (attrs.shape.size() != attrs.strides.size()) return c.error("needs a stride per dimension");
+  if (c.input(0).quantization.per_channel()) return c.error("needs one scale for the tensor");
+  Shape slice = c.input(0).shape;
+  Shape y;
+  if (attrs.each_slice) {
+    if (slice.rank() == 0) return c.error("a scalar has no slices");
+    y.push_back(slice[0]);
+    slice = Shape(slice.dims().subspan(1));
+  }
+  if (attrs.shape.size() + static_cast<size_t>(y.rank()) > static_cast<size_t>(kMaxRank)) {
+    return c.error("more than 8 dimensions");
+  }
+  const int64_t elements = product_or_dynamic(slice);
+  if (elements == kDynamicDim) return c.error("needs static dimensions");
+  int64_t lowest = attrs.offset;
+  int64_t highest = attrs.offset;
+  bool empty = false;
+  for (size_t d = 0; d < attrs.shape.size(); ++d) {
+    const int64_t dim = attrs.shape[d];
+    if (dim < 0) return c.error("dimension " + std::to_string(dim) + " is negative");
+    y.push_back(dim);
+    empty |= dim == 0;
+    if (dim <= 1) continue;
+    const int64_t stride = attrs.strides[d];
+    int64_t& end = stride < 0 ? lowest : highest;
+    int64_t reach = 0;
+    if (!checked_mul(stride, dim - 1, &reach) || !checked_add(end, reach, &end)) {
+      return c.error("strides are too large");
+    }
+  }
+  if (!empty && (lowest < 0 || highest >= elements)) {
+    return c.error("reads outside of " + c.input(0).shape.to_string());
+  }
+  return c.set(y);
+}
+
 Status infer_expand(Graph& graph, const Node& node) {
   const InferContext c(graph, node);
   const Result<std::vector<int64_t>> target = constant_ints(graph, node.inputs[1]);

@@ -43,6 +43,7 @@ const std::array<OpInfo, kOpKindCount> kOps = {{
   {K::kPad,             "pad",                   1, 1,    1, index_of<PadAttrs>(),             true,  infer_pad,                   nullptr},
   {K::kReshape,         "reshape",               1, 2,    1, index_of<ReshapeAttrs>(),         true,  infer_reshape,               nullptr},
   {K::kTranspose,       "transpose",             1, 1,    1, index_of<TransposeAttrs>(),       true,  infer_transpose,             nullptr},
+  {K::kStridedCopy,     "strided_copy",          1, 1,    1, index_of<StridedCopyAttrs>(),     true,  infer_strided_copy,          nullptr},
   {K::kExpand,          "expand",                2, 2,    1, kNone,                            true,  infer_expand,                nullptr},
   {K::kGather,          "gather",                2, 2,    1, index_of<GatherAttrs>(),          true,  infer_gather,                nullptr},
   {K::kResize,          "resize",                1, 1,    1, index_of<ResizeAttrs>(),          true,  infer_resize,                nullptr},

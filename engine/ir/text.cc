@@ -115,6 +115,10 @@ struct AttrsText {
   }
   std::string operator()(const ReshapeAttrs& a) const { return " dims=" + numbers(a.dims); }
   std::string operator()(const TransposeAttrs& a) const { return " perm=" + numbers(a.perm); }
+  std::string operator()(const StridedCopyAttrs& a) const {
+    return " shape=" + numbers(a.shape) + " strides=" + numbers(a.strides) +
+           " offset=" + std::to_string(a.offset) + (a.each_slice ? " each_slice" : "");
+  }
   std::string operator()(const GatherAttrs& a) const { return " axis=" + std::to_string(a.axis); }
   std::string operator()(const ResizeAttrs& a) const {
     constexpr const char* kCoordinates[] = {" asymmetric", " half_pixel", " align_corners",

@@ -98,6 +98,8 @@ class BatchOpener {
       }
       case OpKind::kTranspose:
         return std::get<TransposeAttrs>(node.attrs).perm[0] == 0;
+      case OpKind::kStridedCopy:
+        return std::get<StridedCopyAttrs>(node.attrs).each_slice;
       case OpKind::kGather:
         return only_first && std::get<GatherAttrs>(node.attrs).axis != 0;
       case OpKind::kPad: {

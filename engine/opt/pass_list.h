@@ -20,5 +20,6 @@ Result<bool> fuse_activation(ir::Graph&, const PassContext&);
 Result<bool> fuse_silu(ir::Graph&, const PassContext&);
 Result<bool> fuse_lookup(ir::Graph&, const PassContext&);
 Result<bool> merge_common(ir::Graph&, const PassContext&);
+Result<bool> merge_views(ir::Graph&, const PassContext&);
 
 }  // namespace inferd::opt

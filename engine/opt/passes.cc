@@ -9,7 +9,10 @@ namespace {
 
 // Order: integer operators early, because folding would turn their weights into floats; then
 // constants, because fusions look at them; layout before fusions, because a transpose
-// between two operators hides that they are neighbours.
+// between two operators hides that they are neighbours; views last, because few passes look into a
+// strided copy.
+constexpr bool kWhenSettled = true;
+
 const Pass kPasses[] = {
     {"matmul_to_fully_connected", matmul_to_fully_connected},
     {"quantize_operators", quantize_operators},
@@ -23,6 +26,7 @@ const Pass kPasses[] = {
     {"fuse_silu", fuse_silu},
     {"fuse_lookup", fuse_lookup},
     {"merge_common", merge_common},
+    {"merge_views", merge_views, kWhenSettled},
 };
 
 constexpr int kMaxRounds = 64;
@@ -35,6 +39,7 @@ Status optimize(ir::Graph& graph, const PassContext& context) {
   for (int round = 0; round < kMaxRounds; ++round) {
     bool changed = false;
     for (const Pass& pass : kPasses) {
+      if (pass.when_settled && changed) continue;
       INFERD_RETURN_IF_ERROR(ir::infer_shapes(graph));
       INFERD_ASSIGN_OR_RETURN(const bool did, pass.run(graph, context));
       if (did) graph.remove_dead();

@@ -26,6 +26,7 @@ struct Pass {
   // True when something changed. The graph stays verified. A pass that does not understand a node
   // leaves it alone; an error means the model itself cannot work.
   Result<bool> (*run)(ir::Graph& graph, const PassContext& context);
+  bool when_settled = false;  // waits for a round in which no pass before it changed anything
 };
 
 std::span<const Pass> passes();

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "engine/ir/builder.h"
 #include "engine/opt/pass_list.h"
@@ -38,7 +39,7 @@ struct Transposed {
 
 class Sinker {
  public:
-  explicit Sinker(ir::Graph& graph) : graph_(graph) {}
+  explicit Sinker(ir::Graph& graph) : graph_(graph), uses_(graph.use_counts()) {}
 
   bool run() {
     bool changed = false;
@@ -61,9 +62,19 @@ class Sinker {
   }
 
   void remember(const ir::Node& node) {
-    if (node.kind == OpKind::kTranspose) {
+    if (node.kind == OpKind::kStridedCopy ||
+        (node.kind == OpKind::kReshape && is_free(node.inputs[0]))) {
+      strided_.insert(node.outputs[0]);
+    }
+    // The transpose of a strided copy becomes part of it: to sink one would only undo the other.
+    if (node.kind == OpKind::kTranspose && !strided_.contains(node.inputs[0])) {
       transposed_[node.outputs[0]] = {node.inputs[0], std::get<TransposeAttrs>(node.attrs).perm};
     }
+  }
+
+  // Made by a strided copy for one reader.
+  bool is_free(ir::ValueId id) const {
+    return strided_.contains(id) && uses_[static_cast<size_t>(id)] == 1;
   }
 
   // The attributes in terms of the source's dimensions, and the permutation that remains after the
@@ -151,6 +162,11 @@ class Sinker {
       const Result<ir::ValueId> turned = ir::Builder(graph_).transpose(id, inverse(perm), name);
       if (turned.ok()) return *turned;
     }
+    // A strided copy may write its output in any order.
+    if (is_free(id) && value.shape.rank() == static_cast<int>(perm.size())) {
+      const Result<ir::ValueId> turned = ir::Builder(graph_).transpose(id, inverse(perm), name);
+      if (turned.ok()) return *turned;
+    }
     if (!value.is_constant()) return std::nullopt;
     if (value.shape.elements() == 1 && !value.quantization.per_channel()) return id;
     if (value.shape.rank() > static_cast<int>(perm.size()) || value.quantization.per_channel()) {
@@ -213,6 +229,8 @@ class Sinker {
   }
 
   ir::Graph& graph_;
+  std::vector<int> uses_;
+  std::set<ir::ValueId> strided_;  // made by strided copies, reshaped or not
   std::map<ir::ValueId, Transposed> transposed_;
 };
 

@@ -134,6 +134,10 @@ void visit(Setter& set, ReshapeAttrs* a) {
 }
 void visit(Setter& set, RequantizeAttrs* a) { set("rounding", &a->rounding); }
 void visit(Setter& set, TransposeAttrs* a) { set("perm", &a->perm); }
+void visit(Setter& set, StridedCopyAttrs* a) {
+  set("shape", &a->shape), set("strides", &a->strides);
+  set("offset", &a->offset), set("each_slice", &a->each_slice);
+}
 void visit(Setter& set, GatherAttrs* a) { set("axis", &a->axis); }
 void visit(Setter& set, ResizeAttrs* a) {
   set("mode", &a->mode), set("coordinates", &a->coordinates), set("rounding", &a->rounding);

@@ -13,7 +13,7 @@
 #include "engine/kernels/generic/matrix_run.h"
 #include "engine/kernels/generic/max_pool.h"
 #include "engine/kernels/generic/mean.h"
-#include "engine/kernels/generic/transpose.h"
+#include "engine/kernels/generic/strided_copy.h"
 #include "engine/kernels/generic/winograd_run.h"
 
 namespace inferd::kernels::generic {

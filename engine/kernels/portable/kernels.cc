@@ -133,8 +133,14 @@ struct Elements {
 };
 
 constexpr std::array kOwnRows = {
-    Kernel{"transpose", OpKind::kTranspose, Isa::kPortable, generic::accepts_transpose,
-           generic::transpose_cost, nullptr, generic::plan_transpose, generic::run_transpose},
+    Kernel{"transpose", OpKind::kTranspose, Isa::kPortable, generic::accepts_copy,
+           generic::copy_cost, nullptr, generic::plan_transpose, generic::run_strided_copy},
+    Kernel{"slice", OpKind::kSlice, Isa::kPortable, generic::accepts_copy, generic::copy_cost,
+           nullptr, generic::plan_slice, generic::run_strided_copy},
+    Kernel{"expand", OpKind::kExpand, Isa::kPortable, generic::accepts_copy, generic::copy_cost,
+           nullptr, generic::plan_expand, generic::run_strided_copy},
+    Kernel{"strided_copy", OpKind::kStridedCopy, Isa::kPortable, generic::accepts_copy,
+           generic::copy_cost, nullptr, generic::plan_strided_copy, generic::run_strided_copy},
 };
 
 }  // namespace

@@ -118,6 +118,20 @@ void run_transpose(const RunArgs& args) {
   gather_strided(args, 0, strides);
 }
 
+bool accepts_strided_copy(const OpDesc& op) { return same_type(op); }
+
+void run_strided_copy(const RunArgs& args) {
+  const auto& attrs = args.op.attrs_as<StridedCopyAttrs>();
+  Index strides{};
+  size_t d = 0;
+  if (attrs.each_slice) {
+    const Shape& x = args.op.inputs[0].shape;
+    strides[d++] = x.elements(1, x.rank());
+  }
+  for (const int64_t stride : attrs.strides) strides[d++] = stride;
+  gather_strided(args, attrs.offset, strides);
+}
+
 bool accepts_expand(const OpDesc& op) { return same_type(op); }
 
 void run_expand(const RunArgs& args) {

@@ -35,6 +35,7 @@ const Kernel kRows[] = {
     row("ref_pad", OpKind::kPad, accepts_pad, run_pad),
     row("ref_reshape", OpKind::kReshape, accepts_reshape, run_reshape),
     row("ref_transpose", OpKind::kTranspose, accepts_transpose, run_transpose),
+    row("ref_strided_copy", OpKind::kStridedCopy, accepts_strided_copy, run_strided_copy),
     row("ref_expand", OpKind::kExpand, accepts_expand, run_expand),
     row("ref_gather", OpKind::kGather, accepts_gather, run_gather),
     row("ref_resize", OpKind::kResize, accepts_resize, run_resize),

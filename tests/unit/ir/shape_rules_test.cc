@@ -107,6 +107,21 @@ TEST_F(ShapeRules, Movement) {
   EXPECT_EQ(shape(OpKind::kConcat, {x, floats({2, 5, 5})}, ConcatAttrs{1}), kInvalid);
   EXPECT_EQ(shape(OpKind::kTranspose, {x}, TransposeAttrs{{2, 0, 1}}), "[4,2,3]");
   EXPECT_EQ(shape(OpKind::kPad, {x}, PadAttrs{{1, 0, 0}, {0, 2, 0}, 0.F}), "[3,5,4]");
+  const auto strided = [&](const StridedCopyAttrs& attrs) {
+    return shape(OpKind::kStridedCopy, {x}, attrs);
+  };
+  EXPECT_EQ(strided({{4, 6}, {1, 4}, 0}), "[4,6]");
+  EXPECT_EQ(strided({{4, 6}, {1, 4}, 1}), kInvalid);
+  EXPECT_EQ(strided({{24}, {-1}, 23}), "[24]");
+  EXPECT_EQ(strided({{24}, {-1}, 22}), kInvalid);
+  EXPECT_EQ(strided({{12}, {1}, 0, true}), "[2,12]");
+  EXPECT_EQ(strided({{13}, {1}, 0, true}), kInvalid);
+  EXPECT_EQ(strided({{5, 0}, {INT64_MAX, 1}, 0}), kInvalid);
+  EXPECT_EQ(strided({{5, 0}, {100, 1}, 0}), "[5,0]");
+  EXPECT_EQ(strided({{1}, {INT64_MAX}, 23}), "[1]");
+  EXPECT_EQ(strided({{2}, {1, 1}, 0}), kInvalid);
+  EXPECT_EQ(strided({{-1}, {1}, 0}), kInvalid);
+  EXPECT_EQ(strided({{1, 1, 1, 1, 1, 1, 1, 1}, {0, 0, 0, 0, 0, 0, 0, 0}, 0, true}), kInvalid);
   EXPECT_EQ(shape(OpKind::kPad, {x}, PadAttrs{{INT64_MAX, 0, 0}, {0, 0, 0}, 0.F}), kInvalid);
   EXPECT_EQ(shape(OpKind::kPad, {x}, PadAttrs{{-1, 0, 0}, {0, 0, 0}, 0.F}), kInvalid);
   EXPECT_EQ(shape(OpKind::kPad, {x}, PadAttrs{{0}, {0}, 0.F}), kInvalid);

@@ -300,5 +300,79 @@ TEST_P(FastKernels, MaxPool2d) {
   }
 }
 
+TEST(FastCopies, StridedCopySliceTransposeExpand) {
+  constexpr DType kTypes[] = {DType::kUInt8, DType::kInt8, DType::kFloat32, DType::kInt32};
+  for (uint32_t seed = 0; seed < 400 && !HasFailure(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Case c(seed);
+    const DType type = kTypes[c.pick(0, 3)];
+    const Shape x = c.pick(0, 1) == 1 ? Shape{c.pick(1, 3), c.pick(1, 40), c.pick(1, 40)}
+                                      : Shape{c.pick(1, 3), c.pick(1, 5), c.pick(1, 5), 3};
+    OpDesc op;
+    op.inputs = {c.operand(type, x)};
+    Shape y;
+    switch (c.pick(0, 3)) {
+      case 0: {
+        op.kind = OpKind::kStridedCopy;
+        StridedCopyAttrs attrs;
+        attrs.each_slice = c.pick(0, 1) == 1;
+        if (attrs.each_slice) y.push_back(x[0]);
+        int64_t room = (attrs.each_slice ? x.elements(1, x.rank()) : x.elements()) - 1;
+        for (int64_t d = c.pick(0, 4); d > 0; --d) {
+          const int64_t dim = c.pick(1, 12);
+          const int64_t stride = dim == 1 ? 7 : c.pick(0, room / (dim - 1));
+          room -= dim == 1 ? 0 : stride * (dim - 1);
+          const bool backwards = dim > 1 && c.pick(0, 3) == 0;
+          if (backwards) attrs.offset += stride * (dim - 1);
+          attrs.shape.push_back(dim);
+          attrs.strides.push_back(backwards ? -stride : stride);
+          y.push_back(dim);
+        }
+        attrs.offset += c.pick(0, room);
+        op.attrs = attrs;
+        break;
+      }
+      case 1: {
+        op.kind = OpKind::kSlice;
+        SliceAttrs attrs;
+        for (const int64_t dim : x) {
+          const int64_t begin = c.pick(0, dim - 1);
+          const int64_t end = c.pick(begin + 1, dim);
+          const int64_t step = c.pick(1, 3);
+          attrs.begin.push_back(begin);
+          attrs.end.push_back(end);
+          attrs.step.push_back(step);
+          y.push_back((end - begin + step - 1) / step);
+        }
+        op.attrs = attrs;
+        break;
+      }
+      case 2: {
+        op.kind = OpKind::kTranspose;
+        TransposeAttrs attrs;
+        for (int d = 0; d < x.rank(); ++d) attrs.perm.push_back(d);
+        for (int d = 1; d < x.rank(); ++d) {
+          std::swap(attrs.perm[static_cast<size_t>(d)],
+                    attrs.perm[static_cast<size_t>(c.pick(0, d))]);
+        }
+        for (const int p : attrs.perm) y.push_back(x[p]);
+        op.attrs = attrs;
+        break;
+      }
+      default: {
+        op.kind = OpKind::kExpand;
+        y.push_back(c.pick(1, 2));
+        for (const int64_t dim : x) y.push_back(dim == 1 ? c.pick(1, 3) : dim);
+        op.inputs.push_back(c.operand(DType::kInt32, {y.rank()}));
+        break;
+      }
+    }
+    op.outputs = {c.operand(type, y)};
+    op.outputs[0].quantization = op.inputs[0].quantization;
+    for (Operand& input : op.inputs) c.fill(&input, false);
+    EXPECT_GT(check(op, c), 0);
+  }
+}
+
 }  // namespace
 }  // namespace inferd::kernels

@@ -194,6 +194,86 @@ TEST_F(Passes, ChannelShuffleKeepsItsMeaning) {
   EXPECT_EQ(count(graph, OpKind::kTranspose), 1);
 }
 
+TEST_F(Passes, ShuffledAndSplitChannelsAreCopiedOnce) {
+  const auto nchw_conv = [&](ValueId x, unsigned seed) {
+    const ValueId y = conv(ok(b.transpose(x, {0, 2, 3, 1}, "nhwc")),
+                           random_floats(b, {4, 1, 1, graph.value(x).shape[1]}, seed));
+    return ok(b.transpose(y, {0, 3, 1, 2}, "nchw"));
+  };
+  ValueId x = b.input("x", DType::kFloat32, {1, 3, 5, 6});
+  ValueId y = ok(b.op(OpKind::kConcat, {nchw_conv(x, 1), nchw_conv(x, 2)}, ConcatAttrs{1}, "cat"));
+  y = ok(b.reshape(y, {1, 2, 4, 5, 6}, "groups"));
+  y = ok(b.transpose(y, {0, 2, 1, 3, 4}, "swap"));
+  y = ok(b.reshape(y, {1, 8, 5, 6}, "join"));
+  const auto part = [&](int64_t begin) {
+    return ok(b.op(OpKind::kSlice, {y},
+                   SliceAttrs{{0, begin, 0, 0}, {1, begin + 4, 5, 6}, {1, 1, 1, 1}}, "split"));
+  };
+  const ValueId z =
+      ok(b.op(OpKind::kConcat, {part(0), nchw_conv(part(4), 3)}, ConcatAttrs{1}, "c"));
+  b.output(ok(b.transpose(z, {0, 2, 3, 1}, "nhwc")));
+  optimize_checked(graph);
+  EXPECT_EQ(count(graph, OpKind::kTranspose), 1) << ir::to_text(graph);  // of the input
+  EXPECT_EQ(count(graph, OpKind::kStridedCopy), 2);
+  EXPECT_EQ(count(graph, OpKind::kSlice), 0);
+  EXPECT_TRUE(ok(open_batch_dimension(graph)));
+  EXPECT_EQ(graph.value(graph.outputs()[0]).shape, (Shape{kDynamicDim, 5, 6, 8}));
+}
+
+TEST_F(Passes, ViewsOfViewsBecomeOne) {
+  ValueId y = b.input("x", DType::kFloat32, {2, 6, 4});
+  y = ok(b.op(OpKind::kSlice, {y}, SliceAttrs{{0, 5, 0}, {2, kSliceEnd, 4}, {1, -2, 1}}, "back"));
+  y = ok(b.transpose(y, {2, 0, 1}, "turn"));
+  const int64_t indices[] = {-1, 1};
+  y = ok(b.op(OpKind::kGather, {y, b.constant_int64s("i", indices)}, GatherAttrs{0}, "some"));
+  y = ok(b.op(OpKind::kGather, {y, b.constant_int32s("j", {}, std::array{-1})}, GatherAttrs{2},
+              "last"));
+  y = ok(b.reshape(y, {2, 1, 2}, "apart"));
+  const int64_t shape[] = {2, 3, 2};
+  b.output(ok(b.op(OpKind::kExpand, {y, b.constant_int64s("s", shape)}, {}, "again")));
+  optimize_checked(graph);
+  ASSERT_EQ(graph.nodes().size(), 1U) << ir::to_text(graph);
+  EXPECT_EQ(std::get<StridedCopyAttrs>(graph.nodes()[0].attrs),
+            (StridedCopyAttrs{{2, 3, 2}, {-2, 0, 24}, 7, false}));
+}
+
+TEST_F(Passes, AStridedCopyTakesTheTransposeBehindIt) {
+  const ValueId x = b.input("x", DType::kFloat32, {3, 4, 5});
+  const StridedCopyAttrs shuffle{{2, 5, 2}, {2, -1, 1}, 4, true};
+  // Runs of 5 that cross the rows of a transpose are no equal steps.
+  const StridedCopyAttrs cross{{2, 5}, {2, 1}, 0, true};
+  const ValueId turned = ok(b.transpose(x, {0, 2, 1}, "t"));
+  b.output(ok(b.transpose(ok(b.op(OpKind::kStridedCopy, {x}, shuffle, "s")), {0, 3, 1, 2}, "t")));
+  b.output(ok(b.op(OpKind::kStridedCopy, {turned}, cross, "cross")));
+  optimize_checked(graph);
+  EXPECT_EQ(count(graph, OpKind::kStridedCopy), 2) << ir::to_text(graph);
+  EXPECT_EQ(count(graph, OpKind::kTranspose), 1);
+}
+
+TEST_F(Passes, ChainsBeginAtAValueThatIsReadElsewhere) {
+  const ValueId x = b.input("x", DType::kFloat32, {4, 5});
+  const ValueId t = ok(b.transpose(x, {1, 0}, "t"));
+  b.output(t);
+  b.output(ok(b.op(OpKind::kSlice, {t}, SliceAttrs{{1, 0}, {3, 4}, {1, 1}}, "slice")));
+  EXPECT_FALSE(run_checked(graph, merge_views));
+}
+
+TEST_F(Passes, ViewsKeepAnOpenBatch) {
+  const ValueId x = b.input("x", DType::kFloat32, {kDynamicDim, 2, 3});
+  const ValueId t = ok(b.transpose(x, {0, 2, 1}, "t"));
+  const ValueId y =
+      ok(b.op(OpKind::kSlice, {t}, SliceAttrs{{0, 1, 0}, {kSliceEnd, 3, 2}, {1, 1, 1}}, "slice"));
+  b.output(ok(b.reshape(y, {0, 4}, "flat")));
+  // A batch that moves cannot be walked without its size.
+  const ValueId moved = ok(b.transpose(x, {1, 0, 2}, "t"));
+  b.output(ok(
+      b.op(OpKind::kSlice, {moved}, SliceAttrs{{1, 0, 0}, {2, kSliceEnd, 3}, {1, 1, 1}}, "slice")));
+  ASSERT_TRUE(optimize(graph, context()).ok());
+  ASSERT_TRUE(ir::verify(graph).ok());
+  EXPECT_EQ(count(graph, OpKind::kStridedCopy), 1) << ir::to_text(graph);
+  EXPECT_EQ(graph.value(graph.outputs()[0]).shape, (Shape{kDynamicDim, 4}));
+}
+
 TEST_F(Passes, OpensTheBatchOfAClassifier) {
   const ValueId y = conv(image(), random_floats(b, {4, 1, 1, 3}));
   const ValueId flat = ok(b.reshape(y, {1, 120}, "flat"));
