@@ -7,12 +7,12 @@
 namespace inferd::opt {
 namespace {
 
+constexpr bool kWhenSettled = true;
+
 // Order: integer operators early, because folding would turn their weights into floats; then
 // constants, because fusions look at them; layout before fusions, because a transpose
 // between two operators hides that they are neighbours; views last, because few passes look into a
 // strided copy.
-constexpr bool kWhenSettled = true;
-
 const Pass kPasses[] = {
     {"matmul_to_fully_connected", matmul_to_fully_connected},
     {"quantize_operators", quantize_operators},

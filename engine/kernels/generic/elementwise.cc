@@ -144,6 +144,16 @@ bool accepts_table(const OpDesc& op) {
   return is_quantized(op.inputs[0]) && is_quantized(op.outputs[0]);
 }
 
+bool accepts_float_prelu(const OpDesc& op) {
+  return is_float(op.inputs[0]) && is_float(op.inputs[1]) && is_float(op.outputs[0]);
+}
+
+std::unique_ptr<Prepared> plan_prelu(const OpDesc& op, const PackedWeights*) {
+  auto plan = std::make_unique<BinaryPlan>();
+  plan->loop = pair_loop(op.inputs[0].shape, op.inputs[1].shape, op.outputs[0].shape);
+  return plan;
+}
+
 std::unique_ptr<Prepared> plan_table(const OpDesc& op, const PackedWeights*) {
   OpDesc every = op;
   every.inputs[0].shape = every.outputs[0].shape = {256};

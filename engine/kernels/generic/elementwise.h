@@ -68,6 +68,9 @@ bool accepts_quantized_binary(const OpDesc& op);
 bool accepts_float_binary(const OpDesc& op);
 std::unique_ptr<Prepared> plan_binary(const OpDesc& op, const PackedWeights*);
 
+bool accepts_float_prelu(const OpDesc& op);
+std::unique_ptr<Prepared> plan_prelu(const OpDesc& op, const PackedWeights*);  // a BinaryPlan
+
 // An 8-bit function of one 8-bit operand: what the reference makes of each byte.
 struct TablePlan final : Prepared {
   alignas(64) std::array<uint8_t, 256> table{};

@@ -172,6 +172,17 @@ void run_float_binary(const RunArgs& args) {
   }
 }
 
+struct PRelu {
+  [[gnu::always_inline]] float operator()(float x, float slope) const {
+    return x < 0 ? x * slope : x;
+  }
+};
+
+template <typename P>
+void run_float_prelu(const RunArgs& args) {
+  for_pairs<P, float>(args, PRelu{});
+}
+
 // -- one operand
 
 template <typename P>

@@ -11,8 +11,11 @@
 #include "engine/kernels/generic/depthwise_run.h"
 #include "engine/kernels/generic/elementwise_run.h"
 #include "engine/kernels/generic/matrix_run.h"
-#include "engine/kernels/generic/max_pool.h"
 #include "engine/kernels/generic/mean.h"
+#include "engine/kernels/generic/movement.h"
+#include "engine/kernels/generic/pool.h"
+#include "engine/kernels/generic/resize.h"
+#include "engine/kernels/generic/softmax.h"
 #include "engine/kernels/generic/strided_copy.h"
 #include "engine/kernels/generic/winograd_run.h"
 
@@ -88,7 +91,15 @@ inline constexpr auto kElementwiseRows = std::array{
     Kernel{"dequantize", OpKind::kDequantize, kIsa, accepts_tensor_dequantize, cost_of_elements<P>,
            nullptr, nullptr, run_dequantize<P>},
     Kernel{"max_pool2d", OpKind::kMaxPool2d, kIsa, accepts_max_pool, cost_of_elements<P>, nullptr,
-           nullptr, MaxPool<P>::run},
+           plan_pool, Pool<P>::run_max},
+    Kernel{"average_pool2d", OpKind::kAveragePool2d, kIsa, accepts_average_pool,
+           cost_of_elements<P>, nullptr, plan_pool, Pool<P>::run_average},
+    Kernel{"resize_linear", OpKind::kResize, kIsa, accepts_linear_resize, cost_of_elements<P>,
+           nullptr, plan_resize, LinearResize<P>::run},
+    Kernel{"softmax_f32", OpKind::kSoftmax, kIsa, accepts_float_softmax, cost_of_elements<P>,
+           nullptr, plan_softmax, run_float_softmax<P>, kInPlace},
+    Kernel{"prelu_f32", OpKind::kPRelu, kIsa, accepts_float_prelu, cost_of_elements<P>, nullptr,
+           plan_prelu, run_float_prelu<P>, kInPlace},
     Kernel{"mean", OpKind::kReduce, kIsa, accepts_mean, cost_of_elements<P>, nullptr, plan_mean,
            Mean<P>::run},
 };

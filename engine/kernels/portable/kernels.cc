@@ -141,6 +141,19 @@ constexpr std::array kOwnRows = {
            nullptr, generic::plan_expand, generic::run_strided_copy},
     Kernel{"strided_copy", OpKind::kStridedCopy, Isa::kPortable, generic::accepts_copy,
            generic::copy_cost, nullptr, generic::plan_strided_copy, generic::run_strided_copy},
+    Kernel{"concat", OpKind::kConcat, Isa::kPortable, generic::accepts_concat, generic::copy_cost,
+           nullptr, generic::plan_concat, generic::run_concat},
+    Kernel{"pad", OpKind::kPad, Isa::kPortable, generic::accepts_pad, generic::copy_cost, nullptr,
+           generic::plan_pad, generic::run_pad},
+    Kernel{"gather", OpKind::kGather, Isa::kPortable, generic::accepts_gather, generic::copy_cost,
+           nullptr, nullptr, generic::run_gather},
+    Kernel{"resize_nearest", OpKind::kResize, Isa::kPortable, generic::accepts_nearest_resize,
+           generic::copy_cost, nullptr, generic::plan_resize, generic::run_nearest_resize},
+    Kernel{"softmax_q8", OpKind::kSoftmax, Isa::kPortable, generic::accepts_quantized_softmax,
+           generic::copy_cost, nullptr, generic::plan_softmax, generic::run_quantized_softmax,
+           generic::kInPlace},
+    Kernel{"arg_max", OpKind::kArgMax, Isa::kPortable, generic::accepts_arg_max, generic::copy_cost,
+           nullptr, nullptr, generic::run_arg_max},
 };
 
 }  // namespace

@@ -56,6 +56,13 @@ class Case {
     inputs_.push_back(data);
   }
 
+  // Makes `count` numbers of input `i`, int32, indices of a dimension of this size; some lie
+  // outside.
+  void make_indices(size_t i, int64_t count, int64_t size) {
+    auto* const data = reinterpret_cast<int32_t*>(buffers_[i]->data());
+    for (int64_t k = 0; k < count; ++k) data[k] = static_cast<int32_t>(pick(-size - 1, size));
+  }
+
   Quantization quantization(DType dtype, int64_t channels, bool symmetric) {
     const int64_t low = dtype == DType::kInt8 ? -128 : 0;
     Quantization q;
@@ -296,6 +303,157 @@ TEST_P(FastKernels, MaxPool2d) {
     op.outputs = {c.operand(type, Case::out_shape(x, attrs.window, x[3]))};
     op.outputs[0].quantization = op.inputs[0].quantization;
     c.fill(&op.inputs[0], false);
+    EXPECT_GT(check(op, c), 0);
+  }
+}
+
+TEST_P(FastKernels, AveragePool2d) {
+  for (uint32_t seed = 0; seed < 150 && !HasFailure(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Case c(seed);
+    const auto type = [&] {
+      if (!GetParam()) return DType::kFloat32;
+      return c.pick(0, 1) == 1 ? DType::kUInt8 : DType::kInt8;
+    };
+    const Shape x{c.pick(1, 2), c.pick(1, 12), c.pick(1, 12), c.pick(1, 150)};
+    Pool2dAttrs attrs;
+    attrs.window = c.window(x[1], x[2], 5);
+    attrs.activation = c.activation();
+    attrs.count_padding = c.pick(0, 1) == 1;
+    OpDesc op;
+    op.kind = OpKind::kAveragePool2d;
+    op.attrs = attrs;
+    op.inputs = {c.operand(type(), x)};
+    op.outputs = {c.operand(type(), Case::out_shape(x, attrs.window, x[3]))};
+    if (c.pick(0, 1) == 1) {
+      op.outputs[0].dtype = op.inputs[0].dtype;
+      op.outputs[0].quantization = op.inputs[0].quantization;
+    }
+    c.fill(&op.inputs[0], false);
+    EXPECT_GT(check(op, c), 0);
+  }
+}
+
+TEST_P(FastKernels, Resize) {
+  for (uint32_t seed = 0; seed < 150 && !HasFailure(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Case c(seed);
+    const DType eight = c.pick(0, 1) == 1 ? DType::kUInt8 : DType::kInt8;
+    const DType type = GetParam() ? eight : DType::kFloat32;
+    ResizeAttrs attrs;
+    attrs.mode = static_cast<ResizeMode>(c.pick(0, 1));
+    attrs.coordinates = static_cast<ResizeCoordinates>(c.pick(0, 3));
+    attrs.rounding = static_cast<NearestRounding>(c.pick(0, 3));
+    attrs.out_h = c.pick(1, 20);
+    attrs.out_w = c.pick(1, 20);
+    if (c.pick(0, 3) == 0) attrs.scale_h = c.real(0.5F, 3.F);
+    OpDesc op;
+    op.kind = OpKind::kResize;
+    op.attrs = attrs;
+    op.inputs = {c.operand(type, {c.pick(1, 2), c.pick(1, 9), c.pick(1, 9), c.pick(1, 70)})};
+    const Shape& x = op.inputs[0].shape;
+    op.outputs = {c.operand(type, {x[0], attrs.out_h, attrs.out_w, x[3]})};
+    op.outputs[0].quantization = op.inputs[0].quantization;
+    c.fill(&op.inputs[0], false);
+    EXPECT_GT(check(op, c), 0);
+  }
+}
+
+TEST_P(FastKernels, Softmax) {
+  for (uint32_t seed = 0; seed < 100 && !HasFailure(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Case c(seed);
+    const auto type = [&] {
+      if (!GetParam()) return DType::kFloat32;
+      return c.pick(0, 1) == 1 ? DType::kUInt8 : DType::kInt8;
+    };
+    OpDesc op;
+    op.kind = OpKind::kSoftmax;
+    op.attrs = SoftmaxAttrs{GetParam() ? static_cast<int>(c.pick(-2, 1)) : -1, c.real(0.5F, 20.F)};
+    op.inputs = {c.operand(type(), {c.pick(1, 40), c.pick(1, 100)})};
+    op.outputs = {c.operand(type(), op.inputs[0].shape)};
+    c.fill(&op.inputs[0], false);
+    EXPECT_GT(check(op, c), 0);
+  }
+}
+
+TEST(FastPRelu, SlopesBroadcast) {
+  for (uint32_t seed = 0; seed < 60 && !HasFailure(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Case c(seed);
+    const Shape x{c.pick(1, 3), c.pick(1, 20), c.pick(1, 40)};
+    Shape slope;
+    for (int d = static_cast<int>(c.pick(0, 2)); d < 3; ++d) {
+      slope.push_back(c.pick(0, 1) == 1 ? x[d] : 1);
+    }
+    OpDesc op;
+    op.kind = OpKind::kPRelu;
+    op.inputs = {c.operand(DType::kFloat32, x), c.operand(DType::kFloat32, slope)};
+    op.outputs = {c.operand(DType::kFloat32, x)};
+    for (Operand& input : op.inputs) c.fill(&input, false);
+    EXPECT_GT(check(op, c), 0);
+  }
+}
+
+TEST_P(FastKernels, ConcatPadGatherArgMax) {
+  for (uint32_t seed = 0; seed < 300 && !HasFailure(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Case c(seed);
+    const DType eight = c.pick(0, 1) == 1 ? DType::kUInt8 : DType::kInt8;
+    const DType type = GetParam() ? eight : DType::kFloat32;
+    const Shape x{c.pick(1, 4), c.pick(1, 20), c.pick(1, 90)};
+    const auto axis = static_cast<int>(c.pick(0, 2));
+    OpDesc op;
+    op.inputs = {c.operand(type, x)};
+    Shape y;
+    switch (c.pick(0, 3)) {
+      case 0: {
+        op.kind = OpKind::kConcat;
+        op.attrs = ConcatAttrs{axis};
+        std::array<int64_t, 3> dims = {x[0], x[1], x[2]};
+        int64_t& dim = dims[static_cast<size_t>(axis)];
+        int64_t sum = dim;
+        for (int64_t more = c.pick(0, 3); more > 0; --more) {
+          dim = c.pick(0, 40);
+          sum += dim;
+          op.inputs.push_back(op.inputs[0]);
+          op.inputs.back().shape = Shape(std::span<const int64_t>(dims));
+        }
+        dim = sum;
+        y = Shape(std::span<const int64_t>(dims));
+        break;
+      }
+      case 1: {
+        op.kind = OpKind::kPad;
+        PadAttrs attrs;
+        for (const int64_t dim : x) {
+          attrs.before.push_back(c.pick(0, 1) * c.pick(0, 20));
+          attrs.after.push_back(c.pick(0, 1) * c.pick(0, 20));
+          y.push_back(dim + attrs.before.back() + attrs.after.back());
+        }
+        attrs.value = c.real(-1.F, 1.F);
+        op.attrs = attrs;
+        break;
+      }
+      case 2: {
+        op.kind = OpKind::kGather;
+        op.attrs = GatherAttrs{axis};
+        op.inputs.push_back(c.operand(DType::kInt32, {c.pick(1, 9)}));
+        for (int d = 0; d < 3; ++d) y.push_back(d == axis ? op.inputs[1].shape[0] : x[d]);
+        break;
+      }
+      default: {
+        op.kind = OpKind::kArgMax;
+        op.attrs = ArgMaxAttrs{2, false};
+        y = {x[0], x[1]};
+        break;
+      }
+    }
+    const bool index = op.kind == OpKind::kArgMax;
+    op.outputs = {c.operand(index ? DType::kInt32 : type, y)};
+    if (!index) op.outputs[0].quantization = op.inputs[0].quantization;
+    for (Operand& input : op.inputs) c.fill(&input, false);
+    if (op.kind == OpKind::kGather) c.make_indices(1, op.inputs[1].elements(), x[axis]);
     EXPECT_GT(check(op, c), 0);
   }
 }
