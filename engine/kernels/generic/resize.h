@@ -60,6 +60,19 @@ struct LinearResize {
     }
   };
 
+  // All channels of a pixel, at least `kBlock`: whole blocks, of which the last may overlap.
+  template <int64_t kBlock, typename Mix, typename T>
+  [[gnu::always_inline]] static void mix_blocks(const Mix& mix, const T* a, const T* b, const T* c,
+                                                const T* d, int64_t channels, T* y) {
+    for (int64_t begin = 0; begin < channels; begin += kBlock) {
+      const int64_t first = begin + kBlock <= channels ? begin : channels - kBlock;
+#pragma GCC ivdep
+      for (int64_t k = first; k < first + kBlock; ++k) {
+        y[k] = static_cast<T>(mix(a[k], b[k], c[k], d[k]));
+      }
+    }
+  }
+
   template <typename Mix, typename T>
   static void run_typed(const RunArgs& args) {
     const auto& p = static_cast<const ResizePlan&>(*args.prepared);
@@ -80,8 +93,13 @@ struct LinearResize {
           const T* const b = picture + row.low + column.high;
           const T* const c = picture + row.high + column.low;
           const T* const d = picture + row.high + column.high;
-#pragma GCC ivdep
-          for (int64_t k = 0; k < channels; ++k) y[k] = static_cast<T>(mix(a[k], b[k], c[k], d[k]));
+          if (channels >= 16) {
+            mix_blocks<16>(mix, a, b, c, d, channels, y);
+          } else if (channels >= 4) {
+            mix_blocks<4>(mix, a, b, c, d, channels, y);
+          } else {
+            mix_blocks<1>(mix, a, b, c, d, channels, y);
+          }
         }
       }
     });
