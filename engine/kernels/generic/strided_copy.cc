@@ -213,6 +213,18 @@ void copy_elements(const RunArgs& args, const CopyPlan& p) {
   copy_lines<T>(args, p);
 }
 
+// Several elements as one, aligned as any of them.
+template <typename T>
+struct [[gnu::packed]] Together {
+  T value;
+};
+
+template <typename T>
+void copy_elements_of(const RunArgs& args, const CopyPlan& p) {
+  const bool alone = p.width == static_cast<int64_t>(dtype_size(args.op.inputs[0].dtype));
+  alone ? copy_elements<T>(args, p) : copy_elements<Together<T>>(args, p);
+}
+
 // Makes neighbouring elements that always go together one element of up to 8 bytes.
 void widen(CopyPlan* plan, std::vector<Dim>* dims) {
   const int64_t run = dims->back().size;
@@ -335,11 +347,11 @@ void run_strided_copy(const RunArgs& args) {
     case 1:
       return copy_elements<uint8_t>(args, plan);
     case 2:
-      return copy_elements<uint16_t>(args, plan);
+      return copy_elements_of<uint16_t>(args, plan);
     case 4:
-      return copy_elements<uint32_t>(args, plan);
+      return copy_elements_of<uint32_t>(args, plan);
     default:
-      return copy_elements<uint64_t>(args, plan);
+      return copy_elements_of<uint64_t>(args, plan);
   }
 }
 
