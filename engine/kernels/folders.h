@@ -27,7 +27,7 @@ std::span<const Kernel> rows();
 namespace neon {
 std::span<const Kernel> rows();
 std::span<const Kernel> elementwise_rows();
-}
+}  // namespace neon
 namespace neon_dot {
 std::span<const Kernel> rows();
 }
