@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <fstream>
 #include <iostream>
 
 #include "clients/inferctl/command.h"
@@ -19,6 +20,7 @@ struct Options {
   int64_t batch = 1;
   int iterations = 50, warmup = 5;
   bool profile = false;
+  std::string trace;
 };
 
 int64_t peak_rss_bytes() {
@@ -80,13 +82,67 @@ Result<std::vector<std::vector<std::byte>>> make_inputs(const Model& model, int6
   return buffers;
 }
 
+// What the machine can do on one thread, in GMAC/s.
+struct Peaks {
+  double int8 = 0, float32 = 0;
+
+  // Of the peak for the layer's type; 0 where it multiplies nothing.
+  double share(const LayerProfile& layer) const {
+    const bool is_float = layer.kernel.find("_f32") != std::string::npos;
+    const double peak = is_float ? float32 : int8;
+    return peak > 0 ? layer.gmacs_per_s / peak : 0;
+  }
+};
+
+Peaks measure_peaks(const Engine& engine) {
+  return {engine.measure_peak_gmacs(DType::kInt8), engine.measure_peak_gmacs(DType::kFloat32)};
+}
+
+void print_profile(const std::vector<LayerProfile>& layers, const Peaks& peaks) {
+  std::printf("peak of a thread: %.0f GMAC/s int8, %.0f GMAC/s float32\n", peaks.int8,
+              peaks.float32);
+  std::printf("%9s  %8s  %5s  %6s  %-34s %s\n", "ms", "GMAC/s", "peak", "GB/s", "kernel", "layer");
+  for (const LayerProfile& layer : layers) {
+    std::printf("%9.3f  %8.1f  %4.0f%%  %6.1f  %-34s %s\n", layer.ms, layer.gmacs_per_s,
+                peaks.share(layer) * 100, layer.gbytes_per_s, layer.kernel.c_str(),
+                layer.name.c_str());
+    if (layer.declined.empty()) continue;
+    std::string names;
+    for (const std::string& name : layer.declined) names += (names.empty() ? "" : ", ") + name;
+    std::printf("%38s not taken for these types and shapes: %s\n", "", names.c_str());
+  }
+}
+
+// The layers of one run as events of the Chrome trace format (chrome://tracing, Perfetto).
+Status write_trace(const std::string& path, const std::vector<LayerProfile>& layers) {
+  nlohmann::json events = nlohmann::json::array();
+  for (const LayerProfile& layer : layers) {
+    events.push_back({{"name", layer.name},
+                      {"cat", layer.op},
+                      {"ph", "X"},
+                      {"ts", layer.start_ms * 1e3},
+                      {"dur", layer.ms * 1e3},
+                      {"pid", 1},
+                      {"tid", 1},
+                      {"args",
+                       {{"kernel", layer.kernel},
+                        {"gmacs_per_s", layer.gmacs_per_s},
+                        {"gbytes_per_s", layer.gbytes_per_s}}}});
+  }
+  std::ofstream file(path);
+  file << nlohmann::json{{"traceEvents", events}, {"displayTimeUnit", "ms"}}.dump(1) << "\n";
+  file.close();
+  if (!file) return unavailable("cannot write the trace to " + path);
+  return ok_status();
+}
+
 Status bench(const Options& o, const Globals& globals) {
   EngineOptions engine_options;
   engine_options.threads = o.threads;
   INFERD_ASSIGN_OR_RETURN(const auto engine, Engine::create(engine_options));
   INFERD_ASSIGN_OR_RETURN(const auto model, engine->load(o.model));
   ContextOptions context_options;
-  context_options.profile = o.profile;
+  context_options.profile = o.profile || !o.trace.empty();
   INFERD_ASSIGN_OR_RETURN(const auto context, model->create_context(context_options));
   std::vector<TensorView> views;
   INFERD_ASSIGN_OR_RETURN(const auto buffers, make_inputs(*model, o.batch, views));
@@ -123,16 +179,25 @@ Status bench(const Options& o, const Globals& globals) {
                          {"macs", model->info().macs * o.batch},
                          {"weights_bytes", memory.weights_bytes},
                          {"arena_bytes", memory.arena_bytes},
+                         {"arena_lower_bound_bytes", memory.arena_lower_bound},
+                         {"scratch_bytes", memory.scratch_bytes},
                          {"peak_rss_bytes", peak_rss_bytes()},
                          {"isa", engine->isa()}};
+  if (!o.trace.empty()) INFERD_RETURN_IF_ERROR(write_trace(o.trace, layers));
+  const Peaks peaks = o.profile ? measure_peaks(*engine) : Peaks();
   if (o.profile) {
+    json["peak_gmacs_per_s"] = {{"int8", peaks.int8}, {"float32", peaks.float32}};
     json["layers"] = nlohmann::json::array();
     for (const LayerProfile& layer : layers) {
       json["layers"].push_back({{"name", layer.name},
                                 {"op", layer.op},
                                 {"kernel", layer.kernel},
+                                {"isa", layer.isa},
+                                {"declined", layer.declined},
                                 {"ms", layer.ms},
-                                {"gmacs_per_s", layer.gmacs_per_s}});
+                                {"gmacs_per_s", layer.gmacs_per_s},
+                                {"peak_share", peaks.share(layer)},
+                                {"gbytes_per_s", layer.gbytes_per_s}});
     }
   }
   if (globals.json) {
@@ -147,10 +212,7 @@ Status bench(const Options& o, const Globals& globals) {
               static_cast<double>(model->info().macs * o.batch) / at(0.5) * 1e-6,
               human(memory.weights_bytes).c_str(), human(memory.arena_bytes).c_str(),
               human(peak_rss_bytes()).c_str());
-  for (const LayerProfile& layer : layers) {
-    std::printf("%9.3f ms %8.1f GMAC/s  %-28s %s\n", layer.ms, layer.gmacs_per_s,
-                layer.kernel.c_str(), layer.name.c_str());
-  }
+  if (o.profile) print_profile(layers, peaks);
   return ok_status();
 }
 
@@ -172,7 +234,10 @@ void add_bench(CLI::App& app, const Globals& globals, Run& chosen) {
   command->add_option("--warmup", o->warmup, "runs before measuring")
       ->check(CLI::Range(0, 100'000))
       ->capture_default_str();
-  command->add_flag("--profile", o->profile, "time, kernel and speed of each layer");
+  command->add_flag("--profile", o->profile,
+                    "time, kernel, speed and share of the machine's peak of each layer");
+  command->add_option("--trace", o->trace,
+                      "write the layers of the fastest run to this file, for chrome://tracing");
   command->callback(
       [&globals, &chosen, o] { chosen = [&globals, o] { return bench(*o, globals); }; });
 }

@@ -97,6 +97,21 @@ const Kernel* choose(const OpDesc& op, std::span<const std::string> prefer) {
   return kernels.empty() ? nullptr : kernels.front();
 }
 
+std::vector<const Kernel*> declining(const OpDesc& op, const Kernel& chosen) {
+  const bool is_float = op.outputs[0].dtype == DType::kFloat32;
+  std::vector<const Kernel*> kernels;
+  for (const Kernel& kernel : all()) {
+    const std::string_view name = kernel.name;
+    const bool other_type = name.find(is_float ? "_q8_" : "_f32_") != std::string_view::npos;
+    const bool better = is_reference(chosen) ? !is_reference(kernel) : kernel.isa > chosen.isa;
+    if (kernel.op == op.kind && better && !other_type && cpu_has(kernel.isa) &&
+        !kernel.accepts(op)) {
+      kernels.push_back(&kernel);
+    }
+  }
+  return kernels;
+}
+
 const Kernel* reference(const OpDesc& op) {
   for (const Kernel& kernel : ref::rows()) {
     if (kernel.op == op.kind && kernel.accepts(op)) return &kernel;

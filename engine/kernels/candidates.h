@@ -22,6 +22,10 @@ std::vector<const Kernel*> accepting(const OpDesc& op);
 // Null when nothing accepts.
 const Kernel* choose(const OpDesc& op, std::span<const std::string> prefer);
 
+// Rows of op's kind and type (float, or not) for better instruction sets than `chosen` needs, which
+// this CPU has and which do not accept `op`.
+std::vector<const Kernel*> declining(const OpDesc& op, const Kernel& chosen);
+
 // The reference row (plain loops) of this operator; null when it does not accept these types.
 const Kernel* reference(const OpDesc& op);
 

@@ -5,11 +5,33 @@
 #include <array>
 #include <chrono>
 
+#include "engine/kernels/candidates.h"
+
 namespace inferd::runtime {
 namespace {
 
 size_t byte_size(DType dtype, const Shape& shape) {
   return static_cast<size_t>(shape.elements()) * dtype_size(dtype);
+}
+
+// What a profile says of a step whatever its time.
+LayerProfile describe(const plan::Step& step) {
+  LayerProfile layer;
+  layer.name = step.name;
+  layer.op = op_name(step.op.kind);
+  layer.kernel = step.kernel->name;
+  layer.isa = isa_name(step.kernel->isa);
+  for (const kernels::Kernel* kernel : kernels::declining(step.op, *step.kernel)) {
+    layer.declined.emplace_back(kernel->name);
+  }
+  layer.macs = step.macs;
+  for (const kernels::Operand& x : step.op.inputs) {
+    const bool packed = x.is_constant() && step.packed != nullptr;
+    if (!packed) layer.bytes += static_cast<int64_t>(x.bytes());
+  }
+  if (step.packed != nullptr) layer.bytes += static_cast<int64_t>(step.packed->bytes());
+  for (const kernels::Operand& y : step.op.outputs) layer.bytes += static_cast<int64_t>(y.bytes());
+  return layer;
 }
 
 }  // namespace
@@ -88,7 +110,7 @@ Status PlanContext::use(std::shared_ptr<const plan::Plan> plan) {
   profile_.clear();
   for (size_t s = 0; options_.profile && s < plan_->steps.size(); ++s) {
     const plan::Step& step = plan_->steps[s];
-    profile_.push_back({step.name, std::string(op_name(step.op.kind)), step.kernel->name, 0, 0});
+    profile_.push_back(describe(step));
   }
   return ok_status();
 }
@@ -100,15 +122,20 @@ void PlanContext::bind_inputs(std::span<const TensorView> inputs) {
 
 void PlanContext::run_steps() {
   using Clock = std::chrono::steady_clock;
+  const auto seconds = [](Clock::duration d) { return std::chrono::duration<double>(d).count(); };
   const std::byte* const* operands = operands_.data();
+  const Clock::time_point begin = options_.profile ? Clock::now() : Clock::time_point();
   for (size_t s = 0; s < plan_->steps.size(); ++s) {
     const plan::Step& step = plan_->steps[s];
     const Clock::time_point start = options_.profile ? Clock::now() : Clock::time_point();
     run_step(step, operands);
     if (options_.profile) {
-      const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-      profile_[s].ms = seconds * 1e3;
-      profile_[s].gmacs_per_s = seconds > 0 ? static_cast<double>(step.macs) / seconds * 1e-9 : 0;
+      const double took = std::max(seconds(Clock::now() - start), 1e-9);
+      LayerProfile& layer = profile_[s];
+      layer.start_ms = seconds(start - begin) * 1e3;
+      layer.ms = took * 1e3;
+      layer.gmacs_per_s = static_cast<double>(layer.macs) / took * 1e-9;
+      layer.gbytes_per_s = static_cast<double>(layer.bytes) / took * 1e-9;
     }
     operands += step.inputs.size() + step.outputs.size();
   }
@@ -133,7 +160,8 @@ void PlanContext::run_step(const plan::Step& step, const std::byte* const* opera
 }
 
 MemoryUse PlanContext::memory() const {
-  return {model_->packed_bytes(), arena_.bytes(), scratch_.bytes()};
+  return {model_->packed_bytes(), arena_.bytes(), plan_ == nullptr ? 0 : plan_->arena_lower_bound,
+          scratch_.bytes()};
 }
 
 }  // namespace inferd::runtime

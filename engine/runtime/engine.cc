@@ -9,6 +9,7 @@
 #include "engine/base/thread_pool.h"
 #include "engine/import/import.h"
 #include "engine/runtime/model.h"
+#include "engine/runtime/peak.h"
 
 namespace inferd {
 namespace {
@@ -71,6 +72,9 @@ class SharedEngine final : public Engine {
 
   int threads() const override { return pool_->threads(); }
   std::string_view isa() const override { return isa_name(best_isa()); }
+  double measure_peak_gmacs(DType dtype) const override {
+    return runtime::measure_peak_gmacs(dtype);
+  }
 
  private:
   Result<std::shared_ptr<const runtime::LoadedModel>> prepare(import::Imported imported,

@@ -74,18 +74,27 @@ struct ModelInfo {
   std::vector<UnsupportedOp> unsupported;  // empty: the model runs
 };
 
-// Time of one step of the last profiled run.
+// One step of the last profiled run.
 struct LayerProfile {
   std::string name;  // node name
   std::string op;
   std::string kernel;  // table row that ran
+  std::string isa;     // what that row needs
+  // Rows of this operator for better instruction sets that this CPU has and that do not take this
+  // one's types, attributes or shapes: why it is slow, where it is.
+  std::vector<std::string> declined;
+  int64_t macs = 0;
+  int64_t bytes = 0;    // inputs, outputs and packed weights, each once
+  double start_ms = 0;  // since the run began
   double ms = 0;
   double gmacs_per_s = 0;
+  double gbytes_per_s = 0;
 };
 
 struct MemoryUse {
-  int64_t weights_bytes = 0;  // packed weights of the model, shared by its contexts
-  int64_t arena_bytes = 0;    // activations of this context
+  int64_t weights_bytes = 0;      // packed weights of the model, shared by its contexts
+  int64_t arena_bytes = 0;        // activations of this context
+  int64_t arena_lower_bound = 0;  // the largest sum of bytes in use at one time
   int64_t scratch_bytes = 0;
 };
 
@@ -144,6 +153,12 @@ class Engine {
   virtual int threads() const = 0;
   virtual std::string_view isa()
       const = 0;  // best instruction set in use: "avx512vnni", "neon_dot", ...
+
+  // What the fastest matrix kernel for kInt8 or kFloat32 reaches here on one thread while
+  // everything lies in the first-level cache, in 10^9 multiply-accumulates per second: the measure
+  // for LayerProfile::gmacs_per_s. Measured anew by each call, in some milliseconds; 0 for other
+  // types.
+  virtual double measure_peak_gmacs(DType dtype) const = 0;
 };
 
 }  // namespace inferd
