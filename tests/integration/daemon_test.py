@@ -488,7 +488,8 @@ class ExitCodes(unittest.TestCase):
         for key in ("median_ms", "min_ms", "p99_ms", "batch", "threads", "macs", "weights_bytes", "arena_bytes",
                     "peak_rss_bytes", "isa", "layers"):
             self.assertIn(key, report)
-        self.assertEqual(set(report["layers"][0]), {"name", "op", "kernel", "ms", "gmacs_per_s"})
+        self.assertEqual(set(report["layers"][0]), {"name", "op", "kernel", "isa", "declined", "ms",
+                                                   "gmacs_per_s", "peak_share", "gbytes_per_s"})
 
     def test_float_pictures_need_to_be_told_how(self):
         picture = model_path("images/face.jpg")
