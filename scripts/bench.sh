@@ -34,7 +34,7 @@ runtime=$(find "$data/node_modules/onnxruntime-node/bin" -path "*linux/$arch/lib
 
 build=$root/build/bench
 say "building"
-cmake -S "$root" --preset release -B "$build" -DINFERD_BUILD_BENCHMARKS=ON -DINFERD_BUILD_TESTS=OFF >/dev/null
+cmake -S "$root" --preset release -B "$build" -DINFERD_BUILD_BENCHMARKS=ON >/dev/null
 cmake --build "$build" --target side-by-side xnnpack-layers
 
 models=$cache/bench
