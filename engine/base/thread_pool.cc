@@ -2,6 +2,7 @@
 #include "engine/base/thread_pool.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -18,6 +19,9 @@ constexpr std::chrono::microseconds kSpin{50};
 
 // Pieces per thread: enough that an early finisher takes over from a late one.
 constexpr int64_t kPiecesPerThread = 4;
+
+// Shares of a job that belong to workers from the start; with more workers some have the same.
+constexpr int64_t kMaxShares = 16;
 
 void relax() {
 #if defined(__x86_64__)
@@ -41,25 +45,54 @@ bool spin_until(const F& done) {
 }
 
 // One call of parallel_for, on the caller's stack while it is listed in the pool.
+//
+// Every worker has a share of the range and begins with it; who has finished takes pieces of the
+// others'. So the same worker gets the same part of one layer after the other, which it finds in
+// its own cache.
 struct Job {
+  struct alignas(64) Share {
+    std::atomic<int64_t> next{0};  // first index that nobody has taken
+    int64_t end = 0;
+  };
+
   RangeFunction f;
-  int64_t count;
   int64_t piece;
   int max_workers;
-  std::atomic<int64_t> next{0};    // first index that nobody has taken
+  int64_t shares = 0;
+  std::array<Share, kMaxShares> share{};
+  std::atomic<int64_t> left_to_take{0};
   std::atomic<int> helpers{0};     // workers inside; changes under the pool's mutex
   int joined = 1;                  // worker numbers given out, the caller's 0 included; by mutex
   std::condition_variable left{};  // helpers became 0
   Job* next_job = nullptr;         // by mutex
 
+  Job(RangeFunction function, int64_t count, int64_t grain, int workers)
+      : f(function), max_workers(workers), shares(std::min<int64_t>(workers, kMaxShares)) {
+    const int64_t grains = (count - 1) / grain + 1;
+    piece = grain * std::max<int64_t>(grains / (workers * kPiecesPerThread), 1);
+    const int64_t pieces = (count - 1) / piece + 1;
+    for (int64_t s = 0; s < shares; ++s) {
+      share[static_cast<size_t>(s)].next.store(pieces * s / shares * piece,
+                                               std::memory_order_relaxed);
+      share[static_cast<size_t>(s)].end = std::min(pieces * (s + 1) / shares * piece, count);
+    }
+    left_to_take.store(pieces, std::memory_order_relaxed);
+  }
+
   bool wants_help() const {
-    return joined < max_workers && next.load(std::memory_order_relaxed) < count;
+    return joined < max_workers && left_to_take.load(std::memory_order_relaxed) > 0;
   }
   void work(int worker) {
-    for (;;) {
-      const int64_t begin = next.fetch_add(piece, std::memory_order_relaxed);
-      if (begin >= count) return;
-      f(begin, std::min(begin + piece, count), worker);
+    for (int64_t s = 0; s < shares; ++s) {
+      Share& from = share[static_cast<size_t>((worker + s) % shares)];
+      for (;;) {
+        // Looking first: who only finds the share empty leaves its line where it is used.
+        if (from.next.load(std::memory_order_relaxed) >= from.end) break;
+        const int64_t begin = from.next.fetch_add(piece, std::memory_order_relaxed);
+        if (begin >= from.end) break;
+        left_to_take.fetch_sub(1, std::memory_order_relaxed);
+        f(begin, std::min(begin + piece, from.end), worker);
+      }
     }
   }
 };
@@ -171,8 +204,7 @@ void ThreadPool::parallel_for(int64_t count, int64_t grain, RangeFunction f, int
     f(0, count, 0);
     return;
   }
-  const int64_t piece = grain * std::max<int64_t>(grains / (workers * kPiecesPerThread), 1);
-  Job job{.f = f, .count = count, .piece = piece, .max_workers = static_cast<int>(workers)};
+  Job job(f, count, grain, static_cast<int>(workers));
   impl_->open(&job);
   job.work(0);
   impl_->close(&job);

@@ -64,8 +64,10 @@ struct ByteDepthwise {
     };
     const BandCopy<P, In, A, decltype(convert)> copy(plan, args.input<In>(0),
                                                      static_cast<A>(packed.padding), convert);
+    const Split split =
+        split_of<P>(args, plan, blocks, /*rows=*/1, /*weight_bytes=*/0, 1, cost(args.op));
     for_each_band<A>(
-        args, plan, blocks, args.input<In>(0), copy, [](const Band<A>&) {},
+        args, plan, split, blocks, args.input<In>(0), copy, [](const Band<A>&) {},
         [&](const Band<A>& band, int64_t block) {
           const int64_t channel = block * kBlock;
           const int64_t center = packed.center.bytes() == 0 ? 0 : kInterleave * channel;

@@ -15,7 +15,7 @@
 namespace inferd::kernels::generic {
 
 // Below so many elements a wake-up of another thread costs more than it brings.
-inline constexpr int64_t kElementGrain = 8192;
+inline constexpr int64_t kElementGrain = 16384;
 
 // Adding and subtracting 1.5 * 2^23 rounds to the nearest integer, halves to even, for |value|
 // below 2^22: what std::nearbyint does, in two vector instructions.

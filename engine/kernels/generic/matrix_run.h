@@ -163,35 +163,72 @@ struct Band {
   int64_t rows;
 };
 
-// Splits the work into bands, and into ranges of panels where there are too few of those (batch 1
-// of a fully connected layer is one row), and calls
+// How the work is split over threads.
+struct Split {
+  int threads = 1;
+  int64_t band_lines = 0;  // at most the plan's
+  int64_t bands = 0;       // of an image
+  int64_t ranges = 1;      // of panels
+};
+// `rows`: of a tile; `cycles`: about how long it takes on one thread.
+template <typename P>
+Split split_of(const RunArgs& args, const MatrixPlan& plan, int64_t panels, int64_t rows,
+               int64_t weight_bytes, int64_t element_bytes, double cycles) {
+  Split split{.threads = 1, .band_lines = plan.band_lines, .bands = plan.bands, .ranges = 1};
+  int threads = std::min(args.pool.threads(), plan.max_workers);
+  if (args.max_threads > 0) threads = std::min(threads, args.max_threads);
+  // Waking another thread and reading what it wrote costs some microseconds.
+  constexpr double kWorthwhileCycles = 6000;
+  threads = std::min(threads, static_cast<int>(std::min(cycles / kWorthwhileCycles, 256.)));
+  if (threads <= 1) return split;
+  split.threads = threads;
+  // By lines where the activations are the larger part: each thread reads what it has written
+  // itself in the layer before. By panels where the weights are: each reads only its own.
+  const MatrixForm& form = plan.form;
+  const int64_t lines = form.rows_are_input ? form.rows : form.out_h;
+  const int64_t images = plan.images * form.groups;
+  const int64_t activation_bytes =
+      (form.rows * form.out_c + plan.images * form.in_h * form.in_w * form.in_c) * element_bytes;
+  const bool by_lines = activation_bytes >= weight_bytes || panels < threads;
+  if (by_lines && images < threads) {
+    const int64_t step = form.rows_are_input ? rows : 1;
+    const int64_t share = (lines * images + threads - 1) / threads;
+    split.band_lines = std::min(plan.band_lines, (share + step - 1) / step * step);
+    split.bands = (lines + split.band_lines - 1) / split.band_lines;
+  }
+  if (images * split.bands < threads) {
+    split.ranges =
+        std::min<int64_t>(panels, (threads + images * split.bands - 1) / (images * split.bands));
+  } else if (!by_lines && images * split.bands < 4 * threads) {
+    split.ranges = std::min<int64_t>(panels, threads);
+  }
+  return split;
+}
+
+// Calls, for every band and panel of the split,
 //   prepare(band)          once for each band that a worker takes up
 //   multiply(band, panel)
 template <typename A, typename In, typename Copy, typename Prepare, typename Multiply>
-void for_each_band(const RunArgs& args, const MatrixPlan& plan, int64_t panels, const In* x,
-                   const Copy& copy, const Prepare& prepare, const Multiply& multiply) {
-  int threads = std::min(args.pool.threads(), plan.max_workers);
-  if (args.max_threads > 0) threads = std::min(threads, args.max_threads);
+void for_each_band(const RunArgs& args, const MatrixPlan& plan, const Split& split, int64_t panels,
+                   const In* x, const Copy& copy, const Prepare& prepare,
+                   const Multiply& multiply) {
   const MatrixForm& form = plan.form;
   const int64_t image_lines = form.rows_are_input ? form.rows : form.out_h;
-  const int64_t bands = form.groups * plan.images * plan.bands;
+  const int64_t bands = form.groups * plan.images * split.bands;
+  const int64_t ranges = split.ranges;
   if (bands == 0 || panels == 0) return;
-  int64_t ranges = 1;
-  if (threads > 1 && bands < 4 * threads) {
-    ranges = std::min<int64_t>(panels, (4 * threads + bands - 1) / bands);
-  }
   const auto work = [&](int64_t begin, int64_t end, int worker) {
     std::byte* const scratch = args.scratch + worker * plan.worker_bytes;
     int64_t prepared = -1;
     Band<A> band{};
     for (int64_t task = begin; task < end; ++task) {
-      const int64_t index = task / ranges;
+      const int64_t index = task % bands;
       if (index != prepared) {
-        const int64_t image = index / plan.bands % plan.images;
-        const int64_t line = index % plan.bands * plan.band_lines;
-        band.group = index / plan.bands / plan.images;
+        const int64_t image = index / split.bands % plan.images;
+        const int64_t line = index % split.bands * split.band_lines;
+        band.group = index / split.bands / plan.images;
         band.first_row = (image * image_lines + line) * plan.line_rows;
-        band.lines = std::min(plan.band_lines, image_lines - line);
+        band.lines = std::min(split.band_lines, image_lines - line);
         band.rows = plan.line_rows;
         band.sums = reinterpret_cast<int32_t*>(scratch + plan.band_bytes);
         band.part = scratch + plan.band_bytes + plan.sums_bytes;
@@ -207,13 +244,14 @@ void for_each_band(const RunArgs& args, const MatrixPlan& plan, int64_t panels, 
         prepare(band);
         prepared = index;
       }
-      const int64_t range = task % ranges;
+      const int64_t range = task / bands;
       for (int64_t p = panels * range / ranges; p < panels * (range + 1) / ranges; ++p) {
         multiply(band, p);
       }
     }
   };
-  args.pool.parallel_for(bands * ranges, 1, work, threads);
+  // Ranges are the outer loop where there are several: neighbouring tasks share a range's weights.
+  args.pool.parallel_for(bands * ranges, 1, work, split.threads);
 }
 
 // Calls f(first segment, segments, first element in them, elements) for pieces of depth.
@@ -322,8 +360,11 @@ struct QuantizedMatrix {
     };
     const BandCopy<P, In, A, decltype(convert)> copy(plan, x, static_cast<A>(packed.a_padding),
                                                      convert);
+    const auto b_bytes = static_cast<int64_t>(packed.b.bytes());
+    const Split split =
+        split_of<P>(args, plan, sizes.panels, P::kTile.rows, b_bytes, 1, cost(args.op));
     for_each_band<A>(
-        args, plan, sizes.panels, x, copy,
+        args, plan, split, sizes.panels, x, copy,
         [&](const Band<A>& band) {
           if (packed.b_zero != 0) row_biases<P>(plan, sizes, packed.b_zero, band);
         },
@@ -376,8 +417,11 @@ struct FloatMatrix {
     float* const y = args.output<float>(0);
     const auto same = [](const float* from, int64_t n, float* to) { std::copy_n(from, n, to); };
     const BandCopy<P, float, float, decltype(same)> copy(plan, x, 0.F, same);
+    const auto b_bytes = static_cast<int64_t>(packed.b.bytes());
+    const Split split =
+        split_of<P>(args, plan, sizes.panels, P::kTile.rows, b_bytes, 4, cost(args.op));
     for_each_band<float>(
-        args, plan, sizes.panels, x, copy, [](const Band<float>&) {},
+        args, plan, split, sizes.panels, x, copy, [](const Band<float>&) {},
         [&](const Band<float>& band, int64_t panel) {
           const int64_t column = panel * P::kTile.columns;
           const int64_t padded = band.group * sizes.padded_columns + column;
