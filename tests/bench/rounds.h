@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <thread>
 #include <vector>
 
 namespace inferd::bench {
@@ -40,11 +41,17 @@ struct Comparison {
   double ratio = 0;  // theirs to ours: above 1, ours is faster
 };
 
+// Before each round a pause, in which threads of the other that still wait for work without
+// sleeping get tired of it.
+inline void pause() { std::this_thread::sleep_for(std::chrono::milliseconds(100)); }
+
 template <typename Theirs, typename Ours>
 Comparison compare(const Theirs& theirs, const Ours& ours, int rounds, double seconds) {
   std::vector<double> their_times, our_times, ratios;
   for (int round = 0; round < rounds; ++round) {
+    pause();
     their_times.push_back(round_ms(theirs, seconds));
+    pause();
     our_times.push_back(round_ms(ours, seconds));
     ratios.push_back(their_times.back() / our_times.back());
   }
