@@ -156,8 +156,6 @@ class Net:
         graph = helper.make_graph(self.nodes, self.name, [self.input], infos, self.constants)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)])
         model.ir_version = 7
-        if any(n.op_type == "HardSwish" for n in self.nodes):
-            pass  # opset 14 has it
         path = folder / f"{self.name}_{'int8' if self.quantized else 'f32'}.onnx"
         onnx.save(onnx.shape_inference.infer_shapes(model), str(path))
         print(path)

@@ -170,7 +170,6 @@ struct Quantized {
 
 struct QuantizedDepthwise {
   using A = uint8_t;
-  static constexpr int64_t kStreamedStrides = 2;
   static constexpr generic::ByteDepthwiseTile kTile{};
   static constexpr double kMacsPerCycle = 32;
 
@@ -266,45 +265,11 @@ struct QuantizedDepthwise {
   template <bool Paired, bool Streams, typename Out>
   static void pixels(const generic::ByteDepthwiseArgs<Out>& t) {
     if (t.center == nullptr) {
-      Streams ? stream(Block<Paired, false, Out>(t), t)
+      Streams ? generic::stream(Block<Paired, false, Out>(t), t)
               : any_window(Block<Paired, false, Out>(t), t);
     } else {
-      Streams ? stream(Block<Paired, true, Out>(t), t) : any_window(Block<Paired, true, Out>(t), t);
-    }
-  }
-
-  template <typename B, typename Args>
-  static void stream(const B& block, const Args& t) {
-    t.pixel_stride == t.column_stride ? stream_by_one(block, t) : stream_by_two(block, t);
-  }
-
-  template <typename B, typename Args>
-  static void stream_by_two(const B& block, const Args& t) {
-    const int64_t stride = t.column_stride;
-    Quads left = block.column(0);
-    for (int64_t i = 0; i < t.count; ++i) {
-      const Quads right = block.column((2 * i + 2) * stride);
-      block.pixel3x3(i, left, block.column((2 * i + 1) * stride), right);
-      left = right;
-    }
-  }
-
-  template <typename B, typename Args>
-  static void stream_by_one(const B& block, const Args& t) {
-    const int64_t count = t.count;
-    const int64_t stride = t.pixel_stride;
-    Quads a = block.column(0);
-    Quads b = block.column(stride);
-    int64_t next = 2 * stride;
-    for (int64_t i = 0; i < count; i += 3, next += 3 * stride) {
-      const Quads c = block.column(next);
-      block.pixel3x3(i, a, b, c);
-      if (i + 1 == count) break;
-      a = block.column(next + stride);
-      block.pixel3x3(i + 1, b, c, a);
-      if (i + 2 == count) break;
-      b = block.column(next + 2 * stride);
-      block.pixel3x3(i + 2, c, a, b);
+      Streams ? generic::stream(Block<Paired, true, Out>(t), t)
+              : any_window(Block<Paired, true, Out>(t), t);
     }
   }
 

@@ -5,7 +5,6 @@
 // is less than 64. P provides
 //   A, convert(x, n, offset, out) as in matrix_run.h
 //   kTile                         see byte_depthwise.h
-//   kStreamedStrides              1 or 2: the largest stride between pixels that it streams
 //   pixels<Paired, Streams>(args) a block of channels of a line of pixels, or of two lines
 #pragma once
 
@@ -36,6 +35,37 @@ struct ByteDepthwiseArgs {
   int channels;   // 1..block, 1..block / 2 when paired
 };
 
+// A line of 3x3 windows, neighbouring pixels one or two columns apart. Block provides
+//   column(offset)                        what the sums need of a column of the window
+//   pixel3x3(pixel, left, middle, right)  a pixel from its three columns
+template <typename Block, typename Args>
+[[gnu::always_inline]] inline void stream(const Block& block, const Args& t) {
+  const int64_t count = t.count;
+  const int64_t stride = t.column_stride;
+  if (t.pixel_stride != stride) {
+    auto left = block.column(0);
+    for (int64_t i = 0; i < count; ++i) {
+      const auto right = block.column((2 * i + 2) * stride);
+      block.pixel3x3(i, left, block.column((2 * i + 1) * stride), right);
+      left = right;
+    }
+    return;
+  }
+  auto a = block.column(0);
+  auto b = block.column(stride);
+  int64_t next = 2 * stride;
+  for (int64_t i = 0; i < count; i += 3, next += 3 * stride) {
+    const auto c = block.column(next);
+    block.pixel3x3(i, a, b, c);
+    if (i + 1 == count) break;
+    a = block.column(next + stride);
+    block.pixel3x3(i + 1, b, c, a);
+    if (i + 2 == count) break;
+    b = block.column(next + 2 * stride);
+    block.pixel3x3(i + 2, c, a, b);
+  }
+}
+
 template <typename P>
 struct ByteDepthwise {
   using A = typename P::A;
@@ -56,8 +86,7 @@ struct ByteDepthwise {
     const MatrixPlan& plan = *own.bands;
     const int64_t channels = plan.form.in_c;
     const int64_t blocks = (channels + kBlock - 1) / kBlock;
-    const bool streaming = kInterleave == 4 && streams(plan.form.window) &&
-                           plan.form.window.stride_w <= P::kStreamedStrides;
+    const bool streaming = kInterleave == 4 && streams(plan.form.window);
     const int32_t offset = byte_offset(args.op.inputs[0].dtype, P::kTile.lanes);
     const auto convert = [&](const In* from, int64_t n, A* out) {
       P::convert(from, n, offset, out);

@@ -194,7 +194,6 @@ struct Pairs {
 
 struct PairsDepthwise {
   using A = int8_t;
-  static constexpr int64_t kStreamedStrides = 1;
   static constexpr generic::ByteDepthwiseTile kTile{
       .block = 16, .interleave = 1, .lanes = generic::Lanes::kS8S8};
   static constexpr double kMacsPerCycle = 12;

@@ -56,7 +56,6 @@ struct Quantized {
 
 struct QuantizedDepthwise {
   using A = int8_t;
-  static constexpr int64_t kStreamedStrides = 1;
   static constexpr generic::ByteDepthwiseTile kTile{
       .block = 16, .interleave = 4, .lanes = generic::Lanes::kS8S8};
   static constexpr double kMacsPerCycle = 16;
@@ -125,26 +124,7 @@ struct QuantizedDepthwise {
   [[gnu::noinline]] static void pixels(const generic::ByteDepthwiseArgs<Out, int8_t>& t) {
     const Block<Paired, Whole, Centered, Out> block(t);
     const generic::ByteDepthwiseArgs<Out, int8_t> args = t;  // a copy, as in ChannelBlock
-    Streams ? stream(block, args) : any_window(block, args);
-  }
-
-  template <typename B, typename Args>
-  [[gnu::always_inline]] static void stream(const B& block, const Args& t) {
-    const int64_t count = t.count;
-    const int64_t stride = t.pixel_stride;
-    Quads a = block.column(0);
-    Quads b = block.column(stride);
-    int64_t next = 2 * stride;
-    for (int64_t i = 0; i < count; i += 3, next += 3 * stride) {
-      const Quads c = block.column(next);
-      block.pixel3x3(i, a, b, c);
-      if (i + 1 == count) break;
-      a = block.column(next + stride);
-      block.pixel3x3(i + 1, b, c, a);
-      if (i + 2 == count) break;
-      b = block.column(next + 2 * stride);
-      block.pixel3x3(i + 2, c, a, b);
-    }
+    Streams ? generic::stream(block, args) : any_window(block, args);
   }
 
   template <typename B, typename Args>
