@@ -162,7 +162,7 @@ grpc::ServerUnaryReactor* InferenceService::ModelInfer(Context* context,
                                                        inference::ModelInferResponse* response) {
   const auto found = find(repository_, request->model_name(), request->model_version());
   if (!found.ok()) return finish(context, found.status());
-  const std::shared_ptr<const ModelVersion> version = *found;
+  const std::shared_ptr<const ModelVersion>& version = *found;
 
   const auto chosen = requested_outputs(*request, *version->model);
   if (!chosen.ok()) return finish(context, chosen.status());

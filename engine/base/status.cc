@@ -44,8 +44,8 @@ Status::Status(StatusCode code, std::string message) {
 }
 
 const std::string& Status::message() const {
-  static const std::string kEmpty;
-  return rep_ ? rep_->message : kEmpty;
+  static const std::string empty;
+  return rep_ ? rep_->message : empty;
 }
 
 std::string Status::to_string() const {

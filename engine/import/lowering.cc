@@ -169,10 +169,10 @@ float Lowering::float_attr(const ForeignNode& node, const std::string& name, flo
 }
 
 std::string Lowering::text_attr(const ForeignNode& node, const std::string& name,
-                                std::string fallback) {
+                                const std::string& fallback) {
   const auto it = node.attrs.find(name);
   const auto* value = it == node.attrs.end() ? nullptr : std::get_if<std::string>(&it->second);
-  return value != nullptr ? *value : std::move(fallback);
+  return value != nullptr ? *value : fallback;
 }
 
 std::vector<int64_t> Lowering::ints_attr(const ForeignNode& node, const std::string& name) {

@@ -50,7 +50,7 @@ class Lowering {
   static int64_t int_attr(const ForeignNode& node, const std::string& name, int64_t fallback);
   static float float_attr(const ForeignNode& node, const std::string& name, float fallback);
   static std::string text_attr(const ForeignNode& node, const std::string& name,
-                               std::string fallback);
+                               const std::string& fallback);
   static std::vector<int64_t> ints_attr(const ForeignNode& node, const std::string& name);
   static bool has_attr(const ForeignNode& node, const std::string& name) {
     return node.attrs.contains(name);

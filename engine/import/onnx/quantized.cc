@@ -46,7 +46,7 @@ Result<QuantInputs> quant_inputs(Lowering& l, const ForeignNode& node, size_t i,
     int32_t& out = q.quantization.zero_points[c];
     switch (zero.dtype) {
       case DType::kInt8:
-        out = reinterpret_cast<const int8_t*>(data)[c];
+        out = int32_t{reinterpret_cast<const int8_t*>(data)[c]};
         break;
       case DType::kUInt8:
         out = reinterpret_cast<const uint8_t*>(data)[c];

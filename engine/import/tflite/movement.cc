@@ -278,6 +278,7 @@ Status strided_slice(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(const ValueId piece,
                           l.builder().op(OpKind::kSlice, {x}, attrs, node.name));
   std::vector<int64_t> dims;
+  dims.reserve(kept.size());
   for (int64_t d : kept) dims.push_back(l.info(piece).shape[static_cast<int>(d)]);
   return reshape_to(l, node, piece, std::move(dims));
 }
