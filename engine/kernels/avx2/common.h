@@ -20,6 +20,28 @@ inline __m128i load64(const void* p) { return _mm_loadl_epi64(static_cast<const 
 
 inline __m128i load128(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
 
+// Sums of int32 for broadcast_tile.h, whatever multiplies.
+struct SumsOf32Bits {
+  using Acc = __m256i;
+  using Weights = __m256i;
+  static constexpr bool kSplitsDepth = true;
+  static constexpr int kLanes32 = 8;
+  static __m256i zero() { return _mm256_setzero_si256(); }
+  static __m256i load_sums(const int32_t* p) { return load256(p); }
+  static void store_sums(int32_t* p, __m256i v) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v);
+  }
+  static __m256i load_weights(const void* p) { return load256(p); }
+  static __m256i add(__m256i x, __m256i y) { return _mm256_add_epi32(x, y); }
+  static __m256i add_row(__m256i acc, int32_t v) { return add(acc, _mm256_set1_epi32(v)); }
+  // The four bytes at `a` in every lane.
+  static __m256i broadcast(const void* a) {
+    int32_t group;
+    std::memcpy(&group, a, sizeof(group));
+    return _mm256_set1_epi32(group);
+  }
+};
+
 // Eight accumulators to eight stored values, as int32.
 inline __m256i requantize(__m256i acc, const float* scale, const generic::RequantParams& q) {
   const __m256 value = _mm256_mul_ps(_mm256_cvtepi32_ps(acc), _mm256_loadu_ps(scale));

@@ -28,7 +28,7 @@ __m256i widen(__m128i bytes) {
   }
 }
 
-struct Quantized {
+struct Quantized : SumsOf32Bits {
   using A = int16_t;
   using B = int16_t;
   static constexpr int kInterleave = 2;
@@ -60,23 +60,6 @@ struct Quantized {
     for (; i < n; ++i) out[i] = static_cast<int16_t>(x[i] - offset);
   }
 
-  using Acc = __m256i;
-  using Weights = __m256i;
-  static constexpr bool kSplitsDepth = true;
-  static constexpr int kLanes32 = 8;
-  static __m256i zero() { return _mm256_setzero_si256(); }
-  static __m256i load_sums(const int32_t* p) { return load256(p); }
-  static void store_sums(int32_t* p, __m256i v) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v);
-  }
-  static __m256i load_weights(const int16_t* p) { return load256(p); }
-  static __m256i add(__m256i x, __m256i y) { return _mm256_add_epi32(x, y); }
-  static __m256i add_row(__m256i acc, int32_t v) { return add(acc, _mm256_set1_epi32(v)); }
-  static __m256i broadcast(const int16_t* a) {
-    int32_t pair;
-    std::memcpy(&pair, a, sizeof(pair));
-    return _mm256_set1_epi32(pair);
-  }
   static __m256i multiply_add(__m256i acc, __m256i a, __m256i w) {
     return add(acc, _mm256_madd_epi16(a, w));
   }

@@ -15,7 +15,7 @@
 namespace inferd::kernels::avx_vnni {
 namespace {
 
-struct Quantized {
+struct Quantized : SumsOf32Bits {
   using A = uint8_t;
   using B = int8_t;
   static constexpr int kInterleave = 4;
@@ -39,23 +39,6 @@ struct Quantized {
     for (; i < n; ++i) out[i] = static_cast<uint8_t>(x[i] - offset);
   }
 
-  using Acc = __m256i;
-  using Weights = __m256i;
-  static constexpr bool kSplitsDepth = true;
-  static constexpr int kLanes32 = 8;
-  static __m256i zero() { return _mm256_setzero_si256(); }
-  static __m256i load_sums(const int32_t* p) { return load256(p); }
-  static void store_sums(int32_t* p, __m256i v) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v);
-  }
-  static __m256i load_weights(const int8_t* p) { return load256(p); }
-  static __m256i add(__m256i x, __m256i y) { return _mm256_add_epi32(x, y); }
-  static __m256i add_row(__m256i acc, int32_t v) { return add(acc, _mm256_set1_epi32(v)); }
-  static __m256i broadcast(const uint8_t* a) {
-    int32_t four;
-    std::memcpy(&four, a, sizeof(four));
-    return _mm256_set1_epi32(four);
-  }
   static __m256i multiply_add(__m256i acc, __m256i a, __m256i w) {
     return _mm256_dpbusd_avx_epi32(acc, a, w);
   }

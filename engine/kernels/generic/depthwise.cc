@@ -9,10 +9,6 @@
 namespace inferd::kernels::generic {
 namespace {
 
-int64_t round_up(int64_t value, int64_t multiple) {
-  return (value + multiple - 1) / multiple * multiple;
-}
-
 bool shapes_fit(const OpDesc& op) {
   const Shape& x = op.inputs[0].shape;
   const Shape& w = op.inputs[1].shape;

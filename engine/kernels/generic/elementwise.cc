@@ -6,17 +6,10 @@
 #include <vector>
 
 #include "engine/kernels/candidates.h"
+#include "engine/kernels/generic/quantized.h"
 
 namespace inferd::kernels::generic {
 namespace {
-
-bool is_8bit(DType dtype) { return dtype == DType::kInt8 || dtype == DType::kUInt8; }
-
-bool is_quantized(const Operand& x) {
-  return is_8bit(x.dtype) && x.quantization.scales.size() == 1;
-}
-
-bool is_float(const Operand& x) { return x.dtype == DType::kFloat32; }
 
 AddParams add_params_of(const OpDesc& op) {
   return add_params(op.inputs[0].quantization.scale(), op.inputs[1].quantization.scale(),

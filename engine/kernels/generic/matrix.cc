@@ -26,10 +26,6 @@ int64_t band_bytes(const MatrixForm& form, int64_t element_bytes) {
 // Most of a panel that shares the first-level cache with rows of the band.
 constexpr int64_t kPanelBytes = 24 * 1024;
 
-int64_t round_up(int64_t value, int64_t multiple) {
-  return (value + multiple - 1) / multiple * multiple;
-}
-
 // A window as segments of contiguous elements, in band order.
 struct Segmentation {
   int64_t count = 1;
@@ -44,14 +40,7 @@ Segmentation segmentation(const MatrixForm& form) {
 
 PanelSizes panel_sizes(const MatrixForm& form, Tile tile) {
   const Segmentation segments = segmentation(form);
-  PanelSizes sizes;
-  sizes.segments = segments.count;
-  sizes.segment_depth = round_up(segments.depth, tile.depth_multiple);
-  sizes.panels = (form.columns + tile.columns - 1) / tile.columns;
-  const int64_t last = form.columns - (sizes.panels - 1) * tile.columns;
-  sizes.padded_columns =
-      (sizes.panels - 1) * tile.columns + (last <= tile.narrow ? tile.narrow : tile.columns);
-  return sizes;
+  return generic::panel_sizes(form.columns, segments.count, segments.depth, tile);
 }
 
 int64_t weight_index(const MatrixForm& form, int64_t column, int64_t k) {
@@ -117,6 +106,17 @@ bool shapes_fit(const OpDesc& op) {
 }
 
 }  // namespace
+
+PanelSizes panel_sizes(int64_t columns, int64_t segments, int64_t segment_depth, Tile tile) {
+  PanelSizes sizes;
+  sizes.segments = segments;
+  sizes.segment_depth = round_up(segment_depth, tile.depth_multiple);
+  sizes.panels = (columns + tile.columns - 1) / tile.columns;
+  const int64_t last = columns - (sizes.panels - 1) * tile.columns;
+  sizes.padded_columns =
+      (sizes.panels - 1) * tile.columns + (last <= tile.narrow ? tile.narrow : tile.columns);
+  return sizes;
+}
 
 MatrixForm matrix_form(const OpDesc& op) {
   const Shape& x = op.inputs[0].shape;

@@ -27,6 +27,10 @@
 
 namespace inferd::kernels::generic {
 
+constexpr int64_t round_up(int64_t value, int64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
 // The operator's shapes.
 struct MatrixForm {
   int64_t in_h = 1, in_w = 1, in_c = 0;
@@ -82,6 +86,9 @@ struct PanelSizes {
   int64_t padded_columns = 0;  // of one group
   int64_t depth() const { return segments * segment_depth; }
 };
+
+// `columns` of one group in panels, each segment of `segment_depth` before padding.
+PanelSizes panel_sizes(int64_t columns, int64_t segments, int64_t segment_depth, Tile tile);
 
 template <typename B>  // int16_t for Lanes::kS16, int8_t otherwise
 struct PackedQuantizedMatrix final : PackedWeights {

@@ -1,15 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/kernels/generic/mean.h"
 
+#include "engine/kernels/generic/quantized.h"
+
 namespace inferd::kernels::generic {
-namespace {
-
-bool is_quantized(const Operand& x) {
-  return (x.dtype == DType::kInt8 || x.dtype == DType::kUInt8) && x.quantization.scales.size() == 1;
-}
-
-}  // namespace
-
 bool accepts_mean(const OpDesc& op) {
   const auto& attrs = op.attrs_as<ReduceAttrs>();
   const Operand& x = op.inputs[0];

@@ -3,14 +3,10 @@
 
 #include <algorithm>
 
+#include "engine/kernels/generic/quantized.h"
+
 namespace inferd::kernels::generic {
 namespace {
-
-bool is_quantized(const Operand& x) {
-  return (x.dtype == DType::kInt8 || x.dtype == DType::kUInt8) && x.quantization.scales.size() == 1;
-}
-
-bool is_float(const Operand& x) { return x.dtype == DType::kFloat32; }
 
 std::vector<PoolSpan> spans(int64_t in, int64_t out, int64_t kernel, int64_t stride,
                             int64_t dilation, int64_t pad) {

@@ -6,10 +6,6 @@
 namespace inferd::kernels::generic {
 namespace {
 
-bool is_8bit(DType dtype) { return dtype == DType::kInt8 || dtype == DType::kUInt8; }
-
-bool is_per_tensor(const Operand& operand) { return operand.quantization.scales.size() == 1; }
-
 bool bias_fits(const OpDesc& op, DType dtype) {
   if (!op.has_input(2)) return true;
   const Operand& bias = op.inputs[2];
@@ -18,14 +14,21 @@ bool bias_fits(const OpDesc& op, DType dtype) {
 
 }  // namespace
 
+bool is_8bit(DType dtype) { return dtype == DType::kInt8 || dtype == DType::kUInt8; }
+
+bool is_quantized(const Operand& x) {
+  return is_8bit(x.dtype) && x.quantization.scales.size() == 1;
+}
+
+bool is_float(const Operand& x) { return x.dtype == DType::kFloat32; }
+
 bool is_quantized_linear(const OpDesc& op, int64_t channels) {
   const Operand& x = op.inputs[0];
   const Operand& w = op.inputs[1];
   const Operand& y = op.outputs[0];
   const size_t scales = w.quantization.scales.size();
   const int channel_axis = op.kind == OpKind::kDepthwiseConv2d ? 2 : 0;
-  return is_8bit(x.dtype) && is_per_tensor(x) && is_8bit(y.dtype) && is_per_tensor(y) &&
-         is_8bit(w.dtype) && w.is_constant() &&
+  return is_quantized(x) && is_quantized(y) && is_8bit(w.dtype) && w.is_constant() &&
          (scales == 1 ||
           (scales == static_cast<size_t>(channels) && w.quantization.axis == channel_axis)) &&
          bias_fits(op, DType::kInt32);

@@ -11,6 +11,10 @@
 
 namespace inferd::kernels::generic {
 
+bool is_8bit(DType dtype);
+bool is_quantized(const Operand& x);  // 8 bits with one scale
+bool is_float(const Operand& x);
+
 // 8-bit activations, constant 8-bit weights with one scale or `channels` of them, int32 bias.
 bool is_quantized_linear(const OpDesc& op, int64_t channels);
 // float32 throughout, weights and bias constant.

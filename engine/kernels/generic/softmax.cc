@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/kernels/generic/quantized.h"
 #include "engine/kernels/requantize.h"
 
 namespace inferd::kernels::generic {
@@ -12,10 +13,6 @@ namespace {
 int axis_of(const OpDesc& op) {
   const int axis = op.attrs_as<SoftmaxAttrs>().axis;
   return axis < 0 ? axis + op.inputs[0].shape.rank() : axis;
-}
-
-bool is_quantized(const Operand& x) {
-  return (x.dtype == DType::kInt8 || x.dtype == DType::kUInt8) && x.quantization.scales.size() == 1;
 }
 
 template <typename T, typename Out>

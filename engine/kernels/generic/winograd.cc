@@ -16,10 +16,6 @@ constexpr int64_t kBlockBytes = 512 * 1024;  // of V: stays in the second-level 
 // nor are worth their memory.
 constexpr int64_t kMostWeightBytes = 4 << 20;
 
-int64_t round_up(int64_t value, int64_t multiple) {
-  return (value + multiple - 1) / multiple * multiple;
-}
-
 int64_t tiles_over(int64_t pixels) { return (pixels + kWinogradTile - 1) / kWinogradTile; }
 
 constexpr double kG[6][3] = {{1. / 4, 0, 0},
@@ -84,13 +80,8 @@ std::unique_ptr<PackedWeights> pack_winograd(const OpDesc& op, Tile tile) {
   const int64_t out_c = w[0];
   const float* weights = op.inputs[1].constant<float>().data();
   auto packed = std::make_unique<PackedWinograd>();
-  PanelSizes& sizes = packed->sizes;
-  sizes.segments = 1;
-  sizes.segment_depth = in_c;
-  sizes.panels = (out_c + tile.columns - 1) / tile.columns;
-  const int64_t last = out_c - (sizes.panels - 1) * tile.columns;
-  sizes.padded_columns =
-      (sizes.panels - 1) * tile.columns + (last <= tile.narrow ? tile.narrow : tile.columns);
+  // Of one product: its depth is the input channels, never padded in float.
+  const PanelSizes& sizes = packed->sizes = panel_sizes(out_c, 1, in_c, tile);
   packed->u =
       AlignedArray<float>(static_cast<size_t>(kWinogradProducts * in_c * sizes.padded_columns));
   packed->bias = AlignedArray<float>(static_cast<size_t>(sizes.padded_columns));
