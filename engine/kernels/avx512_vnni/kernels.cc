@@ -198,6 +198,7 @@ struct QuantizedDepthwise {
   template <bool Paired, bool Centered, typename Out>
   class Block {
    public:
+    using Acc = __m512i;
     explicit Block(const generic::ByteDepthwiseArgs<Out>& t)
         : t_(t), requantizer_(t.requant), mask_(first64(t.channels)) {}
 
@@ -266,27 +267,10 @@ struct QuantizedDepthwise {
   static void pixels(const generic::ByteDepthwiseArgs<Out>& t) {
     if (t.center == nullptr) {
       Streams ? generic::stream(Block<Paired, false, Out>(t), t)
-              : any_window(Block<Paired, false, Out>(t), t);
+              : generic::any_window<Quads>(Block<Paired, false, Out>(t), t);
     } else {
       Streams ? generic::stream(Block<Paired, true, Out>(t), t)
-              : any_window(Block<Paired, true, Out>(t), t);
-    }
-  }
-
-  template <typename B, typename Args>
-  static void any_window(const B& block, const Args& t) {
-    const int64_t quads = t.quads;
-    for (int64_t i = 0; i < t.count; ++i) {
-      const int64_t first = i * t.pixel_stride;
-      __m512i acc[4];
-      block.load_bias(acc);
-      for (int64_t q = 0; q < quads; ++q) {
-        const int64_t* tap = t.taps + 4 * q;
-        block.add(Quads(block.load(first + tap[0]), block.load(first + tap[1]),
-                        block.load(first + tap[2]), block.load(first + tap[3])),
-                  q, acc);
-      }
-      block.store(i, acc);
+              : generic::any_window<Quads>(Block<Paired, true, Out>(t), t);
     }
   }
 };

@@ -66,6 +66,25 @@ template <typename Block, typename Args>
   }
 }
 
+// A line of any windows, four taps at a time. Quads interleaves four loads; Block provides Acc, a
+// vector of sums, load_bias(acc), load(offset), add(quads, quad, acc) and store(pixel, acc).
+template <typename Quads, typename Block, typename Args>
+[[gnu::always_inline]] inline void any_window(const Block& block, const Args& t) {
+  const int64_t quads = t.quads;
+  for (int64_t i = 0; i < t.count; ++i) {
+    const int64_t first = i * t.pixel_stride;
+    typename Block::Acc acc[4];
+    block.load_bias(acc);
+    for (int64_t q = 0; q < quads; ++q) {
+      const int64_t* tap = t.taps + 4 * q;
+      block.add(Quads(block.load(first + tap[0]), block.load(first + tap[1]),
+                      block.load(first + tap[2]), block.load(first + tap[3])),
+                q, acc);
+    }
+    block.store(i, acc);
+  }
+}
+
 template <typename P>
 struct ByteDepthwise {
   using A = typename P::A;

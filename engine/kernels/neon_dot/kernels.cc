@@ -84,6 +84,7 @@ struct QuantizedDepthwise {
   template <bool Paired, bool Whole, bool Centered, typename Out>
   class Block : public ChannelBlock<Paired, Whole, Out> {
    public:
+    using Acc = int32x4_t;
     using ChannelBlock<Paired, Whole, Out>::ChannelBlock;
     using ChannelBlock<Paired, Whole, Out>::load;
     using ChannelBlock<Paired, Whole, Out>::t_;
@@ -124,24 +125,7 @@ struct QuantizedDepthwise {
   [[gnu::noinline]] static void pixels(const generic::ByteDepthwiseArgs<Out, int8_t>& t) {
     const Block<Paired, Whole, Centered, Out> block(t);
     const generic::ByteDepthwiseArgs<Out, int8_t> args = t;  // a copy, as in ChannelBlock
-    Streams ? generic::stream(block, args) : any_window(block, args);
-  }
-
-  template <typename B, typename Args>
-  [[gnu::always_inline]] static void any_window(const B& block, const Args& t) {
-    const int64_t quads = t.quads;
-    for (int64_t i = 0; i < t.count; ++i) {
-      const int64_t first = i * t.pixel_stride;
-      int32x4_t acc[4];
-      block.load_bias(acc);
-      for (int64_t q = 0; q < quads; ++q) {
-        const int64_t* tap = t.taps + 4 * q;
-        block.add(Quads(block.load(first + tap[0]), block.load(first + tap[1]),
-                        block.load(first + tap[2]), block.load(first + tap[3])),
-                  q, acc);
-      }
-      block.store(i, acc);
-    }
+    Streams ? generic::stream(block, args) : generic::any_window<Quads>(block, args);
   }
 };
 
