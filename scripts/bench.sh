@@ -45,6 +45,15 @@ if ! cmp -s "$root/tests/bench/make_models.py" "$models/complete"; then
 fi
 real=${INFERD_TEST_MODELS:-$root/../shared/models}/onnx
 
+# side_by_side TITLE MODEL...: a table of its own, with its own mean, on $threads threads.
+side_by_side() {
+  title=$1
+  shift
+  say "$title, $threads threads"
+  printf '\n%s, %s thread(s):\n\n' "$title" "$threads"
+  "$build/tests/bench/side-by-side" --onnxruntime "$runtime" --threads "$threads" --rounds "$rounds" "$@"
+}
+
 table=$(mktemp)
 trap 'rm -f "$table"' EXIT
 {
@@ -58,9 +67,10 @@ trap 'rm -f "$table"' EXIT
       for name in FastestDet yunet_n_320_320 nanodet_m yolox_nano; do
         [ $type = f32 ] && [ -e "$real/$name.onnx" ] && set -- "$@" "$real/$name.onnx"
       done
-      say "$type, $threads threads"
-      printf '\n%s, %s thread(s):\n\n' "$type" "$threads"
-      "$build/tests/bench/side-by-side" --onnxruntime "$runtime" --threads $threads --rounds "$rounds" "$@"
+      side_by_side "$type" "$@"
+    done
+    for type in int8 f32; do
+      side_by_side "small networks, $type" "$models"/small/*_$type.onnx
     done
   done
   say "convolutions beside XNNPACK"

@@ -5,6 +5,7 @@
 The architectures are the published ones at their usual input sizes; the weights are not trained,
 so the files serve for speed and for comparing engines, not for accuracy. The int8 files are in QDQ
 form, as static quantization makes it: uint8 activations, int8 weights per channel, int32 biases.
+Networks of a few million products, as microcontrollers run them, go to OUTPUT_FOLDER/small.
 
   make_models.py OUTPUT_FOLDER [NAME...]      needs python3-onnx and python3-numpy
 """
@@ -84,13 +85,22 @@ class Net:
                                               self.constant(np.zeros(count, np.int32))], None, axis=0)
 
     def conv(self, x, out, kernel, stride=1, groups=1, act="relu6", pad=None):
-        pad = kernel // 2 if pad is None else pad
+        """`kernel`: a number or (height, width); `pad`: one for each side or (top, left, bottom,
+        right), half the kernel when not given."""
+        kernel = [kernel] * 2 if isinstance(kernel, int) else list(kernel)
+        pad = kernel[0] // 2 if pad is None else pad
+        pads = [pad] * 4 if isinstance(pad, int) else list(pad)
         channels = self.channels[x]
-        w, scales = self.weights((out, channels // groups, kernel, kernel))
+        w, scales = self.weights((out, channels // groups, *kernel))
         b = self.bias(out, x, scales)
-        y = self.node("Conv", [x, w, b], out, kernel_shape=[kernel] * 2, strides=[stride] * 2,
-                      pads=[pad] * 4, group=groups)
+        y = self.node("Conv", [x, w, b], out, kernel_shape=kernel, strides=[stride] * 2, pads=pads,
+                      group=groups)
         return self.activate(y, act)
+
+    def dense(self, x, out, act=None):
+        w, scales = self.weights((out, self.channels[x]))
+        y = self.node("Gemm", [x, w, self.bias(out, x, scales)], out, transB=1)
+        return self.activate(y, act) if act else self.q(y, -8, 8)
 
     def activate(self, y, act):
         channels = self.channels[y]
@@ -122,6 +132,17 @@ class Net:
                       strides=[stride] * 2, pads=[pad] * 4, ceil_mode=ceil)
         return self.same_range(y, x)
 
+    def average_pool(self, x, kernel):
+        y = self.node("AveragePool", [x], self.channels[x], kernel_shape=list(kernel),
+                      strides=list(kernel))
+        return self.same_range(y, x)
+
+    def pad_channels(self, x, count):
+        """`count` more channels, of zeros."""
+        y = self.node("Pad", [x, self.constant(np.array([0, 0, 0, 0, 0, count, 0, 0], np.int64))],
+                      self.channels[x] + count)
+        return self.same_range(y, x)
+
     def mean(self, x):
         return self.q(self.node("GlobalAveragePool", [x], self.channels[x]), -2, 4)
 
@@ -141,12 +162,14 @@ class Net:
                       coordinate_transformation_mode="asymmetric")
         return self.same_range(y, x)
 
+    def flatten(self, x):
+        return self.same_range(self.node("Flatten", [x], self.channels[x]), x)
+
+    def softmax(self, x):
+        return self.q(self.node("Softmax", [x], self.channels[x], axis=1), 0, 1)
+
     def classify(self, x, classes=1000):
-        x = self.mean(x)
-        y = self.same_range(self.node("Flatten", [x], self.channels[x]), x)
-        w, scales = self.weights((classes, self.channels[x]))
-        y = self.node("Gemm", [y, w, self.bias(classes, y, scales)], classes, transB=1)
-        return self.q(y, -8, 8)
+        return self.dense(self.flatten(self.mean(x)), classes)
 
     def save(self, folder, outputs):
         infos = []
@@ -211,8 +234,7 @@ def make_mobilenet_v3_large(net):
         x = net.add(entry, y) if stride == 1 and net.channels[entry] == out else y
     x = net.conv(x, 960, 1, act="hardswish")
     x = net.conv(net.mean(x), 1280, 1, act="hardswish")
-    y = net.conv(x, 1000, 1, act=None)
-    return [net.same_range(net.node("Flatten", [y], 1000), y)]
+    return [net.flatten(net.conv(x, 1000, 1, act=None))]
 
 
 def make_squeezenet_1_1(net):
@@ -227,8 +249,7 @@ def make_squeezenet_1_1(net):
     x = fire(fire(x, 32, 128), 32, 128)
     x = net.max_pool(x, 3, 2, ceil=1)
     x = fire(fire(fire(fire(x, 48, 192), 48, 192), 64, 256), 64, 256)
-    x = net.mean(net.conv(x, 1000, 1, act="relu"))
-    return [net.same_range(net.node("Flatten", [x], 1000), x)]
+    return [net.flatten(net.mean(net.conv(x, 1000, 1, act="relu")))]
 
 
 def make_resnet(net, counts, bottleneck):
@@ -307,28 +328,123 @@ def make_yolo_nano(net):
     return [net.same_range(net.node("Concat", outputs, None, axis=2), outputs[0])]
 
 
+# What TensorFlow's SAME padding is for windows of 3x3 and 5x5 that move by two over an even size.
+SAME_3_BY_2 = (0, 0, 1, 1)
+SAME_5_BY_2 = (1, 1, 2, 2)
+
+
+def make_ds_cnn(net):
+    """MLPerf Tiny, keyword spotting: one second of sound as 49 frames of 10 coefficients."""
+    x = net.conv(net.x, 64, (10, 4), 2, act="relu", pad=(4, 1, 5, 1))
+    for _ in range(4):
+        x = net.conv(x, 64, 3, groups=64, act="relu")
+        x = net.conv(x, 64, 1, act="relu")
+    x = net.average_pool(x, (24, 5))
+    return [net.softmax(net.dense(net.flatten(x), 12))]
+
+
+def make_person_detection(net):
+    """MLPerf Tiny, visual wake words: MobileNet V1 with a quarter of the channels."""
+    x = net.conv(net.x, 8, 3, 2, act="relu", pad=SAME_3_BY_2)
+    for out, stride in [(16, 1), (32, 2), (32, 1), (64, 2), (64, 1), (128, 2)] + \
+                       [(128, 1)] * 5 + [(256, 2), (256, 1)]:
+        x = net.conv(x, net.channels[x], 3, stride, net.channels[x], act="relu",
+                     pad=SAME_3_BY_2 if stride == 2 else 1)
+        x = net.conv(x, out, 1, act="relu")
+    x = net.average_pool(x, (3, 3))
+    return [net.softmax(net.dense(net.flatten(x), 2))]
+
+
+def make_resnet_8(net):
+    """MLPerf Tiny, image classification: CIFAR-10."""
+    x = net.conv(net.x, 16, 3, act="relu")
+    for out, stride in [(16, 1), (32, 2), (64, 2)]:
+        pad = SAME_3_BY_2 if stride == 2 else 1
+        y = net.conv(x, out, 3, stride, act="relu", pad=pad)
+        y = net.conv(y, out, 3, act=None)
+        if stride == 2:
+            x = net.conv(x, out, 1, stride, act=None)
+        x = net.add(x, y, "relu")
+    x = net.average_pool(x, (8, 8))
+    return [net.softmax(net.dense(net.flatten(x), 10))]
+
+
+def make_autoencoder(net):
+    """MLPerf Tiny, anomaly detection in sound: five frames of 128 bands."""
+    x = net.x
+    for out in [128] * 4 + [8] + [128] * 4:
+        x = net.dense(x, out, "relu")
+    return [net.dense(x, 640)]
+
+
+def make_blazeface(net):
+    """MediaPipe's face detector for front cameras."""
+    x = net.conv(net.x, 24, 5, 2, act="relu", pad=SAME_5_BY_2)
+    features = []
+    for out, stride in [(24, 1), (28, 1), (32, 2), (36, 1), (42, 1), (48, 2), (56, 1), (64, 1),
+                        (72, 1), (80, 1), (88, 1), (96, 2)] + [(96, 1)] * 4:
+        if stride == 2 and out == 96:
+            features.append(x)
+        entry, channels = x, net.channels[x]
+        y = net.conv(x, channels, 3, stride, channels, act=None,
+                     pad=SAME_3_BY_2 if stride == 2 else 1)
+        y = net.conv(y, out, 1, act=None)
+        if stride == 2:
+            entry = net.max_pool(entry, 2, 2)
+        if channels < out:
+            entry = net.pad_channels(entry, out - channels)
+        x = net.add(y, entry, "relu")
+    features.append(x)
+    outputs = []
+    for width in (16, 1):  # coordinates, score
+        parts = []
+        for feature, anchors in zip(features, (2, 6)):
+            y = net.conv(feature, anchors * width, 1, act=None)
+            y = net.same_range(net.node("Transpose", [y], None, perm=[0, 2, 3, 1]), y)
+            shape = net.constant(np.array([1, -1, width], np.int64))
+            parts.append(net.same_range(net.node("Reshape", [y, shape], None), y))
+        outputs.append(net.same_range(net.node("Concat", parts, None, axis=1), parts[0]))
+    return outputs
+
+
+def picture(size):
+    return (1, 3, size, size)
+
+
+# Name: shape of the input, and the function that builds the network.
 NETS = {
-    "mobilenet_v1": (224, make_mobilenet_v1),
-    "mobilenet_v2": (224, make_mobilenet_v2),
-    "mobilenet_v3_large": (224, make_mobilenet_v3_large),
-    "squeezenet_1_1": (224, make_squeezenet_1_1),
-    "resnet_18": (224, lambda net: make_resnet(net, (2, 2, 2, 2), False)),
-    "resnet_50": (224, lambda net: make_resnet(net, (3, 4, 6, 3), True)),
-    "ssd_mobilenet_v1": (300, make_ssd_mobilenet_v1),
-    "yolo_nano": (320, make_yolo_nano),
+    "mobilenet_v1": (picture(224), make_mobilenet_v1),
+    "mobilenet_v2": (picture(224), make_mobilenet_v2),
+    "mobilenet_v3_large": (picture(224), make_mobilenet_v3_large),
+    "squeezenet_1_1": (picture(224), make_squeezenet_1_1),
+    "resnet_18": (picture(224), lambda net: make_resnet(net, (2, 2, 2, 2), False)),
+    "resnet_50": (picture(224), lambda net: make_resnet(net, (3, 4, 6, 3), True)),
+    "ssd_mobilenet_v1": (picture(300), make_ssd_mobilenet_v1),
+    "yolo_nano": (picture(320), make_yolo_nano),
+}
+SMALL_NETS = {
+    "ds_cnn": ((1, 1, 49, 10), make_ds_cnn),
+    "person_detection": (picture(96), make_person_detection),
+    "resnet_8": (picture(32), make_resnet_8),
+    "autoencoder": ((1, 640), make_autoencoder),
+    "blazeface": (picture(128), make_blazeface),
 }
 
 
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
-    folder = Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in sys.argv[2:] or NETS:
-        size, make = NETS[name]
-        for quantized in (False, True):
-            net = Net(name, [1, 3, size, size], quantized)
-            net.save(folder, make(net))
+    for folder, nets in ((Path(sys.argv[1]), NETS), (Path(sys.argv[1]) / "small", SMALL_NETS)):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, (shape, make) in nets.items():
+            if sys.argv[2:] and name not in sys.argv[2:]:
+                continue
+            for quantized in (False, True):
+                net = Net(name, list(shape), quantized)
+                net.save(folder, make(net))
+    unknown = set(sys.argv[2:]) - NETS.keys() - SMALL_NETS.keys()
+    if unknown:
+        sys.exit("no such network: " + ", ".join(sorted(unknown)))
 
 
 if __name__ == "__main__":
