@@ -17,6 +17,7 @@ const Pass kPasses[] = {
     {"matmul_to_fully_connected", matmul_to_fully_connected},
     {"quantize_operators", quantize_operators},
     {"fold_constants", fold_constants},
+    {"depthwise_to_conv2d", depthwise_to_conv2d},
     {"remove_identities", remove_identities},
     {"sink_transposes", sink_transposes},
     {"fuse_pad", fuse_pad},

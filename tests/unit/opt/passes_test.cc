@@ -111,6 +111,39 @@ TEST_F(Passes, KeepsBatchNormBehindAnActivation) {
   EXPECT_FALSE(run_checked(graph, fold_batch_norm));
 }
 
+TEST_F(Passes, DepthwiseWithSeveralOutputsPerChannelBecomesConv2d) {
+  Conv2dAttrs attrs;
+  attrs.window = {.kernel_h = 3, .kernel_w = 2, .stride_h = 2, .pad_top = 1};
+  b.output(
+      ok(b.op(OpKind::kDepthwiseConv2d,
+              {image(), random_floats(b, {3, 2, 12}), random_floats(b, {12}, 4)}, attrs, "conv")));
+  EXPECT_TRUE(run_checked(graph, depthwise_to_conv2d));
+  ASSERT_EQ(graph.nodes().size(), 1U);
+  EXPECT_EQ(graph.nodes()[0].kind, OpKind::kConv2d);
+  EXPECT_EQ(std::get<Conv2dAttrs>(graph.nodes()[0].attrs).groups, 3);
+}
+
+TEST_F(Passes, DepthwiseWithSeveralOutputsPerChannelKeepsTheirScales) {
+  Quantization q{{0.01F, 0.02F, 0.03F, 0.04F}, {0, 0, 0, 0}, 2};
+  const Quantization one{{0.02F}, {-3}, 0};
+  const ValueId x = b.input("x", DType::kInt8, {1, 5, 6, 1}, one);
+  const ValueId w = random_int8s(b, {3, 3, 4}, std::move(q));
+  Conv2dAttrs attrs;
+  attrs.window = {.kernel_h = 3, .kernel_w = 3};
+  b.output(ok(b.op(OpKind::kDepthwiseConv2d, {x, w}, attrs, "conv",
+                   ir::OutputSpec::typed("y", DType::kInt8, {{0.5F}, {1}, 0}))));
+  EXPECT_TRUE(run_checked(graph, depthwise_to_conv2d));
+  EXPECT_EQ(graph.nodes()[0].kind, OpKind::kConv2d);
+}
+
+TEST_F(Passes, KeepsDepthwiseWithOneOutputPerChannel) {
+  Conv2dAttrs attrs;
+  attrs.window = {.kernel_h = 3, .kernel_w = 3};
+  b.output(
+      ok(b.op(OpKind::kDepthwiseConv2d, {image(), random_floats(b, {3, 3, 3})}, attrs, "conv")));
+  EXPECT_FALSE(run_checked(graph, depthwise_to_conv2d));
+}
+
 TEST_F(Passes, MatMulBecomesFullyConnectedWithBias) {
   const ValueId x = b.input("x", DType::kFloat32, {2, 5});
   const ValueId y = ok(b.op(OpKind::kMatMul, {x, random_floats(b, {5, 7})}, MatMulAttrs{}, "mm"));
