@@ -8,6 +8,7 @@
 //
 // Types: unless said otherwise an operator takes float32, or int8/uint8 with quantization on every
 // input and output ("quantized"), and data movement (reshape, concat, slice, ...) takes every type.
+// The weights `w` of a float32 x may be float16: they stand for the same numbers in float32.
 // "?" marks an optional input; an optional input that is absent is left off the end of the list.
 #pragma once
 

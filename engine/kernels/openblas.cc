@@ -19,7 +19,7 @@ namespace inferd::kernels::openblas {
 namespace {
 
 bool accepts(const OpDesc& op) {
-  if (!generic::accepts_float_matrix(op)) return false;
+  if (!generic::accepts_float_matrix(op) || op.inputs[1].dtype != DType::kFloat32) return false;
   const generic::MatrixForm form = generic::matrix_form(op);
   constexpr int64_t kMost = std::numeric_limits<blasint>::max();
   return form.rows_are_input && form.rows <= kMost && form.columns <= kMost && form.depth > 0 &&

@@ -11,7 +11,8 @@ namespace {
 bool takes_batch_norm(const ir::Graph& graph, const ir::Node& node) {
   for (size_t i = 1; i < node.inputs.size(); ++i) {
     const ir::Value& v = graph.value(node.inputs[i]);
-    if (!v.is_constant() || v.dtype != DType::kFloat32) return false;
+    const bool half_weights = i == 1 && v.dtype == DType::kFloat16;
+    if (!v.is_constant() || (v.dtype != DType::kFloat32 && !half_weights)) return false;
   }
   switch (node.kind) {
     case OpKind::kConv2d:

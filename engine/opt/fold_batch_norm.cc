@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // y = conv(x, w) + b, then y * scale + shift per channel, is a convolution with w * scale and b *
-// scale + shift.
+// scale + shift. Products with float16 weights are float32: a pass over the activations of every
+// run would cost more than the memory.
+#include <algorithm>
+
+#include "engine/base/float16.h"
 #include "engine/ir/builder.h"
 #include "engine/opt/pass_list.h"
 
@@ -11,6 +15,15 @@ namespace {
 std::span<const float> floats(const ir::Value& value) {
   return {reinterpret_cast<const float*>(value.constant->data.data()),
           value.constant->data.size() / sizeof(float)};
+}
+
+// Weights, widened where they are float16.
+std::vector<float> weights_of(const ir::Value& value) {
+  if (value.dtype == DType::kFloat32) return {floats(value).begin(), floats(value).end()};
+  std::vector<float> widened(value.constant->data.size() / sizeof(uint16_t));
+  const auto* half = reinterpret_cast<const uint16_t*>(value.constant->data.data());
+  std::transform(half, half + widened.size(), widened.begin(), half_to_float);
+  return widened;
 }
 
 bool is_constant_float(const ir::Graph& graph, ir::ValueId id) {
@@ -34,12 +47,11 @@ int output_axis(const ir::Node& node) {
 
 void fold(ir::Graph& graph, ir::Node& node, const ir::Node& norm, int axis) {
   const ir::Value weights = graph.value(node.inputs[1]);
-  const std::span<const float> w = floats(weights);
   const std::span<const float> scale = floats(graph.value(norm.inputs[1]));
   const std::span<const float> shift = floats(graph.value(norm.inputs[2]));
   const auto inner = static_cast<size_t>(weights.shape.elements(axis + 1, weights.shape.rank()));
-  std::vector<float> new_w(w.size());
-  for (size_t i = 0; i < w.size(); ++i) new_w[i] = w[i] * scale[i / inner % scale.size()];
+  std::vector<float> new_w = weights_of(weights);
+  for (size_t i = 0; i < new_w.size(); ++i) new_w[i] *= scale[i / inner % scale.size()];
   std::vector<float> new_b(shift.begin(), shift.end());
   if (node.inputs.size() > 2) {
     const std::span<const float> b = floats(graph.value(node.inputs[2]));
@@ -72,7 +84,9 @@ Result<bool> fold_batch_norm(ir::Graph& graph, const PassContext&) {
         std::get<BatchNormAttrs>(norm.attrs).axis != value.shape.rank() - 1) {
       continue;
     }
-    const bool constants = is_constant_float(graph, node.inputs[1]) &&
+    const ir::Value& weights = graph.value(node.inputs[1]);
+    const bool half_weights = weights.is_constant() && weights.dtype == DType::kFloat16;
+    const bool constants = (half_weights || is_constant_float(graph, node.inputs[1])) &&
                            (node.inputs.size() < 3 || is_constant_float(graph, node.inputs[2])) &&
                            is_constant_float(graph, norm.inputs[1]) &&
                            is_constant_float(graph, norm.inputs[2]);

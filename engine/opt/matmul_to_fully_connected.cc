@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A product with a constant matrix is a fully connected layer, whose weights can be packed; a
-// constant vector added to it is its bias. Constants may be given quantized, as
-// dequantize(constant).
+// constant vector added to it is its bias. Constants may be given quantized or in another type, as
+// dequantize(constant) or cast(constant).
 #include <algorithm>
 
 #include "engine/ir/builder.h"
@@ -16,7 +16,8 @@ bool is_constant(const ir::Graph& graph, const std::vector<int>& producers, ir::
   const int producer = producers[static_cast<size_t>(id)];
   if (producer < 0) return false;
   const ir::Node& node = graph.nodes()[static_cast<size_t>(producer)];
-  return node.kind == OpKind::kDequantize && graph.value(node.inputs[0]).is_constant();
+  return (node.kind == OpKind::kDequantize || node.kind == OpKind::kCast) &&
+         graph.value(node.inputs[0]).is_constant();
 }
 
 // Whether graph.nodes()[n] became a fully connected layer. A transpose of its weights, where they

@@ -9,6 +9,7 @@
 namespace inferd::opt {
 
 Result<bool> quantize_operators(ir::Graph&, const PassContext&);
+Result<bool> keep_float16(ir::Graph&, const PassContext&);
 Result<bool> fold_constants(ir::Graph&, const PassContext&);
 Result<bool> remove_identities(ir::Graph&, const PassContext&);
 Result<bool> matmul_to_fully_connected(ir::Graph&, const PassContext&);

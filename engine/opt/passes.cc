@@ -9,13 +9,14 @@ namespace {
 
 constexpr bool kWhenSettled = true;
 
-// Order: integer operators early, because folding would turn their weights into floats; then
-// constants, because fusions look at them; layout before fusions, because a transpose
+// Order: integer operators and float16 weights early, because folding would turn their weights into
+// float32; then constants, because fusions look at them; layout before fusions, because a transpose
 // between two operators hides that they are neighbours; views last, because few passes look into a
 // strided copy.
 const Pass kPasses[] = {
     {"matmul_to_fully_connected", matmul_to_fully_connected},
     {"quantize_operators", quantize_operators},
+    {"keep_float16", keep_float16},
     {"fold_constants", fold_constants},
     {"depthwise_to_conv2d", depthwise_to_conv2d},
     {"remove_identities", remove_identities},

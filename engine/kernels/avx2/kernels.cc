@@ -143,14 +143,18 @@ struct Float {
   static constexpr int kLanes32 = 8;
   static __m256 zero() { return _mm256_setzero_ps(); }
   static __m256 load_weights(const float* p) { return _mm256_loadu_ps(p); }
+  static __m256 load_weights(const generic::Half* p) { return _mm256_cvtph_ps(load128(p)); }
+  static void widen(const generic::Half* x, int64_t n, float* out) {
+    for (int64_t i = 0; i < n; i += 8) _mm256_storeu_ps(out + i, load_weights(x + i));
+  }
   static __m256 load_sums(const float* p) { return _mm256_loadu_ps(p); }
   static void store_sums(float* p, __m256 v) { _mm256_storeu_ps(p, v); }
   static __m256 add(__m256 x, __m256 y) { return _mm256_add_ps(x, y); }
   static __m256 broadcast(const float* a) { return _mm256_broadcast_ss(a); }
   static __m256 multiply_add(__m256 acc, __m256 a, __m256 w) { return _mm256_fmadd_ps(a, w, acc); }
 
-  template <int M, int N>
-  static void tile(const generic::FloatTileArgs& t) {
+  template <int M, int N, typename B>
+  static void tile(const generic::FloatTileArgs<B>& t) {
     constexpr int V = N / 8;
     __m256 acc[M][V];
     if (!generic::accumulate_part<Float, M, V>(t, acc)) return;

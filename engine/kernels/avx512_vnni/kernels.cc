@@ -295,14 +295,20 @@ struct Float {
 
   static __m512 zero() { return _mm512_setzero_ps(); }
   static __m512 load_weights(const float* p) { return _mm512_loadu_ps(p); }
+  static __m512 load_weights(const generic::Half* p) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  }
+  static void widen(const generic::Half* x, int64_t n, float* out) {
+    for (int64_t i = 0; i < n; i += 16) _mm512_storeu_ps(out + i, load_weights(x + i));
+  }
   static __m512 load_sums(const float* p) { return _mm512_loadu_ps(p); }
   static void store_sums(float* p, __m512 v) { _mm512_storeu_ps(p, v); }
   static __m512 add(__m512 x, __m512 y) { return _mm512_add_ps(x, y); }
   static __m512 broadcast(const float* a) { return _mm512_set1_ps(*a); }
   static __m512 multiply_add(__m512 acc, __m512 a, __m512 w) { return _mm512_fmadd_ps(a, w, acc); }
 
-  template <int M, int N>
-  static void tile(const generic::FloatTileArgs& t) {
+  template <int M, int N, typename B>
+  static void tile(const generic::FloatTileArgs<B>& t) {
     constexpr int V = N / 16;
     __m512 acc[M][V];
     if (!generic::accumulate_part<Float, M, V>(t, acc)) return;

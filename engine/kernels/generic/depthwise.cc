@@ -69,7 +69,7 @@ std::unique_ptr<PackedWeights> pack_quantized_depthwise(const OpDesc& op, int bl
 
 std::unique_ptr<PackedWeights> pack_float_depthwise(const OpDesc& op, int block) {
   const Shape& shape = op.inputs[1].shape;
-  const std::span<const float> weights = op.inputs[1].constant<float>();
+  const FloatReader weights(op.inputs[1]);
   const int64_t padded = round_up(shape[2], block);
   auto packed = std::make_unique<PackedFloatDepthwise>();
   packed->w = AlignedArray<float>(static_cast<size_t>(shape[0] * shape[1] * padded));
@@ -77,8 +77,9 @@ std::unique_ptr<PackedWeights> pack_float_depthwise(const OpDesc& op, int block)
   const Activation activation = activation_of(op);
   packed->low = activation.min;
   packed->high = activation.max;
-  for_each_weight(shape, block, 1,
-                  [&](size_t from, int64_t, size_t to) { packed->w[to] = weights[from]; });
+  for_each_weight(shape, block, 1, [&](size_t from, int64_t, size_t to) {
+    packed->w[to] = weights[static_cast<int64_t>(from)];
+  });
   if (op.has_input(2)) {
     const std::span<const float> bias = op.inputs[2].constant<float>();
     std::copy(bias.begin(), bias.end(), packed->bias.data());

@@ -221,19 +221,20 @@ std::unique_ptr<PackedWeights> pack_quantized_matrix(const OpDesc& op, Tile tile
 template std::unique_ptr<PackedWeights> pack_quantized_matrix<int16_t>(const OpDesc&, Tile, Lanes);
 template std::unique_ptr<PackedWeights> pack_quantized_matrix<int8_t>(const OpDesc&, Tile, Lanes);
 
+template <typename B>
 std::unique_ptr<PackedWeights> pack_float_matrix(const OpDesc& op, Tile tile) {
   const MatrixForm form = matrix_form(op);
-  const float* weights = op.inputs[1].constant<float>().data();
-  auto packed = std::make_unique<PackedFloatMatrix>();
+  const B* weights = op.inputs[1].constant<B>().data();
+  auto packed = std::make_unique<PackedFloatMatrix<B>>();
   packed->sizes = panel_sizes(form, tile);
   const auto columns = static_cast<size_t>(form.groups * packed->sizes.padded_columns);
-  packed->b = AlignedArray<float>(columns * static_cast<size_t>(packed->sizes.depth()));
+  packed->b = AlignedArray<B>(columns * static_cast<size_t>(packed->sizes.depth()));
   packed->bias = AlignedArray<float>(columns);
   const Activation activation = activation_of(op);
   packed->low = activation.min;
   packed->high = activation.max;
   for_each_column(form, packed->sizes, [&](int64_t column, int64_t padded) {
-    pack_column(form, packed->sizes, tile, padded, 0.F, packed->b.data(),
+    pack_column(form, packed->sizes, tile, padded, B{0}, packed->b.data(),
                 [&](int64_t k) { return weights[weight_index(form, column, k)]; });
     if (op.has_input(2)) {
       packed->bias[static_cast<size_t>(padded)] =
@@ -242,6 +243,9 @@ std::unique_ptr<PackedWeights> pack_float_matrix(const OpDesc& op, Tile tile) {
   });
   return packed;
 }
+
+template std::unique_ptr<PackedWeights> pack_float_matrix<float>(const OpDesc&, Tile);
+template std::unique_ptr<PackedWeights> pack_float_matrix<Half>(const OpDesc&, Tile);
 
 bool enters_unchanged(DType input, Lanes lanes) {
   return (input == DType::kUInt8 && lanes == Lanes::kU8S8) ||
@@ -312,7 +316,8 @@ int64_t band_input_lines(const MatrixPlan& plan, int64_t lines) {
 
 namespace {
 
-void plan_scratch(MatrixPlan* plan, Tile tile, int64_t element_bytes) {
+// `wide_bytes`: of the largest panel after widening; 0 where none is.
+void plan_scratch(MatrixPlan* plan, Tile tile, int64_t element_bytes, int64_t wide_bytes = 0) {
   plan->max_workers = static_cast<int>(std::max(std::thread::hardware_concurrency(), 1U));
   if (plan->bands == 0) return;
   if (!plan->direct) {
@@ -325,6 +330,8 @@ void plan_scratch(MatrixPlan* plan, Tile tile, int64_t element_bytes) {
   plan->sums_bytes = round_up(4 * rows, 64);
   plan->worker_bytes = plan->band_bytes + plan->sums_bytes;
   if (plan->depth_step > 0) plan->worker_bytes += 4 * rows * tile.columns;
+  plan->wide_panel = round_up(plan->worker_bytes, 64);
+  if (wide_bytes > 0) plan->worker_bytes = plan->wide_panel + wide_bytes;
   plan->scratch_bytes = static_cast<size_t>(plan->worker_bytes * plan->max_workers);
 }
 
@@ -364,7 +371,9 @@ std::unique_ptr<Prepared> plan_matrix(const OpDesc& op, Tile tile, int64_t eleme
     plan->segment_step = std::max<int64_t>(most / std::max<int64_t>(sizes.segment_depth, 1), 1);
     plan->depth_step = std::max<int64_t>(most / tile.depth_multiple, 1) * tile.depth_multiple;
   }
-  plan_scratch(plan.get(), tile, element_bytes);
+  const bool widens = op.inputs[1].dtype == DType::kFloat16;
+  const int64_t panel_bytes = round_up(4 * sizes.depth() * tile.columns, 64);
+  plan_scratch(plan.get(), tile, element_bytes, widens ? panel_bytes : 0);
   return plan;
 }
 

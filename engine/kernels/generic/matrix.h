@@ -27,6 +27,9 @@
 
 namespace inferd::kernels::generic {
 
+// A binary16, as its bits: what packed float16 weights consist of.
+using Half = uint16_t;
+
 constexpr int64_t round_up(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
@@ -103,9 +106,10 @@ struct PackedQuantizedMatrix final : PackedWeights {
   size_t bytes() const override { return b.bytes() + bias.bytes() + scale.bytes(); }
 };
 
+template <typename B>  // float, or Half where the operator's weights are
 struct PackedFloatMatrix final : PackedWeights {
   PanelSizes sizes;
-  AlignedArray<float> b;
+  AlignedArray<B> b;
   AlignedArray<float> bias;
   float low = 0.F;
   float high = 0.F;
@@ -133,6 +137,7 @@ struct MatrixPlan final : Prepared {
   int64_t depth_step = 0;
   int64_t band_bytes = 0;  // of scratch for each worker; 0 when direct
   int64_t sums_bytes = 0;  // behind it: a number for each row; then the sums of a panel
+  int64_t wide_panel = 0;  // where in a worker's scratch a float16 panel is widened to
   int64_t worker_bytes = 0;
   int max_workers = 1;
 };
@@ -144,13 +149,15 @@ bool accepts_quantized_matrix(const OpDesc& op);
 bool accepts_byte_matrix(const OpDesc& op);
 // The same without -128 among the weights as int8: two products with int8 fit in int16 then.
 bool accepts_narrow_byte_matrix(const OpDesc& op);
-// float32 with constant weights: kConv2d, kFullyConnected, kMatMul with a [K,N] right-hand side.
+// float32 with constant weights: kConv2d and kFullyConnected, whose weights may be float16, kMatMul
+// with a [K,N] right-hand side.
 bool accepts_float_matrix(const OpDesc& op);
 
 double macs(const OpDesc& op);
 
 template <typename B>
 std::unique_ptr<PackedWeights> pack_quantized_matrix(const OpDesc& op, Tile tile, Lanes lanes);
+template <typename B>  // of the operator's weights
 std::unique_ptr<PackedWeights> pack_float_matrix(const OpDesc& op, Tile tile);
 
 // `element_bytes`: of one element in a band, and in a panel. `same_type`: the inner loop takes the

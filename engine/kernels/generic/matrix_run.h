@@ -11,8 +11,10 @@
 //   tile<M, N>(args)           M <= kTile.rows rows times one panel of N columns (kTile.columns or
 //                              kTile.narrow), requantized and stored
 //   kSplitsDepth               whether tile() goes by args.part
-// A float P provides kTile, kSplitsDepth and tile<M, N>. Neither writes outside of what its
-// arguments name.
+// A float P provides
+//   kTile, kSplitsDepth, tile<M, N>   as above; weights are float or Half
+//   widen(x, n, out)                  out[i] = float(x[i]) for Half x, n a multiple of kTile.narrow
+// Neither writes outside of what its arguments name.
 #pragma once
 
 #include <algorithm>
@@ -62,10 +64,11 @@ struct QuantizedTileArgs {
   int columns;  // of the panel that exist, 1..N
 };
 
+template <typename B>
 struct FloatTileArgs {
   Rows<float> rows;
   Part<float> part;
-  const float* b;
+  const B* b;
   const float* bias;
   float low, high;
   float* y;
@@ -157,6 +160,7 @@ struct Band {
   const A* a;
   int32_t* sums;    // scratch for one number for each row
   std::byte* part;  // scratch for the sums of one panel
+  float* wide;      // scratch for a widened panel
   int64_t group;
   int64_t first_row;
   int64_t lines;
@@ -232,6 +236,7 @@ void for_each_band(const RunArgs& args, const MatrixPlan& plan, const Split& spl
         band.rows = plan.line_rows;
         band.sums = reinterpret_cast<int32_t*>(scratch + plan.band_bytes);
         band.part = scratch + plan.band_bytes + plan.sums_bytes;
+        band.wide = reinterpret_cast<float*>(scratch + plan.wide_panel);
         if constexpr (std::is_same_v<A, In>) band.a = x + band.first_row * plan.row_stride;
         if (!plan.direct) {
           copy.lines(image, line, band.lines, band.group, reinterpret_cast<A*>(scratch));
@@ -273,17 +278,18 @@ void for_each_part(const MatrixPlan& plan, const PanelSizes& sizes, const F& f) 
 // Runs `tile` for a band's rows in pieces of at most P::kTile.rows, as even as they can be, after
 // place(line, row) has pointed it at each. Meanwhile the next panel comes closer, spread evenly
 // over this one's work: the first pass over a panel would otherwise wait for memory, where the
-// weights of a deep layer lie.
-template <typename P, typename A, typename Tile, typename Place>
+// weights of a deep layer lie. `packed` is where this panel lies, the next one behind it; tile->b
+// is that, or a widened copy.
+template <typename P, typename A, typename B, typename Tile, typename Place>
 void run_tiles(const Band<A>& band, const MatrixPlan& plan, const PanelSizes& sizes, int64_t panel,
-               Tile* tile, const Place& place) {
+               const B* packed, Tile* tile, const Place& place) {
   const int64_t pieces = (band.rows + P::kTile.rows - 1) / P::kTile.rows;
   const int64_t most = (band.rows + pieces - 1) / pieces;
-  const auto element = static_cast<int64_t>(sizeof(*tile->b));
+  const auto element = static_cast<int64_t>(sizeof(B));
   const int64_t panel_bytes = sizes.depth() * P::kTile.columns * element;
   const int64_t share = panel + 1 < sizes.panels ? panel_bytes / (pieces * band.lines) : 0;
   const int64_t steps = std::max<int64_t>(sizes.depth() / P::kTile.interleave, 1);
-  tile->rows.prefetch = reinterpret_cast<const std::byte*>(tile->b) + (share > 0 ? panel_bytes : 0);
+  tile->rows.prefetch = reinterpret_cast<const std::byte*>(packed) + (share > 0 ? panel_bytes : 0);
   tile->rows.prefetch_step = share / steps;
   const int64_t width = tile->columns <= P::kTile.narrow ? P::kTile.narrow : P::kTile.columns;
   const auto all_rows = [&](int64_t depth_offset) {
@@ -387,7 +393,7 @@ struct QuantizedMatrix {
                                             .y_stride = form.out_c,
                                             .columns = static_cast<int>(std::min<int64_t>(
                                                 P::kTile.columns, form.columns - column))};
-          run_tiles<P>(band, plan, sizes, panel, &tile, [&](int64_t line, int64_t row) {
+          run_tiles<P>(band, plan, sizes, panel, tile.b, &tile, [&](int64_t line, int64_t row) {
             const int64_t index = line * band.rows + row;
             tile.rows.a = band.a + line * plan.line_stride + row * plan.row_stride;
             tile.row_bias = packed.b_zero != 0 ? band.sums + index : nullptr;
@@ -401,15 +407,22 @@ struct QuantizedMatrix {
 
 template <typename P>
 struct FloatMatrix {
+  static bool has_half_weights(const OpDesc& op) { return op.inputs[1].dtype == DType::kFloat16; }
   static double cost(const OpDesc& op) { return macs(op) / P::kMacsPerCycle; }
   static std::unique_ptr<PackedWeights> pack(const OpDesc& op) {
-    return pack_float_matrix(op, P::kTile);
+    return has_half_weights(op) ? pack_float_matrix<Half>(op, P::kTile)
+                                : pack_float_matrix<float>(op, P::kTile);
   }
   static std::unique_ptr<Prepared> prepare(const OpDesc& op, const PackedWeights*) {
+    // Panels of float16 are split as those of float32 are, so that sums are the same.
     return plan_matrix(op, P::kTile, sizeof(float), /*same_type=*/true);
   }
   static void run(const RunArgs& args) {
-    const auto& packed = static_cast<const PackedFloatMatrix&>(*args.packed);
+    has_half_weights(args.op) ? run_typed<Half>(args) : run_typed<float>(args);
+  }
+  template <typename B>
+  static void run_typed(const RunArgs& args) {
+    const auto& packed = static_cast<const PackedFloatMatrix<B>&>(*args.packed);
     const auto& plan = static_cast<const MatrixPlan&>(*args.prepared);
     const MatrixForm& form = plan.form;
     const PanelSizes& sizes = packed.sizes;
@@ -420,32 +433,48 @@ struct FloatMatrix {
     const auto b_bytes = static_cast<int64_t>(packed.b.bytes());
     const Split split =
         split_of<P>(args, plan, sizes.panels, P::kTile.rows, b_bytes, 4, cost(args.op));
+    const auto multiply = [&](const Band<float>& band, int64_t panel, const B* packed_b,
+                              const auto* b) {
+      const int64_t column = panel * P::kTile.columns;
+      const int64_t padded = band.group * sizes.padded_columns + column;
+      float* const out = y + band.first_row * form.out_c + band.group * form.columns + column;
+      FloatTileArgs tile{
+          .rows = {.a = nullptr,
+                   .a_stride = plan.row_stride,
+                   .segments = plan.segments.data(),
+                   .segment_count = sizes.segments,
+                   .segment_depth = sizes.segment_depth},
+          .part = {},
+          .b = b,
+          .bias = packed.bias.data() + padded,
+          .low = packed.low,
+          .high = packed.high,
+          .y = nullptr,
+          .y_stride = form.out_c,
+          .columns = static_cast<int>(std::min<int64_t>(P::kTile.columns, form.columns - column))};
+      run_tiles<P>(band, plan, sizes, panel, packed_b, &tile, [&](int64_t line, int64_t row) {
+        tile.rows.a = band.a + line * plan.line_stride + row * plan.row_stride;
+        const int64_t index = line * band.rows + row;
+        tile.y = out + index * form.out_c;
+        tile.part.sums = reinterpret_cast<float*>(band.part) + index * P::kTile.columns;
+      });
+    };
     for_each_band<float>(
         args, plan, split, sizes.panels, x, copy, [](const Band<float>&) {},
         [&](const Band<float>& band, int64_t panel) {
           const int64_t column = panel * P::kTile.columns;
           const int64_t padded = band.group * sizes.padded_columns + column;
-          float* const out = y + band.first_row * form.out_c + band.group * form.columns + column;
-          FloatTileArgs tile{.rows = {.a = nullptr,
-                                      .a_stride = plan.row_stride,
-                                      .segments = plan.segments.data(),
-                                      .segment_count = sizes.segments,
-                                      .segment_depth = sizes.segment_depth},
-                             .part = {},
-                             .b = packed.b.data() + padded * sizes.depth(),
-                             .bias = packed.bias.data() + padded,
-                             .low = packed.low,
-                             .high = packed.high,
-                             .y = nullptr,
-                             .y_stride = form.out_c,
-                             .columns = static_cast<int>(
-                                 std::min<int64_t>(P::kTile.columns, form.columns - column))};
-          run_tiles<P>(band, plan, sizes, panel, &tile, [&](int64_t line, int64_t row) {
-            tile.rows.a = band.a + line * plan.line_stride + row * plan.row_stride;
-            const int64_t index = line * band.rows + row;
-            tile.y = out + index * form.out_c;
-            tile.part.sums = reinterpret_cast<float*>(band.part) + index * P::kTile.columns;
-          });
+          const B* const b = packed.b.data() + padded * sizes.depth();
+          if constexpr (std::is_same_v<B, Half>) {
+            // Widened once for many rows, in registers for few.
+            if (band.lines * band.rows > 2 * P::kTile.rows) {
+              const int64_t width =
+                  std::min<int64_t>(P::kTile.columns, sizes.padded_columns - column);
+              P::widen(b, sizes.depth() * width, band.wide);
+              return multiply(band, panel, b, static_cast<const float*>(band.wide));
+            }
+          }
+          multiply(band, panel, b, b);
         });
   }
 };

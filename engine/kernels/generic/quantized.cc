@@ -35,9 +35,12 @@ bool is_quantized_linear(const OpDesc& op, int64_t channels) {
 }
 
 bool is_float_linear(const OpDesc& op) {
-  return op.inputs[0].dtype == DType::kFloat32 && op.inputs[1].dtype == DType::kFloat32 &&
-         op.outputs[0].dtype == DType::kFloat32 && op.inputs[1].is_constant() &&
-         op.outputs[0].shape.rank() > 0 && bias_fits(op, DType::kFloat32);
+  const DType weights = op.inputs[1].dtype;
+  const bool may_be_half = op.kind != OpKind::kMatMul;
+  return op.inputs[0].dtype == DType::kFloat32 && op.inputs[1].is_constant() &&
+         (weights == DType::kFloat32 || (may_be_half && weights == DType::kFloat16)) &&
+         op.outputs[0].dtype == DType::kFloat32 && op.outputs[0].shape.rank() > 0 &&
+         bias_fits(op, DType::kFloat32);
 }
 
 Activation activation_of(const OpDesc& op) {
@@ -76,6 +79,14 @@ WeightReader::WeightReader(const Operand& weights)
     unsigned_ = weights.constant<uint8_t>().data();
   } else {
     signed_ = weights.constant<int8_t>().data();
+  }
+}
+
+FloatReader::FloatReader(const Operand& weights) {
+  if (weights.dtype == DType::kFloat16) {
+    half_ = weights.constant<uint16_t>().data();
+  } else {
+    float_ = weights.constant<float>().data();
   }
 }
 

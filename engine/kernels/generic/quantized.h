@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "engine/base/float16.h"
 #include "engine/kernels/generic/matrix.h"
 #include "engine/kernels/kernel.h"
 
@@ -17,7 +18,8 @@ bool is_float(const Operand& x);
 
 // 8-bit activations, constant 8-bit weights with one scale or `channels` of them, int32 bias.
 bool is_quantized_linear(const OpDesc& op, int64_t channels);
-// float32 throughout, weights and bias constant.
+// float32 throughout but for weights that may be float16 (not of kMatMul), weights and bias
+// constant.
 bool is_float_linear(const OpDesc& op);
 
 Activation activation_of(const OpDesc& op);
@@ -39,6 +41,20 @@ class WeightReader {
   const uint8_t* unsigned_ = nullptr;
   const int8_t* signed_ = nullptr;
   std::span<const int32_t> zero_points_;
+};
+
+// Weights as float32, whether they are that or float16.
+class FloatReader {
+ public:
+  explicit FloatReader(const Operand& weights);
+  float operator[](int64_t index) const {
+    const auto i = static_cast<size_t>(index);
+    return half_ != nullptr ? half_to_float(half_[i]) : float_[i];
+  }
+
+ private:
+  const float* float_ = nullptr;
+  const uint16_t* half_ = nullptr;
 };
 
 // K::run_typed<In, Out>(args) with the types of the operator's input and output.

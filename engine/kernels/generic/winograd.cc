@@ -25,13 +25,14 @@ constexpr double kG[6][3] = {{1. / 4, 0, 0},
                              {1. / 24, -1. / 12, 1. / 6},
                              {0, 0, 1}};
 
-// G g G^T of the 3x3 weights g, `stride` apart.
-std::array<float, kWinogradProducts> transformed(const float* g, int64_t stride) {
+// G g G^T of the 3x3 weights g from `first`, `stride` apart.
+std::array<float, kWinogradProducts> transformed(const FloatReader& g, int64_t first,
+                                                 int64_t stride) {
   double half[6][3];
   for (int i = 0; i < 6; ++i) {
     for (int j = 0; j < 3; ++j) {
       half[i][j] = 0;
-      for (int k = 0; k < 3; ++k) half[i][j] += kG[i][k] * double{g[(k * 3 + j) * stride]};
+      for (int k = 0; k < 3; ++k) half[i][j] += kG[i][k] * double{g[first + (k * 3 + j) * stride]};
     }
   }
   std::array<float, kWinogradProducts> u{};
@@ -78,7 +79,7 @@ std::unique_ptr<PackedWeights> pack_winograd(const OpDesc& op, Tile tile) {
   const Shape& w = op.inputs[1].shape;
   const int64_t in_c = w[3];
   const int64_t out_c = w[0];
-  const float* weights = op.inputs[1].constant<float>().data();
+  const FloatReader weights(op.inputs[1]);
   auto packed = std::make_unique<PackedWinograd>();
   // Of one product: its depth is the input channels, never padded in float.
   const PanelSizes& sizes = packed->sizes = panel_sizes(out_c, 1, in_c, tile);
@@ -93,7 +94,7 @@ std::unique_ptr<PackedWeights> pack_winograd(const OpDesc& op, Tile tile) {
     const int64_t width = std::min<int64_t>(tile.columns, sizes.padded_columns - first);
     float* const panel = packed->u.data() + kWinogradProducts * in_c * first;
     for (int64_t c = 0; c < in_c; ++c) {
-      const auto u = transformed(weights + o * 9 * in_c + c, in_c);
+      const auto u = transformed(weights, o * 9 * in_c + c, in_c);
       for (int64_t p = 0; p < kWinogradProducts; ++p) {
         panel[(p * in_c + c) * width + o - first] = u[static_cast<size_t>(p)];
       }

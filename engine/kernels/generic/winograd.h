@@ -9,6 +9,11 @@
 //   Y = A^T (U V) A      summed over in_c before the last transformation, a panel at a time
 //
 // Results differ from the direct sum by rounding, some 1e-6 of the largest value.
+//
+// U takes four times the memory of float32 weights, and eight times that of float16 ones, which
+// stay float16 everywhere else: as float16 U would no longer give float32 results. Both are taken
+// all the same, up to a few MiB a layer, because of what it saves in time; where memory matters
+// more, engine.prefer_kernels with the direct kernel's name (conv2d_f32_neon) leaves it out.
 #pragma once
 
 #include <cstdint>

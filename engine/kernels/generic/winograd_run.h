@@ -151,19 +151,19 @@ struct Winograd {
     const int64_t start = 0;
     const int64_t pieces = (tiles + P::kTile.rows - 1) / P::kTile.rows;
     const int64_t most = (tiles + pieces - 1) / pieces;
-    FloatTileArgs args{.rows = {.a = nullptr,
-                                .a_stride = plan.v_stride,
-                                .segments = &start,
-                                .segment_count = 1,
-                                .segment_depth = plan.in_c},
-                       .part = {},
-                       .b = packed.u.data() + kWinogradProducts * plan.in_c * column,
-                       .bias = plan.zeros.data(),
-                       .low = -kInf,
-                       .high = kInf,
-                       .y = nullptr,
-                       .y_stride = P::kTile.columns,
-                       .columns = static_cast<int>(width)};
+    FloatTileArgs<float> args{.rows = {.a = nullptr,
+                                       .a_stride = plan.v_stride,
+                                       .segments = &start,
+                                       .segment_count = 1,
+                                       .segment_depth = plan.in_c},
+                              .part = {},
+                              .b = packed.u.data() + kWinogradProducts * plan.in_c * column,
+                              .bias = plan.zeros.data(),
+                              .low = -kInf,
+                              .high = kInf,
+                              .y = nullptr,
+                              .y_stride = P::kTile.columns,
+                              .columns = static_cast<int>(width)};
     const int64_t b_bytes = plan.in_c * width * 4;
     for (int64_t p = 0; p < kWinogradProducts; ++p, args.b += plan.in_c * width) {
       args.rows.prefetch = reinterpret_cast<const std::byte*>(args.b) + b_bytes;

@@ -287,17 +287,23 @@ struct Float {
   using Acc = float32x4_t;
   using Vector = float32x4_t;
   static float32x4_t load(const float* p) { return vld1q_f32(p); }
+  static float32x4_t load(const generic::Half* p) {
+    return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
+  }
   static float32x4_t load_lane(const float* p) { return vld1q_dup_f32(p); }
+  static void widen(const generic::Half* x, int64_t n, float* out) {
+    for (int64_t i = 0; i < n; i += 4) vst1q_f32(out + i, load(x + i));
+  }
   template <int L>
   static float32x4_t multiply_add(float32x4_t acc, float32x4_t w, float32x4_t a) {
     return vfmaq_laneq_f32(acc, w, a, L);
   }
 
-  template <int M, int N>
-  [[gnu::noinline]] static void tile(const generic::FloatTileArgs& t) {
+  template <int M, int N, typename B>
+  [[gnu::noinline]] static void tile(const generic::FloatTileArgs<B>& t) {
     constexpr int V = N / 4;
     float32x4_t acc[M][V];
-    LaneTile<Float, M, V, float, float>::accumulate(t.rows, t.b, acc);
+    LaneTile<Float, M, V, float, B>::accumulate(t.rows, t.b, acc);
     if (!complete<M, V>(t, acc)) return;
     const Clamp clamp{vdupq_n_f32(t.low), vdupq_n_f32(t.high)};
 #pragma GCC unroll 8

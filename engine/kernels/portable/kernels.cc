@@ -5,6 +5,7 @@
 #include <array>
 #include <span>
 
+#include "engine/base/float16.h"
 #include "engine/kernels/folders.h"
 #include "engine/kernels/generic/rows.h"
 
@@ -97,16 +98,24 @@ struct Float {
   static constexpr bool kMasksChannels = false;
   static constexpr double kMacsPerCycle = 3;
 
-  template <int M, int N>
-  static void tile(const generic::FloatTileArgs& t) {
+  static float widened(float weight) { return weight; }
+  static float widened(generic::Half weight) { return half_to_float(weight); }
+  static void widen(const generic::Half* x, int64_t n, float* out) {
+    std::transform(x, x + n, out, half_to_float);
+  }
+
+  template <int M, int N, typename B>
+  static void tile(const generic::FloatTileArgs<B>& t) {
     float acc[M][N];
     for (auto& row : acc) std::copy_n(t.bias, N, row);
-    const float* b = t.b;
+    const B* b = t.b;
     for (int64_t s = 0; s < t.rows.segment_count; ++s) {
       const float* a = t.rows.a + t.rows.segments[s];
       for (int64_t k = 0; k < t.rows.segment_depth; ++k, b += N) {
+        float w[N];
+        for (int n = 0; n < N; ++n) w[n] = widened(b[n]);
         for (int m = 0; m < M; ++m) {
-          for (int n = 0; n < N; ++n) acc[m][n] += a[m * t.rows.a_stride + k] * b[n];
+          for (int n = 0; n < N; ++n) acc[m][n] += a[m * t.rows.a_stride + k] * w[n];
         }
       }
     }

@@ -11,6 +11,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "engine/base/float16.h"
 #include "engine/kernels/kernel.h"
 #include "engine/kernels/requantize.h"
 
@@ -23,6 +24,12 @@ inline bool is_quantized(const Operand& x) {
   return is_8bit(x.dtype) && !x.quantization.empty() && !x.quantization.per_channel();
 }
 inline bool is_float(const Operand& x) { return x.dtype == DType::kFloat32; }
+
+// An element of a float16 tensor.
+struct Half {
+  uint16_t bits;
+  explicit operator float() const { return half_to_float(bits); }
+};
 
 // Reads an 8-bit element whichever sign it has.
 inline int32_t load8(const std::byte* data, int64_t i, DType dtype) {
@@ -137,14 +144,16 @@ inline int32_t channel_zero_point(const Quantization& w, size_t c) {
   return w.per_channel() ? w.zero_points[c] : w.zero_point();
 }
 
-// float32 throughout, or 8-bit input and weights with int32 bias and 8-bit output, weights
-// quantized per tensor or along `channel_axis`.
+// float32 throughout but for float16 weights, or 8-bit input and weights with int32 bias and 8-bit
+// output, weights quantized per tensor or along `channel_axis`.
 inline bool accepts_weighted(const OpDesc& op, int channel_axis) {
   const Operand& x = op.inputs[0];
   const Operand& w = op.inputs[1];
   const Operand& y = op.outputs[0];
-  if (is_float(x))
-    return is_float(w) && is_float(y) && (!op.has_input(2) || is_float(op.inputs[2]));
+  if (is_float(x)) {
+    return (is_float(w) || w.dtype == DType::kFloat16) && is_float(y) &&
+           (!op.has_input(2) || is_float(op.inputs[2]));
+  }
   const Quantization& q = w.quantization;
   return is_quantized(x) && is_quantized(y) && is_8bit(w.dtype) && !q.empty() &&
          (!q.per_channel() || q.axis == channel_axis) &&

@@ -97,11 +97,11 @@ void for_outputs(const RunArgs& args, const Geometry& g, int64_t channels_per_gr
   });
 }
 
-template <template <typename, typename, typename> class Taps>
+template <template <typename, typename, typename> class Taps, typename W>
 void run_float(const RunArgs& args, int64_t depth, int64_t channels_per_group) {
   const auto& attrs = args.op.attrs_as<Conv2dAttrs>();
   const float* bias = args.op.has_input(2) ? args.input<float>(2) : nullptr;
-  const Taps<float, float, float> taps{args.input<float>(0), args.input<float>(1), depth, 0.F, 0.F};
+  const Taps<float, float, W> taps{args.input<float>(0), args.input<W>(1), depth, 0.F, 0.F};
   float* y = args.output<float>(0);
   for_outputs(
       args, Geometry(args.op), channels_per_group, [&](int64_t) { return taps; },
@@ -137,7 +137,10 @@ template <template <typename, typename, typename> class Taps>
 void run_any(const RunArgs& args, int64_t depth, int64_t channels_per_group) {
   const DType x = args.op.inputs[0].dtype;
   const DType w = args.op.inputs[1].dtype;
-  if (x == DType::kFloat32) return run_float<Taps>(args, depth, channels_per_group);
+  if (x == DType::kFloat32) {
+    return w == DType::kFloat16 ? run_float<Taps, Half>(args, depth, channels_per_group)
+                                : run_float<Taps, float>(args, depth, channels_per_group);
+  }
   if (x == DType::kInt8) {
     return w == DType::kInt8
                ? run_quantized<Taps, int8_t, int8_t>(args, depth, channels_per_group)

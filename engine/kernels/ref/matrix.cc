@@ -5,6 +5,7 @@
 namespace inferd::kernels::ref {
 namespace {
 
+template <typename W>
 void fully_connected_float(const RunArgs& args) {
   const Shape& w_shape = args.op.inputs[1].shape;
   const int64_t out = w_shape[0];
@@ -16,7 +17,8 @@ void fully_connected_float(const RunArgs& args) {
     for (int64_t o = 0; o < out; ++o) {
       float acc = 0;
       for (int64_t i = 0; i < depth; ++i) {
-        acc += args.input<float>(0)[r * depth + i] * args.input<float>(1)[o * depth + i];
+        acc += args.input<float>(0)[r * depth + i] *
+               static_cast<float>(args.input<W>(1)[o * depth + i]);
       }
       args.output<float>(0)[r * out + o] = clamp(bias != nullptr ? acc + bias[o] : acc, activation);
     }
@@ -90,7 +92,9 @@ void for_matrices(const OpDesc& op, const MatMulGeometry& g, F f) {
 bool accepts_fully_connected(const OpDesc& op) { return accepts_weighted(op, 0); }
 
 void run_fully_connected(const RunArgs& args) {
-  is_float(args.op.inputs[0]) ? fully_connected_float(args) : fully_connected_quantized(args);
+  if (!is_float(args.op.inputs[0])) return fully_connected_quantized(args);
+  args.op.inputs[1].dtype == DType::kFloat16 ? fully_connected_float<Half>(args)
+                                             : fully_connected_float<float>(args);
 }
 
 bool accepts_matmul(const OpDesc& op) {

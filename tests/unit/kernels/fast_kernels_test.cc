@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/base/float16.h"
 #include "engine/kernels/candidates.h"
 #include "tests/ops/harness.h"
 
@@ -41,6 +42,8 @@ class Case {
     for (int64_t i = 0; i < operand->elements(); ++i) {
       if (operand->dtype == DType::kFloat32) {
         reinterpret_cast<float*>(data)[i] = real(-1.F, 1.F);
+      } else if (operand->dtype == DType::kFloat16) {
+        reinterpret_cast<uint16_t*>(data)[i] = float_to_half(real(-1.F, 1.F));
       } else if (operand->dtype == DType::kInt32) {
         reinterpret_cast<int32_t*>(data)[i] = static_cast<int32_t>(pick(-20000, 20000));
       } else {
@@ -77,7 +80,7 @@ class Case {
     Operand o;
     o.dtype = dtype;
     o.shape = shape;
-    if (dtype != DType::kFloat32 && dtype != DType::kInt32) {
+    if (dtype == DType::kInt8 || dtype == DType::kUInt8) {
       o.quantization = quantization(dtype, channels, symmetric);
     }
     return o;
@@ -241,6 +244,86 @@ TEST_P(FastKernels, FullyConnected) {
     op.attrs = FullyConnectedAttrs{c.activation()};
     c.types(&op, GetParam(), {rows, depth}, {out_c, depth}, {rows, out_c}, out_c);
     EXPECT_GT(check(op, c), 0);
+  }
+}
+
+// The same numbers as float16 and as float32 give the same sums.
+class HalfWeights : public testing::Test {
+ protected:
+  // x, w and bias have been added to `op_`, w as float16.
+  void check_both(Case* c, int64_t channels) {
+    op_.inputs.push_back(c->operand(DType::kFloat32, {channels}));
+    for (size_t i = 0; i < 3; ++i) c->fill(&op_.inputs[i], i > 0);
+    EXPECT_GT(check(op_, *c), 0);
+    OpDesc wide = op_;
+    std::vector<float> weights(static_cast<size_t>(wide.inputs[1].elements()));
+    std::ranges::transform(wide.inputs[1].constant<uint16_t>(), weights.begin(), half_to_float);
+    wide.inputs[1].dtype = DType::kFloat32;
+    wide.inputs[1].data = reinterpret_cast<const std::byte*>(weights.data());
+    std::vector<const std::byte*> wide_inputs = c->inputs();
+    wide_inputs[1] = wide.inputs[1].data;
+    ThreadPool pool(1);
+    for (const Kernel* kernel : accepting(op_)) {
+      EXPECT_EQ(run_kernel(*kernel, op_, c->inputs(), pool),
+                run_kernel(*kernel, wide, wide_inputs, pool))
+          << kernel->name;
+    }
+  }
+
+  OpDesc op_;
+};
+
+TEST_F(HalfWeights, Conv2d) {
+  for (uint32_t seed = 0; seed < 150 && !HasFailure(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Case c(seed);
+    const int64_t groups = c.pick(0, 4) == 0 ? c.pick(2, 3) : 1;
+    const int64_t group_c = c.pick(1, 37);
+    const int64_t out_c = groups * c.pick(1, 70);
+    const Shape x{c.pick(1, 2), c.pick(1, 11), c.pick(1, 11), groups * group_c};
+    Conv2dAttrs attrs;
+    if (c.pick(0, 2) != 0) attrs.window = c.window(x[1], x[2], 5);
+    attrs.groups = static_cast<int>(groups);
+    attrs.activation = c.activation();
+    op_.kind = OpKind::kConv2d;
+    op_.attrs = attrs;
+    op_.inputs = {
+        c.operand(DType::kFloat32, x),
+        c.operand(DType::kFloat16, {out_c, attrs.window.kernel_h, attrs.window.kernel_w, group_c})};
+    op_.outputs = {c.operand(DType::kFloat32, Case::out_shape(x, attrs.window, out_c))};
+    check_both(&c, out_c);
+  }
+}
+
+TEST_F(HalfWeights, FullyConnected) {
+  for (uint32_t seed = 0; seed < 100 && !HasFailure(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Case c(seed);
+    const int64_t depth = c.pick(0, 3) == 0 ? c.pick(1000, 4500) : c.pick(1, 130);
+    const int64_t out_c = c.pick(1, 150);
+    const int64_t rows = c.pick(1, 40);
+    op_.kind = OpKind::kFullyConnected;
+    op_.attrs = FullyConnectedAttrs{c.activation()};
+    op_.inputs = {c.operand(DType::kFloat32, {rows, depth}),
+                  c.operand(DType::kFloat16, {out_c, depth})};
+    op_.outputs = {c.operand(DType::kFloat32, {rows, out_c})};
+    check_both(&c, out_c);
+  }
+}
+
+TEST_F(HalfWeights, DepthwiseConv2d) {
+  for (uint32_t seed = 0; seed < 50 && !HasFailure(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Case c(seed);
+    const Shape x{c.pick(1, 2), c.pick(1, 12), c.pick(1, 12), c.pick(1, 67)};
+    Conv2dAttrs attrs;
+    attrs.window = c.window(x[1], x[2], 6);
+    op_.kind = OpKind::kDepthwiseConv2d;
+    op_.attrs = attrs;
+    op_.inputs = {c.operand(DType::kFloat32, x),
+                  c.operand(DType::kFloat16, {attrs.window.kernel_h, attrs.window.kernel_w, x[3]})};
+    op_.outputs = {c.operand(DType::kFloat32, Case::out_shape(x, attrs.window, x[3]))};
+    check_both(&c, x[3]);
   }
 }
 

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cstring>
+
+#include "engine/base/float16.h"
 #include "tests/unit/opt/pass_testing.h"
 
 namespace inferd::opt {
@@ -142,6 +145,70 @@ TEST_F(Passes, KeepsDepthwiseWithOneOutputPerChannel) {
   b.output(
       ok(b.op(OpKind::kDepthwiseConv2d, {image(), random_floats(b, {3, 3, 3})}, attrs, "conv")));
   EXPECT_FALSE(run_checked(graph, depthwise_to_conv2d));
+}
+
+// Weights as a file with float16 constants has them: widened, then moved to the engine's layout.
+class Float16Weights : public Passes {
+ protected:
+  ValueId halves(const Shape& shape) {
+    std::vector<std::byte> bytes(static_cast<size_t>(shape.elements()) * 2);
+    for (size_t i = 0; i < bytes.size() / 2; ++i) {
+      const uint16_t half = float_to_half(static_cast<float>(i * 37 % 101) / 50.F - 1.F);
+      std::memcpy(bytes.data() + 2 * i, &half, 2);
+    }
+    return b.constant_bytes("w", DType::kFloat16, shape, std::move(bytes));
+  }
+  ValueId dequantized(const Shape& shape) {
+    return ok(b.op(OpKind::kDequantize, {halves(shape)}, {}, "widen"));
+  }
+  ValueId cast(const Shape& shape) {
+    return ok(b.op(OpKind::kCast, {halves(shape)}, {}, "cast",
+                   ir::OutputSpec::typed("", DType::kFloat32)));
+  }
+  DType weights_type(OpKind kind) const {
+    const auto node = std::ranges::find(graph.nodes(), kind, &ir::Node::kind);
+    return node == graph.nodes().end() ? DType::kBool : graph.value(node->inputs[1]).dtype;
+  }
+};
+
+TEST_F(Float16Weights, StayFloat16BehindATranspose) {
+  const ValueId w = ok(b.transpose(cast({5, 3, 3, 2}), {0, 2, 3, 1}, "ohwi"));
+  const SliceAttrs four{{0, 0, 0, 0}, {4, 3, 2, 3}, {1, 1, 1, 1}};
+  b.output(
+      conv(image(), ok(b.op(OpKind::kSlice, {w}, four, "slice")), {.kernel_h = 3, .kernel_w = 2}));
+  optimize_checked(graph);
+  EXPECT_EQ(graph.nodes().size(), 1U) << ir::to_text(graph);
+  EXPECT_EQ(weights_type(OpKind::kConv2d), DType::kFloat16);
+}
+
+TEST_F(Float16Weights, OfAMatrixProductStayFloat16) {
+  for (const bool is_cast : {false, true}) {
+    graph = ir::Graph();
+    const ValueId x = b.input("x", DType::kFloat32, {2, 5});
+    const ValueId w = is_cast ? cast({5, 3}) : dequantized({5, 3});
+    b.output(ok(b.op(OpKind::kMatMul, {x, w}, MatMulAttrs{}, "matmul")));
+    optimize_checked(graph);
+    EXPECT_EQ(graph.nodes().size(), 1U) << ir::to_text(graph);
+    EXPECT_EQ(weights_type(OpKind::kFullyConnected), DType::kFloat16);
+  }
+}
+
+TEST_F(Float16Weights, AreWidenedForOtherOperatorsAndOtherUses) {
+  const ValueId w = dequantized({4, 1, 1, 3});
+  b.output(conv(image(), w));
+  b.output(ok(b.op(OpKind::kUnary, {w}, UnaryAttrs{UnaryKind::kAbs}, "abs")));
+  optimize_checked(graph);
+  EXPECT_EQ(graph.nodes().size(), 1U) << ir::to_text(graph);
+  EXPECT_EQ(weights_type(OpKind::kConv2d), DType::kFloat16);
+}
+
+TEST_F(Float16Weights, BecomeFloat32WithABatchNorm) {
+  const ValueId y = conv(image(), dequantized({4, 1, 1, 3}));
+  b.output(ok(b.op(OpKind::kBatchNorm, {y, random_floats(b, {4}, 2), random_floats(b, {4}, 3)},
+                   BatchNormAttrs{3}, "bn")));
+  optimize_checked(graph);
+  EXPECT_EQ(graph.nodes().size(), 1U) << ir::to_text(graph);
+  EXPECT_EQ(weights_type(OpKind::kConv2d), DType::kFloat32);
 }
 
 TEST_F(Passes, MatMulBecomesFullyConnectedWithBias) {
