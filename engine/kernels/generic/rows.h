@@ -9,6 +9,7 @@
 
 #include "engine/kernels/generic/byte_depthwise_run.h"
 #include "engine/kernels/generic/depthwise_run.h"
+#include "engine/kernels/generic/detection.h"
 #include "engine/kernels/generic/elementwise_run.h"
 #include "engine/kernels/generic/matrix_run.h"
 #include "engine/kernels/generic/mean.h"

@@ -163,6 +163,9 @@ constexpr std::array kOwnRows = {
            generic::kInPlace},
     Kernel{"arg_max", OpKind::kArgMax, Isa::kPortable, generic::accepts_arg_max, generic::copy_cost,
            nullptr, nullptr, generic::run_arg_max},
+    Kernel{"detection_post_process", OpKind::kDetectionPostProcess, Isa::kPortable,
+           generic::accepts_detection_post_process, generic::copy_cost, nullptr,
+           generic::plan_detection_post_process, generic::run_detection_post_process},
 };
 
 }  // namespace

@@ -4,29 +4,17 @@
 // Semantics of the TensorFlow Lite custom operator: "fast" suppression works once on each anchor's
 // best class, "regular" once per class.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <memory>
 #include <span>
 
+#include "engine/kernels/detection_box.h"
 #include "engine/kernels/ref/common.h"
 #include "engine/kernels/ref/rows.h"
 
 namespace inferd::kernels::ref {
 namespace {
-
-struct BoxCorners {
-  float y_min, x_min, y_max, x_max;
-
-  float area() const { return (y_max - y_min) * (x_max - x_min); }
-};
-
-float overlap(const BoxCorners& a, const BoxCorners& b) {
-  if (a.area() <= 0 || b.area() <= 0) return 0;
-  const float height = std::min(a.y_max, b.y_max) - std::max(a.y_min, b.y_min);
-  const float width = std::min(a.x_max, b.x_max) - std::max(a.x_min, b.x_min);
-  const float both = std::max(height, 0.F) * std::max(width, 0.F);
-  return both / (a.area() + b.area() - both);
-}
 
 float real_value(const RunArgs& args, size_t input, int64_t i) {
   const Operand& x = args.op.inputs[input];
@@ -35,14 +23,13 @@ float real_value(const RunArgs& args, size_t input, int64_t i) {
 }
 
 BoxCorners decode_box(const RunArgs& args, int64_t i) {
-  const auto& attrs = args.op.attrs_as<DetectionPostProcessAttrs>();
-  const auto offset = [&](int64_t k) { return real_value(args, 0, i * 4 + k); };
-  const auto anchor = [&](int64_t k) { return real_value(args, 2, i * 4 + k); };
-  const float y = offset(0) / attrs.y_scale * anchor(2) + anchor(0);
-  const float x = offset(1) / attrs.x_scale * anchor(3) + anchor(1);
-  const float half_h = 0.5F * std::exp(offset(2) / attrs.h_scale) * anchor(2);
-  const float half_w = 0.5F * std::exp(offset(3) / attrs.w_scale) * anchor(3);
-  return {y - half_h, x - half_w, y + half_h, x + half_w};
+  std::array<float, 4> offset{};
+  std::array<float, 4> anchor{};
+  for (size_t k = 0; k < 4; ++k) {
+    offset[k] = real_value(args, 0, i * 4 + static_cast<int64_t>(k));
+    anchor[k] = real_value(args, 2, i * 4 + static_cast<int64_t>(k));
+  }
+  return kernels::decode_box(offset, anchor, args.op.attrs_as<DetectionPostProcessAttrs>());
 }
 
 struct Candidate {

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <memory>
 #include <random>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -64,6 +65,11 @@ class Case {
   void make_indices(size_t i, int64_t count, int64_t size) {
     auto* const data = reinterpret_cast<int32_t*>(buffers_[i]->data());
     for (int64_t k = 0; k < count; ++k) data[k] = static_cast<int32_t>(pick(-size - 1, size));
+  }
+
+  // The numbers of input `i`, float32.
+  std::span<float> floats(size_t i, int64_t count) {
+    return {reinterpret_cast<float*>(buffers_[i]->data()), static_cast<size_t>(count)};
   }
 
   Quantization quantization(DType dtype, int64_t channels, bool symmetric) {
@@ -154,16 +160,16 @@ class Case {
   std::vector<const std::byte*> inputs_;
 };
 
-void compare(const Kernel& kernel, const OpDesc& op, const std::vector<std::byte>& expected,
+void compare(const Kernel& kernel, const Operand& output, const std::vector<std::byte>& expected,
              const std::vector<std::byte>& actual) {
-  if (op.outputs[0].dtype != DType::kFloat32) {
+  if (output.dtype != DType::kFloat32) {
     EXPECT_EQ(expected, actual) << kernel.name;
     return;
   }
   const auto* e = reinterpret_cast<const float*>(expected.data());
   const auto* a = reinterpret_cast<const float*>(actual.data());
-  for (int64_t i = 0; i < op.outputs[0].elements(); ++i) {
-    if (a[i] == e[i]) continue;  // infinities too
+  for (int64_t i = 0; i < output.elements(); ++i) {
+    if (a[i] == e[i] || (std::isnan(a[i]) && std::isnan(e[i]))) continue;  // infinities too
     ASSERT_NEAR(a[i], e[i], 1e-4F * std::max(1.F, std::abs(e[i]))) << kernel.name << " at " << i;
   }
 }
@@ -177,14 +183,17 @@ int check(const OpDesc& op, const Case& data) {
     ADD_FAILURE() << "no reference kernel";
     return 0;
   }
-  const std::vector<std::byte> expected =
-      run_kernel(*reference_kernel, op, data.inputs(), single)[0];
+  const std::vector<std::vector<std::byte>> expected =
+      run_kernel(*reference_kernel, op, data.inputs(), single);
   int others = 0;
   for (const Kernel* kernel : accepting(op)) {
     if (std::string_view(kernel->name) == reference_kernel->name) continue;
     ++others;
     for (ThreadPool* pool : {&single, &several}) {
-      compare(*kernel, op, expected, run_kernel(*kernel, op, data.inputs(), *pool)[0]);
+      const auto actual = run_kernel(*kernel, op, data.inputs(), *pool);
+      for (size_t i = 0; i < expected.size(); ++i) {
+        compare(*kernel, op.outputs[i], expected[i], actual[i]);
+      }
     }
   }
   return others;
@@ -537,6 +546,42 @@ TEST_P(FastKernels, ConcatPadGatherArgMax) {
     if (!index) op.outputs[0].quantization = op.inputs[0].quantization;
     for (Operand& input : op.inputs) c.fill(&input, false);
     if (op.kind == OpKind::kGather) c.make_indices(1, op.inputs[1].elements(), x[axis]);
+    EXPECT_GT(check(op, c), 0);
+  }
+}
+
+TEST(FastDetection, ScoresThatTieAndAreNoNumbers) {
+  constexpr DType kTypes[] = {DType::kFloat32, DType::kUInt8, DType::kInt8};
+  for (uint32_t seed = 0; seed < 400 && !HasFailure(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Case c(seed);
+    const int64_t anchors = c.pick(1, 200);
+    const int64_t classes = c.pick(1, 40);
+    DetectionPostProcessAttrs attrs;
+    attrs.max_detections = static_cast<int>(c.pick(1, 20));
+    attrs.max_classes_per_detection = static_cast<int>(c.pick(1, 3));
+    attrs.detections_per_class = static_cast<int>(c.pick(1, 10));
+    attrs.regular_nms = c.pick(0, 1) == 1;
+    attrs.num_classes = static_cast<int>(classes);
+    attrs.score_threshold = c.pick(0, 3) == 0 ? -kInf : c.real(-0.5F, 1.F);
+    attrs.iou_threshold = c.real(0.F, 1.F);
+    OpDesc op;
+    op.kind = OpKind::kDetectionPostProcess;
+    op.attrs = attrs;
+    op.inputs = {c.operand(kTypes[c.pick(0, 2)], {1, anchors, 4}),
+                 c.operand(kTypes[c.pick(0, 2)], {1, anchors, classes + c.pick(0, 1)}),
+                 c.operand(kTypes[c.pick(0, 2)], {anchors, 4})};
+    const int64_t found = int64_t{attrs.max_detections} * attrs.max_classes_per_detection;
+    for (const Shape& shape : {Shape{1, found, 4}, Shape{1, found}, Shape{1, found}, Shape{1}}) {
+      op.outputs.push_back(c.operand(DType::kFloat32, shape));
+    }
+    for (Operand& input : op.inputs) c.fill(&input, false);
+    if (op.inputs[1].dtype == DType::kFloat32) {
+      for (float& score : c.floats(1, op.inputs[1].elements())) {
+        constexpr float kOdd[] = {NAN, kInf, -kInf, -0.F};
+        score = c.pick(0, 9) == 0 ? kOdd[c.pick(0, 3)] : std::round(score * 8.F) / 8.F;
+      }
+    }
     EXPECT_GT(check(op, c), 0);
   }
 }
