@@ -12,9 +12,9 @@
 #include "engine/kernels/generic/detection.h"
 #include "engine/kernels/generic/elementwise_run.h"
 #include "engine/kernels/generic/matrix_run.h"
-#include "engine/kernels/generic/mean.h"
 #include "engine/kernels/generic/movement.h"
 #include "engine/kernels/generic/pool.h"
+#include "engine/kernels/generic/reduce.h"
 #include "engine/kernels/generic/resize.h"
 #include "engine/kernels/generic/softmax.h"
 #include "engine/kernels/generic/strided_copy.h"
@@ -101,8 +101,8 @@ inline constexpr auto kElementwiseRows = std::array{
            nullptr, plan_softmax, run_float_softmax<P>, kInPlace},
     Kernel{"prelu_f32", OpKind::kPRelu, kIsa, accepts_float_prelu, cost_of_elements<P>, nullptr,
            plan_prelu, run_float_prelu<P>, kInPlace},
-    Kernel{"mean", OpKind::kReduce, kIsa, accepts_mean, cost_of_elements<P>, nullptr, plan_mean,
-           Mean<P>::run},
+    Kernel{"reduce", OpKind::kReduce, kIsa, accepts_reduce, cost_of_elements<P>, nullptr,
+           plan_reduce, Reduce<P>::run},
 };
 
 // One table from several. No container: a folder's file may hold nothing that the linker could

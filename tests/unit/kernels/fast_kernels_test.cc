@@ -469,6 +469,34 @@ TEST_P(FastKernels, Softmax) {
   }
 }
 
+TEST_P(FastKernels, Reduce) {
+  for (uint32_t seed = 0; seed < 200 && !HasFailure(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Case c(seed);
+    const auto type = [&] {
+      if (!GetParam()) return DType::kFloat32;
+      return c.pick(0, 1) == 1 ? DType::kUInt8 : DType::kInt8;
+    };
+    const Shape x{c.pick(1, 9), c.pick(1, 20), c.pick(1, 300)};
+    ReduceAttrs attrs;
+    attrs.kind = static_cast<ReduceKind>(c.pick(0, 3));
+    const auto first = static_cast<int>(c.pick(0, 2));
+    const auto last = static_cast<int>(c.pick(first, 2));
+    Shape y;
+    for (int d = 0; d < 3; ++d) {
+      const bool reduced = d >= first && d <= last;
+      reduced ? attrs.axes.push_back(d) : y.push_back(x[d]);
+    }
+    OpDesc op;
+    op.kind = OpKind::kReduce;
+    op.attrs = attrs;
+    op.inputs = {c.operand(type(), x)};
+    op.outputs = {c.operand(type(), y)};
+    c.fill(&op.inputs[0], false);
+    EXPECT_GT(check(op, c), 0);
+  }
+}
+
 TEST(FastPRelu, SlopesBroadcast) {
   for (uint32_t seed = 0; seed < 60 && !HasFailure(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
