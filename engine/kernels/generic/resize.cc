@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <thread>
 
 #include "engine/kernels/generic/copy_bytes.h"
+#include "engine/kernels/generic/matrix.h"
 #include "engine/kernels/resize_axis.h"
 
 namespace inferd::kernels::generic {
@@ -33,6 +35,21 @@ bool keeps_type(const OpDesc& op) {
          op.inputs[0].quantization == op.outputs[0].quantization;
 }
 
+std::unique_ptr<ResizePlan> plan_resize(const OpDesc& op) {
+  const auto& attrs = op.attrs_as<ResizeAttrs>();
+  const Shape& x = op.inputs[0].shape;
+  const Shape& y = op.outputs[0].shape;
+  auto plan = std::make_unique<ResizePlan>();
+  if (y.elements() == 0) return plan;
+  plan->images = x[0];
+  plan->channels = x[3];
+  plan->in_picture = x[1] * x[2] * x[3];
+  plan->rows = samples(resize_axis(op, 1, attrs.scale_h), attrs, x[2] * x[3]);
+  plan->columns = samples(resize_axis(op, 2, attrs.scale_w), attrs, x[3]);
+  plan->grain = std::max<int64_t>(8192 / (y[2] * y[3]), 1);
+  return plan;
+}
+
 }  // namespace
 
 bool accepts_nearest_resize(const OpDesc& op) {
@@ -45,18 +62,17 @@ bool accepts_linear_resize(const OpDesc& op) {
          (type == DType::kFloat32 || type == DType::kInt8 || type == DType::kUInt8);
 }
 
-std::unique_ptr<Prepared> plan_resize(const OpDesc& op, const PackedWeights*) {
-  const auto& attrs = op.attrs_as<ResizeAttrs>();
-  const Shape& x = op.inputs[0].shape;
-  const Shape& y = op.outputs[0].shape;
-  auto plan = std::make_unique<ResizePlan>();
-  if (y.elements() == 0) return plan;
-  plan->images = x[0];
-  plan->channels = x[3];
-  plan->in_picture = x[1] * x[2] * x[3];
-  plan->rows = samples(resize_axis(op, 1, attrs.scale_h), attrs, x[2] * x[3]);
-  plan->columns = samples(resize_axis(op, 2, attrs.scale_w), attrs, x[3]);
-  plan->grain = std::max<int64_t>(8192 / (y[2] * y[3]), 1);
+std::unique_ptr<Prepared> plan_nearest_resize(const OpDesc& op, const PackedWeights*) {
+  return plan_resize(op);
+}
+
+std::unique_ptr<Prepared> plan_linear_resize(const OpDesc& op, const PackedWeights*) {
+  auto plan = plan_resize(op);
+  static_assert(sizeof(float) == sizeof(int32_t));
+  plan->worker_bytes = round_up(
+      2 * static_cast<int64_t>(plan->columns.size()) * plan->channels * int64_t{sizeof(float)}, 64);
+  plan->max_workers = static_cast<int>(std::max(std::thread::hardware_concurrency(), 1U));
+  plan->scratch_bytes = static_cast<size_t>(plan->worker_bytes * plan->max_workers);
   return plan;
 }
 

@@ -5,6 +5,7 @@
 // channels across lanes. Output rows are split over threads.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -27,82 +28,120 @@ struct ResizePlan final : Prepared {
   int64_t in_picture = 0;  // elements
   int64_t grain = 1;       // rows
   std::vector<ResizeSample> rows, columns;
+  // Linear: two rows of the input as wide as the output's, for each worker.
+  int64_t worker_bytes = 0;
+  int max_workers = 1;
 };
 
 bool accepts_nearest_resize(const OpDesc& op);
 bool accepts_linear_resize(const OpDesc& op);
-std::unique_ptr<Prepared> plan_resize(const OpDesc& op, const PackedWeights*);
+std::unique_ptr<Prepared> plan_nearest_resize(const OpDesc& op, const PackedWeights*);
+std::unique_ptr<Prepared> plan_linear_resize(const OpDesc& op, const PackedWeights*);
 void run_nearest_resize(const RunArgs& args);
 
-// P as in elementwise_run.h.
+// First across, then down: a row of the input is stretched once for all output rows that it takes
+// part in, and those are then mixed from two of them without regard to pixels. P as in
+// elementwise_run.h.
 template <typename P>
 struct LinearResize {
   struct MixFloat {
-    float down, right;
-    MixFloat(const ResizeSample& row, const ResizeSample& column)
-        : down(row.weight), right(column.weight) {}
-    [[gnu::always_inline]] float operator()(float a, float b, float c, float d) const {
-      const float top = a * (1 - right) + b * right;
-      const float bottom = c * (1 - right) + d * right;
-      return top * (1 - down) + bottom * down;
+    using Stretched = float;
+    [[gnu::always_inline]] static float across(float a, float b, const ResizeSample& column) {
+      return a * (1 - column.weight) + b * column.weight;
+    }
+    [[gnu::always_inline]] static float down(float top, float bottom, const ResizeSample& row) {
+      return top * (1 - row.weight) + bottom * row.weight;
     }
   };
 
   // Weights of 11 bits, one rounding at the end, half up.
   struct MixFixed {
-    int32_t down, right;
-    MixFixed(const ResizeSample& row, const ResizeSample& column)
-        : down(row.fixed), right(column.fixed) {}
-    [[gnu::always_inline]] int32_t operator()(int32_t a, int32_t b, int32_t c, int32_t d) const {
-      const int32_t top = a * 2048 + (b - a) * right;
-      const int32_t bottom = c * 2048 + (d - c) * right;
-      return (top * 2048 + (bottom - top) * down + (1 << 21)) >> 22;
+    using Stretched = int32_t;
+    [[gnu::always_inline]] static int32_t across(int32_t a, int32_t b, const ResizeSample& column) {
+      return a * 2048 + (b - a) * column.fixed;
+    }
+    [[gnu::always_inline]] static int32_t down(int32_t top, int32_t bottom,
+                                               const ResizeSample& row) {
+      return (top * 2048 + (bottom - top) * row.fixed + (1 << 21)) >> 22;
     }
   };
 
   // All channels of a pixel, at least `kBlock`: whole blocks, of which the last may overlap.
   template <int64_t kBlock, typename Mix, typename T>
-  [[gnu::always_inline]] static void mix_blocks(const Mix& mix, const T* a, const T* b, const T* c,
-                                                const T* d, int64_t channels, T* y) {
+  [[gnu::always_inline]] static void mix_blocks(const ResizeSample& column, const T* a, const T* b,
+                                                int64_t channels, typename Mix::Stretched* y) {
     for (int64_t begin = 0; begin < channels; begin += kBlock) {
       const int64_t first = begin + kBlock <= channels ? begin : channels - kBlock;
 #pragma GCC ivdep
-      for (int64_t k = first; k < first + kBlock; ++k) {
-        y[k] = static_cast<T>(mix(a[k], b[k], c[k], d[k]));
-      }
+      for (int64_t k = first; k < first + kBlock; ++k) y[k] = Mix::across(a[k], b[k], column);
     }
   }
 
   template <typename Mix, typename T>
+  static void stretch(const ResizePlan& p, const T* x, typename Mix::Stretched* y) {
+    const ResizeSample* const end = p.columns.data() + p.columns.size();
+    for (const ResizeSample* c = p.columns.data(); c != end; ++c) {
+      const T* const a = x + c->low;
+      const T* const b = x + c->high;
+      if (p.channels >= 16) {
+        mix_blocks<16, Mix>(*c, a, b, p.channels, y);
+      } else if (p.channels >= 4) {
+        mix_blocks<4, Mix>(*c, a, b, p.channels, y);
+      } else {
+        mix_blocks<1, Mix>(*c, a, b, p.channels, y);
+      }
+      y += p.channels;
+    }
+  }
+
+  template <typename Mix, typename Stretched, typename T>
+  static void mix_down(const Stretched* top, const Stretched* bottom, const ResizeSample row,
+                       int64_t count, T* y) {
+#pragma GCC ivdep
+    for (int64_t k = 0; k < count; ++k) y[k] = static_cast<T>(Mix::down(top[k], bottom[k], row));
+  }
+
+  // The last two rows of the input that were stretched.
+  template <typename Mix, typename T>
+  struct Rows {
+    using Stretched = typename Mix::Stretched;
+    const ResizePlan& plan;
+    Stretched* held[2];
+    const T* of[2] = {nullptr, nullptr};
+
+    // Row `x`, made now if it is not there; then `keep` stays.
+    const Stretched* get(const T* x, const T* keep) {
+      if (of[0] == x) return held[0];
+      const int slot = of[1] == x || of[0] == keep ? 1 : 0;
+      if (of[slot] != x) stretch<Mix>(plan, x, held[slot]);
+      of[slot] = x;
+      return held[slot];
+    }
+  };
+
+  template <typename Mix, typename T>
   static void run_typed(const RunArgs& args) {
+    using Stretched = typename Mix::Stretched;
     const auto& p = static_cast<const ResizePlan&>(*args.prepared);
     const ResizeSample* const rows = p.rows.data();
-    const ResizeSample* const columns = p.columns.data();
     const auto out_h = static_cast<int64_t>(p.rows.size());
-    const auto out_w = static_cast<int64_t>(p.columns.size());
-    const int64_t channels = p.channels;
-    args.parallel_for(p.images * out_h, p.grain, [&](int64_t begin, int64_t end, int) {
+    const int64_t line = static_cast<int64_t>(p.columns.size()) * p.channels;
+    int threads = std::min(args.pool.threads(), p.max_workers);
+    if (args.max_threads > 0) threads = std::min(threads, args.max_threads);
+    const auto work = [&](int64_t begin, int64_t end, int worker) {
+      auto* const scratch = reinterpret_cast<Stretched*>(args.scratch + worker * p.worker_bytes);
+      Rows<Mix, T> stretched{p, {scratch, scratch + line}};
       for (int64_t i = begin; i < end; ++i) {
-        const ResizeSample& row = rows[i % out_h];
+        const ResizeSample row = rows[i % out_h];
         const T* const picture = args.input<T>(0) + i / out_h * p.in_picture;
-        T* y = args.output<T>(0) + i * out_w * channels;
-        for (int64_t j = 0; j < out_w; ++j, y += channels) {
-          const ResizeSample& column = columns[j];
-          const Mix mix(row, column);
-          const T* const a = picture + row.low + column.low;
-          const T* const b = picture + row.low + column.high;
-          const T* const c = picture + row.high + column.low;
-          const T* const d = picture + row.high + column.high;
-          if (channels >= 16) {
-            mix_blocks<16>(mix, a, b, c, d, channels, y);
-          } else if (channels >= 4) {
-            mix_blocks<4>(mix, a, b, c, d, channels, y);
-          } else {
-            mix_blocks<1>(mix, a, b, c, d, channels, y);
-          }
-        }
+        const T* const above = picture + row.low;
+        const T* const below = picture + row.high;
+        const Stretched* const top = stretched.get(above, below);
+        const Stretched* const bottom = stretched.get(below, above);
+        mix_down<Mix>(top, bottom, row, line, args.output<T>(0) + i * line);
       }
-    });
+    };
+    args.pool.parallel_for(p.images * out_h, p.grain, work, threads);
   }
 
   static void run(const RunArgs& args) {

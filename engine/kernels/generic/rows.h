@@ -96,7 +96,7 @@ inline constexpr auto kElementwiseRows = std::array{
     Kernel{"average_pool2d", OpKind::kAveragePool2d, kIsa, accepts_average_pool,
            cost_of_elements<P>, nullptr, plan_pool, Pool<P>::run_average},
     Kernel{"resize_linear", OpKind::kResize, kIsa, accepts_linear_resize, cost_of_elements<P>,
-           nullptr, plan_resize, LinearResize<P>::run},
+           nullptr, plan_linear_resize, LinearResize<P>::run},
     Kernel{"softmax_f32", OpKind::kSoftmax, kIsa, accepts_float_softmax, cost_of_elements<P>,
            nullptr, plan_softmax, run_float_softmax<P>, kInPlace},
     Kernel{"prelu_f32", OpKind::kPRelu, kIsa, accepts_float_prelu, cost_of_elements<P>, nullptr,

@@ -157,7 +157,7 @@ constexpr std::array kOwnRows = {
     Kernel{"gather", OpKind::kGather, Isa::kPortable, generic::accepts_gather, generic::copy_cost,
            nullptr, nullptr, generic::run_gather},
     Kernel{"resize_nearest", OpKind::kResize, Isa::kPortable, generic::accepts_nearest_resize,
-           generic::copy_cost, nullptr, generic::plan_resize, generic::run_nearest_resize},
+           generic::copy_cost, nullptr, generic::plan_nearest_resize, generic::run_nearest_resize},
     Kernel{"softmax_q8", OpKind::kSoftmax, Isa::kPortable, generic::accepts_quantized_softmax,
            generic::copy_cost, nullptr, generic::plan_softmax, generic::run_quantized_softmax,
            generic::kInPlace},
