@@ -208,7 +208,12 @@ struct QuantizedDepthwise {
 
 template <typename P>
 struct FloatDepthwise {
-  static double cost(const OpDesc& op) { return macs(op) / P::kMacsPerCycle; }
+  // A block with few channels costs as much as a full one.
+  static double cost(const OpDesc& op) {
+    const auto channels = static_cast<double>(op.outputs[0].shape.back());
+    const auto computed = static_cast<double>(round_up(op.outputs[0].shape.back(), P::kBlock));
+    return macs(op) / P::kMacsPerCycle * (computed / channels);
+  }
   static std::unique_ptr<PackedWeights> pack(const OpDesc& op) {
     return pack_float_depthwise(op, P::kBlock);
   }
