@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <limits>
 
 #include "engine/kernels/candidates.h"
 #include "engine/kernels/generic/copy_bytes.h"
+#include "engine/kernels/generic/turn_block.h"
 
 namespace inferd::kernels::generic {
 namespace {
@@ -41,27 +43,55 @@ struct PadPlan final : Prepared {
   int64_t rows = 1;                        // product of the outer dimensions of the output
   int64_t before = 0, run = 0, after = 0;  // elements of the innermost
   int64_t width = 1;
-  std::array<std::byte, 8> element{};
+  alignas(64) std::array<std::byte, 64> elements{};  // what it is padded with, over and over
 };
 
-template <typename T>
-void fill(std::byte* y, int64_t count, const std::array<std::byte, 8>& element) {
-  T value;
-  std::memcpy(&value, element.data(), sizeof value);
-  std::fill_n(reinterpret_cast<T*>(y), count, value);
-}
-
-void fill(std::byte* y, int64_t count, const PadPlan& p) {
-  switch (p.width) {
-    case 1:
-      return fill<uint8_t>(y, count, p.element);
-    case 2:
-      return fill<uint16_t>(y, count, p.element);
-    case 4:
-      return fill<uint32_t>(y, count, p.element);
-    default:
-      return fill<uint64_t>(y, count, p.element);
+// Steps through the outer dimensions of the output.
+class PaddedRow {
+ public:
+  PaddedRow(const std::vector<PadPlan::Dim>& dims, int64_t start) : dims_(dims) {
+    for (size_t d = dims_.size(); d-- > 0; start /= dims_[d].padded) {
+      index_[d] = start % dims_[d].padded;
+    }
+    find();
   }
+  void next() {
+    size_t d = dims_.size();
+    for (; d > 0 && ++index_[d - 1] == dims_[d - 1].padded; --d) index_[d - 1] = 0;
+    // Along the innermost dimension, where nothing else changed, the input's row is the next one.
+    if (d > 0 && d == dims_.size() && inside_ &&
+        index_[d - 1] - dims_[d - 1].before < dims_[d - 1].size) {
+      ++from_;
+    } else {
+      find();
+    }
+  }
+  bool inside() const { return inside_; }
+  int64_t from() const { return from_; }  // row of the input, when inside
+
+ private:
+  void find() {
+    from_ = 0;
+    inside_ = true;
+    for (size_t d = 0; d < dims_.size(); ++d) {
+      const int64_t at = index_[d] - dims_[d].before;
+      inside_ = inside_ && at >= 0 && at < dims_[d].size;
+      from_ = from_ * dims_[d].size + at;
+    }
+  }
+
+  const std::vector<PadPlan::Dim>& dims_;
+  std::array<int64_t, kMaxRank> index_{};
+  int64_t from_ = 0;
+  bool inside_ = true;
+};
+
+// `bytes` of padding.
+void fill(std::byte* y, int64_t bytes, const PadPlan& p) {
+  const auto whole = static_cast<int64_t>(p.elements.size());
+  for (; bytes > whole; bytes -= whole, y += whole)
+    std::memcpy(y, p.elements.data(), p.elements.size());
+  copy_bytes(p.elements.data(), y, bytes);
 }
 
 // What the reference pads with.
@@ -84,28 +114,69 @@ std::array<std::byte, 8> pad_element(const OpDesc& op) {
   return element;
 }
 
-template <typename T, typename Index>
+// Where the first of the highest of `count` numbers is.
+template <typename T>
+int64_t first_highest(const T* x, int64_t count) {
+  int64_t best = 0;
+  T most = x[0];
+  for (int64_t j = 1; j < count; ++j) {
+    best = x[j] > most ? j : best;
+    most = x[j] > most ? x[j] : most;
+  }
+  return best;
+}
+
+// The same of as many rows at once as a register has lanes: their numbers are turned, so that each
+// row has a lane. `count` is at least that many and no more than a lane can count.
+template <typename T, typename Word>
+void first_highest_of_rows(const T* x, int64_t count, Word* best) {
+  constexpr int kLanes = 16 / int{sizeof(T)};
+  using Numbers = typename Line<T, kLanes>::type;
+  using Indices = typename Line<Word, kLanes>::type;
+  Numbers most{};
+  Indices at{};
+  for (int64_t j = 0; j < count; j += kLanes) {
+    const int64_t first = std::min(j, count - kLanes);  // the last ones may overlap
+    Numbers lines[kLanes];
+    for (int64_t row = 0; row < kLanes; ++row) {
+      std::memcpy(&lines[row], x + row * count + first, sizeof lines[row]);
+    }
+    turn_block<T, kLanes>(lines);
+    if (j == 0) most = lines[0];
+    for (int64_t k = 0; k < kLanes; ++k) {
+      const auto higher = lines[k] > most;
+      at = higher ? static_cast<Word>(first + k) - Indices{} : at;
+      most = higher ? lines[k] : most;
+    }
+  }
+  std::memcpy(best, &at, sizeof at);
+}
+
+// Word: as wide as T.
+template <typename T, typename Word, typename Index>
 void arg_max(const RunArgs& args) {
-  const Shape& x = args.op.inputs[0].shape;
-  const int64_t count = x.back();
+  constexpr int64_t kLanes = 16 / int64_t{sizeof(T)};
+  const int64_t count = args.op.inputs[0].shape.back();
+  const bool fits = count >= kLanes && count - 1 <= int64_t{std::numeric_limits<Word>::max()};
+  const T* const x = args.input<T>(0);
+  Index* const y = args.output<Index>(0);
   args.parallel_for(args.op.outputs[0].elements(), grain_of(count * int64_t{sizeof(T)}),
                     [&](int64_t begin, int64_t end, int) {
-                      for (int64_t i = begin; i < end; ++i) {
-                        const T* const row = args.input<T>(0) + i * count;
-                        T most = row[0];
-                        int64_t best = 0;
-                        for (int64_t j = 1; j < count; ++j) {
-                          best = row[j] > most ? j : best;
-                          most = row[j] > most ? row[j] : most;
-                        }
-                        args.output<Index>(0)[i] = static_cast<Index>(best);
+                      int64_t i = begin;
+                      for (; fits && i + kLanes <= end; i += kLanes) {
+                        Word best[kLanes];
+                        first_highest_of_rows(x + i * count, count, best);
+                        std::copy_n(best, kLanes, y + i);
                       }
+                      for (; i < end; ++i)
+                        y[i] = static_cast<Index>(first_highest(x + i * count, count));
                     });
 }
 
-template <typename T>
+template <typename T, typename Word>
 void arg_max(const RunArgs& args) {
-  args.op.outputs[0].dtype == DType::kInt64 ? arg_max<T, int64_t>(args) : arg_max<T, int32_t>(args);
+  args.op.outputs[0].dtype == DType::kInt64 ? arg_max<T, Word, int64_t>(args)
+                                            : arg_max<T, Word, int32_t>(args);
 }
 
 }  // namespace
@@ -155,7 +226,10 @@ std::unique_ptr<Prepared> plan_pad(const OpDesc& op, const PackedWeights*) {
   const Shape& x = op.inputs[0].shape;
   auto plan = std::make_unique<PadPlan>();
   plan->width = width_of(op.inputs[0]);
-  plan->element = pad_element(op);
+  const std::array<std::byte, 8> element = pad_element(op);
+  for (size_t i = 0; i < plan->elements.size(); ++i) {
+    plan->elements[i] = element[i % static_cast<size_t>(plan->width)];
+  }
   // Dimensions that are not padded go with the one around them.
   PadPlan::Dim inner{1, 0, 1};
   for (int d = x.rank(); d-- > 0;) {
@@ -179,31 +253,22 @@ std::unique_ptr<Prepared> plan_pad(const OpDesc& op, const PackedWeights*) {
 
 void run_pad(const RunArgs& args) {
   const auto& p = static_cast<const PadPlan&>(*args.prepared);
-  const int64_t row = p.before + p.run + p.after;
+  const int64_t before = p.before * p.width;
+  const int64_t run = p.run * p.width;
+  const int64_t after = p.after * p.width;
+  const int64_t row = before + run + after;
   if (row == 0) return;
-  args.parallel_for(p.rows, grain_of(row * p.width), [&](int64_t begin, int64_t end, int) {
-    for (int64_t i = begin; i < end; ++i) {
-      std::byte* const y = args.outputs[0] + i * row * p.width;
-      int64_t from = 0;  // row of the input
-      int64_t step = 1;
-      int64_t rest = i;
-      bool inside = true;
-      for (size_t d = p.outer.size(); d-- > 0; rest /= p.outer[d].padded) {
-        const int64_t at = rest % p.outer[d].padded - p.outer[d].before;
-        inside &= at >= 0 && at < p.outer[d].size;
-        from += at * step;
-        step *= p.outer[d].size;
-      }
-      if (!inside) {
+  args.parallel_for(p.rows, grain_of(row), [=, &args, &p](int64_t begin, int64_t end, int) {
+    PaddedRow at(p.outer, begin);
+    std::byte* y = args.outputs[0] + begin * row;
+    for (int64_t i = begin; i < end; ++i, at.next(), y += row) {
+      if (!at.inside()) {
         fill(y, row, p);
         continue;
       }
-      fill(y, p.before, p);
-      const int64_t bytes = p.run * p.width;
-      if (bytes > 0) {
-        copy_bytes(args.inputs[0] + from * bytes, y + p.before * p.width, bytes);
-      }
-      fill(y + (p.before + p.run) * p.width, p.after, p);
+      fill(y, before, p);
+      copy_bytes(args.inputs[0] + at.from() * run, y + before, run);
+      fill(y + before + run, after, p);
     }
   });
 }
@@ -248,11 +313,11 @@ bool accepts_arg_max(const OpDesc& op) {
 void run_arg_max(const RunArgs& args) {
   switch (args.op.inputs[0].dtype) {
     case DType::kFloat32:
-      return arg_max<float>(args);
+      return arg_max<float, uint32_t>(args);
     case DType::kUInt8:
-      return arg_max<uint8_t>(args);
+      return arg_max<uint8_t, uint8_t>(args);
     default:
-      return arg_max<int8_t>(args);
+      return arg_max<int8_t, uint8_t>(args);
   }
 }
 

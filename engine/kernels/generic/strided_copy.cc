@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "engine/kernels/generic/turn_block.h"
+
 namespace inferd::kernels::generic {
 namespace {
 
@@ -112,43 +114,61 @@ void turn_square(const T* x, int64_t x_row, int64_t x_column, int64_t rows, int6
   }
 }
 
-// Four by four, for neighbours in the input.
-inline void turn_four(const uint32_t* x, int64_t x_column, uint32_t* y, int64_t y_stride) {
-  using Four [[gnu::vector_size(16)]] = uint32_t;
-  Four a, b, c, d;
-  std::memcpy(&a, x, sizeof a);
-  std::memcpy(&b, x + x_column, sizeof b);
-  std::memcpy(&c, x + 2 * x_column, sizeof c);
-  std::memcpy(&d, x + 3 * x_column, sizeof d);
-  const Four ab0 = __builtin_shufflevector(a, b, 0, 4, 1, 5);
-  const Four ab2 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-  const Four cd0 = __builtin_shufflevector(c, d, 0, 4, 1, 5);
-  const Four cd2 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-  const Four turned[] = {
-      __builtin_shufflevector(ab0, cd0, 0, 1, 4, 5), __builtin_shufflevector(ab0, cd0, 2, 3, 6, 7),
-      __builtin_shufflevector(ab2, cd2, 0, 1, 4, 5), __builtin_shufflevector(ab2, cd2, 2, 3, 6, 7)};
-  for (int64_t i = 0; i < 4; ++i) std::memcpy(y + i * y_stride, &turned[i], sizeof a);
-}
+template <size_t kBytes>
+struct WordOf;
+template <>
+struct WordOf<1> {
+  using type = uint8_t;
+};
+template <>
+struct WordOf<2> {
+  using type = uint16_t;
+};
+template <>
+struct WordOf<4> {
+  using type = uint32_t;
+};
 
-inline void turn_square(const uint32_t* x, int64_t x_row, int64_t x_column, int64_t rows,
-                        int64_t columns, uint32_t* y, int64_t y_stride) {
-  const int64_t whole_rows = x_row == 1 ? rows / 4 * 4 : 0;
-  const int64_t whole_columns = columns / 4 * 4;
-  for (int64_t i = 0; i < whole_rows; i += 4) {
-    for (int64_t j = 0; j < whole_columns; j += 4) {
-      turn_four(x + i + j * x_column, x_column, y + i * y_stride + j, y_stride);
+// As turn() with x_row 1, in blocks of N by N; rows and columns are at least that many, and the
+// last blocks may overlap those before.
+template <int N, typename T>
+void turn_blocks(const T* x, int64_t x_column, int64_t rows, int64_t columns, T* y,
+                 int64_t y_stride) {
+  using Word = typename WordOf<sizeof(T)>::type;
+  const auto turn_at = [&](int64_t row, int64_t column) {
+    typename Line<Word, N>::type lines[N];
+    const T* const from = x + row + column * x_column;
+    for (int64_t k = 0; k < N; ++k) std::memcpy(&lines[k], from + k * x_column, sizeof lines[k]);
+    turn_block<Word, N>(lines);
+    T* const to = y + row * y_stride + column;
+    for (int64_t k = 0; k < N; ++k) std::memcpy(to + k * y_stride, &lines[k], sizeof lines[k]);
+  };
+  for (int64_t i = 0; i < rows; i += kSquare) {
+    for (int64_t j = 0; j < columns; j += kSquare) {
+      for (int64_t row = i; row < std::min(i + kSquare, rows); row += N) {
+        for (int64_t column = j; column < std::min(j + kSquare, columns); column += N) {
+          turn_at(std::min(row, rows - N), std::min(column, columns - N));
+        }
+      }
     }
   }
-  turn_square<uint32_t>(x + whole_columns * x_column, x_row, x_column, whole_rows,
-                        columns - whole_columns, y + whole_columns, y_stride);
-  turn_square<uint32_t>(x + whole_rows * x_row, x_row, x_column, rows - whole_rows, columns,
-                        y + whole_rows * y_stride, y_stride);
 }
 
-// As turn_square(), in squares that stay in the cache.
+// As turn_square(), in parts that stay in the cache, and in registers where neighbours of the input
+// come to lie in a column.
 template <typename T>
 void turn(const T* x, int64_t x_row, int64_t x_column, int64_t rows, int64_t columns, T* y,
           int64_t y_stride) {
+  if constexpr (sizeof(T) <= 4) {
+    constexpr int kLanes = 16 / int{sizeof(T)};
+    const int64_t side = x_row == 1 ? std::min(rows, columns) : 0;
+    if (side >= kLanes) return turn_blocks<kLanes>(x, x_column, rows, columns, y, y_stride);
+    if constexpr (kLanes > 4) {
+      if (side >= kLanes / 2) {
+        return turn_blocks<kLanes / 2>(x, x_column, rows, columns, y, y_stride);
+      }
+    }
+  }
   for (int64_t i = 0; i < rows; i += kSquare) {
     for (int64_t j = 0; j < columns; j += kSquare) {
       turn_square(x + i * x_row + j * x_column, x_row, x_column, std::min(kSquare, rows - i),
