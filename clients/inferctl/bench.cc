@@ -19,6 +19,7 @@ struct Options {
   int threads = 1;
   int64_t batch = 1;
   int iterations = 50, warmup = 5;
+  int64_t stripe_bytes = EngineOptions().stripe_bytes;
   bool profile = false;
   std::string trace;
 };
@@ -101,15 +102,17 @@ Peaks measure_peaks(const Engine& engine) {
 void print_profile(const std::vector<LayerProfile>& layers, const Peaks& peaks) {
   std::printf("peak of a thread: %.0f GMAC/s int8, %.0f GMAC/s float32\n", peaks.int8,
               peaks.float32);
-  std::printf("%9s  %8s  %5s  %6s  %-34s %s\n", "ms", "GMAC/s", "peak", "GB/s", "kernel", "layer");
+  std::printf("%9s  %8s  %5s  %6s  %7s  %-34s %s\n", "ms", "GMAC/s", "peak", "GB/s", "stripes",
+              "kernel", "layer");
   for (const LayerProfile& layer : layers) {
-    std::printf("%9.3f  %8.1f  %4.0f%%  %6.1f  %-34s %s\n", layer.ms, layer.gmacs_per_s,
-                peaks.share(layer) * 100, layer.gbytes_per_s, layer.kernel.c_str(),
-                layer.name.c_str());
+    std::printf("%9.3f  %8.1f  %4.0f%%  %6.1f  %7s  %-34s %s\n", layer.ms, layer.gmacs_per_s,
+                peaks.share(layer) * 100, layer.gbytes_per_s,
+                layer.stripes > 0 ? std::to_string(layer.stripes).c_str() : "",
+                layer.kernel.c_str(), layer.name.c_str());
     if (layer.declined.empty()) continue;
     std::string names;
     for (const std::string& name : layer.declined) names += (names.empty() ? "" : ", ") + name;
-    std::printf("%38s not taken for these types and shapes: %s\n", "", names.c_str());
+    std::printf("%47s not taken for these types and shapes: %s\n", "", names.c_str());
   }
 }
 
@@ -139,6 +142,7 @@ Status write_trace(const std::string& path, const std::vector<LayerProfile>& lay
 Status bench(const Options& o, const Globals& globals) {
   EngineOptions engine_options;
   engine_options.threads = o.threads;
+  engine_options.stripe_bytes = o.stripe_bytes;
   INFERD_ASSIGN_OR_RETURN(const auto engine, Engine::create(engine_options));
   INFERD_ASSIGN_OR_RETURN(const auto model, engine->load(o.model));
   ContextOptions context_options;
@@ -194,6 +198,7 @@ Status bench(const Options& o, const Globals& globals) {
                                 {"kernel", layer.kernel},
                                 {"isa", layer.isa},
                                 {"declined", layer.declined},
+                                {"stripes", layer.stripes},
                                 {"ms", layer.ms},
                                 {"gmacs_per_s", layer.gmacs_per_s},
                                 {"peak_share", peaks.share(layer)},
@@ -233,6 +238,11 @@ void add_bench(CLI::App& app, const Globals& globals, Run& chosen) {
       ->capture_default_str();
   command->add_option("--warmup", o->warmup, "runs before measuring")
       ->check(CLI::Range(0, 100'000))
+      ->capture_default_str();
+  command
+      ->add_option("--stripe-bytes", o->stripe_bytes,
+                   "memory for image operators that run together; 0: none do, -1: by the cache")
+      ->check(CLI::Range(int64_t{-1}, int64_t{1} << 30))
       ->capture_default_str();
   command->add_flag("--profile", o->profile,
                     "time, kernel, speed and share of the machine's peak of each layer");

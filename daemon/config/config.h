@@ -39,6 +39,7 @@ struct ServerConfig {
 struct EngineConfig {
   int threads = 0;
   std::vector<std::string> prefer_kernels;
+  int64_t stripe_bytes = -1;  // as EngineOptions
 };
 
 struct ModelConfig {

@@ -261,6 +261,7 @@ Result<Config> load(const std::string& path) {
     MapReader e(r.child("engine"), path, errors);
     e.read("threads", config.engine.threads, 0, 256);
     e.read("prefer_kernels", config.engine.prefer_kernels);
+    e.read("stripe_bytes", config.engine.stripe_bytes, -1, 1 << 30);
     e.finish();
   }
   read_models(r, config.models);

@@ -71,6 +71,13 @@ struct PackedWeights {
 struct Prepared {
   virtual ~Prepared() = default;
   size_t scratch_bytes = 0;  // needed during run, whole step; 64-byte aligned, contents undefined
+  size_t line_scratch_bytes = 0;  // of these, what a run with RunArgs::lines needs
+};
+
+// Lines [begin, end) of one image of an output [N,H,W,C].
+struct LineRange {
+  int64_t image = 0;
+  int64_t begin = 0, end = 0;
 };
 
 struct RunArgs {
@@ -83,9 +90,16 @@ struct RunArgs {
   std::byte* scratch;  // prepared->scratch_bytes
   ThreadPool& pool;
   int max_threads = 0;  // of the pool; 0: all
+  // Null: the whole output. Otherwise, for a row with by_lines, only these lines of output 0 are
+  // written, on the calling thread, and of every input that is an image only the lines under them
+  // are read. Operands are still addressed from where their first line would be.
+  const LineRange* lines = nullptr;
 
+  // Splits [0, count), of which each line of the output has an equal share, over threads. With
+  // `lines`, calls f once, for their shares.
+  void parallel_for(int64_t count, int64_t grain, RangeFunction f, int threads) const;
   void parallel_for(int64_t count, int64_t grain, RangeFunction f) const {
-    pool.parallel_for(count, grain, f, max_threads);
+    parallel_for(count, grain, f, max_threads);
   }
   template <typename T>
   const T* input(size_t i) const {
@@ -109,6 +123,8 @@ struct Kernel {
   void (*run)(const RunArgs&);
   // Output may share memory with input 0 when both have the same byte size and input 0 dies here.
   bool in_place = false;
+  // run() heeds RunArgs::lines, for operators that make images from images.
+  bool by_lines = false;
 };
 
 }  // namespace inferd::kernels

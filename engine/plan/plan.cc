@@ -6,6 +6,8 @@
 #include "engine/plan/plan.h"
 
 #include <algorithm>
+#include <thread>
+#include <unordered_set>
 
 #include "engine/ir/ops.h"
 #include "engine/kernels/candidates.h"
@@ -54,6 +56,7 @@ class Planner {
   Result<std::shared_ptr<const Plan>> make() {
     INFERD_RETURN_IF_ERROR(check_sizes(plan_->graph, options_));
     INFERD_RETURN_IF_ERROR(choose_kernels());
+    plan_->stripes = find_stripes(plan_->graph, plan_->steps, step_nodes_, options_.stripe_bytes);
     find_storage();
     INFERD_RETURN_IF_ERROR(lay_out());
     locate();
@@ -110,7 +113,31 @@ class Planner {
       }
     }
     for (ValueId id : graph.outputs()) last_[index(root(id))] = end;
-    for (int s = 0; s < end; ++s) try_in_place(s);
+    in_group_.assign(static_cast<size_t>(end), false);
+    for (StripedGroup& group : plan_->stripes) keep_for_group(group);
+    for (int s = 0; s < end; ++s) {
+      if (!in_group_[static_cast<size_t>(s)]) try_in_place(s);
+    }
+  }
+
+  // All steps of a group run at the same time; what passes between them is not in the arena.
+  void keep_for_group(StripedGroup& group) {
+    const auto first = static_cast<int>(group.first);
+    const int last = static_cast<int>(group.end()) - 1;
+    for (size_t s = group.first; s < group.end(); ++s) {
+      in_group_[s] = true;
+      for (ValueId id : step_nodes_[s]->inputs) {
+        int& end = last_[index(root(id))];
+        end = std::max(end, last);
+      }
+    }
+    for (size_t s = group.first; s + 1 < group.end(); ++s) {
+      first_[index(step_nodes_[s]->outputs[0])] = -1;
+      in_stripe_.insert(step_nodes_[s]->outputs[0]);
+    }
+    first_[index(step_nodes_[group.end() - 1]->outputs[0])] = first;
+    group.max_workers = static_cast<int>(std::max(std::thread::hardware_concurrency(), 1U));
+    plan_->scratch_bytes = std::max(plan_->scratch_bytes, group.max_workers * group.worker_bytes);
   }
 
   void try_in_place(int s) {
@@ -172,6 +199,7 @@ class Planner {
   Location location(ValueId id) const {
     const ValueId storage = root(id);
     const ir::Value& value = plan_->graph.value(storage);
+    if (in_stripe_.contains(storage)) return {Location::Base::kStripe, 0, nullptr};
     if (value.is_constant()) {
       return {Location::Base::kConstant, 0, value.constant->data.data()};
     }
@@ -192,6 +220,8 @@ class Planner {
   std::shared_ptr<Plan> plan_;
   std::vector<const ir::Node*> step_nodes_;  // of each step
   std::vector<ValueId> root_;
+  std::vector<bool> in_group_;             // each step
+  std::unordered_set<ValueId> in_stripe_;  // values between the steps of a group
   std::vector<int> first_, last_;  // steps, of roots in the arena; first -1: not in the arena
   std::vector<int64_t> offsets_;
 };

@@ -14,16 +14,18 @@
 
 #include "engine/ir/graph.h"
 #include "engine/kernels/kernel.h"
+#include "engine/plan/stripes.h"
 #include "inferd/engine/engine.h"
 
 namespace inferd::plan {
 
 // Where a step finds the bytes of an operand.
 struct Location {
-  enum class Base : uint8_t { kArena, kInput, kConstant };
+  enum class Base : uint8_t { kArena, kInput, kConstant, kStripe };
   Base base = Base::kArena;
   int64_t offset = 0;  // kArena: bytes from its start, 64-byte aligned; kInput: input index
   const std::byte* constant = nullptr;  // kConstant
+  // kStripe: in the buffers of the step's striped group
 };
 
 struct Step {
@@ -39,12 +41,13 @@ struct Step {
 
 struct Plan {
   std::vector<Step> steps;
+  std::vector<StripedGroup> stripes;  // by first step
   std::vector<Shape> input_shapes;
   std::vector<TensorInfo> outputs;  // static shapes
   std::vector<Location> output_locations;
   int64_t arena_bytes = 0;
   int64_t arena_lower_bound = 0;  // largest sum of live bytes over steps
-  int64_t scratch_bytes = 0;      // largest over steps
+  int64_t scratch_bytes = 0;      // largest over steps and groups
   ir::Graph graph;                // keeps constants alive
 };
 
@@ -73,6 +76,7 @@ struct PlanOptions {
   std::vector<std::string> prefer_kernels;
   int64_t max_arena_bytes = int64_t{2} << 30;
   int64_t max_tensor_bytes = int64_t{2} << 30;
+  int64_t stripe_bytes = 0;  // see find_stripes()
 };
 
 // What a kernel needs to know of `node`. Its constants are borrowed from `graph`.

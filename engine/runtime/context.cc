@@ -3,9 +3,10 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
+#include <numeric>
 
 #include "engine/kernels/candidates.h"
+#include "engine/runtime/run_stripes.h"
 
 namespace inferd::runtime {
 namespace {
@@ -89,6 +90,8 @@ Status PlanContext::use(std::shared_ptr<const plan::Plan> plan) {
         return at.constant;
       case plan::Location::Base::kArena:
         return arena_.data() + at.offset;
+      case plan::Location::Base::kStripe:
+        return nullptr;
       case plan::Location::Base::kInput:
         break;
     }
@@ -108,11 +111,20 @@ Status PlanContext::use(std::shared_ptr<const plan::Plan> plan) {
     outputs_.push_back({info.dtype, info.shape, {data, byte_size(info.dtype, info.shape)}});
   }
   profile_.clear();
-  for (size_t s = 0; options_.profile && s < plan_->steps.size(); ++s) {
-    const plan::Step& step = plan_->steps[s];
-    profile_.push_back(describe(step));
-  }
+  if (options_.profile) describe_steps();
   return ok_status();
+}
+
+void PlanContext::describe_steps() {
+  for (const plan::Step& step : plan_->steps) profile_.push_back(describe(step));
+  size_t most = 0;
+  for (const plan::StripedGroup& group : plan_->stripes) {
+    for (size_t s = group.first; s < group.end(); ++s) {
+      profile_[s].stripes = group.images * group.stripes;
+    }
+    most = std::max(most, group.steps.size());
+  }
+  stripe_seconds_.resize(most * static_cast<size_t>(model_->pool().threads()));
 }
 
 void PlanContext::bind_inputs(std::span<const TensorView> inputs) {
@@ -121,23 +133,57 @@ void PlanContext::bind_inputs(std::span<const TensorView> inputs) {
 }
 
 void PlanContext::run_steps() {
-  using Clock = std::chrono::steady_clock;
-  const auto seconds = [](Clock::duration d) { return std::chrono::duration<double>(d).count(); };
   const std::byte* const* operands = operands_.data();
   const Clock::time_point begin = options_.profile ? Clock::now() : Clock::time_point();
-  for (size_t s = 0; s < plan_->steps.size(); ++s) {
-    const plan::Step& step = plan_->steps[s];
+  auto group = plan_->stripes.begin();
+  for (size_t s = 0; s < plan_->steps.size();) {
     const Clock::time_point start = options_.profile ? Clock::now() : Clock::time_point();
-    run_step(step, operands);
-    if (options_.profile) {
-      const double took = std::max(seconds(Clock::now() - start), 1e-9);
-      LayerProfile& layer = profile_[s];
-      layer.start_ms = seconds(start - begin) * 1e3;
-      layer.ms = took * 1e3;
-      layer.gmacs_per_s = static_cast<double>(layer.macs) / took * 1e-9;
-      layer.gbytes_per_s = static_cast<double>(layer.bytes) / took * 1e-9;
+    const bool striped = group != plan_->stripes.end() && group->first == s;
+    const size_t end = striped ? group->end() : s + 1;
+    if (striped) {
+      run_group(*group++, operands);
+    } else {
+      run_step(plan_->steps[s], operands);
     }
-    operands += step.inputs.size() + step.outputs.size();
+    if (options_.profile) note_times(s, end, begin, start);
+    for (; s < end; ++s) operands += plan_->steps[s].inputs.size() + plan_->steps[s].outputs.size();
+  }
+}
+
+void PlanContext::run_group(const plan::StripedGroup& group, const std::byte* const* operands) {
+  std::fill(stripe_seconds_.begin(), stripe_seconds_.end(), 0.);
+  run_stripes({.plan = *plan_,
+               .group = group,
+               .operands = operands,
+               .scratch = scratch_.data(),
+               .pool = model_->pool(),
+               .max_threads = options_.threads,
+               .seconds = stripe_seconds_});
+}
+
+// Steps [first, end) have just run, together where they are several: then each gets of the time
+// what its share was of the workers' time.
+void PlanContext::note_times(size_t first, size_t end, Clock::time_point begin,
+                             Clock::time_point start) {
+  const auto seconds = [](Clock::duration d) { return std::chrono::duration<double>(d).count(); };
+  const double took = seconds(Clock::now() - start);
+  const size_t count = end - first;
+  const double all = std::accumulate(stripe_seconds_.begin(), stripe_seconds_.end(), 0.);
+  double at = seconds(start - begin);
+  for (size_t s = first; s < end; ++s) {
+    double share = 1;
+    if (count > 1) {
+      double own = 0;
+      for (size_t i = s - first; i < stripe_seconds_.size(); i += count) own += stripe_seconds_[i];
+      share = own / std::max(all, 1e-9);
+    }
+    const double own = std::max(took * share, 1e-9);
+    LayerProfile& layer = profile_[s];
+    layer.start_ms = at * 1e3;
+    layer.ms = own * 1e3;
+    layer.gmacs_per_s = static_cast<double>(layer.macs) / own * 1e-9;
+    layer.gbytes_per_s = static_cast<double>(layer.bytes) / own * 1e-9;
+    at += own;
   }
 }
 

@@ -3,6 +3,7 @@
 // The memory of one run at a time, and the loop over a plan's steps.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <span>
 #include <vector>
@@ -25,11 +26,16 @@ class PlanContext final : public Context {
   MemoryUse memory() const override;
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   bool planned_for(std::span<const TensorView> inputs) const;
   Status use(std::shared_ptr<const plan::Plan> plan);
+  void describe_steps();
   void bind_inputs(std::span<const TensorView> inputs);
   void run_steps();
   void run_step(const plan::Step& step, const std::byte* const* operands);
+  void run_group(const plan::StripedGroup& group, const std::byte* const* operands);
+  void note_times(size_t first, size_t end, Clock::time_point begin, Clock::time_point start);
 
   // A slot of operands_ or outputs_ that follows the caller's input.
   struct InputUse {
@@ -48,6 +54,7 @@ class PlanContext final : public Context {
   std::vector<InputUse> output_uses_;  // slots of outputs_
   std::vector<TensorView> outputs_;
   std::vector<LayerProfile> profile_;
+  std::vector<double> stripe_seconds_;  // [worker][step] of the group that runs, when profiling
 };
 
 }  // namespace inferd::runtime

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "inferd/engine/engine.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <sstream>
 #include <thread>
 
+#include "engine/base/cache_size.h"
 #include "engine/base/cpu_features.h"
 #include "engine/base/thread_pool.h"
 #include "engine/import/import.h"
@@ -35,14 +37,23 @@ Status unsupported_status(const std::vector<UnsupportedOp>& unsupported) {
   return unimplemented(message);
 }
 
+int64_t stripe_bytes(const EngineOptions& options) {
+  if (options.stripe_bytes >= 0) return options.stripe_bytes;
+  constexpr int64_t kWhenUnknown = int64_t{256} << 10;
+  constexpr int64_t kMost = int64_t{512} << 10;
+  const int64_t cache = second_level_cache_bytes();
+  return cache > 0 ? std::min(cache / 2, kMost) : kWhenUnknown;
+}
+
 class SharedEngine final : public Engine {
  public:
   SharedEngine(const EngineOptions& options, int threads)
       : log_(options.log),
-        prefer_kernels_(split_commas(std::getenv("INFERD_KERNEL"))),
+        plan_{.prefer_kernels = split_commas(std::getenv("INFERD_KERNEL")),
+              .stripe_bytes = stripe_bytes(options)},
         pool_(std::make_shared<ThreadPool>(threads)) {
-    prefer_kernels_.insert(prefer_kernels_.end(), options.prefer_kernels.begin(),
-                           options.prefer_kernels.end());
+    plan_.prefer_kernels.insert(plan_.prefer_kernels.end(), options.prefer_kernels.begin(),
+                                options.prefer_kernels.end());
   }
 
   Result<std::shared_ptr<const Model>> load(const std::string& path,
@@ -80,14 +91,13 @@ class SharedEngine final : public Engine {
   Result<std::shared_ptr<const runtime::LoadedModel>> prepare(import::Imported imported,
                                                               const LoadOptions& options,
                                                               const std::string& path) {
-    auto model =
-        runtime::LoadedModel::create(std::move(imported), options.limits, prefer_kernels_, pool_);
+    auto model = runtime::LoadedModel::create(std::move(imported), options.limits, plan_, pool_);
     if (!model.ok()) return model.status().with_context(path);
     return model;
   }
 
   std::function<void(LogLevel, std::string_view)> log_;
-  std::vector<std::string> prefer_kernels_;
+  plan::PlanOptions plan_;
   std::shared_ptr<ThreadPool> pool_;
 };
 
@@ -97,6 +107,10 @@ Result<std::shared_ptr<Engine>> Engine::create(const EngineOptions& options) {
   if (options.threads < 0 || options.threads > kMaxThreads) {
     return invalid_argument("threads is " + std::to_string(options.threads) +
                             ", must be 0 (one per core) to " + std::to_string(kMaxThreads));
+  }
+  if (options.stripe_bytes < -1) {
+    return invalid_argument("stripe_bytes is " + std::to_string(options.stripe_bytes) +
+                            ", must be -1 (chosen by the cache), 0 (no stripes) or more");
   }
   const unsigned cores = std::thread::hardware_concurrency();
   const int threads =

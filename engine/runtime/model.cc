@@ -56,13 +56,15 @@ ModelInfo describe_model(const ir::Graph& graph) {
 
 }  // namespace
 
-Result<std::shared_ptr<const LoadedModel>> LoadedModel::create(
-    import::Imported imported, const Limits& limits, std::vector<std::string> prefer_kernels,
-    std::shared_ptr<ThreadPool> pool) {
+Result<std::shared_ptr<const LoadedModel>> LoadedModel::create(import::Imported imported,
+                                                               const Limits& limits,
+                                                               plan::PlanOptions options,
+                                                               std::shared_ptr<ThreadPool> pool) {
   std::shared_ptr<LoadedModel> model(new LoadedModel);
   model->graph_ = std::move(imported.graph);
-  model->limits_ = limits;
-  model->prefer_kernels_ = std::move(prefer_kernels);
+  model->options_ = std::move(options);
+  model->options_.max_arena_bytes = limits.max_arena_bytes;
+  model->options_.max_tensor_bytes = limits.max_tensor_bytes;
   model->pool_ = std::move(pool);
 
   INFERD_RETURN_IF_ERROR(opt::optimize(model->graph_, pass_context()));
@@ -120,10 +122,7 @@ Result<std::shared_ptr<const plan::Plan>> LoadedModel::plan_for(
     }
   }
   INFERD_ASSIGN_OR_RETURN(ir::Graph graph, specialize(input_shapes));
-  const plan::PlanOptions options{.prefer_kernels = prefer_kernels_,
-                                  .max_arena_bytes = limits_.max_arena_bytes,
-                                  .max_tensor_bytes = limits_.max_tensor_bytes};
-  INFERD_ASSIGN_OR_RETURN(auto plan, plan::make_plan(std::move(graph), weights_, options));
+  INFERD_ASSIGN_OR_RETURN(auto plan, plan::make_plan(std::move(graph), weights_, options_));
   plans_.push_front(plan);
   if (plans_.size() > kMaxPlans) plans_.pop_back();  // contexts that run it keep it
   return plan;

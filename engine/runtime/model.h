@@ -19,10 +19,10 @@ namespace inferd::runtime {
 class LoadedModel final : public Model {
  public:
   // Optimises `imported` and plans it at batch 1 when its shapes are static, so that a model that
-  // loads also runs. Errors of passes and planner.
+  // loads also runs. `limits` replace those of `options`. Errors of passes and planner.
   static Result<std::shared_ptr<const LoadedModel>> create(import::Imported imported,
                                                            const Limits& limits,
-                                                           std::vector<std::string> prefer_kernels,
+                                                           plan::PlanOptions options,
                                                            std::shared_ptr<ThreadPool> pool);
 
   const ModelInfo& info() const override { return info_; }
@@ -44,8 +44,7 @@ class LoadedModel final : public Model {
 
   ir::Graph graph_;
   ModelInfo info_;
-  Limits limits_;
-  std::vector<std::string> prefer_kernels_;
+  plan::PlanOptions options_;
   std::shared_ptr<ThreadPool> pool_;
   mutable plan::WeightCache weights_;
   mutable std::mutex mutex_;

@@ -488,7 +488,7 @@ class ExitCodes(unittest.TestCase):
         for key in ("median_ms", "min_ms", "p99_ms", "batch", "threads", "macs", "weights_bytes", "arena_bytes",
                     "peak_rss_bytes", "isa", "layers"):
             self.assertIn(key, report)
-        self.assertEqual(set(report["layers"][0]), {"name", "op", "kernel", "isa", "declined", "ms",
+        self.assertEqual(set(report["layers"][0]), {"name", "op", "kernel", "isa", "declined", "stripes", "ms",
                                                    "gmacs_per_s", "peak_share", "gbytes_per_s"})
 
     def test_float_pictures_need_to_be_told_how(self):

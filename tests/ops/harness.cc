@@ -12,6 +12,8 @@
 #include <memory>
 #include <new>
 
+#include "engine/plan/stripes.h"
+
 namespace {
 
 // Allocations of this program, to see that kernels make none.
@@ -121,6 +123,75 @@ std::vector<std::vector<std::byte>> run_kernel(const kernels::Kernel& kernel,
     results.emplace_back(fence.data(), fence.data() + fence.size());
   }
   return results;
+}
+
+bool runs_by_lines(const kernels::Kernel& kernel, const kernels::OpDesc& op) {
+  if (!kernel.by_lines) return false;
+  for (size_t i = 0; i < op.inputs.size(); ++i) {
+    if (!plan::input_lines(op, i).has_value()) return false;
+  }
+  return true;
+}
+
+namespace {
+
+// Where the first line of the first image would be.
+template <typename Byte>
+Byte* origin(Byte* data, int64_t above) {
+  return reinterpret_cast<Byte*>(reinterpret_cast<uintptr_t>(data) - static_cast<uintptr_t>(above));
+}
+
+int64_t line_bytes(const kernels::Operand& x) {
+  return static_cast<int64_t>(x.bytes()) / (x.shape[0] * x.shape[1]);
+}
+
+}  // namespace
+
+std::vector<std::byte> run_by_lines(const kernels::Kernel& kernel, const kernels::OpDesc& op,
+                                    std::span<const std::byte* const> inputs, int64_t lines) {
+  ThreadPool pool(1);
+  const auto packed = kernel.pack != nullptr ? kernel.pack(op) : nullptr;
+  const auto prepared = kernel.prepare != nullptr ? kernel.prepare(op, packed.get()) : nullptr;
+  Fenced scratch(prepared != nullptr ? prepared->line_scratch_bytes : 0);
+  const kernels::Operand& y = op.outputs[0];
+  const int64_t height = y.shape[1];
+  const int64_t y_line = line_bytes(y);
+  std::vector<std::byte> result(y.bytes());
+  for (int64_t i = y.shape[0] * height; i > 0;) {
+    const int64_t image = (i - 1) / height;
+    const int64_t end = i - image * height;
+    const kernels::LineRange range{image, std::max<int64_t>(end - lines, 0), end};
+    i = image * height + range.begin;
+    std::vector<std::unique_ptr<GuardedBytes>> parts;
+    std::vector<const std::byte*> sources(inputs.begin(), inputs.end());
+    for (size_t k = 0; k < sources.size(); ++k) {
+      const plan::InputLines input = *plan::input_lines(op, k);
+      if (input.whole) continue;
+      const plan::Lines under = input.window.under({range.begin, range.end});
+      const int64_t line = line_bytes(op.inputs[k]);
+      const int64_t first = (image * input.window.height + under.begin) * line;
+      parts.push_back(std::make_unique<GuardedBytes>(std::span<const std::byte>(
+          inputs[k] + first, static_cast<size_t>(under.count() * line))));
+      sources[k] = origin(parts.back()->data(), first);
+    }
+    Fenced output(static_cast<size_t>((range.end - range.begin) * y_line));
+    std::byte* const at = origin(output.data(), i * y_line);
+    const int64_t before = allocations.load();
+    kernel.run({.op = op,
+                .packed = packed.get(),
+                .prepared = prepared.get(),
+                .inputs = sources,
+                .outputs = {&at, 1},
+                .scratch = scratch.data(),
+                .pool = pool,
+                .max_threads = 1,
+                .lines = &range});
+    EXPECT_EQ(allocations.load(), before) << kernel.name << " allocates memory while it runs";
+    EXPECT_TRUE(scratch.intact()) << kernel.name << " wrote outside of its scratch";
+    EXPECT_TRUE(output.intact()) << kernel.name << " wrote outside of its lines";
+    std::copy_n(output.data(), output.size(), result.data() + i * y_line);
+  }
+  return result;
 }
 
 }  // namespace inferd::ops

@@ -40,4 +40,13 @@ std::vector<std::vector<std::byte>> run_kernel(const kernels::Kernel& kernel,
                                                ThreadPool& pool,
                                                Placement placement = Placement::kSeparate);
 
+// Whether the planner may ask `kernel` for some lines of `op`'s output at a time.
+bool runs_by_lines(const kernels::Kernel& kernel, const kernels::OpDesc& op);
+
+// The bytes of the output, computed `lines` at a time, last lines first. Each time only the lines
+// under them are there of every input that is read by lines. Fails the current test like
+// run_kernel().
+std::vector<std::byte> run_by_lines(const kernels::Kernel& kernel, const kernels::OpDesc& op,
+                                    std::span<const std::byte* const> inputs, int64_t lines);
+
 }  // namespace inferd::ops

@@ -155,6 +155,12 @@ void check_kernel(const Kernel& kernel, const OpCase& c, const Operation& operat
   run(single, Placement::kSeparate, " with one thread");
   run(two, Placement::kSeparate, " with two threads");
   if (kernel.in_place && operation.can_be_in_place()) run(single, Placement::kInPlace, " in place");
+  if (runs_by_lines(kernel, operation.op())) {
+    for (const int64_t lines : {1, 2}) {
+      compare(c.outputs[0], run_by_lines(kernel, operation.op(), operation.inputs(), lines),
+              std::string(kernel.name) + " by lines");
+    }
+  }
 }
 
 // What a graph says of an output before its shape rule runs: nothing, where the rule and the

@@ -229,6 +229,9 @@ struct Float {
 
 struct Elements {
   static constexpr double kElementsPerCycle = 8;
+  using Floats = __m256;
+  static Floats fma(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
+  static Floats reciprocal(Floats a) { return 1.F / a; }
   static void lookup(const uint8_t* table, const uint8_t* x, int64_t n, uint8_t* y) {
     for (int64_t i = 0; i < n; ++i) y[i] = table[x[i]];
   }

@@ -324,52 +324,52 @@ struct Float {
   }
 
   static void depthwise_pixels(const generic::FloatDepthwisePixelsArgs& d) {
-    d.channels == kBlock ? pixels<false>(d) : pixels<true>(d);
+    if (d.channels == kBlock) return pixels<2, false>(d);
+    d.channels > 16 ? pixels<2, true>(d) : pixels<1, true>(d);
   }
 
-  // Several pixels at once share each weight.
-  template <bool Masked>
+  // Several pixels of V vectors of channels at once share each weight.
+  template <int V, bool Masked>
   static void pixels(const generic::FloatDepthwisePixelsArgs& d) {
-    constexpr int kPixels = 6;
+    constexpr int kPixels = 12 / V;
     int64_t i = 0;
-    for (; i + kPixels <= d.count; i += kPixels) pixels<Masked, kPixels>(d, i);
-    for (; i + 2 <= d.count; i += 2) pixels<Masked, 2>(d, i);
-    if (i < d.count) pixels<Masked, 1>(d, i);
+    for (; i + kPixels <= d.count; i += kPixels) pixels<V, Masked, kPixels>(d, i);
+    for (; i + 2 <= d.count; i += 2) pixels<V, Masked, 2>(d, i);
+    if (i < d.count) pixels<V, Masked, 1>(d, i);
   }
 
-  template <bool Masked, int N>
+  template <int V, bool Masked, int N>
   [[gnu::always_inline]] static void pixels(const generic::FloatDepthwisePixelsArgs& d,
                                             int64_t first) {
-    const __mmask16 masks[2] = {first16(d.channels), first16(d.channels - 16)};
-    __m512 acc[N][2];
-#pragma GCC unroll 8
+    const __mmask16 mask = first16(d.channels - 16 * (V - 1));  // of the last vector
+    const auto load = [mask](const float* x, int v) __attribute__((always_inline)) {
+      if (Masked && v == V - 1) return _mm512_maskz_loadu_ps(mask, x + 16 * v);
+      return _mm512_loadu_ps(x + 16 * v);
+    };
+    __m512 acc[N][V];
+#pragma GCC unroll 12
     for (int n = 0; n < N; ++n) {
-      acc[n][0] = _mm512_load_ps(d.bias);
-      acc[n][1] = _mm512_load_ps(d.bias + 16);
+#pragma GCC unroll 2
+      for (int v = 0; v < V; ++v) acc[n][v] = _mm512_load_ps(d.bias + 16 * v);
     }
     const float* w = d.w;
     for (int64_t t = 0; t < d.tap_count; ++t, w += kBlock) {
       const float* x = d.taps[t] + d.offset + first * d.step;
-      const __m512 w0 = _mm512_load_ps(w);
-      const __m512 w1 = _mm512_load_ps(w + 16);
-#pragma GCC unroll 8
-      for (int n = 0; n < N; ++n) {
-        const float* from = x + n * d.step;
-        if constexpr (Masked) {
-          acc[n][0] = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(masks[0], from), w0, acc[n][0]);
-          acc[n][1] = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(masks[1], from + 16), w1, acc[n][1]);
-        } else {
-          acc[n][0] = _mm512_fmadd_ps(_mm512_loadu_ps(from), w0, acc[n][0]);
-          acc[n][1] = _mm512_fmadd_ps(_mm512_loadu_ps(from + 16), w1, acc[n][1]);
+#pragma GCC unroll 2
+      for (int v = 0; v < V; ++v) {
+        const __m512 weights = _mm512_load_ps(w + 16 * v);
+#pragma GCC unroll 12
+        for (int n = 0; n < N; ++n) {
+          acc[n][v] = _mm512_fmadd_ps(load(x + n * d.step, v), weights, acc[n][v]);
         }
       }
     }
     const Clamp clamp{_mm512_set1_ps(d.low), _mm512_set1_ps(d.high)};
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int n = 0; n < N; ++n) {
       float* y = d.y + (first + n) * d.y_step;
-      _mm512_mask_storeu_ps(y, masks[0], clamp(acc[n][0]));
-      _mm512_mask_storeu_ps(y + 16, masks[1], clamp(acc[n][1]));
+      if constexpr (V == 2) _mm512_storeu_ps(y, clamp(acc[n][0]));
+      _mm512_mask_storeu_ps(y + 16 * (V - 1), mask, clamp(acc[n][V - 1]));
     }
   }
 
@@ -392,6 +392,14 @@ struct Float {
 
 struct Elements {
   static constexpr double kElementsPerCycle = 16;
+
+  using Floats = __m512;
+  static Floats fma(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
+  // vdivps takes 16 cycles for a vector; one step of Newton's method after 14 bits takes three.
+  static Floats reciprocal(Floats a) {
+    const Floats x = _mm512_rcp14_ps(a);
+    return x * _mm512_fnmadd_ps(a, x, _mm512_set1_ps(2.F));
+  }
 
   // The table in four registers: vpermi2b looks up in two at a time, the index's highest bit
   // chooses between the halves.

@@ -142,6 +142,7 @@ std::unique_ptr<Prepared> plan_byte_depthwise(const OpDesc& op, ByteDepthwiseTil
   auto plan = std::make_unique<ByteDepthwisePlan>();
   plan->bands = plan_channel_windows(op, window, 1);
   plan->scratch_bytes = plan->bands->scratch_bytes;
+  plan->line_scratch_bytes = plan->bands->line_scratch_bytes;
   const int64_t channels = plan->bands->form.in_c;
   for (const Tap tap : tap_order(window.kernel_h, window.kernel_w, tile.interleave)) {
     plan->taps.push_back(tap.ky < 0 ? 0

@@ -114,7 +114,7 @@ struct ByteDepthwise {
                                                      static_cast<A>(packed.padding), convert);
     const Split split =
         split_of<P>(args, plan, blocks, /*rows=*/1, /*weight_bytes=*/0, 1, cost(args.op));
-    for_each_band<A>(
+    for_each_band<P, A>(
         args, plan, split, blocks, args.input<In>(0), copy, [](const Band<A>&) {},
         [&](const Band<A>& band, int64_t block) {
           const int64_t channel = block * kBlock;

@@ -109,6 +109,7 @@ std::unique_ptr<Prepared> plan_depthwise(const OpDesc& op, int interleave, int c
   plan->worker_bytes = round_up(pointers + plan->taps * copied * element, 64);
   plan->max_workers = static_cast<int>(std::max(std::thread::hardware_concurrency(), 1U));
   plan->scratch_bytes = static_cast<size_t>(plan->worker_bytes * plan->max_workers);
+  plan->line_scratch_bytes = static_cast<size_t>(plan->worker_bytes);
   return plan;
 }
 

@@ -174,7 +174,7 @@ void for_each_depthwise_block(const RunArgs& args, const Block& block, const Pix
   };
   int threads = std::min(args.pool.threads(), plan.max_workers);
   if (args.max_threads > 0) threads = std::min(threads, args.max_threads);
-  args.pool.parallel_for(plan.batch * plan.out_h, 1, work, threads);
+  args.parallel_for(plan.batch * plan.out_h, 1, work, threads);
 }
 
 template <typename P>

@@ -2,13 +2,18 @@
 //
 // The loops of elementwise.h, written so that the compiler makes vectors of them for the ISA of the
 // file they are instantiated in. P names that ISA, lives in an unnamed namespace there (see
-// matrix_run.h), and provides lookup(table, x, n, y): y[i] = table[x[i]] for bytes; x may be y.
+// matrix_run.h), and provides
+//   lookup(table, x, n, y)  y[i] = table[x[i]] for bytes; x may be y
+//   Floats                  a vector of float, with GCC's operators for vectors
+//   fma(a, b, c)            a * b + c of vectors, rounded once where the ISA can
+//   reciprocal(a)           1 / a to two units in the last place, for 1 <= a < 2^126
 #pragma once
 
 #include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 
 #include "engine/kernels/generic/elementwise.h"
 
@@ -288,12 +293,11 @@ template <UnaryKind kKind>
 struct FloatFunction {
   float alpha, beta;
   [[gnu::always_inline]] float operator()(float x) const {
-    if constexpr (kKind == UnaryKind::kSigmoid) return 1.F / (1.F + exponential(-x));
     if constexpr (kKind == UnaryKind::kTanh) return hyperbolic_tangent(x);
-    if constexpr (kKind == UnaryKind::kHardSwish) return x * clamped(x + 3.F, 0.F, 6.F) / 6.F;
+    if constexpr (kKind == UnaryKind::kHardSwish)
+      return x * (clamped(x + 3.F, 0.F, 6.F) * (1.F / 6.F));
     if constexpr (kKind == UnaryKind::kHardSigmoid) return clamped(alpha * x + beta, 0.F, 1.F);
     if constexpr (kKind == UnaryKind::kLeakyRelu) return x < 0 ? alpha * x : x;
-    if constexpr (kKind == UnaryKind::kSilu) return x / (1.F + exponential(-x));
     if constexpr (kKind == UnaryKind::kExp) return exponential(x);
     if constexpr (kKind == UnaryKind::kSqrt) return std::sqrt(x);
     if constexpr (kKind == UnaryKind::kRsqrt) return 1.F / std::sqrt(x);
@@ -302,6 +306,68 @@ struct FloatFunction {
     if constexpr (kKind == UnaryKind::kAbs) return std::fabs(x);
   }
 };
+
+// 1 / (1 + e^-x) to some units in the last place. e^-x as in exponential(); its power of two is one
+// factor, because beyond 87 the result is 0 or 1 as far as float32 can tell.
+template <typename P>
+[[gnu::always_inline]] inline typename P::Floats sigmoid(typename P::Floats x) {
+  using Floats = typename P::Floats;
+  using Bits [[gnu::vector_size(sizeof(Floats))]] = int32_t;
+  const Floats zero{};
+  const auto all = [&](float value) __attribute__((always_inline)) { return zero + value; };
+  Floats z = -x;
+  z = -87.F > z ? all(-87.F) : z;  // NaN stays
+  z = 87.F < z ? all(87.F) : z;
+  // 1.5 * 2^23 + n: the lowest bits are n as an integer.
+  const Floats magic = all(12582912.F);
+  const Floats shifted = P::fma(z, all(1.44269504F), magic);
+  const Floats n = shifted - magic;
+  const Floats r = P::fma(n, all(2.12194440e-4F), P::fma(n, all(-0.693359375F), z));
+  Floats p = P::fma(all(1.9875691500e-4F), r, all(1.3981999507e-3F));
+  p = P::fma(p, r, all(8.3334519073e-3F));
+  p = P::fma(p, r, all(4.1665795894e-2F));
+  p = P::fma(p, r, all(1.6666665459e-1F));
+  p = P::fma(p, r, all(5.0000001201e-1F));
+  p = P::fma(p, r * r, r) + 1.F;
+  const Bits exponent = (reinterpret_cast<Bits>(shifted) << 23) + (127 << 23);
+  return P::reciprocal(P::fma(p, reinterpret_cast<Floats>(exponent), all(1.F)));
+}
+
+// As for_each_element(), a vector at a time.
+template <typename P, typename F>
+void for_each_vector(const RunArgs& args, const F& f) {
+  using Floats = typename P::Floats;
+  constexpr auto kLanes = static_cast<int64_t>(sizeof(Floats) / sizeof(float));
+  args.parallel_for(args.op.outputs[0].elements(), kElementGrain,
+                    [&](int64_t begin, int64_t end, int) {
+                      const float* x = args.input<float>(0);
+                      float* y = args.output<float>(0);
+                      Floats v{};
+                      int64_t i = begin;
+                      for (; i + kLanes <= end; i += kLanes) {
+                        std::memcpy(&v, x + i, sizeof v);
+                        v = f(v);
+                        std::memcpy(y + i, &v, sizeof v);
+                      }
+                      const auto rest = static_cast<size_t>(end - i) * sizeof(float);
+                      if (rest == 0) return;
+                      std::memcpy(&v, x + i, rest);
+                      v = f(v);
+                      std::memcpy(y + i, &v, rest);
+                    });
+}
+
+template <typename P>
+void run_sigmoid(const RunArgs& args) {
+  for_each_vector<P>(
+      args, [](typename P::Floats x) __attribute__((always_inline)) { return sigmoid<P>(x); });
+}
+
+template <typename P>
+void run_silu(const RunArgs& args) {
+  for_each_vector<P>(
+      args, [](typename P::Floats x) __attribute__((always_inline)) { return x * sigmoid<P>(x); });
+}
 
 template <typename P, UnaryKind kKind>
 void run_float_function(const RunArgs& args) {
@@ -313,7 +379,7 @@ template <typename P>
 void run_float_unary(const RunArgs& args) {
   switch (static_cast<const UnaryPlan&>(*args.prepared).attrs.kind) {
     case UnaryKind::kSigmoid:
-      return run_float_function<P, UnaryKind::kSigmoid>(args);
+      return run_sigmoid<P>(args);
     case UnaryKind::kTanh:
       return run_float_function<P, UnaryKind::kTanh>(args);
     case UnaryKind::kHardSwish:
@@ -323,7 +389,7 @@ void run_float_unary(const RunArgs& args) {
     case UnaryKind::kLeakyRelu:
       return run_float_function<P, UnaryKind::kLeakyRelu>(args);
     case UnaryKind::kSilu:
-      return run_float_function<P, UnaryKind::kSilu>(args);
+      return run_silu<P>(args);
     case UnaryKind::kExp:
       return run_float_function<P, UnaryKind::kExp>(args);
     case UnaryKind::kSqrt:

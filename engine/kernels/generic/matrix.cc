@@ -333,6 +333,7 @@ void plan_scratch(MatrixPlan* plan, Tile tile, int64_t element_bytes, int64_t wi
   plan->wide_panel = round_up(plan->worker_bytes, 64);
   if (wide_bytes > 0) plan->worker_bytes = plan->wide_panel + wide_bytes;
   plan->scratch_bytes = static_cast<size_t>(plan->worker_bytes * plan->max_workers);
+  plan->line_scratch_bytes = static_cast<size_t>(plan->worker_bytes);
 }
 
 }  // namespace

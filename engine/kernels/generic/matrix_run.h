@@ -167,6 +167,22 @@ struct Band {
   int64_t rows;
 };
 
+// The output lines of a run, counted as the plan does, where single rows may be lines.
+struct LineSpan {
+  int64_t first_image = 0, images = 0;
+  int64_t first = 0, count = 0;  // of each image
+};
+template <typename P>
+LineSpan lines_of(const RunArgs& args, const MatrixPlan& plan) {
+  const MatrixForm& form = plan.form;
+  const int64_t all = form.rows_are_input ? form.rows : form.out_h;
+  if (args.lines == nullptr) return {0, plan.images, 0, all};
+  const LineRange& lines = *args.lines;
+  if (!form.rows_are_input) return {lines.image, 1, lines.begin, lines.end - lines.begin};
+  const int64_t above = lines.image * form.out_h;
+  return {0, 1, (above + lines.begin) * form.out_w, (lines.end - lines.begin) * form.out_w};
+}
+
 // How the work is split over threads.
 struct Split {
   int threads = 1;
@@ -179,6 +195,12 @@ template <typename P>
 Split split_of(const RunArgs& args, const MatrixPlan& plan, int64_t panels, int64_t rows,
                int64_t weight_bytes, int64_t element_bytes, double cycles) {
   Split split{.threads = 1, .band_lines = plan.band_lines, .bands = plan.bands, .ranges = 1};
+  if (args.lines != nullptr) {
+    const int64_t lines = lines_of<P>(args, plan).count;
+    split.bands = (lines + plan.band_lines - 1) / plan.band_lines;
+    split.band_lines = round_up((lines + split.bands - 1) / split.bands, plan.merged ? rows : 1);
+    return split;
+  }
   int threads = std::min(args.pool.threads(), plan.max_workers);
   if (args.max_threads > 0) threads = std::min(threads, args.max_threads);
   // Waking another thread and reading what it wrote costs some microseconds.
@@ -212,13 +234,14 @@ Split split_of(const RunArgs& args, const MatrixPlan& plan, int64_t panels, int6
 // Calls, for every band and panel of the split,
 //   prepare(band)          once for each band that a worker takes up
 //   multiply(band, panel)
-template <typename A, typename In, typename Copy, typename Prepare, typename Multiply>
+template <typename P, typename A, typename In, typename Copy, typename Prepare, typename Multiply>
 void for_each_band(const RunArgs& args, const MatrixPlan& plan, const Split& split, int64_t panels,
                    const In* x, const Copy& copy, const Prepare& prepare,
                    const Multiply& multiply) {
   const MatrixForm& form = plan.form;
   const int64_t image_lines = form.rows_are_input ? form.rows : form.out_h;
-  const int64_t bands = form.groups * plan.images * split.bands;
+  const LineSpan span = lines_of<P>(args, plan);
+  const int64_t bands = form.groups * span.images * split.bands;
   const int64_t ranges = split.ranges;
   if (bands == 0 || panels == 0) return;
   const auto work = [&](int64_t begin, int64_t end, int worker) {
@@ -228,11 +251,12 @@ void for_each_band(const RunArgs& args, const MatrixPlan& plan, const Split& spl
     for (int64_t task = begin; task < end; ++task) {
       const int64_t index = task % bands;
       if (index != prepared) {
-        const int64_t image = index / split.bands % plan.images;
-        const int64_t line = index % split.bands * split.band_lines;
-        band.group = index / split.bands / plan.images;
+        const int64_t image = span.first_image + index / split.bands % span.images;
+        const int64_t done = index % split.bands * split.band_lines;
+        const int64_t line = span.first + done;
+        band.group = index / split.bands / span.images;
         band.first_row = (image * image_lines + line) * plan.line_rows;
-        band.lines = std::min(split.band_lines, image_lines - line);
+        band.lines = std::min(split.band_lines, span.count - done);
         band.rows = plan.line_rows;
         band.sums = reinterpret_cast<int32_t*>(scratch + plan.band_bytes);
         band.part = scratch + plan.band_bytes + plan.sums_bytes;
@@ -256,6 +280,7 @@ void for_each_band(const RunArgs& args, const MatrixPlan& plan, const Split& spl
     }
   };
   // Ranges are the outer loop where there are several: neighbouring tasks share a range's weights.
+  if (args.lines != nullptr) return work(0, bands, 0);
   args.pool.parallel_for(bands * ranges, 1, work, split.threads);
 }
 
@@ -369,7 +394,7 @@ struct QuantizedMatrix {
     const auto b_bytes = static_cast<int64_t>(packed.b.bytes());
     const Split split =
         split_of<P>(args, plan, sizes.panels, P::kTile.rows, b_bytes, 1, cost(args.op));
-    for_each_band<A>(
+    for_each_band<P, A>(
         args, plan, split, sizes.panels, x, copy,
         [&](const Band<A>& band) {
           if (packed.b_zero != 0) row_biases<P>(plan, sizes, packed.b_zero, band);
@@ -459,7 +484,7 @@ struct FloatMatrix {
         tile.part.sums = reinterpret_cast<float*>(band.part) + index * P::kTile.columns;
       });
     };
-    for_each_band<float>(
+    for_each_band<P, float>(
         args, plan, split, sizes.panels, x, copy, [](const Band<float>&) {},
         [&](const Band<float>& band, int64_t panel) {
           const int64_t column = panel * P::kTile.columns;

@@ -65,10 +65,11 @@ double winograd_cost(const OpDesc& op, double macs_per_cycle) {
   const auto out_c = static_cast<double>(w[0]);
   const auto tiles = static_cast<double>(y[0] * tiles_over(y[1]) * tiles_over(y[2]));
   const double macs = tiles * kWinogradProducts * in_c * out_c;
-  // Transformations: about 5 operations for each element of V and of the products, whole registers.
+  // Transformations, of whole registers of channels: as measured, the time of about 20 products for
+  // each element of V and of the products.
   const auto lanes =
       static_cast<double>(round_up(w[3], kWinogradLanes) + round_up(w[0], kWinogradLanes));
-  const double moved = tiles * kWinogradProducts * lanes * 5;
+  const double moved = tiles * kWinogradProducts * lanes * 20;
   // The transformed weights are four times the original ones and come from memory once for each
   // block of tiles: about 4 bytes a cycle.
   const double weights = kWinogradProducts * in_c * out_c;

@@ -15,6 +15,10 @@ namespace {
 struct Elements {
   static constexpr double kElementsPerCycle = 4;
 
+  using Floats = float32x4_t;
+  static Floats fma(Floats a, Floats b, Floats c) { return vfmaq_f32(c, a, b); }
+  static Floats reciprocal(Floats a) { return 1.F / a; }
+
   // tbl looks up in 64 bytes and gives 0 beyond them, tbx keeps what it had: the four quarters of
   // the table in turn, the index less where each begins.
   static void lookup(const uint8_t* table, const uint8_t* x, int64_t n, uint8_t* y) {

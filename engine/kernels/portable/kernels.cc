@@ -136,6 +136,9 @@ struct Float {
 
 struct Elements {
   static constexpr double kElementsPerCycle = 1;
+  using Floats [[gnu::vector_size(16)]] = float;
+  static Floats fma(Floats a, Floats b, Floats c) { return a * b + c; }
+  static Floats reciprocal(Floats a) { return 1.F / a; }
   static void lookup(const uint8_t* table, const uint8_t* x, int64_t n, uint8_t* y) {
     for (int64_t i = 0; i < n; ++i) y[i] = table[x[i]];
   }
@@ -151,7 +154,8 @@ constexpr std::array kOwnRows = {
     Kernel{"strided_copy", OpKind::kStridedCopy, Isa::kPortable, generic::accepts_copy,
            generic::copy_cost, nullptr, generic::plan_strided_copy, generic::run_strided_copy},
     Kernel{"concat", OpKind::kConcat, Isa::kPortable, generic::accepts_concat, generic::copy_cost,
-           nullptr, generic::plan_concat, generic::run_concat},
+           nullptr, generic::plan_concat, generic::run_concat, !generic::kInPlace,
+           generic::kByLines},
     Kernel{"pad", OpKind::kPad, Isa::kPortable, generic::accepts_pad, generic::copy_cost, nullptr,
            generic::plan_pad, generic::run_pad},
     Kernel{"gather", OpKind::kGather, Isa::kPortable, generic::accepts_gather, generic::copy_cost,

@@ -23,7 +23,9 @@ namespace inferd::kernels {
 namespace {
 
 using inferd::ops::GuardedBytes;
+using inferd::ops::run_by_lines;
 using inferd::ops::run_kernel;
+using inferd::ops::runs_by_lines;
 
 class Case {
  public:
@@ -194,6 +196,11 @@ int check(const OpDesc& op, const Case& data) {
       for (size_t i = 0; i < expected.size(); ++i) {
         compare(*kernel, op.outputs[i], expected[i], actual[i]);
       }
+    }
+    if (!runs_by_lines(*kernel, op)) continue;
+    for (const int64_t lines : {1, 3}) {
+      const auto actual = run_by_lines(*kernel, op, data.inputs(), lines);
+      compare(*kernel, op.outputs[0], expected[0], actual);
     }
   }
   return others;

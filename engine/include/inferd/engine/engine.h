@@ -43,6 +43,10 @@ struct EngineOptions {
   // Kernels to prefer where they accept, by name or ISA ("ref", "avx2", "conv2d_s8_avx2"). The
   // environment variable INFERD_KERNEL (comma separated) comes first.
   std::vector<std::string> prefer_kernels;
+  // Neighbouring image operators run together in stripes that touch about so much memory, so that
+  // what passes between them stays in the second-level cache. 0: one after the other; -1: half of a
+  // core's share of that cache, at most 512 KiB.
+  int64_t stripe_bytes = -1;
 };
 
 struct LoadOptions {
@@ -83,6 +87,7 @@ struct LayerProfile {
   // Rows of this operator for better instruction sets that this CPU has and that do not take this
   // one's types, attributes or shapes: why it is slow, where it is.
   std::vector<std::string> declined;
+  int64_t stripes = 0;  // that it ran in, together with its neighbours; 0: alone and at once
   int64_t macs = 0;
   int64_t bytes = 0;    // inputs, outputs and packed weights, each once
   double start_ms = 0;  // since the run began
