@@ -237,6 +237,75 @@ struct Elements {
   }
 };
 
+// How 16 bytes of three planes become three times 16 bytes of triples: byte [k][plane][l] is what
+// vpshufb takes from the plane for lane l of the k-th; 0x80, nothing, where another plane's is.
+struct ByteTriples {
+  alignas(16) uint8_t from[3][3][16];
+  constexpr ByteTriples() : from() {
+    for (int i = 0; i < 48; ++i) {
+      for (int plane = 0; plane < 3; ++plane) {
+        from[i / 16][plane][i % 16] = static_cast<uint8_t>(i % 3 == plane ? i / 3 : 0x80);
+      }
+    }
+  }
+};
+constexpr ByteTriples kByteTriples;
+
+struct Copies {
+  static void bytes_to_triples(const uint8_t* x, int64_t plane, int64_t count, uint8_t* y) {
+    int64_t i = 0;
+    for (; i + 16 <= count; i += 16) {
+      __m128i planes[3];
+#pragma GCC unroll 3
+      for (int p = 0; p < 3; ++p) planes[p] = load16(x + p * plane + i);
+#pragma GCC unroll 3
+      for (int k = 0; k < 3; ++k) {
+        __m128i out = _mm_shuffle_epi8(planes[0], load16(kByteTriples.from[k][0]));
+        out = _mm_or_si128(out, _mm_shuffle_epi8(planes[1], load16(kByteTriples.from[k][1])));
+        out = _mm_or_si128(out, _mm_shuffle_epi8(planes[2], load16(kByteTriples.from[k][2])));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(y + 3 * i + 16 * k), out);
+      }
+    }
+    rest_to_triples(x, plane, i, count, y);
+  }
+
+  static void words_to_triples(const uint32_t* x, int64_t plane, int64_t count, uint32_t* y) {
+    int64_t i = 0;
+    for (; i + 8 <= count; i += 8) {
+      const __m256i a = load32(x + i);
+      const __m256i b = load32(x + plane + i);
+      const __m256i c = load32(x + 2 * plane + i);
+      uint32_t* const to = y + 3 * i;
+      // Lanes of the second and third plane, in that order.
+      store_triples<0x92, 0x24>(a, b, c, _mm256_setr_epi32(0, 0, 0, 1, 1, 1, 2, 2), to);
+      store_triples<0x24, 0x49>(a, b, c, _mm256_setr_epi32(2, 3, 3, 3, 4, 4, 4, 5), to + 8);
+      store_triples<0x49, 0x92>(a, b, c, _mm256_setr_epi32(5, 5, 6, 6, 6, 7, 7, 7), to + 16);
+    }
+    rest_to_triples(x, plane, i, count, y);
+  }
+
+ private:
+  static __m128i load16(const uint8_t* p) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  }
+  static __m256i load32(const uint32_t* p) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  }
+  template <int kSecond, int kThird>
+  static void store_triples(__m256i a, __m256i b, __m256i c, __m256i at, uint32_t* y) {
+    const __m256i ab = _mm256_blend_epi32(_mm256_permutevar8x32_epi32(a, at),
+                                          _mm256_permutevar8x32_epi32(b, at), kSecond);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(y),
+                        _mm256_blend_epi32(ab, _mm256_permutevar8x32_epi32(c, at), kThird));
+  }
+  template <typename T>
+  static void rest_to_triples(const T* x, int64_t plane, int64_t i, int64_t count, T* y) {
+    for (; i < count; ++i) {
+      for (int64_t k = 0; k < 3; ++k) y[3 * i + k] = x[k * plane + i];
+    }
+  }
+};
+
 }  // namespace
 
 std::span<const Kernel> rows() {
@@ -244,7 +313,7 @@ std::span<const Kernel> rows() {
   static constexpr auto kTable = generic::joined(
       generic::kQuantizedMatrixRows<Quantized, kIsa, generic::accepts_quantized_matrix>,
       generic::kQuantizedDepthwiseRows<Quantized, kIsa>, generic::kFloatRows<Float, kIsa>,
-      generic::kElementwiseRows<Elements, kIsa>);
+      generic::kElementwiseRows<Elements, kIsa>, generic::kCopyRows<Copies, kIsa>);
   return kTable;
 }
 

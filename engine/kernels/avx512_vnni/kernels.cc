@@ -419,14 +419,70 @@ struct Elements {
   }
 };
 
+// What lane l of register k of triples is: element [k][l] of its plane.
+template <typename T, int kLanes>
+struct Triples {
+  alignas(64) T element[3][kLanes];
+  uint64_t second[3] = {};  // lanes of the second plane
+  uint64_t third[3] = {};
+  constexpr Triples() : element() {
+    for (int i = 0; i < 3 * kLanes; ++i) {
+      element[i / kLanes][i % kLanes] = static_cast<T>(i / 3);
+      (i % 3 == 1 ? second : third)[i / kLanes] |= uint64_t{i % 3 != 0} << (i % kLanes);
+    }
+  }
+};
+constexpr Triples<uint8_t, 64> kByteTriples;
+constexpr Triples<uint32_t, 16> kWordTriples;
+
+struct Copies {
+  static void bytes_to_triples(const uint8_t* x, int64_t plane, int64_t count, uint8_t* y) {
+    for (int64_t i = 0; i < count; i += 64, y += 192) {
+      const __mmask64 mask = first64(count - i);
+      const __m512i a = _mm512_maskz_loadu_epi8(mask, x + i);
+      const __m512i b = _mm512_maskz_loadu_epi8(mask, x + plane + i);
+      const __m512i c = _mm512_maskz_loadu_epi8(mask, x + 2 * plane + i);
+#pragma GCC unroll 3
+      for (int k = 0; k < 3; ++k) {
+        const __m512i at = _mm512_load_si512(kByteTriples.element[k]);
+        __m512i out = _mm512_permutexvar_epi8(at, a);
+        out = _mm512_mask_permutexvar_epi8(out, kByteTriples.second[k], at, b);
+        out = _mm512_mask_permutexvar_epi8(out, kByteTriples.third[k], at, c);
+        const int64_t left = 3 * (count - i) - 64 * k;
+        _mm512_mask_storeu_epi8(y + 64 * k, left > 0 ? first64(left) : 0, out);
+      }
+    }
+  }
+
+  static void words_to_triples(const uint32_t* x, int64_t plane, int64_t count, uint32_t* y) {
+    for (int64_t i = 0; i < count; i += 16, y += 48) {
+      const auto left = static_cast<int>(count - i < 16 ? count - i : 16);
+      const __mmask16 mask = first16(left);
+      const __m512i a = _mm512_maskz_loadu_epi32(mask, x + i);
+      const __m512i b = _mm512_maskz_loadu_epi32(mask, x + plane + i);
+      const __m512i c = _mm512_maskz_loadu_epi32(mask, x + 2 * plane + i);
+#pragma GCC unroll 3
+      for (int k = 0; k < 3; ++k) {
+        const __m512i at = _mm512_load_si512(kWordTriples.element[k]);
+        __m512i out = _mm512_permutexvar_epi32(at, a);
+        out = _mm512_mask_permutexvar_epi32(out, static_cast<__mmask16>(kWordTriples.second[k]), at,
+                                            b);
+        out = _mm512_mask_permutexvar_epi32(out, static_cast<__mmask16>(kWordTriples.third[k]), at,
+                                            c);
+        _mm512_mask_storeu_epi32(y + 16 * k, first16(3 * left - 16 * k), out);
+      }
+    }
+  }
+};
+
 }  // namespace
 
 std::span<const Kernel> rows() {
   constexpr Isa kIsa = Isa::kAvx512Vnni;
-  static constexpr auto kTable =
-      generic::joined(generic::kQuantizedMatrixRows<Quantized, kIsa, generic::accepts_byte_matrix>,
-                      generic::kByteDepthwiseRows<QuantizedDepthwise, kIsa>,
-                      generic::kFloatRows<Float, kIsa>, generic::kElementwiseRows<Elements, kIsa>);
+  static constexpr auto kTable = generic::joined(
+      generic::kQuantizedMatrixRows<Quantized, kIsa, generic::accepts_byte_matrix>,
+      generic::kByteDepthwiseRows<QuantizedDepthwise, kIsa>, generic::kFloatRows<Float, kIsa>,
+      generic::kElementwiseRows<Elements, kIsa>, generic::kCopyRows<Copies, kIsa>);
   return kTable;
 }
 

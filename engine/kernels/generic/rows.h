@@ -107,6 +107,20 @@ inline constexpr auto kElementwiseRows = std::array{
            plan_reduce, Reduce<P>::run},
 };
 
+// C: bytes_to_triples and words_to_triples (see strided_copy.h).
+template <typename C>
+void run_copy_with(const RunArgs& args) {
+  constexpr CopyLoops kLoops = {C::bytes_to_triples, C::words_to_triples};
+  run_strided_copy_with(kLoops, args);
+}
+template <typename C, Isa kIsa>
+inline constexpr auto kCopyRows = std::array{
+    Kernel{"transpose", OpKind::kTranspose, kIsa, accepts_copy, copy_cost, nullptr, plan_transpose,
+           run_copy_with<C>},
+    Kernel{"strided_copy", OpKind::kStridedCopy, kIsa, accepts_copy, copy_cost, nullptr,
+           plan_strided_copy, run_copy_with<C>},
+};
+
 // One table from several. No container: a folder's file may hold nothing that the linker could
 // share with files compiled for another ISA.
 template <size_t... kSizes>

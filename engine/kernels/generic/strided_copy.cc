@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdlib>
 #include <cstring>
+#include <type_traits>
 
 #include "engine/kernels/generic/turn_block.h"
 
@@ -187,7 +188,7 @@ void interleave2(const T* x, int64_t x_stride, int64_t rows, T* y) {
   }
 }
 
-// Three planes to triples: how a picture becomes NHWC.
+// Three planes to triples.
 template <typename T>
 void interleave3(const T* x, int64_t x_stride, int64_t rows, T* y) {
   const T* const x1 = x + x_stride;
@@ -199,8 +200,21 @@ void interleave3(const T* x, int64_t x_stride, int64_t rows, T* y) {
   }
 }
 
+// What there is for T.
 template <typename T>
-void turn_planes(const RunArgs& args, const CopyPlan& p) {
+auto triples_loop(const CopyLoops& loops) {
+  if constexpr (std::is_same_v<T, uint8_t>) {
+    return loops.bytes_to_triples;
+  } else if constexpr (std::is_same_v<T, uint32_t>) {
+    return loops.words_to_triples;
+  } else {
+    return interleave3<T>;
+  }
+}
+
+template <typename T>
+void turn_planes(const RunArgs& args, const CopyPlan& p, const CopyLoops& loops) {
+  const auto to_triples = triples_loop<T>(loops);
   // Pieces of rows, so that a single plane is split over threads too.
   constexpr int64_t kRows = 1024;
   const int64_t pieces = (p.rows.size + kRows - 1) / kRows;
@@ -218,7 +232,7 @@ void turn_planes(const RunArgs& args, const CopyPlan& p) {
       } else if (p.columns.size == 2 && p.rows.to == 2) {
         interleave2(x, p.columns.from, count, y);
       } else if (p.columns.size == 3 && p.rows.to == 3) {
-        interleave3(x, p.columns.from, count, y);
+        to_triples(x, p.columns.from, count, y);
       } else {
         turn(x, 1, p.columns.from, count, p.columns.size, y, p.rows.to);
       }
@@ -228,8 +242,8 @@ void turn_planes(const RunArgs& args, const CopyPlan& p) {
 }
 
 template <typename T>
-void copy_elements(const RunArgs& args, const CopyPlan& p) {
-  if (p.loop == CopyPlan::Loop::kPlanes) return turn_planes<T>(args, p);
+void copy_elements(const RunArgs& args, const CopyPlan& p, const CopyLoops& loops) {
+  if (p.loop == CopyPlan::Loop::kPlanes) return turn_planes<T>(args, p, loops);
   copy_lines<T>(args, p);
 }
 
@@ -240,9 +254,9 @@ struct [[gnu::packed]] Together {
 };
 
 template <typename T>
-void copy_elements_of(const RunArgs& args, const CopyPlan& p) {
+void copy_elements_of(const RunArgs& args, const CopyPlan& p, const CopyLoops& loops) {
   const bool alone = p.width == static_cast<int64_t>(dtype_size(args.op.inputs[0].dtype));
-  alone ? copy_elements<T>(args, p) : copy_elements<Together<T>>(args, p);
+  alone ? copy_elements<T>(args, p, loops) : copy_elements<Together<T>>(args, p, loops);
 }
 
 // Makes neighbouring elements that always go together one element of up to 8 bytes.
@@ -360,18 +374,23 @@ std::unique_ptr<Prepared> plan_strided_copy(const OpDesc& op, const PackedWeight
 }
 
 void run_strided_copy(const RunArgs& args) {
+  constexpr CopyLoops kLoops = {interleave3<uint8_t>, interleave3<uint32_t>};
+  run_strided_copy_with(kLoops, args);
+}
+
+void run_strided_copy_with(const CopyLoops& loops, const RunArgs& args) {
   const auto& plan = static_cast<const CopyPlan&>(*args.prepared);
   if (plan.outer_count == 0) return;
   if (plan.loop == CopyPlan::Loop::kRuns) return copy_runs(args, plan);
   switch (plan.width) {
     case 1:
-      return copy_elements<uint8_t>(args, plan);
+      return copy_elements<uint8_t>(args, plan, loops);
     case 2:
-      return copy_elements_of<uint16_t>(args, plan);
+      return copy_elements_of<uint16_t>(args, plan, loops);
     case 4:
-      return copy_elements_of<uint32_t>(args, plan);
+      return copy_elements_of<uint32_t>(args, plan, loops);
     default:
-      return copy_elements_of<uint64_t>(args, plan);
+      return copy_elements_of<uint64_t>(args, plan, loops);
   }
 }
 

@@ -504,6 +504,29 @@ TEST_P(FastKernels, Reduce) {
   }
 }
 
+TEST(FastQuantize, BesideTiesAndBeyondTheRange) {
+  for (uint32_t seed = 0; seed < 300 && !HasFailure(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Case c(seed);
+    OpDesc op;
+    op.kind = OpKind::kQuantize;
+    op.inputs = {c.operand(DType::kFloat32, {c.pick(1, 3000)})};
+    op.outputs = {c.operand(c.pick(0, 1) == 1 ? DType::kUInt8 : DType::kInt8, op.inputs[0].shape)};
+    float& scale = op.outputs[0].quantization.scales[0];
+    scale = std::ldexp(scale, c.pick(0, 3) == 0 ? static_cast<int>(c.pick(-130, 100)) : 0);
+    c.fill(&op.inputs[0], false);
+    for (float& x : c.floats(0, op.inputs[0].elements())) {
+      constexpr float kOdd[] = {NAN, kInf, -kInf, -0.F, 3e38F, -3e38F, 1e-45F};
+      // Halves, and their neighbours; sometimes anything.
+      const float tie = (static_cast<float>(c.pick(-300, 300)) + 0.5F) * scale;
+      const float beside = std::nextafter(tie, c.pick(0, 1) == 1 ? kInf : -kInf);
+      const int64_t what = c.pick(0, 9);
+      x = what == 0 ? kOdd[c.pick(0, 6)] : what < 4 ? tie : what < 8 ? beside : x * 300.F * scale;
+    }
+    EXPECT_GT(check(op, c), 0);
+  }
+}
+
 TEST(FastPRelu, SlopesBroadcast) {
   for (uint32_t seed = 0; seed < 60 && !HasFailure(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
@@ -581,6 +604,23 @@ TEST_P(FastKernels, ConcatPadGatherArgMax) {
     if (!index) op.outputs[0].quantization = op.inputs[0].quantization;
     for (Operand& input : op.inputs) c.fill(&input, false);
     if (op.kind == OpKind::kGather) c.make_indices(1, op.inputs[1].elements(), x[axis]);
+    EXPECT_GT(check(op, c), 0);
+  }
+}
+
+TEST(FastCopies, PlanesToPixels) {
+  constexpr DType kTypes[] = {DType::kUInt8, DType::kFloat32};
+  for (uint32_t seed = 0; seed < 100 && !HasFailure(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Case c(seed);
+    const Shape x{c.pick(1, 2), c.pick(2, 4), c.pick(1, 20), c.pick(1, 90)};
+    OpDesc op;
+    op.kind = OpKind::kTranspose;
+    op.attrs = TransposeAttrs{{0, 2, 3, 1}};
+    op.inputs = {c.operand(kTypes[c.pick(0, 1)], x)};
+    op.outputs = {c.operand(op.inputs[0].dtype, {x[0], x[2], x[3], x[1]})};
+    op.outputs[0].quantization = op.inputs[0].quantization;
+    c.fill(&op.inputs[0], false);
     EXPECT_GT(check(op, c), 0);
   }
 }
