@@ -34,6 +34,7 @@ Result<Parts> make_parts(const config::Config& config) {
   options.threads = config.engine.threads;
   options.prefer_kernels = config.engine.prefer_kernels;
   options.stripe_bytes = config.engine.stripe_bytes;
+  options.allow_float16 = config.engine.allow_float16;
   options.log = telemetry::log;
   INFERD_ASSIGN_OR_RETURN(parts.engine, Engine::create(options));
   host::notify_status("loading models");

@@ -25,7 +25,7 @@ trap 'rm -rf "$work"' EXIT
 simulate() {
   core=$1 file=$2
   shift 2
-  "$mca" -mtriple=aarch64 -mcpu="$core" -mattr=+dotprod,+i8mm -iterations=200 "$@" "$file" 2>/dev/null |
+  "$mca" -mtriple=aarch64 -mcpu="$core" -mattr=+dotprod,+i8mm,+fullfp16 -iterations=200 "$@" "$file" 2>/dev/null |
     tee "$work/report" | awk '/^Total Cycles/ {print $3 / 200}'
 }
 
@@ -37,6 +37,7 @@ extract() {
     function macs(text) {
       if (text ~ /^smmla/) return 32
       if (text ~ /^sdot/) return 16
+      if (text ~ /^fmla[ \t]+v[0-9]+\.8h/) return 8
       if (text ~ /^sml[al]+2?[ \t]+v[0-9]+\.8h/ || text ~ /^smull2?[ \t]+v[0-9]+\.8h/) return 8
       if (text ~ /^(smlal2?|smull2?|fmla)[ \t]+v[0-9]+\.4s/) return 4
       return 0
@@ -114,6 +115,7 @@ row "int8 2 x 8, smull and smlal in pairs" neon 0 "smull ACC.8h, v30.8b, v31.8b"
 row "int8 depthwise 3x3, the same" neon 144 "smull ACC.8h, v30.8b, v31.8b" 8 1 "$plain"
 row "int16 4 x 16, smlal (unusual weights)" neon 0 "smlal ACC.4s, v30.4h, v7.h[1]" 4 1 "$plain"
 row "float32 8 x 8, fmla" neon 0 "fmla ACC.4s, v30.4s, v7.s[1]" 4 1 "$plain $dot"
+row "float16 8 x 16, fmla" neon_fp16 0 "fmla ACC.8h, v30.8h, v7.h[1]" 8 1 "$dot"
 row "int8 8 x 8, sdot" neon_dot 0 "sdot ACC.4s, v30.16b, v31.4b[1]" 16 1 "$dot"
 row "int8 depthwise 3x3, sdot" neon_dot 576 "sdot ACC.4s, v30.16b, v31.16b" 16 0.75 "$dot"
 row "int8 4 x 16, smmla" neon_i8mm 0 "smmla ACC.4s, v30.16b, v31.16b" 32 1 "$i8mm"

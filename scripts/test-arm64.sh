@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Builds the engine and its tests for arm64 with Debian's cross compiler and runs them under qemu-user: as a
-# Cortex-A53 (Raspberry Pi 3) and a Cortex-A72 (Pi 4), which have no dot product instructions, and as qemu's
-# "max", which has all. Speed under qemu means nothing.
+# Cortex-A53 (Raspberry Pi 3) and a Cortex-A72 (Pi 4), which have neither dot product instructions nor arithmetic in
+# half precision, a Cortex-A76 (Pi 5), which has both, and as qemu's "max", which has all. Speed under qemu means
+# nothing.
 #
 #   scripts/test-arm64.sh [GTEST_FILTER]
 #
@@ -27,7 +28,7 @@ if [ -z "$programs" ]; then
   echo "test-arm64: no test programs in build/arm64-engine/tests" >&2
   exit 1
 fi
-for cpu in cortex-a53 cortex-a72 max; do
+for cpu in cortex-a53 cortex-a72 cortex-a76 max; do
   for program in $programs; do
     echo "== $cpu: $(basename "$program")"
     qemu-aarch64-static -cpu "$cpu" -L /usr/aarch64-linux-gnu "$program" --gtest_brief=1 \

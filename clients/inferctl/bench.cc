@@ -21,6 +21,7 @@ struct Options {
   int iterations = 50, warmup = 5;
   int64_t stripe_bytes = EngineOptions().stripe_bytes;
   bool profile = false;
+  bool allow_float16 = false;
   std::string trace;
 };
 
@@ -143,6 +144,8 @@ Status bench(const Options& o, const Globals& globals) {
   EngineOptions engine_options;
   engine_options.threads = o.threads;
   engine_options.stripe_bytes = o.stripe_bytes;
+  engine_options.allow_float16 = o.allow_float16;
+  engine_options.log = print_warnings;
   INFERD_ASSIGN_OR_RETURN(const auto engine, Engine::create(engine_options));
   INFERD_ASSIGN_OR_RETURN(const auto model, engine->load(o.model));
   ContextOptions context_options;
@@ -244,6 +247,8 @@ void add_bench(CLI::App& app, const Globals& globals, Run& chosen) {
                    "memory for image operators that run together; 0: none do, -1: by the cache")
       ->check(CLI::Range(int64_t{-1}, int64_t{1} << 30))
       ->capture_default_str();
+  command->add_flag("--allow-float16", o->allow_float16,
+                    "multiply in half precision where the CPU can; less precise");
   command->add_flag("--profile", o->profile,
                     "time, kernel, speed and share of the machine's peak of each layer");
   command->add_option("--trace", o->trace,

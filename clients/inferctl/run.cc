@@ -12,11 +12,14 @@ struct Options {
   std::string model, output_dir, preprocess;
   std::vector<std::string> inputs;
   int threads = 0;
+  bool allow_float16 = false;
 };
 
 Status run(const Options& o, const Globals& globals) {
   EngineOptions engine_options;
   engine_options.threads = o.threads;
+  engine_options.allow_float16 = o.allow_float16;
+  engine_options.log = print_warnings;
   INFERD_ASSIGN_OR_RETURN(const auto engine, Engine::create(engine_options));
   INFERD_ASSIGN_OR_RETURN(const auto model, engine->load(o.model));
   INFERD_ASSIGN_OR_RETURN(const auto arrays, read_inputs(model->inputs(), o.inputs, o.preprocess));
@@ -52,6 +55,8 @@ void add_run(CLI::App& app, const Globals& globals, Run& chosen) {
       ->required();
   command->add_option("--threads", o->threads, "worker threads, 0: one per core")
       ->check(CLI::Range(0, 256));
+  command->add_flag("--allow-float16", o->allow_float16,
+                    "multiply in half precision where the CPU can; less precise");
   command->add_option("--preprocess", o->preprocess,
                       "how pictures become the input: stretch|letterbox|crop, bgr, mean=A[/B/C], "
                       "std=A[/B/C], pad=N, "

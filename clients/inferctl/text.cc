@@ -2,6 +2,7 @@
 #include "clients/inferctl/text.h"
 
 #include <cstdio>
+#include <iostream>
 
 namespace inferd::ctl {
 
@@ -37,6 +38,10 @@ std::string human(int64_t count) {
   char text[32];
   std::snprintf(text, sizeof text, unit == 0 ? "%.0f%s" : "%.3g%s", value, kUnits[unit]);
   return text;
+}
+
+void print_warnings(LogLevel level, std::string_view message) {
+  if (level >= LogLevel::kWarning) std::cerr << "inferctl: " << message << "\n";
 }
 
 }  // namespace inferd::ctl

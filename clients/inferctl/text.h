@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 
 #include "inferd/engine/engine.h"
 
@@ -15,5 +16,8 @@ std::string to_text(
 
 // 3 significant parts of a count: "314 M"
 std::string human(int64_t count);
+
+// For EngineOptions::log: warnings and errors to stderr.
+void print_warnings(LogLevel level, std::string_view message);
 
 }  // namespace inferd::ctl

@@ -40,6 +40,7 @@ struct EngineConfig {
   int threads = 0;
   std::vector<std::string> prefer_kernels;
   int64_t stripe_bytes = -1;  // as EngineOptions
+  bool allow_float16 = false;
 };
 
 struct ModelConfig {

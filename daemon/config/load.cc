@@ -262,6 +262,7 @@ Result<Config> load(const std::string& path) {
     e.read("threads", config.engine.threads, 0, 256);
     e.read("prefer_kernels", config.engine.prefer_kernels);
     e.read("stripe_bytes", config.engine.stripe_bytes, -1, 1 << 30);
+    e.read("allow_float16", config.engine.allow_float16);
     e.finish();
   }
   read_models(r, config.models);

@@ -12,8 +12,8 @@
 namespace inferd {
 namespace {
 
-constexpr std::array<std::string_view, 7> kNames = {
-    "portable", "avx2", "avx_vnni", "avx512_vnni", "neon", "neon_dot", "neon_i8mm"};
+constexpr std::array<std::string_view, 8> kNames = {
+    "portable", "avx2", "avx_vnni", "avx512_vnni", "neon", "neon_fp16", "neon_dot", "neon_i8mm"};
 
 struct Features {
   std::array<bool, kNames.size()> has{};
@@ -41,12 +41,15 @@ Features detect() {
 #elif defined(__aarch64__)
   // HWCAP, not the ID registers: reading those faults on some systems. Bits from the kernel's
   // arch/arm64/include/uapi/asm/hwcap.h.
+  constexpr unsigned long kHwcapFpHp = 1UL << 9;
+  constexpr unsigned long kHwcapAsimdHp = 1UL << 10;
   constexpr unsigned long kHwcapAsimdDp = 1UL << 20;
   constexpr unsigned long kHwcap2I8mm = 1UL << 13;
   set(Isa::kNeon, true);
-  set(Isa::kNeonDot, (getauxval(AT_HWCAP) & kHwcapAsimdDp) != 0);
-  set(Isa::kNeonI8mm,
-      (getauxval(AT_HWCAP) & kHwcapAsimdDp) != 0 && (getauxval(AT_HWCAP2) & kHwcap2I8mm) != 0);
+  const unsigned long hwcap = getauxval(AT_HWCAP);
+  set(Isa::kNeonFp16, (hwcap & kHwcapFpHp) != 0 && (hwcap & kHwcapAsimdHp) != 0);
+  set(Isa::kNeonDot, (hwcap & kHwcapAsimdDp) != 0);
+  set(Isa::kNeonI8mm, (hwcap & kHwcapAsimdDp) != 0 && (getauxval(AT_HWCAP2) & kHwcap2I8mm) != 0);
 #endif
   return features;
 }

@@ -16,6 +16,7 @@ enum class Isa : uint8_t {
   kAvxVnni,
   kAvx512Vnni,  // AVX512 F, BW, VL, DQ, VNNI, VBMI: Ice Lake, Zen 4 and later
   kNeon,        // every arm64
+  kNeonFp16,    // ARMv8.2 arithmetic in half precision, which every CPU with kNeonDot has as well
   kNeonDot,     // ARMv8.2 sdot/udot
   kNeonI8mm,
 };

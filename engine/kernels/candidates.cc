@@ -48,6 +48,9 @@ Table collect() {
 #if defined(INFERD_HAVE_NEON_DOT)
   append(neon_dot::rows());
 #endif
+#if defined(INFERD_HAVE_NEON_FP16)
+  append(neon_fp16::rows());
+#endif
 #if defined(INFERD_HAVE_NEON)
   append(neon::rows());
   append(neon::elementwise_rows());
@@ -73,10 +76,11 @@ std::span<const Kernel> all() {
   return table.rows;
 }
 
-std::vector<const Kernel*> accepting(const OpDesc& op) {
+std::vector<const Kernel*> accepting(const OpDesc& op, Precision precision) {
   std::vector<std::pair<double, const Kernel*>> found;
   for (const Kernel& kernel : all()) {
-    if (kernel.op == op.kind && cpu_has(kernel.isa) && kernel.accepts(op)) {
+    const bool precise = !kernel.half_precision || precision == Precision::kHalf;
+    if (kernel.op == op.kind && precise && cpu_has(kernel.isa) && kernel.accepts(op)) {
       found.emplace_back(kernel.cost(op), &kernel);
     }
   }
@@ -87,8 +91,8 @@ std::vector<const Kernel*> accepting(const OpDesc& op) {
   return kernels;
 }
 
-const Kernel* choose(const OpDesc& op, std::span<const std::string> prefer) {
-  const std::vector<const Kernel*> kernels = accepting(op);
+const Kernel* choose(const OpDesc& op, std::span<const std::string> prefer, Precision precision) {
+  const std::vector<const Kernel*> kernels = accepting(op, precision);
   for (const std::string& wanted : prefer) {
     for (const Kernel* kernel : kernels) {
       if (matches(*kernel, wanted)) return kernel;
@@ -104,12 +108,17 @@ std::vector<const Kernel*> declining(const OpDesc& op, const Kernel& chosen) {
     const std::string_view name = kernel.name;
     const bool other_type = name.find(is_float ? "_q8_" : "_f32_") != std::string_view::npos;
     const bool better = is_reference(chosen) ? !is_reference(kernel) : kernel.isa > chosen.isa;
-    if (kernel.op == op.kind && better && !other_type && cpu_has(kernel.isa) &&
-        !kernel.accepts(op)) {
+    if (kernel.op == op.kind && better && !other_type && !kernel.half_precision &&
+        cpu_has(kernel.isa) && !kernel.accepts(op)) {
       kernels.push_back(&kernel);
     }
   }
   return kernels;
+}
+
+bool has_half_precision() {
+  return std::ranges::any_of(
+      all(), [](const Kernel& kernel) { return kernel.half_precision && cpu_has(kernel.isa); });
 }
 
 const Kernel* reference(const OpDesc& op) {

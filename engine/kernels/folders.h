@@ -28,6 +28,9 @@ namespace neon {
 std::span<const Kernel> rows();
 std::span<const Kernel> elementwise_rows();
 }  // namespace neon
+namespace neon_fp16 {
+std::span<const Kernel> rows();
+}
 namespace neon_dot {
 std::span<const Kernel> rows();
 }

@@ -15,7 +15,8 @@
 //   run(args)              computes; allocates nothing, may use the thread pool
 //
 // Every row of an operator computes the same function as ref/: bit for bit for integer and
-// quantized types, within rounding of another summation order for float32.
+// quantized types, within rounding of another summation order for float32, which in rows of half
+// precision is binary16's.
 #pragma once
 
 #include <cstddef>
@@ -125,6 +126,9 @@ struct Kernel {
   bool in_place = false;
   // run() heeds RunArgs::lines, for operators that make images from images.
   bool by_lines = false;
+  // Multiplies in half precision: off by more than float32's rounding, hence only where the user
+  // allows it.
+  bool half_precision = false;
 };
 
 }  // namespace inferd::kernels

@@ -70,7 +70,9 @@ class Planner {
       Step step;
       step.name = node.name;
       step.op = describe(plan_->graph, node);
-      step.kernel = kernels::choose(step.op, options_.prefer_kernels);
+      step.kernel = kernels::choose(
+          step.op, options_.prefer_kernels,
+          options_.allow_float16 ? kernels::Precision::kHalf : kernels::Precision::kFull);
       if (step.kernel == nullptr) {
         return unimplemented("no kernel for " + std::string(op_name(node.kind)) + " '" + node.name +
                              "' with " + describe_types(step.op));

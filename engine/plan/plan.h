@@ -74,6 +74,7 @@ class WeightCache {
 
 struct PlanOptions {
   std::vector<std::string> prefer_kernels;
+  bool allow_float16 = false;  // kernels of half precision
   int64_t max_arena_bytes = int64_t{2} << 30;
   int64_t max_tensor_bytes = int64_t{2} << 30;
   int64_t stripe_bytes = 0;  // see find_stripes()

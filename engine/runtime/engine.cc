@@ -10,6 +10,7 @@
 #include "engine/base/cpu_features.h"
 #include "engine/base/thread_pool.h"
 #include "engine/import/import.h"
+#include "engine/kernels/candidates.h"
 #include "engine/runtime/model.h"
 #include "engine/runtime/peak.h"
 
@@ -50,10 +51,15 @@ class SharedEngine final : public Engine {
   SharedEngine(const EngineOptions& options, int threads)
       : log_(options.log),
         plan_{.prefer_kernels = split_commas(std::getenv("INFERD_KERNEL")),
+              .allow_float16 = options.allow_float16,
               .stripe_bytes = stripe_bytes(options)},
         pool_(std::make_shared<ThreadPool>(threads)) {
     plan_.prefer_kernels.insert(plan_.prefer_kernels.end(), options.prefer_kernels.begin(),
                                 options.prefer_kernels.end());
+    if (log_ && plan_.allow_float16 && !kernels::has_half_precision()) {
+      log_(LogLevel::kWarning,
+           "float16 arithmetic is allowed, but this CPU or build has none; it changes nothing");
+    }
   }
 
   Result<std::shared_ptr<const Model>> load(const std::string& path,

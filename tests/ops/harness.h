@@ -30,6 +30,11 @@ class GuardedBytes {
   size_t mapped_ = 0;
 };
 
+// How far sums of rows of half precision (Kernel::half_precision) may be off, as a part of the sum
+// of the magnitudes of what is summed: 2u for the rounding of both factors, u = 2^-11, and as much
+// for sums of generic::kHalfStretch products in half precision (half_matrix_run.h).
+inline constexpr double kHalfTolerance = 4.0 / 2048;
+
 enum class Placement { kSeparate, kInPlace };  // kInPlace: output 0 lies where input 0 was
 
 // The bytes of every output. Fails the current test when the kernel writes outside of its outputs

@@ -112,8 +112,9 @@ void compare_numbers(const CaseTensor& expected, const std::vector<std::byte>& a
   }
 }
 
-void compare(const CaseTensor& expected, const std::vector<std::byte>& actual,
+void compare(CaseTensor expected, const Kernel& kernel, const std::vector<std::byte>& actual,
              const std::string& what) {
+  if (kernel.half_precision) expected.tolerance = std::max(expected.tolerance, kHalfTolerance);
   ASSERT_EQ(expected.data.size(), actual.size()) << what;
   switch (expected.dtype) {
     case DType::kFloat32:
@@ -148,7 +149,7 @@ void check_kernel(const Kernel& kernel, const OpCase& c, const Operation& operat
     const std::vector<std::vector<std::byte>> outputs =
         run_kernel(kernel, operation.op(), operation.inputs(), pool, placement);
     for (size_t i = 0; i < outputs.size(); ++i) {
-      compare(c.outputs[i], outputs[i],
+      compare(c.outputs[i], kernel, outputs[i],
               std::string(kernel.name) + how + ", output " + std::to_string(i));
     }
   };
@@ -157,7 +158,7 @@ void check_kernel(const Kernel& kernel, const OpCase& c, const Operation& operat
   if (kernel.in_place && operation.can_be_in_place()) run(single, Placement::kInPlace, " in place");
   if (runs_by_lines(kernel, operation.op())) {
     for (const int64_t lines : {1, 2}) {
-      compare(c.outputs[0], run_by_lines(kernel, operation.op(), operation.inputs(), lines),
+      compare(c.outputs[0], kernel, run_by_lines(kernel, operation.op(), operation.inputs(), lines),
               std::string(kernel.name) + " by lines");
     }
   }

@@ -2,8 +2,10 @@
 #include "engine/kernels/generic/matrix.h"
 
 #include <algorithm>
+#include <cmath>
 #include <thread>
 
+#include "engine/base/float16.h"
 #include "engine/kernels/generic/quantized.h"
 #include "engine/kernels/requantize.h"
 
@@ -171,6 +173,15 @@ bool accepts_narrow_byte_matrix(const OpDesc& op) {
 
 bool accepts_float_matrix(const OpDesc& op) { return is_float_linear(op) && shapes_fit(op); }
 
+bool accepts_half_matrix(const OpDesc& op) {
+  if (!accepts_float_matrix(op)) return false;
+  const FloatReader weights(op.inputs[1]);
+  for (int64_t i = 0; i < op.inputs[1].elements(); ++i) {
+    if (!std::isfinite(weights[i])) return false;
+  }
+  return true;
+}
+
 double macs(const OpDesc& op) {
   const Shape& w = op.inputs[1].shape;
   const Shape& y = op.outputs[0].shape;
@@ -246,6 +257,37 @@ std::unique_ptr<PackedWeights> pack_float_matrix(const OpDesc& op, Tile tile) {
 
 template std::unique_ptr<PackedWeights> pack_float_matrix<float>(const OpDesc&, Tile);
 template std::unique_ptr<PackedWeights> pack_float_matrix<Half>(const OpDesc&, Tile);
+
+std::unique_ptr<PackedWeights> pack_half_matrix(const OpDesc& op, Tile tile) {
+  const MatrixForm form = matrix_form(op);
+  const FloatReader weights(op.inputs[1]);
+  auto packed = std::make_unique<PackedHalfMatrix>();
+  packed->sizes = panel_sizes(form, tile);
+  const auto columns = static_cast<size_t>(form.groups * packed->sizes.padded_columns);
+  packed->b = AlignedArray<Half>(columns * static_cast<size_t>(packed->sizes.depth()));
+  packed->bias = AlignedArray<float>(columns);
+  packed->scale = AlignedArray<float>(columns);
+  const Activation activation = activation_of(op);
+  packed->low = activation.min;
+  packed->high = activation.max;
+  for_each_column(form, packed->sizes, [&](int64_t column, int64_t padded) {
+    float largest = 0.F;
+    for (int64_t k = 0; k < form.depth; ++k) {
+      largest = std::max(largest, std::abs(weights[weight_index(form, column, k)]));
+    }
+    int exponent = 0;
+    std::frexp(largest, &exponent);
+    pack_column(form, packed->sizes, tile, padded, Half{0}, packed->b.data(), [&](int64_t k) {
+      return float_to_half(std::ldexp(weights[weight_index(form, column, k)], -exponent));
+    });
+    const auto i = static_cast<size_t>(padded);
+    packed->scale[i] = std::ldexp(1.F, exponent);
+    if (op.has_input(2)) {
+      packed->bias[i] = op.inputs[2].constant<float>()[static_cast<size_t>(column)];
+    }
+  });
+  return packed;
+}
 
 bool enters_unchanged(DType input, Lanes lanes) {
   return (input == DType::kUInt8 && lanes == Lanes::kU8S8) ||
@@ -372,7 +414,7 @@ std::unique_ptr<Prepared> plan_matrix(const OpDesc& op, Tile tile, int64_t eleme
     plan->segment_step = std::max<int64_t>(most / std::max<int64_t>(sizes.segment_depth, 1), 1);
     plan->depth_step = std::max<int64_t>(most / tile.depth_multiple, 1) * tile.depth_multiple;
   }
-  const bool widens = op.inputs[1].dtype == DType::kFloat16;
+  const bool widens = op.inputs[1].dtype == DType::kFloat16 && element_bytes == sizeof(float);
   const int64_t panel_bytes = round_up(4 * sizes.depth() * tile.columns, 64);
   plan_scratch(plan.get(), tile, element_bytes, widens ? panel_bytes : 0);
   return plan;

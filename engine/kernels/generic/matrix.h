@@ -116,6 +116,19 @@ struct PackedFloatMatrix final : PackedWeights {
   size_t bytes() const override { return b.bytes() + bias.bytes(); }
 };
 
+// For inner loops that multiply in half precision. Each column of `b` is multiplied with a power of
+// two that brings its largest weight between 1/2 and 1, so that products neither vanish because
+// weights are small nor overflow because they are large.
+struct PackedHalfMatrix final : PackedWeights {
+  PanelSizes sizes;
+  AlignedArray<Half> b;
+  AlignedArray<float> bias;   // [group][panel][columns], as are the scales
+  AlignedArray<float> scale;  // what a column's sums are multiplied with: that power's inverse
+  float low = 0.F;
+  float high = 0.F;
+  size_t bytes() const override { return b.bytes() + bias.bytes() + scale.bytes(); }
+};
+
 // Bands are numbered [image][band]; `lines` and `rows` below are of output.
 struct MatrixPlan final : Prepared {
   MatrixForm form;
@@ -153,12 +166,16 @@ bool accepts_narrow_byte_matrix(const OpDesc& op);
 // with a [K,N] right-hand side.
 bool accepts_float_matrix(const OpDesc& op);
 
+// What accepts_float_matrix takes, if all weights are finite.
+bool accepts_half_matrix(const OpDesc& op);
+
 double macs(const OpDesc& op);
 
 template <typename B>
 std::unique_ptr<PackedWeights> pack_quantized_matrix(const OpDesc& op, Tile tile, Lanes lanes);
 template <typename B>  // of the operator's weights
 std::unique_ptr<PackedWeights> pack_float_matrix(const OpDesc& op, Tile tile);
+std::unique_ptr<PackedWeights> pack_half_matrix(const OpDesc& op, Tile tile);
 
 // `element_bytes`: of one element in a band, and in a panel. `same_type`: the inner loop takes the
 // input's elements as they are.

@@ -35,6 +35,15 @@ TEST_F(ConfigTest, AnEmptyFileHasTheDefaults) {
   EXPECT_EQ(config->server.grpc[0].socket_mode, 0660);
 }
 
+TEST_F(ConfigTest, HalfPrecisionWaitsForPermission) {
+  const auto silent = load(write("silent.yaml", "engine: {threads: 1}\n"));
+  const auto allowed = load(write("allowed.yaml", "engine: {allow_float16: true}\n"));
+  ASSERT_TRUE(silent.ok() && allowed.ok());
+  EXPECT_FALSE(silent->engine.allow_float16);
+  EXPECT_TRUE(allowed->engine.allow_float16);
+  EXPECT_THAT(errors("engine: {allow_float16: sometimes}\n"), HasSubstr("c.yaml:1:25: "));
+}
+
 TEST_F(ConfigTest, TheShippedConfigurationIsValid) {
   const auto config = load(INFERD_SOURCE_DIR "/config/inferd.yaml");
   EXPECT_TRUE(config.ok()) << config.status().to_string();

@@ -343,6 +343,150 @@ TEST_F(HalfWeights, DepthwiseConv2d) {
   }
 }
 
+// Rows of half precision against the reference.
+class HalfPrecision : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!has_half_precision()) {
+      GTEST_SKIP() << "NO CPU FOR THIS TEST: none of its instruction sets here has arithmetic in "
+                      "half precision (arm64: cortex-a76, max)";
+    }
+  }
+
+  // x, w and y of `op_` are described; w may be float16.
+  void check_half(Case* c, int64_t channels) {
+    op_.inputs.push_back(c->operand(DType::kFloat32, {channels}));
+    for (size_t i = 0; i < op_.inputs.size(); ++i) c->fill(&op_.inputs[i], i > 0);
+    ThreadPool pool(1);
+    ThreadPool several(4);
+    const std::vector<std::byte> expected = run_kernel(*reference(op_), op_, c->inputs(), pool)[0];
+    const std::vector<float> sizes = magnitudes(*c);
+    const Kernel* kernel = half_row(op_);
+    ASSERT_NE(kernel, nullptr);
+    compare_sums(expected, run_kernel(*kernel, op_, c->inputs(), pool)[0], sizes);
+    compare_sums(expected, run_kernel(*kernel, op_, c->inputs(), several)[0], sizes);
+    if (runs_by_lines(*kernel, op_)) {
+      compare_sums(expected, run_by_lines(*kernel, op_, c->inputs(), c->pick(1, 3)), sizes);
+    }
+    EXPECT_EQ(std::ranges::count(accepting(op_), kernel), 0) << "nobody has allowed it";
+  }
+
+  // Null when none accepts.
+  static const Kernel* half_row(const OpDesc& op) {
+    const std::vector<const Kernel*> kernels = accepting(op, Precision::kHalf);
+    const auto row = std::ranges::find(kernels, true, &Kernel::half_precision);
+    return row == kernels.end() ? nullptr : *row;
+  }
+
+  // The sums of |x| * |w|.
+  std::vector<float> magnitudes(const Case& c) {
+    OpDesc op = op_;
+    op.inputs.resize(2);
+    std::vector<float> x(static_cast<size_t>(op.inputs[0].elements()));
+    const auto* from = reinterpret_cast<const float*>(c.inputs()[0]);
+    for (size_t i = 0; i < x.size(); ++i) x[i] = std::abs(from[i]);
+    std::vector<std::byte> w(op.inputs[1].data, op.inputs[1].data + op.inputs[1].bytes());
+    const size_t width = dtype_size(op.inputs[1].dtype);
+    for (size_t i = width - 1; i < w.size(); i += width) w[i] &= std::byte{0x7f};  // the sign
+    op.inputs[1].data = w.data();
+    if (auto* conv = std::get_if<Conv2dAttrs>(&op.attrs)) conv->activation = {};
+    if (auto* layer = std::get_if<FullyConnectedAttrs>(&op.attrs)) layer->activation = {};
+    const std::byte* const inputs[] = {reinterpret_cast<const std::byte*>(x.data()), w.data()};
+    ThreadPool pool(1);
+    const std::vector<std::byte> y = run_kernel(*reference(op), op, inputs, pool)[0];
+    std::vector<float> sums(y.size() / sizeof(float));
+    std::memcpy(sums.data(), y.data(), y.size());
+    return sums;
+  }
+
+  void compare_sums(const std::vector<std::byte>& expected, const std::vector<std::byte>& actual,
+                    const std::vector<float>& sizes) {
+    const auto* e = reinterpret_cast<const float*>(expected.data());
+    const auto* a = reinterpret_cast<const float*>(actual.data());
+    for (size_t i = 0; i < sizes.size(); ++i) {
+      ASSERT_NEAR(a[i], e[i], 1e-6 + ops::kHalfTolerance * double{sizes[i]}) << "at " << i;
+    }
+  }
+
+  OpDesc op_;
+};
+
+TEST_F(HalfPrecision, Conv2d) {
+  for (uint32_t seed = 0; seed < 80 && !HasFailure(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Case c(seed);
+    const int64_t groups = c.pick(0, 4) == 0 ? c.pick(2, 3) : 1;
+    const int64_t group_c = c.pick(1, 37);
+    const int64_t out_c = groups * c.pick(1, 70);
+    const Shape x{c.pick(1, 2), c.pick(1, 11), c.pick(1, 11), groups * group_c};
+    Conv2dAttrs attrs;
+    if (c.pick(0, 2) != 0) attrs.window = c.window(x[1], x[2], 5);
+    attrs.groups = static_cast<int>(groups);
+    attrs.activation = c.activation();
+    op_.kind = OpKind::kConv2d;
+    op_.attrs = attrs;
+    op_.inputs = {c.operand(DType::kFloat32, x),
+                  c.operand(c.pick(0, 1) == 1 ? DType::kFloat16 : DType::kFloat32,
+                            {out_c, attrs.window.kernel_h, attrs.window.kernel_w, group_c})};
+    op_.outputs = {c.operand(DType::kFloat32, Case::out_shape(x, attrs.window, out_c))};
+    check_half(&c, out_c);
+  }
+}
+
+TEST_F(HalfPrecision, FullyConnected) {
+  for (uint32_t seed = 0; seed < 40 && !HasFailure(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Case c(seed);
+    const int64_t depth = c.pick(0, 3) == 0 ? c.pick(1000, 4500) : c.pick(1, 130);
+    const int64_t out_c = c.pick(1, 150);
+    const int64_t rows = c.pick(1, 40);
+    op_.kind = OpKind::kFullyConnected;
+    op_.attrs = FullyConnectedAttrs{c.activation()};
+    op_.inputs = {c.operand(DType::kFloat32, {rows, depth}),
+                  c.operand(c.pick(0, 1) == 1 ? DType::kFloat16 : DType::kFloat32, {out_c, depth})};
+    op_.outputs = {c.operand(DType::kFloat32, {rows, out_c})};
+    check_half(&c, out_c);
+  }
+}
+
+// Weights far from 1: each column has a power of two of its own.
+TEST_F(HalfPrecision, WeightsOfAnySizeKeepTheirPrecision) {
+  for (const float size : {0x1p-100F, 0x1p-20F, 0x1p20F, 0x1p100F}) {
+    SCOPED_TRACE(size);
+    const std::vector<float> x = {1.F, -3.F, 0.25F, 7.F};
+    const std::vector<float> w = {0.5F * size, 0.F, 3.F * size, -size, 1.F, 2.F, 3.F, 4.F};
+    const std::vector<float> expected = {0.5F * size + 0.75F * size - 7.F * size, 23.75F};
+    OpDesc op;
+    op.kind = OpKind::kFullyConnected;
+    op.attrs = FullyConnectedAttrs{};
+    op.inputs = {{.dtype = DType::kFloat32, .shape = {1, 4}, .quantization = {}},
+                 {.dtype = DType::kFloat32, .shape = {2, 4}, .quantization = {}}};
+    op.inputs[1].data = reinterpret_cast<const std::byte*>(w.data());
+    op.outputs = {{.dtype = DType::kFloat32, .shape = {1, 2}, .quantization = {}}};
+    const std::byte* const inputs[] = {reinterpret_cast<const std::byte*>(x.data()),
+                                       op.inputs[1].data};
+    ThreadPool pool(1);
+    const Kernel* kernel = half_row(op);
+    ASSERT_NE(kernel, nullptr);
+    const std::vector<std::byte> y = run_kernel(*kernel, op, inputs, pool)[0];
+    const auto* actual = reinterpret_cast<const float*>(y.data());
+    EXPECT_EQ(actual[0], expected[0]);  // no rounding: every number has few digits
+    EXPECT_EQ(actual[1], expected[1]);
+  }
+}
+
+TEST_F(HalfPrecision, WeightsThatAreNoNumbersAreLeftToFloat32) {
+  const std::vector<float> w = {1.F, kInf};
+  OpDesc op;
+  op.kind = OpKind::kFullyConnected;
+  op.attrs = FullyConnectedAttrs{};
+  op.inputs = {{.dtype = DType::kFloat32, .shape = {1, 2}, .quantization = {}},
+               {.dtype = DType::kFloat32, .shape = {1, 2}, .quantization = {}}};
+  op.inputs[1].data = reinterpret_cast<const std::byte*>(w.data());
+  op.outputs = {{.dtype = DType::kFloat32, .shape = {1, 1}, .quantization = {}}};
+  EXPECT_EQ(half_row(op), nullptr);
+}
+
 TEST(FastMatMul, ConstantRightHandSide) {
   for (uint32_t seed = 0; seed < 60 && !HasFailure(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));

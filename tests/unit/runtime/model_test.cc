@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "engine/ir/builder.h"
+#include "engine/kernels/candidates.h"
 
 namespace {
 std::atomic<int64_t> g_allocations{0};
@@ -252,6 +253,34 @@ TEST(LoadedModel, ArenaOverTheLimitIsRefused) {
   ASSERT_FALSE(model.ok());
   EXPECT_EQ(model.status().code(), StatusCode::kResourceExhausted);
   EXPECT_THAT(model.status().message(), HasSubstr("more than the limit of 1024"));
+}
+
+// Kernels of half precision run where they are allowed, and nowhere else.
+TEST(HalfPrecision, RunsOnlyWhereItIsAllowed) {
+  for (const bool allowed : {false, true}) {
+    import::Imported imported;
+    ir::Builder b(imported.graph);
+    const ir::ValueId x = b.input("x", DType::kFloat32, {1, 16, 16, 64});
+    const std::vector<float> weights(32 * 64, 1.F / 3);
+    const ir::ValueId w = b.constant_floats("w", {32, 1, 1, 64}, weights);
+    b.output(must(b.op(OpKind::kConv2d, {x, w}, Conv2dAttrs{}, "conv")));
+    plan::PlanOptions options;
+    options.allow_float16 = allowed;
+    auto model = LoadedModel::create(std::move(imported), Limits{}, options,
+                                     std::make_shared<ThreadPool>(1));
+    ASSERT_TRUE(model.ok()) << model.status().to_string();
+    auto context = (*model)->create_context({.threads = 1, .profile = true});
+    ASSERT_TRUE(context.ok());
+    const std::vector<float> pixels(16 * 16 * 64, 1.F);
+    const TensorView input = view({1, 16, 16, 64}, pixels);
+    const auto outputs = (*context)->run({&input, 1});
+    ASSERT_TRUE(outputs.ok());
+    const bool half = allowed && kernels::has_half_precision();
+    EXPECT_EQ((*context)->profile()[0].kernel.find("_half_") != std::string::npos, half)
+        << (*context)->profile()[0].kernel;
+    // A third is off by 1/6144 of itself in half precision.
+    EXPECT_NEAR((*outputs)[0].as<float>()[0], 64.F / 3, half ? 0.02F : 1e-5F);
+  }
 }
 
 }  // namespace

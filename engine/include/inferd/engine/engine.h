@@ -47,6 +47,10 @@ struct EngineOptions {
   // what passes between them stays in the second-level cache. 0: one after the other; -1: half of a
   // core's share of that cache, at most 512 KiB.
   int64_t stripe_bytes = -1;
+  // Lets convolutions and fully connected layers of float32 models multiply in half precision where
+  // the CPU can (ARMv8.2): up to twice as fast, results within some 1e-3 of the size of what is
+  // summed instead of 1e-6; activations beyond 2000 may overflow to infinity.
+  bool allow_float16 = false;
 };
 
 struct LoadOptions {
