@@ -79,7 +79,7 @@ std::span<const Kernel> all() {
 std::vector<const Kernel*> accepting(const OpDesc& op, Precision precision) {
   std::vector<std::pair<double, const Kernel*>> found;
   for (const Kernel& kernel : all()) {
-    const bool precise = !kernel.half_precision || precision == Precision::kHalf;
+    const bool precise = !kernel.has(kHalfPrecision) || precision == Precision::kHalf;
     if (kernel.op == op.kind && precise && cpu_has(kernel.isa) && kernel.accepts(op)) {
       found.emplace_back(kernel.cost(op), &kernel);
     }
@@ -108,7 +108,7 @@ std::vector<const Kernel*> declining(const OpDesc& op, const Kernel& chosen) {
     const std::string_view name = kernel.name;
     const bool other_type = name.find(is_float ? "_q8_" : "_f32_") != std::string_view::npos;
     const bool better = is_reference(chosen) ? !is_reference(kernel) : kernel.isa > chosen.isa;
-    if (kernel.op == op.kind && better && !other_type && !kernel.half_precision &&
+    if (kernel.op == op.kind && better && !other_type && !kernel.has(kHalfPrecision) &&
         cpu_has(kernel.isa) && !kernel.accepts(op)) {
       kernels.push_back(&kernel);
     }
@@ -117,8 +117,9 @@ std::vector<const Kernel*> declining(const OpDesc& op, const Kernel& chosen) {
 }
 
 bool has_half_precision() {
-  return std::ranges::any_of(
-      all(), [](const Kernel& kernel) { return kernel.half_precision && cpu_has(kernel.isa); });
+  return std::ranges::any_of(all(), [](const Kernel& kernel) {
+    return kernel.has(kHalfPrecision) && cpu_has(kernel.isa);
+  });
 }
 
 const Kernel* reference(const OpDesc& op) {

@@ -91,10 +91,13 @@ struct RunArgs {
   std::byte* scratch;  // prepared->scratch_bytes
   ThreadPool& pool;
   int max_threads = 0;  // of the pool; 0: all
-  // Null: the whole output. Otherwise, for a row with by_lines, only these lines of output 0 are
+  // Null: the whole output. Otherwise, for a row with kByLines, only these lines of output 0 are
   // written, on the calling thread, and of every input that is an image only the lines under them
   // are read. Operands are still addressed from where their first line would be.
   const LineRange* lines = nullptr;
+  // Elements from one pixel of output 0 (its last dimension) to the next, where that is one of the
+  // inputs of a concatenation and lies in its output already. 0: pixels lie side by side.
+  int64_t pixel_stride = 0;
 
   // Splits [0, count), of which each line of the output has an equal share, over threads. With
   // `lines`, calls f once, for their shares.
@@ -112,6 +115,18 @@ struct RunArgs {
   }
 };
 
+// What else a row can do.
+enum Trait : unsigned {
+  // Output may share memory with input 0 when both have the same byte size and input 0 dies here.
+  kInPlace = 1,
+  kByLines = 2,        // run() heeds RunArgs::lines, for operators that make images from images
+  kSpreadsPixels = 4,  // run() heeds RunArgs::pixel_stride
+  kTakesPlaced = 8,    // inputs may lie already where they belong in the output
+  // Multiplies in half precision: off by more than float32's rounding, hence only where the user
+  // allows it.
+  kHalfPrecision = 16,
+};
+
 struct Kernel {
   const char* name;  // "conv2d_q8"; all() adds the ISA ("conv2d_q8_avx2"), which makes it unique:
                      // shown by the profiler, forced by INFERD_KERNEL
@@ -122,13 +137,8 @@ struct Kernel {
   std::unique_ptr<PackedWeights> (*pack)(const OpDesc&);  // null: nothing to pack
   std::unique_ptr<Prepared> (*prepare)(const OpDesc&, const PackedWeights*);  // null: nothing to do
   void (*run)(const RunArgs&);
-  // Output may share memory with input 0 when both have the same byte size and input 0 dies here.
-  bool in_place = false;
-  // run() heeds RunArgs::lines, for operators that make images from images.
-  bool by_lines = false;
-  // Multiplies in half precision: off by more than float32's rounding, hence only where the user
-  // allows it.
-  bool half_precision = false;
+  unsigned traits = 0;  // of Trait
+  bool has(Trait trait) const { return (traits & trait) != 0; }
 };
 
 }  // namespace inferd::kernels

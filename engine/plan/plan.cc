@@ -104,6 +104,13 @@ class Planner {
       if (node.kind == OpKind::kReshape) root_[index(node.outputs[0])] = root(node.inputs[0]);
     }
 
+    shift_.assign(graph.value_count(), 0);
+    uses_.assign(graph.value_count(), 0);
+    for (const ir::Node& node : graph.nodes()) {
+      for (ValueId id : node.inputs) ++uses_[index(id)];
+    }
+    for (ValueId id : graph.outputs()) ++uses_[index(id)];
+
     const int end = static_cast<int>(step_nodes_.size());
     first_.assign(graph.value_count(), -1);
     last_.assign(graph.value_count(), -1);
@@ -115,10 +122,12 @@ class Planner {
       }
     }
     for (ValueId id : graph.outputs()) last_[index(root(id))] = end;
-    in_group_.assign(static_cast<size_t>(end), false);
+    group_of_.assign(static_cast<size_t>(end), nullptr);
     for (StripedGroup& group : plan_->stripes) keep_for_group(group);
+    for (int s = 0; s < end; ++s) place_inputs(s);
+    for (StripedGroup& group : plan_->stripes) reserve_scratch(&group);
     for (int s = 0; s < end; ++s) {
-      if (!in_group_[static_cast<size_t>(s)]) try_in_place(s);
+      if (group_of_[static_cast<size_t>(s)] == nullptr) try_in_place(s);
     }
   }
 
@@ -127,7 +136,7 @@ class Planner {
     const auto first = static_cast<int>(group.first);
     const int last = static_cast<int>(group.end()) - 1;
     for (size_t s = group.first; s < group.end(); ++s) {
-      in_group_[s] = true;
+      group_of_[s] = &group;
       for (ValueId id : step_nodes_[s]->inputs) {
         int& end = last_[index(root(id))];
         end = std::max(end, last);
@@ -138,14 +147,95 @@ class Planner {
       in_stripe_.insert(step_nodes_[s]->outputs[0]);
     }
     first_[index(step_nodes_[group.end() - 1]->outputs[0])] = first;
-    group.max_workers = static_cast<int>(std::max(std::thread::hardware_concurrency(), 1U));
-    plan_->scratch_bytes = std::max(plan_->scratch_bytes, group.max_workers * group.worker_bytes);
+  }
+
+  void reserve_scratch(StripedGroup* group) {
+    lay_out_buffers(group, plan_->steps);
+    group->max_workers = static_cast<int>(std::max(std::thread::hardware_concurrency(), 1U));
+    plan_->scratch_bytes = std::max(plan_->scratch_bytes, group->max_workers * group->worker_bytes);
+  }
+
+  // A concatenation copies nothing of an input that is written into its output right away: where it
+  // is contiguous there, or, along the channels, where the step that makes it can leave room
+  // between pixels.
+  void place_inputs(int s) {
+    const Step& step = plan_->steps[static_cast<size_t>(s)];
+    if (!step.kernel->has(kernels::kTakesPlaced)) return;
+    const int axis = step.op.attrs_as<ConcatAttrs>().axis;
+    const Shape& y = step.op.outputs[0].shape;
+    const auto width = static_cast<int64_t>(dtype_size(step.op.outputs[0].dtype));
+    const bool contiguous = y.elements(0, axis) == 1;
+    if (y.elements() == 0 || (!contiguous && axis != y.rank() - 1)) return;
+    const ir::Node& node = *step_nodes_[static_cast<size_t>(s)];
+    int64_t at = 0;  // bytes
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      const ValueId id = node.inputs[i];
+      const Shape& x = step.op.inputs[i].shape;
+      const int from = maker(id);
+      const bool fits = contiguous ? at % kArenaAlignment == 0
+                                   : from >= 0 && spreads_pixels(static_cast<size_t>(from));
+      if (from >= 0 && fits && uses_[index(id)] == 1 && place(from, s, at)) {
+        if (!contiguous) plan_->steps[static_cast<size_t>(from)].pixel_stride = y.back();
+      }
+      at += x.elements(axis, x.rank()) * width;
+    }
+  }
+
+  bool spreads_pixels(size_t step) const {
+    return plan_->steps[step].kernel->has(kernels::kSpreadsPixels);
+  }
+
+  // The step with this output alone, or -1.
+  int maker(ValueId id) const {
+    for (size_t s = 0; s < step_nodes_.size(); ++s) {
+      const std::vector<ValueId>& outputs = step_nodes_[s]->outputs;
+      if (outputs.size() == 1 && outputs[0] == id) return static_cast<int>(s);
+    }
+    return -1;
+  }
+
+  // Lets the output of step `from` lie `at` bytes into that of step `to`. False where one is in
+  // the arena and the other between steps of a group.
+  bool place(int from, int to, int64_t at) {
+    StripedGroup* const group = group_of_[static_cast<size_t>(from)];
+    if (group != nullptr && group == group_of_[static_cast<size_t>(to)]) {
+      const StripedStep& target = group->steps[static_cast<size_t>(to) - group->first];
+      StripedStep& step = group->steps[static_cast<size_t>(from) - group->first];
+      part_homes(group, from);
+      step.home = target.home;
+      step.home_offset = target.home_offset + at;
+      return true;
+    }
+    const ValueId input = step_nodes_[static_cast<size_t>(from)]->outputs[0];
+    const ValueId output = step_nodes_[static_cast<size_t>(to)]->outputs[0];
+    if (in_stripe_.contains(input) || in_stripe_.contains(output)) return false;
+    if (group != nullptr) part_homes(group, from);
+    int& first = first_[index(output)];
+    first = std::min(first, first_[index(input)]);
+    first_[index(input)] = -1;
+    root_[index(input)] = output;
+    shift_[index(input)] = at;
+    return true;
+  }
+
+  // Steps whose lines `owner` took over have them for themselves again.
+  static void part_homes(StripedGroup* group, int owner) {
+    const int own = owner - static_cast<int>(group->first);
+    int last = -1;
+    for (int s = own; s-- > 0;) {
+      StripedStep& step = group->steps[static_cast<size_t>(s)];
+      if (step.home != own) continue;
+      last = std::max(last, s);
+      step.home = last;
+    }
   }
 
   void try_in_place(int s) {
     const ir::Node& node = *step_nodes_[static_cast<size_t>(s)];
     const Step& step = plan_->steps[static_cast<size_t>(s)];
-    if (!step.kernel->in_place || node.outputs.size() != 1 || node.inputs.empty()) return;
+    if (!step.kernel->has(kernels::kInPlace) || node.outputs.size() != 1 || node.inputs.empty())
+      return;
+    if (root(node.outputs[0]) != node.outputs[0]) return;  // it has its place
     const ValueId from = root(node.inputs[0]);
     const ValueId to = node.outputs[0];
     if (first_[index(from)] < 0 || last_[index(from)] != s)
@@ -208,7 +298,9 @@ class Planner {
     const std::vector<ValueId>& inputs = plan_->graph.inputs();
     const auto input = std::find(inputs.begin(), inputs.end(), storage);
     if (input != inputs.end()) return {Location::Base::kInput, input - inputs.begin(), nullptr};
-    return {Location::Base::kArena, offsets_[index(storage)], nullptr};
+    int64_t offset = offsets_[index(storage)];
+    for (ValueId at = id; at != storage; at = root_[index(at)]) offset += shift_[index(at)];
+    return {Location::Base::kArena, offset, nullptr};
   }
 
   static size_t index(ValueId id) { return static_cast<size_t>(id); }
@@ -222,8 +314,10 @@ class Planner {
   std::shared_ptr<Plan> plan_;
   std::vector<const ir::Node*> step_nodes_;  // of each step
   std::vector<ValueId> root_;
-  std::vector<bool> in_group_;             // each step
+  std::vector<StripedGroup*> group_of_;    // each step; null: none
   std::unordered_set<ValueId> in_stripe_;  // values between the steps of a group
+  std::vector<int64_t> shift_;             // bytes into the root's storage
+  std::vector<int64_t> uses_;              // by nodes and as outputs of the graph
   std::vector<int> first_, last_;  // steps, of roots in the arena; first -1: not in the arena
   std::vector<int64_t> offsets_;
 };

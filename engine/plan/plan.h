@@ -23,7 +23,7 @@ namespace inferd::plan {
 struct Location {
   enum class Base : uint8_t { kArena, kInput, kConstant, kStripe };
   Base base = Base::kArena;
-  int64_t offset = 0;  // kArena: bytes from its start, 64-byte aligned; kInput: input index
+  int64_t offset = 0;                   // kArena: bytes from its start; kInput: input index
   const std::byte* constant = nullptr;  // kConstant
   // kStripe: in the buffers of the step's striped group
 };
@@ -36,6 +36,7 @@ struct Step {
   std::unique_ptr<const kernels::Prepared> prepared;
   std::vector<Location> inputs;
   std::vector<Location> outputs;
+  int64_t pixel_stride = 0;  // see kernels::RunArgs
   int64_t macs = 0;
 };
 

@@ -188,7 +188,8 @@ class Finder {
   }
 
   static bool runs_by_lines(const Step& step) {
-    if (!step.kernel->by_lines || step.op.inputs.size() > kMaxStripedInputs) return false;
+    if (!step.kernel->has(kernels::kByLines) || step.op.inputs.size() > kMaxStripedInputs)
+      return false;
     for (size_t i = 0; i < step.op.inputs.size(); ++i) {
       if (!input_lines(step.op, i).has_value()) return false;
     }
@@ -241,7 +242,7 @@ class Finder {
     for (int s = static_cast<int>(group->steps.size()); s-- > 0;) {
       const size_t at = group->first + static_cast<size_t>(s);
       const int from = group->steps[static_cast<size_t>(s)].inputs[0].from;
-      if (from < 0 || !steps_[at].kernel->in_place) continue;
+      if (from < 0 || !steps_[at].kernel->has(kernels::kInPlace)) continue;
       if (uses_[value(nodes_[at]->inputs[0])] != 1) continue;
       StripedStep& input = group->steps[static_cast<size_t>(from)];
       if (input.line_bytes != group->steps[static_cast<size_t>(s)].line_bytes) continue;
@@ -306,19 +307,7 @@ class Finder {
     std::vector<int64_t> stripes(static_cast<size_t>(group->stripes));
     std::iota(stripes.begin(), stripes.end(), int64_t{0});
     measure(group, stripes);
-    int64_t scratch = 0;
-    group->buffer_bytes = 0;
-    for (size_t i = 0; i < group->steps.size(); ++i) {
-      StripedStep& step = group->steps[i];
-      const kernels::Prepared* prepared = steps_[group->first + i].prepared.get();
-      if (prepared != nullptr) {
-        scratch = std::max(scratch, static_cast<int64_t>(prepared->line_scratch_bytes));
-      }
-      if (step.home != static_cast<int>(i) || i + 1 == group->steps.size()) continue;
-      step.buffer = group->buffer_bytes;
-      group->buffer_bytes += aligned(step.capacity * step.line_bytes);
-    }
-    group->worker_bytes = group->buffer_bytes + aligned(scratch);
+    lay_out_buffers(group, steps_);
   }
 
   std::span<const Step> steps_;
@@ -328,6 +317,22 @@ class Finder {
 };
 
 }  // namespace
+
+void lay_out_buffers(StripedGroup* group, std::span<const Step> steps) {
+  int64_t scratch = 0;
+  group->buffer_bytes = 0;
+  for (size_t i = 0; i < group->steps.size(); ++i) {
+    StripedStep& step = group->steps[i];
+    const kernels::Prepared* prepared = steps[group->first + i].prepared.get();
+    if (prepared != nullptr) {
+      scratch = std::max(scratch, static_cast<int64_t>(prepared->line_scratch_bytes));
+    }
+    if (step.home != static_cast<int>(i) || i + 1 == group->steps.size()) continue;
+    step.buffer = group->buffer_bytes;
+    group->buffer_bytes += aligned(step.capacity * step.line_bytes);
+  }
+  group->worker_bytes = group->buffer_bytes + aligned(scratch);
+}
 
 std::vector<StripedGroup> find_stripes(const ir::Graph& graph, std::span<const Step> steps,
                                        std::span<const ir::Node* const> nodes, int64_t bytes) {

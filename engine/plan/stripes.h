@@ -58,8 +58,9 @@ struct StripedStep {
   // Whose lines its output lies in: its own, or those of a later step that works in place on them.
   // The last step's are the group's output, in the arena.
   int home = 0;
-  int64_t capacity = 0;  // lines of its buffer, where home is the step itself
-  int64_t buffer = 0;    // where that begins in a worker's scratch
+  int64_t home_offset = 0;  // bytes from there: into a concatenation's lines
+  int64_t capacity = 0;     // lines of its buffer, where home is the step itself
+  int64_t buffer = 0;       // where that begins in a worker's scratch
 };
 
 struct StripedGroup {
@@ -105,6 +106,9 @@ struct InputLines {
   LineWindow window;
 };
 std::optional<InputLines> input_lines(const kernels::OpDesc& op, size_t i);
+
+// Places the buffers of a group's steps in a worker's scratch.
+void lay_out_buffers(StripedGroup* group, std::span<const Step> steps);
 
 // Finds groups among the steps of a plan, made from `nodes` of `graph`. `bytes`: about how much
 // memory a stripe may touch; 0: no groups.

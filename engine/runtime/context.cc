@@ -202,7 +202,9 @@ void PlanContext::run_step(const plan::Step& step, const std::byte* const* opera
                     {outputs.data(), step.outputs.size()},
                     scratch_.data(),
                     model_->pool(),
-                    options_.threads});
+                    options_.threads,
+                    nullptr,
+                    step.pixel_stride});
 }
 
 MemoryUse PlanContext::memory() const {

@@ -71,7 +71,9 @@ class Worker {
     origins_[static_cast<size_t>(s)] = origin(buffer, at, image_, walk_.needed(s).begin);
   }
 
-  std::byte* origin_of(int s) const { return origins_[static_cast<size_t>(step(s).home)]; }
+  std::byte* origin_of(int s) const {
+    return origins_[static_cast<size_t>(step(s).home)] + step(s).home_offset;
+  }
 
   void run_step(int s, const std::byte* const* operands) {
     const plan::Step& what = run_.plan.steps[group_.first + static_cast<size_t>(s)];
@@ -94,7 +96,8 @@ class Worker {
                       .scratch = buffers_ + group_.buffer_bytes,
                       .pool = run_.pool,
                       .max_threads = 1,
-                      .lines = &lines});
+                      .lines = &lines,
+                      .pixel_stride = what.pixel_stride});
     if (seconds_ != nullptr) {
       seconds_[s] += std::chrono::duration<double>(Clock::now() - start).count();
     }

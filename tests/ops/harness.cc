@@ -126,7 +126,7 @@ std::vector<std::vector<std::byte>> run_kernel(const kernels::Kernel& kernel,
 }
 
 bool runs_by_lines(const kernels::Kernel& kernel, const kernels::OpDesc& op) {
-  if (!kernel.by_lines) return false;
+  if (!kernel.has(kernels::kByLines)) return false;
   for (size_t i = 0; i < op.inputs.size(); ++i) {
     if (!plan::input_lines(op, i).has_value()) return false;
   }
@@ -190,6 +190,42 @@ std::vector<std::byte> run_by_lines(const kernels::Kernel& kernel, const kernels
     EXPECT_TRUE(scratch.intact()) << kernel.name << " wrote outside of its scratch";
     EXPECT_TRUE(output.intact()) << kernel.name << " wrote outside of its lines";
     std::copy_n(output.data(), output.size(), result.data() + i * y_line);
+  }
+  return result;
+}
+
+std::vector<std::byte> run_spread(const kernels::Kernel& kernel, const kernels::OpDesc& op,
+                                  std::span<const std::byte* const> inputs, ThreadPool& pool) {
+  constexpr int64_t kRoom = 3;  // elements
+  const auto packed = kernel.pack != nullptr ? kernel.pack(op) : nullptr;
+  const auto prepared = kernel.prepare != nullptr ? kernel.prepare(op, packed.get()) : nullptr;
+  Fenced scratch(prepared != nullptr ? prepared->scratch_bytes : 0);
+  const kernels::Operand& y = op.outputs[0];
+  const auto width = static_cast<int64_t>(dtype_size(y.dtype));
+  const int64_t channels = y.shape.back();
+  const int64_t pixels = channels == 0 ? 0 : y.shape.elements() / channels;
+  const int64_t stride = (channels + kRoom) * width;
+  Fenced output(static_cast<size_t>(pixels * stride));
+  std::byte* const at = output.data();
+  kernel.run({.op = op,
+              .packed = packed.get(),
+              .prepared = prepared.get(),
+              .inputs = inputs,
+              .outputs = {&at, 1},
+              .scratch = scratch.data(),
+              .pool = pool,
+              .max_threads = 0,
+              .lines = nullptr,
+              .pixel_stride = channels + kRoom});
+  EXPECT_TRUE(scratch.intact()) << kernel.name << " wrote outside of its scratch";
+  EXPECT_TRUE(output.intact()) << kernel.name << " wrote outside of its output";
+  std::vector<std::byte> result;
+  for (int64_t i = 0; i < pixels; ++i) {
+    const std::byte* const pixel = at + i * stride;
+    result.insert(result.end(), pixel, pixel + channels * width);
+    EXPECT_TRUE(std::all_of(pixel + channels * width, pixel + stride,
+                            [](std::byte b) { return b == kUntouched; }))
+        << kernel.name << " wrote between pixels";
   }
   return result;
 }

@@ -30,7 +30,7 @@ class GuardedBytes {
   size_t mapped_ = 0;
 };
 
-// How far sums of rows of half precision (Kernel::half_precision) may be off, as a part of the sum
+// How far sums of rows of half precision (kHalfPrecision) may be off, as a part of the sum
 // of the magnitudes of what is summed: 2u for the rounding of both factors, u = 2^-11, and as much
 // for sums of generic::kHalfStretch products in half precision (half_matrix_run.h).
 inline constexpr double kHalfTolerance = 4.0 / 2048;
@@ -53,5 +53,10 @@ bool runs_by_lines(const kernels::Kernel& kernel, const kernels::OpDesc& op);
 // run_kernel().
 std::vector<std::byte> run_by_lines(const kernels::Kernel& kernel, const kernels::OpDesc& op,
                                     std::span<const std::byte* const> inputs, int64_t lines);
+
+// The bytes of the output, written with room between its pixels, for kernels that can leave it.
+// Fails the current test when the kernel writes there.
+std::vector<std::byte> run_spread(const kernels::Kernel& kernel, const kernels::OpDesc& op,
+                                  std::span<const std::byte* const> inputs, ThreadPool& pool);
 
 }  // namespace inferd::ops

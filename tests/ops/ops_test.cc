@@ -114,7 +114,8 @@ void compare_numbers(const CaseTensor& expected, const std::vector<std::byte>& a
 
 void compare(CaseTensor expected, const Kernel& kernel, const std::vector<std::byte>& actual,
              const std::string& what) {
-  if (kernel.half_precision) expected.tolerance = std::max(expected.tolerance, kHalfTolerance);
+  if (kernel.has(kernels::kHalfPrecision))
+    expected.tolerance = std::max(expected.tolerance, kHalfTolerance);
   ASSERT_EQ(expected.data.size(), actual.size()) << what;
   switch (expected.dtype) {
     case DType::kFloat32:
@@ -155,7 +156,12 @@ void check_kernel(const Kernel& kernel, const OpCase& c, const Operation& operat
   };
   run(single, Placement::kSeparate, " with one thread");
   run(two, Placement::kSeparate, " with two threads");
-  if (kernel.in_place && operation.can_be_in_place()) run(single, Placement::kInPlace, " in place");
+  if (kernel.has(kernels::kInPlace) && operation.can_be_in_place())
+    run(single, Placement::kInPlace, " in place");
+  if (kernel.has(kernels::kSpreadsPixels) && c.outputs[0].shape.rank() > 0) {
+    compare(c.outputs[0], run_spread(kernel, operation.op(), operation.inputs(), two),
+            std::string(kernel.name) + " with room between pixels");
+  }
   if (runs_by_lines(kernel, operation.op())) {
     for (const int64_t lines : {1, 2}) {
       compare(c.outputs[0], kernel, run_by_lines(kernel, operation.op(), operation.inputs(), lines),

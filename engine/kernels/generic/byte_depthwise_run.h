@@ -104,6 +104,7 @@ struct ByteDepthwise {
     const auto& own = static_cast<const ByteDepthwisePlan&>(*args.prepared);
     const MatrixPlan& plan = *own.bands;
     const int64_t channels = plan.form.in_c;
+    const int64_t y_stride = args.pixel_stride > 0 ? args.pixel_stride : channels;
     const int64_t blocks = (channels + kBlock - 1) / kBlock;
     const bool streaming = kInterleave == 4 && streams(plan.form.window);
     const int32_t offset = byte_offset(args.op.inputs[0].dtype, P::kTile.lanes);
@@ -132,7 +133,7 @@ struct ByteDepthwise {
               .scale = packed.scale.data() + channel,
               .requant = packed.requant,
               .y = {},
-              .y_stride = channels,
+              .y_stride = y_stride,
               .count = band.rows,
               .channels = static_cast<int>(std::min<int64_t>(kBlock, channels - channel))};
           const bool paired = block == blocks - 1 && last_block_is_paired(channels, kBlock);
@@ -142,7 +143,7 @@ struct ByteDepthwise {
             const int64_t lines[2] = {line, std::min(line + 1, band.lines - 1)};
             for (int i = 0; i < 2; ++i) {
               t.a[i] = band.a + lines[i] * plan.line_stride + channel;
-              t.y[i] = args.output<Out>(0) + (band.first_row + lines[i] * band.rows) * channels +
+              t.y[i] = args.output<Out>(0) + (band.first_row + lines[i] * band.rows) * y_stride +
                        channel;
             }
             if (paired) {

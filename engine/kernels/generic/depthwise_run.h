@@ -115,6 +115,7 @@ void for_each_depthwise_block(const RunArgs& args, const Block& block, const Pix
   const int64_t reach_h = int64_t{window.kernel_h - 1} * window.dilation_h;
   const int64_t real_taps = int64_t{window.kernel_h} * window.kernel_w;
   const InnerPixels<P> inner(plan);
+  const int64_t y_stride = args.pixel_stride > 0 ? args.pixel_stride : plan.channels;
   const auto work = [&](int64_t begin, int64_t end, int worker) {
     const In** const taps = reinterpret_cast<const In**>(args.scratch + worker * plan.worker_bytes);
     const In** const copies = taps + plan.taps;
@@ -128,8 +129,8 @@ void for_each_depthwise_block(const RunArgs& args, const Block& block, const Pix
       const int64_t oy = row % plan.out_h;
       const int64_t top = oy * window.stride_h - window.pad_top;
       const bool inner_row = top >= 0 && top + reach_h < plan.in_h;
-      Out* pixel = y + row * plan.out_w * plan.channels;
-      for (int64_t ox = 0; ox < plan.out_w; ++ox, pixel += plan.channels) {
+      Out* pixel = y + row * plan.out_w * y_stride;
+      for (int64_t ox = 0; ox < plan.out_w; ++ox, pixel += y_stride) {
         if constexpr (!std::is_same_v<Pixels, NoPixels>) {
           if (ox == inner.first && ox <= inner.last) {
             const int64_t count = std::min(inner.last + 1, plan.out_w) - ox;
@@ -146,7 +147,7 @@ void for_each_depthwise_block(const RunArgs& args, const Block& block, const Pix
                      pixel + c);
             }
             ox += count - 1;
-            pixel += (count - 1) * plan.channels;
+            pixel += (count - 1) * y_stride;
             continue;
           }
         }
@@ -238,6 +239,7 @@ struct FloatDepthwise {
     };
     if constexpr (requires { &P::depthwise_pixels; }) {
       const int64_t step = plan.window.stride_w * plan.channels;
+      const int64_t y_stride = args.pixel_stride > 0 ? args.pixel_stride : plan.channels;
       for_each_depthwise_block<P, float, float>(
           args, block,
           [&](const float* const* tap, int64_t first, int64_t count, int64_t channel, int channels,
@@ -252,7 +254,7 @@ struct FloatDepthwise {
                                  .low = packed.low,
                                  .high = packed.high,
                                  .y = y,
-                                 .y_step = plan.channels,
+                                 .y_step = y_stride,
                                  .channels = channels});
           });
     } else {

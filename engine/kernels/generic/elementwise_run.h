@@ -190,27 +190,43 @@ void run_float_prelu(const RunArgs& args) {
 
 // -- one operand
 
+// Splits the elements over threads and calls f(index in the input, index in the output, count) for
+// neighbours.
+template <typename P, typename F>
+void for_runs(const RunArgs& args, int64_t grain, const F& f) {
+  const Shape& y = args.op.outputs[0].shape;
+  args.parallel_for(y.elements(), grain, [&](int64_t begin, int64_t end, int) {
+    if (args.pixel_stride == 0) return f(begin, begin, end - begin);
+    const int64_t channels = y.back();
+    while (begin < end) {
+      const int64_t channel = begin % channels;
+      const int64_t count = std::min(channels - channel, end - begin);
+      f(begin, begin / channels * args.pixel_stride + channel, count);
+      begin += count;
+    }
+  });
+}
+
 template <typename P>
 void run_table(const RunArgs& args) {
   const auto& plan = static_cast<const TablePlan&>(*args.prepared);
-  args.parallel_for(args.op.outputs[0].elements(), 4 * kElementGrain,
-                    [&](int64_t begin, int64_t end, int) {
-                      P::lookup(plan.table.data(), args.input<uint8_t>(0) + begin, end - begin,
-                                args.output<uint8_t>(0) + begin);
-                    });
+  const uint8_t* const x = args.input<uint8_t>(0);
+  uint8_t* const y = args.output<uint8_t>(0);
+  for_runs<P>(args, 4 * kElementGrain, [&](int64_t from, int64_t to, int64_t count) {
+    P::lookup(plan.table.data(), x + from, count, y + to);
+  });
 }
 
 // y[i] = f(x[i]); y may be x.
 template <typename P, typename In, typename Out, typename F>
 void for_each_element(const RunArgs& args, const F& function) {
-  args.parallel_for(args.op.outputs[0].elements(), kElementGrain,
-                    [&](int64_t begin, int64_t end, int) {
-                      const F f = function;
-                      const In* x = args.input<In>(0);
-                      Out* y = args.output<Out>(0);
+  for_runs<P>(args, kElementGrain, [&](int64_t from, int64_t to, int64_t count) {
+    const F f = function;
+    const In* x = args.input<In>(0) + from;
+    Out* y = args.output<Out>(0) + to;
 #pragma GCC ivdep
-                      for (int64_t i = begin; i < end; ++i) y[i] = f(x[i]);
-                    });
+    for (int64_t i = 0; i < count; ++i) y[i] = f(x[i]);
+  });
 }
 
 template <typename P>
@@ -338,23 +354,22 @@ template <typename P, typename F>
 void for_each_vector(const RunArgs& args, const F& f) {
   using Floats = typename P::Floats;
   constexpr auto kLanes = static_cast<int64_t>(sizeof(Floats) / sizeof(float));
-  args.parallel_for(args.op.outputs[0].elements(), kElementGrain,
-                    [&](int64_t begin, int64_t end, int) {
-                      const float* x = args.input<float>(0);
-                      float* y = args.output<float>(0);
-                      Floats v{};
-                      int64_t i = begin;
-                      for (; i + kLanes <= end; i += kLanes) {
-                        std::memcpy(&v, x + i, sizeof v);
-                        v = f(v);
-                        std::memcpy(y + i, &v, sizeof v);
-                      }
-                      const auto rest = static_cast<size_t>(end - i) * sizeof(float);
-                      if (rest == 0) return;
-                      std::memcpy(&v, x + i, rest);
-                      v = f(v);
-                      std::memcpy(y + i, &v, rest);
-                    });
+  for_runs<P>(args, kElementGrain, [&](int64_t from, int64_t to, int64_t count) {
+    const float* x = args.input<float>(0) + from;
+    float* y = args.output<float>(0) + to;
+    Floats v{};
+    int64_t i = 0;
+    for (; i + kLanes <= count; i += kLanes) {
+      std::memcpy(&v, x + i, sizeof v);
+      v = f(v);
+      std::memcpy(y + i, &v, sizeof v);
+    }
+    const auto rest = static_cast<size_t>(count - i) * sizeof(float);
+    if (rest == 0) return;
+    std::memcpy(&v, x + i, rest);
+    v = f(v);
+    std::memcpy(y + i, &v, rest);
+  });
 }
 
 template <typename P>

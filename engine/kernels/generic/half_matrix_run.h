@@ -60,6 +60,7 @@ struct HalfMatrix {
     const PanelSizes& sizes = packed.sizes;
     const float* const x = args.input<float>(0);
     float* const y = args.output<float>(0);
+    const int64_t y_stride = args.pixel_stride > 0 ? args.pixel_stride : form.out_c;
     const auto convert = [](const float* from, int64_t n, Half* to) { P::convert(from, n, to); };
     const BandCopy<P, float, Half, decltype(convert)> copy(plan, x, Half{0}, convert);
     const auto b_bytes = static_cast<int64_t>(packed.b.bytes());
@@ -70,7 +71,7 @@ struct HalfMatrix {
         [&](const Band<Half>& band, int64_t panel) {
           const int64_t column = panel * P::kTile.columns;
           const int64_t padded = band.group * sizes.padded_columns + column;
-          float* const out = y + band.first_row * form.out_c + band.group * form.columns + column;
+          float* const out = y + band.first_row * y_stride + band.group * form.columns + column;
           HalfTileArgs tile{.rows = {.a = nullptr,
                                      .a_stride = plan.row_stride,
                                      .segments = plan.segments.data(),
@@ -83,13 +84,13 @@ struct HalfMatrix {
                             .low = packed.low,
                             .high = packed.high,
                             .y = nullptr,
-                            .y_stride = form.out_c,
+                            .y_stride = y_stride,
                             .columns = static_cast<int>(
                                 std::min<int64_t>(P::kTile.columns, form.columns - column))};
           run_tiles<P>(band, plan, sizes, panel, tile.b, &tile, [&](int64_t line, int64_t row) {
             tile.rows.a = band.a + line * plan.line_stride + row * plan.row_stride;
             const int64_t index = line * band.rows + row;
-            tile.y = out + index * form.out_c;
+            tile.y = out + index * y_stride;
             tile.part.sums = reinterpret_cast<float*>(band.part) + index * P::kTile.columns;
           });
         });
@@ -97,7 +98,7 @@ struct HalfMatrix {
 };
 
 template <typename P, Isa kIsa>
-constexpr Kernel half_matrix_row(const char* name, OpKind op, bool by_lines) {
+constexpr Kernel half_matrix_row(const char* name, OpKind op, unsigned traits) {
   return {.name = name,
           .op = op,
           .isa = kIsa,
@@ -106,15 +107,14 @@ constexpr Kernel half_matrix_row(const char* name, OpKind op, bool by_lines) {
           .pack = HalfMatrix<P>::pack,
           .prepare = HalfMatrix<P>::prepare,
           .run = HalfMatrix<P>::run,
-          .by_lines = by_lines,
-          .half_precision = true};
+          .traits = traits | kHalfPrecision};
 }
 
 template <typename P, Isa kIsa>
 inline constexpr std::array kHalfMatrixRows = {
-    half_matrix_row<P, kIsa>("conv2d_f32_half", OpKind::kConv2d, true),
-    half_matrix_row<P, kIsa>("fully_connected_f32_half", OpKind::kFullyConnected, false),
-    half_matrix_row<P, kIsa>("matmul_f32_half", OpKind::kMatMul, false),
+    half_matrix_row<P, kIsa>("conv2d_f32_half", OpKind::kConv2d, kByLines | kSpreadsPixels),
+    half_matrix_row<P, kIsa>("fully_connected_f32_half", OpKind::kFullyConnected, 0),
+    half_matrix_row<P, kIsa>("matmul_f32_half", OpKind::kMatMul, 0),
 };
 
 }  // namespace inferd::kernels::generic

@@ -386,6 +386,7 @@ struct QuantizedMatrix {
     const PanelSizes& sizes = packed.sizes;
     const In* const x = args.input<In>(0);
     Out* const y = args.output<Out>(0);
+    const int64_t y_stride = args.pixel_stride > 0 ? args.pixel_stride : form.out_c;
     const auto convert = [&](const In* from, int64_t n, A* out) {
       P::convert(from, n, packed.a_offset, out);
     };
@@ -402,7 +403,7 @@ struct QuantizedMatrix {
         [&](const Band<A>& band, int64_t panel) {
           const int64_t column = panel * P::kTile.columns;
           const int64_t padded = band.group * sizes.padded_columns + column;
-          Out* const out = y + band.first_row * form.out_c + band.group * form.columns + column;
+          Out* const out = y + band.first_row * y_stride + band.group * form.columns + column;
           QuantizedTileArgs<A, B, Out> tile{.rows = {.a = nullptr,
                                                      .a_stride = plan.row_stride,
                                                      .segments = plan.segments.data(),
@@ -415,14 +416,14 @@ struct QuantizedMatrix {
                                             .row_bias = nullptr,
                                             .requant = packed.requant,
                                             .y = nullptr,
-                                            .y_stride = form.out_c,
+                                            .y_stride = y_stride,
                                             .columns = static_cast<int>(std::min<int64_t>(
                                                 P::kTile.columns, form.columns - column))};
           run_tiles<P>(band, plan, sizes, panel, tile.b, &tile, [&](int64_t line, int64_t row) {
             const int64_t index = line * band.rows + row;
             tile.rows.a = band.a + line * plan.line_stride + row * plan.row_stride;
             tile.row_bias = packed.b_zero != 0 ? band.sums + index : nullptr;
-            tile.y = out + index * form.out_c;
+            tile.y = out + index * y_stride;
             tile.part.sums = reinterpret_cast<int32_t*>(band.part) + index * P::kTile.columns;
           });
         });
@@ -453,6 +454,7 @@ struct FloatMatrix {
     const PanelSizes& sizes = packed.sizes;
     const float* const x = args.input<float>(0);
     float* const y = args.output<float>(0);
+    const int64_t y_stride = args.pixel_stride > 0 ? args.pixel_stride : form.out_c;
     const auto same = [](const float* from, int64_t n, float* to) { std::copy_n(from, n, to); };
     const BandCopy<P, float, float, decltype(same)> copy(plan, x, 0.F, same);
     const auto b_bytes = static_cast<int64_t>(packed.b.bytes());
@@ -462,7 +464,7 @@ struct FloatMatrix {
                               const auto* b) {
       const int64_t column = panel * P::kTile.columns;
       const int64_t padded = band.group * sizes.padded_columns + column;
-      float* const out = y + band.first_row * form.out_c + band.group * form.columns + column;
+      float* const out = y + band.first_row * y_stride + band.group * form.columns + column;
       FloatTileArgs tile{
           .rows = {.a = nullptr,
                    .a_stride = plan.row_stride,
@@ -475,12 +477,12 @@ struct FloatMatrix {
           .low = packed.low,
           .high = packed.high,
           .y = nullptr,
-          .y_stride = form.out_c,
+          .y_stride = y_stride,
           .columns = static_cast<int>(std::min<int64_t>(P::kTile.columns, form.columns - column))};
       run_tiles<P>(band, plan, sizes, panel, packed_b, &tile, [&](int64_t line, int64_t row) {
         tile.rows.a = band.a + line * plan.line_stride + row * plan.row_stride;
         const int64_t index = line * band.rows + row;
-        tile.y = out + index * form.out_c;
+        tile.y = out + index * y_stride;
         tile.part.sums = reinterpret_cast<float*>(band.part) + index * P::kTile.columns;
       });
     };

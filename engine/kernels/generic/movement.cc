@@ -209,8 +209,10 @@ void run_concat(const RunArgs& args) {
     int64_t i = begin % parts;
     for (int64_t task = begin; task < end; ++task) {
       const ConcatPlan::Part& part = p.parts[static_cast<size_t>(i)];
-      copy_bytes(args.inputs[part.input] + row * part.bytes,
-                 args.outputs[0] + row * p.row + part.at, part.bytes);
+      if (args.inputs[part.input] != args.outputs[0] + part.at) {
+        copy_bytes(args.inputs[part.input] + row * part.bytes,
+                   args.outputs[0] + row * p.row + part.at, part.bytes);
+      }  // otherwise it was written there
       if (++i == parts) {
         i = 0;
         ++row;

@@ -72,6 +72,7 @@ struct Pool {
   template <typename T, typename Out, typename F>
   static void for_pixels(const RunArgs& args, const F& f) {
     const auto& p = static_cast<const PoolPlan&>(*args.prepared);
+    const int64_t y_stride = args.pixel_stride > 0 ? args.pixel_stride : p.channels;
     const PoolSpan* const row_spans = p.row_spans.data();
     const PoolSpan* const column_spans = p.column_spans.data();
     args.parallel_for(p.images * p.out_h, p.grain, [&](int64_t begin, int64_t end, int) {
@@ -79,8 +80,8 @@ struct Pool {
         const PoolSpan rows = row_spans[row % p.out_h];
         const T* const x =
             args.input<T>(0) + (row / p.out_h * p.in_h + rows.first) * p.in_w * p.channels;
-        Out* y = args.output<Out>(0) + row * p.out_w * p.channels;
-        for (int64_t ox = 0; ox < p.out_w; ++ox, y += p.channels) {
+        Out* y = args.output<Out>(0) + row * p.out_w * y_stride;
+        for (int64_t ox = 0; ox < p.out_w; ++ox, y += y_stride) {
           const PoolSpan columns = column_spans[ox];
           f(Taps<T>{x + columns.first * p.channels, rows.count, columns.count,
                     p.step_h * p.in_w * p.channels, p.step_w * p.channels},

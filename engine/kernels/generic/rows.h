@@ -22,15 +22,12 @@
 
 namespace inferd::kernels::generic {
 
-inline constexpr bool kInPlace = true;
-inline constexpr bool kByLines = true;
-
 // Q, F: see matrix_run.h. `kAccepts`: what Q's lanes can take.
 template <typename Q, Isa kIsa, bool (*kAccepts)(const OpDesc&)>
 inline constexpr auto kQuantizedMatrixRows = std::array{
     Kernel{"conv2d_q8", OpKind::kConv2d, kIsa, kAccepts, QuantizedMatrix<Q>::cost,
            QuantizedMatrix<Q>::pack, QuantizedMatrix<Q>::prepare, QuantizedMatrix<Q>::run,
-           !kInPlace, kByLines},
+           kByLines | kSpreadsPixels},
     Kernel{"fully_connected_q8", OpKind::kFullyConnected, kIsa, kAccepts, QuantizedMatrix<Q>::cost,
            QuantizedMatrix<Q>::pack, QuantizedMatrix<Q>::prepare, QuantizedMatrix<Q>::run},
 };
@@ -39,22 +36,23 @@ template <typename Q, Isa kIsa>
 inline constexpr auto kQuantizedDepthwiseRows = std::array{
     Kernel{"depthwise_conv2d_q8", OpKind::kDepthwiseConv2d, kIsa, accepts_quantized_depthwise,
            QuantizedDepthwise<Q>::cost, QuantizedDepthwise<Q>::pack, QuantizedDepthwise<Q>::prepare,
-           QuantizedDepthwise<Q>::run, !kInPlace, kByLines},
+           QuantizedDepthwise<Q>::run, kByLines | kSpreadsPixels},
 };
 
 template <typename Q, Isa kIsa>
 inline constexpr auto kByteDepthwiseRows = std::array{
     Kernel{"depthwise_conv2d_q8", OpKind::kDepthwiseConv2d, kIsa, accepts_byte_depthwise,
            ByteDepthwise<Q>::cost, ByteDepthwise<Q>::pack, ByteDepthwise<Q>::prepare,
-           ByteDepthwise<Q>::run, !kInPlace, kByLines},
+           ByteDepthwise<Q>::run, kByLines | kSpreadsPixels},
 };
 
 template <typename F, Isa kIsa>
 inline constexpr auto kFloatRows = std::array{
     Kernel{"conv2d_f32", OpKind::kConv2d, kIsa, accepts_float_matrix, FloatMatrix<F>::cost,
-           FloatMatrix<F>::pack, FloatMatrix<F>::prepare, FloatMatrix<F>::run, !kInPlace, kByLines},
+           FloatMatrix<F>::pack, FloatMatrix<F>::prepare, FloatMatrix<F>::run,
+           kByLines | kSpreadsPixels},
     Kernel{"conv2d_winograd_f32", OpKind::kConv2d, kIsa, accepts_winograd, Winograd<F>::cost,
-           Winograd<F>::pack, Winograd<F>::prepare, Winograd<F>::run},
+           Winograd<F>::pack, Winograd<F>::prepare, Winograd<F>::run, kSpreadsPixels},
     Kernel{"fully_connected_f32", OpKind::kFullyConnected, kIsa, accepts_float_matrix,
            FloatMatrix<F>::cost, FloatMatrix<F>::pack, FloatMatrix<F>::prepare,
            FloatMatrix<F>::run},
@@ -62,7 +60,7 @@ inline constexpr auto kFloatRows = std::array{
            FloatMatrix<F>::pack, FloatMatrix<F>::prepare, FloatMatrix<F>::run},
     Kernel{"depthwise_conv2d_f32", OpKind::kDepthwiseConv2d, kIsa, accepts_float_depthwise,
            FloatDepthwise<F>::cost, FloatDepthwise<F>::pack, FloatDepthwise<F>::prepare,
-           FloatDepthwise<F>::run, !kInPlace, kByLines},
+           FloatDepthwise<F>::run, kByLines | kSpreadsPixels},
 };
 
 template <typename P>
@@ -74,35 +72,36 @@ double cost_of_elements(const OpDesc& op) {
 template <typename P, Isa kIsa>
 inline constexpr auto kElementwiseRows = std::array{
     Kernel{"binary_q8", OpKind::kBinary, kIsa, accepts_quantized_binary, cost_of_elements<P>,
-           nullptr, plan_binary, run_quantized_binary<P>, kInPlace, kByLines},
+           nullptr, plan_binary, run_quantized_binary<P>, kInPlace | kByLines},
     Kernel{"binary_f32", OpKind::kBinary, kIsa, accepts_float_binary, cost_of_elements<P>, nullptr,
-           plan_binary, run_float_binary<P>, kInPlace, kByLines},
+           plan_binary, run_float_binary<P>, kInPlace | kByLines},
     Kernel{"unary_q8", OpKind::kUnary, kIsa, accepts_table, cost_of_elements<P>, nullptr,
-           plan_table, run_table<P>, kInPlace, kByLines},
+           plan_table, run_table<P>, kInPlace | kByLines | kSpreadsPixels},
     Kernel{"unary_f32", OpKind::kUnary, kIsa, accepts_float_unary, cost_of_elements<P>, nullptr,
-           plan_unary, run_float_unary<P>, kInPlace, kByLines},
+           plan_unary, run_float_unary<P>, kInPlace | kByLines | kSpreadsPixels},
     Kernel{"clamp_q8", OpKind::kClamp, kIsa, accepts_table, cost_of_elements<P>, nullptr,
-           plan_table, run_table<P>, kInPlace, kByLines},
+           plan_table, run_table<P>, kInPlace | kByLines | kSpreadsPixels},
     Kernel{"clamp_f32", OpKind::kClamp, kIsa, accepts_float_clamp, cost_of_elements<P>, nullptr,
-           plan_clamp, run_float_clamp<P>, kInPlace, kByLines},
+           plan_clamp, run_float_clamp<P>, kInPlace | kByLines | kSpreadsPixels},
     Kernel{"requantize", OpKind::kRequantize, kIsa, accepts_table, cost_of_elements<P>, nullptr,
-           plan_table, run_table<P>, kInPlace, kByLines},
+           plan_table, run_table<P>, kInPlace | kByLines | kSpreadsPixels},
     Kernel{"lookup", OpKind::kLookup, kIsa, accepts_table, cost_of_elements<P>, nullptr, plan_table,
-           run_table<P>, kInPlace, kByLines},
+           run_table<P>, kInPlace | kByLines | kSpreadsPixels},
     Kernel{"quantize", OpKind::kQuantize, kIsa, accepts_tensor_quantize, cost_of_elements<P>,
-           nullptr, nullptr, run_quantize<P>, !kInPlace, kByLines},
+           nullptr, nullptr, run_quantize<P>, kByLines | kSpreadsPixels},
     Kernel{"dequantize", OpKind::kDequantize, kIsa, accepts_tensor_dequantize, cost_of_elements<P>,
-           nullptr, nullptr, run_dequantize<P>, !kInPlace, kByLines},
+           nullptr, nullptr, run_dequantize<P>, kByLines | kSpreadsPixels},
     Kernel{"max_pool2d", OpKind::kMaxPool2d, kIsa, accepts_max_pool, cost_of_elements<P>, nullptr,
-           plan_pool, Pool<P>::run_max, !kInPlace, kByLines},
+           plan_pool, Pool<P>::run_max, kByLines | kSpreadsPixels},
     Kernel{"average_pool2d", OpKind::kAveragePool2d, kIsa, accepts_average_pool,
-           cost_of_elements<P>, nullptr, plan_pool, Pool<P>::run_average, !kInPlace, kByLines},
+           cost_of_elements<P>, nullptr, plan_pool, Pool<P>::run_average,
+           kByLines | kSpreadsPixels},
     Kernel{"resize_linear", OpKind::kResize, kIsa, accepts_linear_resize, cost_of_elements<P>,
            nullptr, plan_linear_resize, LinearResize<P>::run},
     Kernel{"softmax_f32", OpKind::kSoftmax, kIsa, accepts_float_softmax, cost_of_elements<P>,
            nullptr, plan_softmax, run_float_softmax<P>, kInPlace},
     Kernel{"prelu_f32", OpKind::kPRelu, kIsa, accepts_float_prelu, cost_of_elements<P>, nullptr,
-           plan_prelu, run_float_prelu<P>, kInPlace, kByLines},
+           plan_prelu, run_float_prelu<P>, kInPlace | kByLines},
     Kernel{"reduce", OpKind::kReduce, kIsa, accepts_reduce, cost_of_elements<P>, nullptr,
            plan_reduce, Reduce<P>::run},
 };

@@ -95,7 +95,7 @@ struct Winograd {
   // One tile of output from its products: column n of product p at m[p * product_stride + n].
   static void transform_output(const WinogradPlan& plan, const PackedWinograd& packed,
                                const float* m, int64_t product_stride, int64_t column,
-                               int64_t columns, float* image, int64_t tile) {
+                               int64_t columns, float* image, int64_t y_stride, int64_t tile) {
     const int64_t top = tile / plan.tiles_x * kOut;
     const int64_t left = tile % plan.tiles_x * kOut;
     const int64_t lines = std::min<int64_t>(kOut, plan.out_h - top);
@@ -131,7 +131,7 @@ struct Winograd {
       }
       for (int64_t i = 0; i < lines; ++i) {
         for (int64_t j = 0; j < pixels; ++j) {
-          float* const y = image + ((top + i) * plan.out_w + left + j) * plan.out_c + column + n;
+          float* const y = image + ((top + i) * plan.out_w + left + j) * y_stride + column + n;
           const float* const from = out[i * kOut + j].v;
           if (some == kLanes) {
             std::memcpy(y, from, kLanes * sizeof(float));
@@ -182,7 +182,8 @@ struct Winograd {
     const auto& packed = static_cast<const PackedWinograd&>(*args.packed);
     const int64_t blocks = (plan.tiles + plan.block - 1) / plan.block;
     const int64_t in_image = plan.in_h * plan.in_w * plan.in_c;
-    const int64_t out_image = plan.out_h * plan.out_w * plan.out_c;
+    const int64_t y_stride = args.pixel_stride > 0 ? args.pixel_stride : plan.out_c;
+    const int64_t out_image = plan.out_h * plan.out_w * y_stride;
     int threads = std::min(args.pool.threads(), plan.max_workers);
     if (args.max_threads > 0) threads = std::min(threads, args.max_threads);
     const auto work = [&](int64_t begin, int64_t end, int worker) {
@@ -203,7 +204,7 @@ struct Winograd {
           const int64_t columns = std::min<int64_t>(P::kTile.columns, plan.out_c - column);
           for (int64_t t = 0; t < tiles; ++t) {
             transform_output(plan, packed, m + t * P::kTile.columns, plan.block * P::kTile.columns,
-                             column, columns, y, first + t);
+                             column, columns, y, y_stride, first + t);
           }
         }
       }

@@ -378,7 +378,7 @@ constexpr std::array kPairsRows = {
     Kernel{"conv2d_q8_pairs", OpKind::kConv2d, Isa::kNeon, generic::accepts_narrow_byte_matrix,
            generic::QuantizedMatrix<Pairs>::cost, generic::QuantizedMatrix<Pairs>::pack,
            generic::QuantizedMatrix<Pairs>::prepare, generic::QuantizedMatrix<Pairs>::run,
-           !generic::kInPlace, generic::kByLines},
+           kByLines | kSpreadsPixels},
     Kernel{"fully_connected_q8_pairs", OpKind::kFullyConnected, Isa::kNeon,
            generic::accepts_narrow_byte_matrix, generic::QuantizedMatrix<Pairs>::cost,
            generic::QuantizedMatrix<Pairs>::pack, generic::QuantizedMatrix<Pairs>::prepare,
@@ -387,7 +387,7 @@ constexpr std::array kPairsRows = {
            generic::accepts_narrow_byte_depthwise, generic::ByteDepthwise<PairsDepthwise>::cost,
            generic::ByteDepthwise<PairsDepthwise>::pack,
            generic::ByteDepthwise<PairsDepthwise>::prepare,
-           generic::ByteDepthwise<PairsDepthwise>::run, !generic::kInPlace, generic::kByLines},
+           generic::ByteDepthwise<PairsDepthwise>::run, kByLines | kSpreadsPixels},
 };
 
 }  // namespace

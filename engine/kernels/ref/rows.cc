@@ -8,11 +8,9 @@ namespace {
 double cost(const OpDesc&) { return 1e18; }
 
 constexpr Kernel row(const char* name, OpKind op, bool (*accepts)(const OpDesc&),
-                     void (*run)(const RunArgs&), bool in_place = false) {
-  return {name, op, Isa::kPortable, accepts, cost, nullptr, nullptr, run, in_place};
+                     void (*run)(const RunArgs&), unsigned traits = 0) {
+  return {name, op, Isa::kPortable, accepts, cost, nullptr, nullptr, run, traits};
 }
-
-constexpr bool kInPlace = true;
 
 const Kernel kRows[] = {
     row("ref_conv2d", OpKind::kConv2d, accepts_conv2d, run_conv2d),

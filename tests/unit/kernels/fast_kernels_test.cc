@@ -25,6 +25,7 @@ namespace {
 using inferd::ops::GuardedBytes;
 using inferd::ops::run_by_lines;
 using inferd::ops::run_kernel;
+using inferd::ops::run_spread;
 using inferd::ops::runs_by_lines;
 
 class Case {
@@ -196,6 +197,9 @@ int check(const OpDesc& op, const Case& data) {
       for (size_t i = 0; i < expected.size(); ++i) {
         compare(*kernel, op.outputs[i], expected[i], actual[i]);
       }
+    }
+    if (kernel->has(kSpreadsPixels)) {
+      compare(*kernel, op.outputs[0], expected[0], run_spread(*kernel, op, data.inputs(), several));
     }
     if (!runs_by_lines(*kernel, op)) continue;
     for (const int64_t lines : {1, 3}) {
@@ -374,7 +378,8 @@ class HalfPrecision : public testing::Test {
   // Null when none accepts.
   static const Kernel* half_row(const OpDesc& op) {
     const std::vector<const Kernel*> kernels = accepting(op, Precision::kHalf);
-    const auto row = std::ranges::find(kernels, true, &Kernel::half_precision);
+    const auto row = std::ranges::find_if(
+        kernels, [](const Kernel* kernel) { return kernel->has(kHalfPrecision); });
     return row == kernels.end() ? nullptr : *row;
   }
 
