@@ -225,6 +225,10 @@ class Finder {
         if (from >= 0) ++inside[static_cast<size_t>(from)];
         step.inputs.push_back({from, lines.window});
       }
+      // Alone it need not copy what others make (see Planner::place_inputs).
+      const bool made_here = std::any_of(step.inputs.begin(), step.inputs.end(),
+                                         [](const auto& input) { return input.from >= 0; });
+      if (steps_[at].op.kind == OpKind::kConcat && !made_here) return std::nullopt;
       group.steps.push_back(std::move(step));
     }
     for (int s = 0; s + 1 < count; ++s) {

@@ -198,11 +198,14 @@ void for_runs(const RunArgs& args, int64_t grain, const F& f) {
   args.parallel_for(y.elements(), grain, [&](int64_t begin, int64_t end, int) {
     if (args.pixel_stride == 0) return f(begin, begin, end - begin);
     const int64_t channels = y.back();
+    int64_t channel = begin % channels;
+    int64_t to = begin / channels * args.pixel_stride + channel;
     while (begin < end) {
-      const int64_t channel = begin % channels;
       const int64_t count = std::min(channels - channel, end - begin);
-      f(begin, begin / channels * args.pixel_stride + channel, count);
+      f(begin, to, count);
       begin += count;
+      to += args.pixel_stride - channel;
+      channel = 0;
     }
   });
 }
