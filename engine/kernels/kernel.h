@@ -98,6 +98,8 @@ struct RunArgs {
   // Elements from one pixel of output 0 (its last dimension) to the next, where that is one of the
   // inputs of a concatenation and lies in its output already. 0: pixels lie side by side.
   int64_t pixel_stride = 0;
+  // Bit i, for a row with kTakesPlaced: input i lies where it belongs in the output already.
+  uint64_t placed = 0;
 
   // Splits [0, count), of which each line of the output has an equal share, over threads. With
   // `lines`, calls f once, for their shares.
@@ -121,7 +123,7 @@ enum Trait : unsigned {
   kInPlace = 1,
   kByLines = 2,        // run() heeds RunArgs::lines, for operators that make images from images
   kSpreadsPixels = 4,  // run() heeds RunArgs::pixel_stride
-  kTakesPlaced = 8,    // inputs may lie already where they belong in the output
+  kTakesPlaced = 8,    // run() heeds RunArgs::placed
   // Multiplies in half precision: off by more than float32's rounding, hence only where the user
   // allows it.
   kHalfPrecision = 16,

@@ -159,7 +159,7 @@ class Planner {
   // is contiguous there, or, along the channels, where the step that makes it can leave room
   // between pixels.
   void place_inputs(int s) {
-    const Step& step = plan_->steps[static_cast<size_t>(s)];
+    Step& step = plan_->steps[static_cast<size_t>(s)];
     if (!step.kernel->has(kernels::kTakesPlaced)) return;
     const int axis = step.op.attrs_as<ConcatAttrs>().axis;
     const Shape& y = step.op.outputs[0].shape;
@@ -167,14 +167,16 @@ class Planner {
     const bool contiguous = y.elements(0, axis) == 1;
     if (y.elements() == 0 || (!contiguous && axis != y.rank() - 1)) return;
     const ir::Node& node = *step_nodes_[static_cast<size_t>(s)];
-    int64_t at = 0;  // bytes
-    for (size_t i = 0; i < node.inputs.size(); ++i) {
+    int64_t at = 0;                     // bytes
+    constexpr size_t kMostPlaced = 64;  // bits of Step::placed
+    for (size_t i = 0; i < std::min(node.inputs.size(), kMostPlaced); ++i) {
       const ValueId id = node.inputs[i];
       const Shape& x = step.op.inputs[i].shape;
       const int from = maker(id);
       const bool fits = contiguous ? at % kArenaAlignment == 0
                                    : from >= 0 && spreads_pixels(static_cast<size_t>(from));
       if (from >= 0 && fits && uses_[index(id)] == 1 && place(from, s, at)) {
+        step.placed |= uint64_t{1} << i;
         if (!contiguous) plan_->steps[static_cast<size_t>(from)].pixel_stride = y.back();
       }
       at += x.elements(axis, x.rank()) * width;

@@ -36,7 +36,8 @@ struct Step {
   std::unique_ptr<const kernels::Prepared> prepared;
   std::vector<Location> inputs;
   std::vector<Location> outputs;
-  int64_t pixel_stride = 0;  // see kernels::RunArgs
+  int64_t pixel_stride = 0;  // see kernels::RunArgs, as placed
+  uint64_t placed = 0;
   int64_t macs = 0;
 };
 

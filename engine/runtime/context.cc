@@ -195,16 +195,17 @@ void PlanContext::run_step(const plan::Step& step, const std::byte* const* opera
     // list.
     outputs[i] = const_cast<std::byte*>(operands[step.inputs.size() + i]);
   }
-  step.kernel->run({step.op,
-                    step.packed.get(),
-                    step.prepared.get(),
-                    {operands, step.inputs.size()},
-                    {outputs.data(), step.outputs.size()},
-                    scratch_.data(),
-                    model_->pool(),
-                    options_.threads,
-                    nullptr,
-                    step.pixel_stride});
+  step.kernel->run({.op = step.op,
+                    .packed = step.packed.get(),
+                    .prepared = step.prepared.get(),
+                    .inputs = {operands, step.inputs.size()},
+                    .outputs = {outputs.data(), step.outputs.size()},
+                    .scratch = scratch_.data(),
+                    .pool = model_->pool(),
+                    .max_threads = options_.threads,
+                    .lines = nullptr,
+                    .pixel_stride = step.pixel_stride,
+                    .placed = step.placed});
 }
 
 MemoryUse PlanContext::memory() const {

@@ -97,7 +97,8 @@ class Worker {
                       .pool = run_.pool,
                       .max_threads = 1,
                       .lines = &lines,
-                      .pixel_stride = what.pixel_stride});
+                      .pixel_stride = what.pixel_stride,
+                      .placed = what.placed});
     if (seconds_ != nullptr) {
       seconds_[s] += std::chrono::duration<double>(Clock::now() - start).count();
     }

@@ -159,7 +159,7 @@ void check_kernel(const Kernel& kernel, const OpCase& c, const Operation& operat
   if (kernel.has(kernels::kInPlace) && operation.can_be_in_place())
     run(single, Placement::kInPlace, " in place");
   if (kernel.has(kernels::kSpreadsPixels) && c.outputs[0].shape.rank() > 0) {
-    compare(c.outputs[0], run_spread(kernel, operation.op(), operation.inputs(), two),
+    compare(c.outputs[0], kernel, run_spread(kernel, operation.op(), operation.inputs(), two),
             std::string(kernel.name) + " with room between pixels");
   }
   if (runs_by_lines(kernel, operation.op())) {

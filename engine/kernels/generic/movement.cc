@@ -203,16 +203,19 @@ std::unique_ptr<Prepared> plan_concat(const OpDesc& op, const PackedWeights*) {
 void run_concat(const RunArgs& args) {
   const auto& p = static_cast<const ConcatPlan&>(*args.prepared);
   const auto parts = static_cast<int64_t>(p.parts.size());
-  if (parts == 0) return;
+  const auto placed = [&](const ConcatPlan::Part& part) {
+    return part.input < 64 && (args.placed >> part.input & 1) != 0;
+  };
+  if (std::all_of(p.parts.begin(), p.parts.end(), placed)) return;
   args.parallel_for(p.rows * parts, grain_of(p.row / parts), [&](int64_t begin, int64_t end, int) {
     int64_t row = begin / parts;
     int64_t i = begin % parts;
     for (int64_t task = begin; task < end; ++task) {
       const ConcatPlan::Part& part = p.parts[static_cast<size_t>(i)];
-      if (args.inputs[part.input] != args.outputs[0] + part.at) {
+      if (!placed(part)) {
         copy_bytes(args.inputs[part.input] + row * part.bytes,
                    args.outputs[0] + row * p.row + part.at, part.bytes);
-      }  // otherwise it was written there
+      }
       if (++i == parts) {
         i = 0;
         ++row;

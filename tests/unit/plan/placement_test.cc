@@ -62,6 +62,7 @@ TEST_F(Placement, WhatOthersReadTooIsCopied) {
   EXPECT_EQ(made->steps[0].pixel_stride, 0);
   EXPECT_NE(made->steps[0].outputs[0].offset, made->steps[2].outputs[0].offset);
   EXPECT_EQ(made->steps[1].pixel_stride, 16);
+  EXPECT_EQ(made->steps[2].placed, 0b10U);
 }
 
 TEST_F(Placement, TheSameValueTwiceIsCopied) {
