@@ -2,14 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Measures inferd beside ONNX Runtime (whole models) and Debian's XNNPACK (single convolutions), in turn, and
-# writes the tables to docs/benchmarks.md. Takes about ten minutes on an idle machine. Nothing here is a test.
+# what models take of memory, and writes the tables to docs/benchmarks.md. Takes about ten minutes on an idle
+# machine. Nothing here is a test.
 #
 #   scripts/bench.sh [--rounds N]
+#   scripts/bench.sh --memory        only the table of memory, which takes seconds
 set -eu
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 rounds=7
+speed=yes
 while [ $# -gt 0 ]; do
   case $1 in
     --rounds)
@@ -17,7 +20,11 @@ while [ $# -gt 0 ]; do
       rounds=$2
       shift 2
       ;;
-    *) die "unknown option '$1' (known: --rounds N)" ;;
+    --memory)
+      speed=no
+      shift
+      ;;
+    *) die "unknown option '$1' (known: --rounds N, --memory)" ;;
   esac
 done
 
@@ -35,7 +42,7 @@ runtime=$(find "$data/node_modules/onnxruntime-node/bin" -path "*linux/$arch/lib
 build=$root/build/bench
 say "building"
 cmake -S "$root" --preset release -B "$build" -DINFERD_BUILD_BENCHMARKS=ON >/dev/null
-cmake --build "$build" --target side-by-side xnnpack-layers
+cmake --build "$build" --target side-by-side xnnpack-layers memory
 
 models=$cache/bench
 if ! cmp -s "$root/tests/bench/make_models.py" "$models/complete"; then
@@ -43,7 +50,7 @@ if ! cmp -s "$root/tests/bench/make_models.py" "$models/complete"; then
   /usr/bin/python3 "$root/tests/bench/make_models.py" "$models" >&2
   cp "$root/tests/bench/make_models.py" "$models/complete"
 fi
-real=${INFERD_TEST_MODELS:-$root/../shared/models}/onnx
+real=${INFERD_TEST_MODELS:-$root/../shared/models}
 
 # side_by_side TITLE MODEL...: a table of its own, with its own mean, on $threads threads.
 side_by_side() {
@@ -56,6 +63,31 @@ side_by_side() {
 
 table=$(mktemp)
 trap 'rm -f "$table"' EXIT
+
+# write_between NAME: the table replaces what is between the document's marks of that name.
+document=$root/docs/benchmarks.md
+write_between() {
+  sed -i -e "/^<!-- $1: begin -->/,/^<!-- $1: end -->/{
+/^<!-- $1: begin -->/r $table
+/^<!-- $1: /!d
+}" "$document"
+}
+
+say "memory"
+{
+  echo "Commit $(git -C "$root" rev-parse --short HEAD), $(date -u +%Y-%m-%d), $(uname -m), \`scripts/bench.sh --memory\`."
+  echo
+  set -- "$models"/*.onnx
+  for file in "$real"/onnx/*.onnx "$real"/tflite/*.tflite; do
+    # Models with operators that the engine lacks stay out.
+    [ -e "$file" ] && "$build/tests/bench/memory" "$file" >/dev/null 2>&1 && set -- "$@" "$file"
+  done
+  "$build/tests/bench/memory" "$@"
+  echo
+} >"$table"
+write_between memory
+[ $speed = yes ] || exit 0
+
 {
   echo "Machine: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores, $(uname -m)."
   echo "Commit $(git -C "$root" rev-parse --short HEAD), $(date -u +%Y-%m-%d), \`scripts/bench.sh --rounds $rounds\`,"
@@ -63,9 +95,9 @@ trap 'rm -f "$table"' EXIT
   for threads in 1 2; do
     for type in int8 f32; do
       set -- "$models"/*_$type.onnx
-      [ $type = int8 ] && [ -e "$real/mobilenet_v2_quant.onnx" ] && set -- "$@" "$real/mobilenet_v2_quant.onnx"
+      [ $type = int8 ] && [ -e "$real/onnx/mobilenet_v2_quant.onnx" ] && set -- "$@" "$real/onnx/mobilenet_v2_quant.onnx"
       for name in FastestDet yunet_n_320_320 nanodet_m yolox_nano; do
-        [ $type = f32 ] && [ -e "$real/$name.onnx" ] && set -- "$@" "$real/$name.onnx"
+        [ $type = f32 ] && [ -e "$real/onnx/$name.onnx" ] && set -- "$@" "$real/onnx/$name.onnx"
       done
       side_by_side "$type" "$@"
     done
@@ -80,9 +112,5 @@ trap 'rm -f "$table"' EXIT
   echo
 } >"$table"
 
-document=$root/docs/benchmarks.md
-sed -i -e "/^<!-- side by side: begin -->/,/^<!-- side by side: end -->/{
-/^<!-- side by side: begin -->/r $table
-/^<!-- side by side: /!d
-}" "$document"
+write_between "side by side"
 say "written to $document"

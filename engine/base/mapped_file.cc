@@ -6,11 +6,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
 namespace inferd {
 namespace {
+
+// A page fault maps the file's pages around it too, in windows of this size (the kernel's default
+// fault_around_bytes): what reading brought is more than what was read.
+constexpr uintptr_t kFaultWindow = 64 << 10;
 
 Status errno_status(const std::string& path, int error) {
   const std::string message = "cannot open '" + path + "': " + std::strerror(error);
@@ -44,6 +49,18 @@ Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::string& pa
   if (address == MAP_FAILED) return errno_status(path, errno);
   return std::shared_ptr<const MappedFile>(
       new MappedFile({static_cast<const std::byte*>(address), size}));
+}
+
+void MappedFile::forget(std::span<const std::byte> part) const {
+  if (part.empty()) return;
+  const auto first = reinterpret_cast<uintptr_t>(bytes_.data());
+  const uintptr_t begin =
+      std::max(reinterpret_cast<uintptr_t>(part.data()) / kFaultWindow * kFaultWindow, first);
+  const uintptr_t end = std::min(
+      (reinterpret_cast<uintptr_t>(part.data() + part.size()) / kFaultWindow + 1) * kFaultWindow,
+      first + bytes_.size());
+  // A private mapping that nobody writes: pages that go are those of the file.
+  ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
 MappedFile::~MappedFile() {

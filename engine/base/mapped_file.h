@@ -24,6 +24,11 @@ class MappedFile {
 
   std::span<const std::byte> bytes() const { return bytes_; }
 
+  // Takes the pages of a part (of everything) out of this process's memory. They stay readable and
+  // come back from the file.
+  void forget(std::span<const std::byte> part) const;
+  void forget() const { forget(bytes_); }
+
  private:
   explicit MappedFile(std::span<const std::byte> bytes) : bytes_(bytes) {}
   std::span<const std::byte> bytes_;

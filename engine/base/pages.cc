@@ -37,6 +37,8 @@ void* map_pages(size_t bytes) {
   return begin;
 }
 
+void empty_pages(void* address, size_t bytes) { ::madvise(address, bytes, MADV_DONTNEED); }
+
 void unmap_pages(void* address, size_t bytes) { ::munmap(address, bytes); }
 
 }  // namespace inferd

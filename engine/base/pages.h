@@ -11,6 +11,8 @@ namespace inferd {
 
 // Null when there is no memory. `bytes` > 0.
 void* map_pages(size_t bytes);
+// Gives the memory back but not the addresses: pages of what map_pages() returned are zero again.
+void empty_pages(void* address, size_t bytes);
 // What map_pages(bytes) returned.
 void unmap_pages(void* address, size_t bytes);
 

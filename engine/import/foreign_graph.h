@@ -13,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include "engine/base/constant.h"
 #include "inferd/engine/engine.h"
 #include "inferd/engine/tensor.h"
 
@@ -23,10 +24,10 @@ struct ForeignTensor {
   DType dtype = DType::kFloat32;
   Shape shape;  // kDynamicDim where the file leaves it open
   bool shape_known = true;
-  Quantization quantization;          // TFLite; empty elsewhere
-  bool has_data = false;              // an initializer / constant buffer
-  std::span<const std::byte> data;    // size checked against shape and dtype by the reader
-  std::shared_ptr<const void> owner;  // keeps `data` alive: the mapped file or a decoded copy
+  Quantization quantization;  // TFLite; empty elsewhere
+  bool has_data = false;      // an initializer / constant buffer
+  // Set when has_data, unless unsupported. The reader has checked its size against shape and dtype.
+  std::shared_ptr<const Constant> data;
   // Why the engine cannot have this tensor (an element type it lacks, sparse data); empty: it can.
   // Matters only where an operator or the graph uses it. Then nothing above but the name is sure.
   std::string unsupported;

@@ -64,6 +64,8 @@ Result<Imported> import_file(const std::string& path, const Limits& limits) {
     if (!format.sniff(source)) continue;
     Result<Imported> imported = import_as(format, source, limits);
     if (!imported.ok()) return imported.status().with_context(path);
+    imported->file = source.file;
+    source.file->forget();
     return imported;
   }
   return invalid_argument("'" + path + "' is not a model in a known format (" + known_formats() +

@@ -37,7 +37,8 @@ std::span<const Format> formats();
 struct Imported {
   std::string format;
   std::string description;
-  ir::Graph graph;  // verified unless `unsupported` is not empty
+  std::shared_ptr<const MappedFile> file;  // null when there is none
+  ir::Graph graph;                         // verified unless `unsupported` is not empty
   std::vector<UnsupportedOp> unsupported;
   std::vector<TensorInfo> inputs, outputs;  // as the file declares them, also when unsupported
 };

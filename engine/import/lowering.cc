@@ -75,8 +75,7 @@ Result<ir::ValueId> Lowering::value(const std::string& name) {
     return invalid_argument("tensor '" + name +
                             "' is neither a constant nor a graph input, and no operator makes it");
   }
-  const ir::ValueId id =
-      builder_.constant(t->name, t->dtype, t->shape, t->owner, t->data, t->quantization);
+  const ir::ValueId id = builder_.constant(t->name, t->dtype, t->shape, t->data, t->quantization);
   values_.emplace(name, id);
   return id;
 }
@@ -104,7 +103,7 @@ Result<float> Lowering::scalar(const ForeignNode& node, size_t i) {
   if (!v.is_constant()) return unimplemented("input '" + node.inputs[i] + "' must be a constant");
   if (v.shape.elements() != 1)
     return invalid_argument("input '" + node.inputs[i] + "' is not a scalar");
-  const std::byte* data = v.constant->data.data();
+  const std::byte* data = v.constant->bytes().data();
   const auto read = [&](auto number) {
     std::memcpy(&number, data, sizeof number);
     return number;

@@ -17,18 +17,15 @@ ValueId Builder::input(std::string name, DType dtype, const Shape& shape,
 void Builder::output(ValueId id) { graph_.outputs().push_back(id); }
 
 ValueId Builder::constant(std::string name, DType dtype, const Shape& shape,
-                          std::shared_ptr<const void> owner, std::span<const std::byte> data,
-                          Quantization quantization) {
-  auto constant = std::make_shared<const Constant>(Constant{std::move(owner), data});
+                          std::shared_ptr<const Constant> constant, Quantization quantization) {
   return graph_.add_value(
       {std::move(name), dtype, shape, true, std::move(quantization), std::move(constant)});
 }
 
 ValueId Builder::constant_bytes(std::string name, DType dtype, const Shape& shape,
                                 std::vector<std::byte> bytes, Quantization quantization) {
-  auto constant = std::make_shared<const Constant>(Constant::own(std::move(bytes)));
-  return graph_.add_value(
-      {std::move(name), dtype, shape, true, std::move(quantization), std::move(constant)});
+  return constant(std::move(name), dtype, shape, Constant::own(std::move(bytes)),
+                  std::move(quantization));
 }
 
 ValueId Builder::constant_floats(std::string name, const Shape& shape,

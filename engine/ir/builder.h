@@ -44,11 +44,9 @@ class Builder {
   ValueId input(std::string name, DType dtype, const Shape& shape, Quantization quantization = {});
   void output(ValueId id);
 
-  // Borrowed bytes kept alive by `owner`; the caller has checked that the size fits shape and
-  // dtype.
+  // The caller has checked that the size fits shape and dtype.
   ValueId constant(std::string name, DType dtype, const Shape& shape,
-                   std::shared_ptr<const void> owner, std::span<const std::byte> data,
-                   Quantization quantization = {});
+                   std::shared_ptr<const Constant> constant, Quantization quantization = {});
   // Copies.
   ValueId constant_bytes(std::string name, DType dtype, const Shape& shape,
                          std::vector<std::byte> bytes, Quantization quantization = {});

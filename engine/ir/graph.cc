@@ -6,16 +6,6 @@
 
 namespace inferd::ir {
 
-Constant Constant::copy_of(std::span<const std::byte> bytes) {
-  return own(std::vector<std::byte>(bytes.begin(), bytes.end()));
-}
-
-Constant Constant::own(std::vector<std::byte> bytes) {
-  auto holder = std::make_shared<const std::vector<std::byte>>(std::move(bytes));
-  const std::span<const std::byte> data(*holder);
-  return {std::move(holder), data};
-}
-
 ValueId Graph::add_value(Value value) {
   values_.push_back(std::move(value));
   return static_cast<ValueId>(values_.size() - 1);
@@ -58,8 +48,12 @@ void Graph::remove_dead() {
   }
   std::reverse(alive.begin(), alive.end());
   nodes_ = std::move(alive);
+  for (const Node& node : nodes_) {
+    for (ValueId id : node.outputs) used[static_cast<size_t>(id)] = true;
+  }
+  for (ValueId id : inputs_) used[static_cast<size_t>(id)] = true;
   for (size_t i = 0; i < values_.size(); ++i) {
-    if (!used[i]) values_[i].constant = nullptr;
+    if (!used[i]) values_[i] = Value();
   }
 }
 
@@ -72,7 +66,7 @@ Result<std::vector<int64_t>> constant_ints(const Graph& graph, ValueId id) {
     return failed_precondition("'" + value.name + "' has type " +
                                std::string(dtype_name(value.dtype)) + ", not INT32 or INT64");
   }
-  const std::span<const std::byte> data = value.constant->data;
+  const std::span<const std::byte> data = value.constant->bytes();
   std::vector<int64_t> ints;
   if (data.empty()) return ints;  // may have no address to copy from
   if (value.dtype == DType::kInt64) {

@@ -3,9 +3,8 @@
 // The graph between importers and planner: typed values and the nodes that make them, in
 // topological order, each value made once (SSA).
 //
-// Ownership: a Graph owns its nodes and values; constants are views of bytes owned by a shared
-// holder (the mapped model file, or a buffer a pass made), so that copying a graph copies no
-// weights. Threads: none of its own; const access from several threads is safe.
+// Ownership: a Graph owns its nodes and values; constants are shared, so that copying a graph
+// copies no weights. Threads: none of its own; const access from several threads is safe.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/constant.h"
 #include "engine/base/op.h"
 #include "inferd/engine/status.h"
 #include "inferd/engine/tensor.h"
@@ -22,15 +22,6 @@ namespace inferd::ir {
 
 using ValueId = int32_t;
 inline constexpr ValueId kNoValue = -1;
-
-// Bytes of a constant and whoever keeps them alive. Immutable.
-struct Constant {
-  std::shared_ptr<const void> owner;
-  std::span<const std::byte> data;
-
-  static Constant copy_of(std::span<const std::byte> bytes);
-  static Constant own(std::vector<std::byte> bytes);
-};
 
 struct Value {
   std::string name;  // from the model file; may be empty for values that passes made
@@ -76,7 +67,8 @@ class Graph {
   std::vector<int> use_counts() const;
   // Rewrites every use of `from` (node inputs and graph outputs) to `to`.
   void replace_uses(ValueId from, ValueId to);
-  // Drops nodes none of whose outputs is used, and the payload of constants nobody reads.
+  // Drops nodes none of whose outputs is used, and what was known of values that are gone with them
+  // (their ids stay).
   void remove_dead();
 
  private:

@@ -62,9 +62,9 @@ Status check_value(const Value& value) {
   if (value.shape_known) INFERD_RETURN_IF_ERROR(check_quantization(value));
   if (!value.is_constant()) return ok_status();
   INFERD_ASSIGN_OR_RETURN(const int64_t bytes, checked_bytes(value.dtype, value.shape));
-  if (static_cast<int64_t>(value.constant->data.size()) == bytes) return ok_status();
-  return invalid_argument("constant has " + std::to_string(value.constant->data.size()) +
-                          " bytes, " + value.shape.to_string() + " needs " + std::to_string(bytes));
+  if (static_cast<int64_t>(value.constant->size()) == bytes) return ok_status();
+  return invalid_argument("constant has " + std::to_string(value.constant->size()) + " bytes, " +
+                          value.shape.to_string() + " needs " + std::to_string(bytes));
 }
 
 class Verifier {

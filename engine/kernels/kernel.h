@@ -5,12 +5,14 @@
 // many times.
 //
 //   accepts(op)            can this row run this operator, with these types, attributes and shapes?
+//                          May look at values of 8-bit constants only: others are not in memory
+//                          before pack() or, where nothing is packed, prepare()
 //   cost(op)               estimated work; compared only between rows of the same operator
 //   pack(op)               weights in inner-loop order with bias and zero point folded in. Depends
-//   on the
-//                          constants, their types, the quantization of inputs and outputs and the
-//                          attributes, never on the shape of activations: plans of several batch
-//                          sizes and shapes share it
+//                          on the constants, their types, the quantization of inputs and outputs
+//                          and the attributes, never on the shape of activations: plans of several
+//                          batch sizes and shapes share it. Then the constants leave memory: where
+//                          there are packed weights, prepare() and run() must not read them
 //   prepare(op, packed)    what depends on shapes: indirection offsets, tables, scratch size
 //   run(args)              computes; allocates nothing, may use the thread pool
 //
@@ -37,7 +39,7 @@ struct Operand {
   DType dtype = DType::kFloat32;
   Shape shape;                      // static
   Quantization quantization;        // empty when not quantized
-  const std::byte* data = nullptr;  // set for constants only; lives as long as the plan
+  const std::byte* data = nullptr;  // set for constants only; see accepts() for when to read it
 
   bool is_constant() const { return data != nullptr; }
   int64_t elements() const { return shape.elements(); }

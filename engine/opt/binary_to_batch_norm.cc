@@ -50,7 +50,7 @@ bool convert(ir::Graph& graph, ir::Node& node, const std::vector<int>& producers
       continue;
     }
     const auto channels = static_cast<size_t>(shape.back());
-    const auto* data = reinterpret_cast<const float*>(constant.constant->data.data());
+    const auto* data = reinterpret_cast<const float*>(constant.constant->bytes().data());
     std::vector<float> values(channels, data[0]);
     if (constant.shape.elements() > 1) values.assign(data, data + channels);
     const std::vector<float> neutral(channels, multiply ? 0.F : 1.F);

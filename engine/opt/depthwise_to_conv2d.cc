@@ -12,19 +12,20 @@ namespace inferd::opt {
 namespace {
 
 // Element by element, the last dimension first.
-std::vector<std::byte> channels_first(const ir::Value& w) {
-  const std::span<const std::byte> from = w.constant->data;
+std::shared_ptr<const Constant> channels_first(const ir::Value& w) {
   const size_t width = dtype_size(w.dtype);
   const auto channels = static_cast<size_t>(w.shape[2]);
-  const size_t taps = from.size() / (channels * width);
-  std::vector<std::byte> to(from.size());
-  for (size_t tap = 0; tap < taps; ++tap) {
-    for (size_t c = 0; c < channels; ++c) {
-      const auto element = from.subspan((tap * channels + c) * width, width);
-      std::copy(element.begin(), element.end(), &to[(c * taps + tap) * width]);
+  const auto make = [constant = w.constant, width, channels](std::span<std::byte> to) {
+    const ConstantUse use(constant);
+    const size_t taps = to.size() / (channels * width);
+    for (size_t tap = 0; tap < taps; ++tap) {
+      for (size_t c = 0; c < channels; ++c) {
+        const auto element = use.bytes().subspan((tap * channels + c) * width, width);
+        std::copy(element.begin(), element.end(), &to[(c * taps + tap) * width]);
+      }
     }
-  }
-  return to;
+  };
+  return Constant::made(w.constant->size(), make);
 }
 
 bool convert(ir::Graph& graph, ir::Node& node) {
@@ -35,8 +36,8 @@ bool convert(ir::Graph& graph, ir::Node& node) {
   Quantization quantization = w.quantization;
   if (quantization.per_channel()) quantization.axis = 0;
   ir::Builder builder(graph);
-  node.inputs[1] = builder.constant_bytes(w.name, w.dtype, {w.shape[2], w.shape[0], w.shape[1], 1},
-                                          channels_first(w), std::move(quantization));
+  node.inputs[1] = builder.constant(w.name, w.dtype, {w.shape[2], w.shape[0], w.shape[1], 1},
+                                    channels_first(w), std::move(quantization));
   node.kind = OpKind::kConv2d;
   std::get<Conv2dAttrs>(node.attrs).groups = static_cast<int>(x.shape[3]);
   return true;

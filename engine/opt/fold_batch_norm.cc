@@ -12,19 +12,11 @@
 namespace inferd::opt {
 namespace {
 
-std::span<const float> floats(const ir::Value& value) {
-  return {reinterpret_cast<const float*>(value.constant->data.data()),
-          value.constant->data.size() / sizeof(float)};
+std::span<const float> as_floats(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const float*>(bytes.data()), bytes.size() / sizeof(float)};
 }
 
-// Weights, widened where they are float16.
-std::vector<float> weights_of(const ir::Value& value) {
-  if (value.dtype == DType::kFloat32) return {floats(value).begin(), floats(value).end()};
-  std::vector<float> widened(value.constant->data.size() / sizeof(uint16_t));
-  const auto* half = reinterpret_cast<const uint16_t*>(value.constant->data.data());
-  std::transform(half, half + widened.size(), widened.begin(), half_to_float);
-  return widened;
-}
+std::span<const float> floats(const ir::Value& value) { return as_floats(value.constant->bytes()); }
 
 bool is_constant_float(const ir::Graph& graph, ir::ValueId id) {
   const ir::Value& value = graph.value(id);
@@ -45,20 +37,43 @@ int output_axis(const ir::Node& node) {
   }
 }
 
+// Float32 or float16 weights times the scale of their output channel, of which each has `inner`
+// neighbours in a row.
+std::shared_ptr<const Constant> scaled(const ir::Value& weights, std::span<const float> scale,
+                                       size_t inner) {
+  const auto count = static_cast<size_t>(weights.shape.elements());
+  const bool half = weights.dtype == DType::kFloat16;
+  const auto make =
+      [constant = weights.constant, half, inner,
+       scale = std::vector<float>(scale.begin(), scale.end())](std::span<std::byte> bytes) {
+        const ConstantUse use(constant);
+        const std::span<float> out(reinterpret_cast<float*>(bytes.data()),
+                                   bytes.size() / sizeof(float));
+        if (half) {
+          const auto* const w = reinterpret_cast<const uint16_t*>(use.bytes().data());
+          std::transform(w, w + out.size(), out.begin(), half_to_float);
+        } else {
+          const std::span<const float> w = as_floats(use.bytes());
+          std::copy(w.begin(), w.end(), out.begin());
+        }
+        for (size_t i = 0; i < out.size(); ++i) out[i] *= scale[i / inner % scale.size()];
+      };
+  return Constant::made(count * sizeof(float), make);
+}
+
 void fold(ir::Graph& graph, ir::Node& node, const ir::Node& norm, int axis) {
   const ir::Value weights = graph.value(node.inputs[1]);
   const std::span<const float> scale = floats(graph.value(norm.inputs[1]));
   const std::span<const float> shift = floats(graph.value(norm.inputs[2]));
   const auto inner = static_cast<size_t>(weights.shape.elements(axis + 1, weights.shape.rank()));
-  std::vector<float> new_w = weights_of(weights);
-  for (size_t i = 0; i < new_w.size(); ++i) new_w[i] *= scale[i / inner % scale.size()];
   std::vector<float> new_b(shift.begin(), shift.end());
   if (node.inputs.size() > 2) {
     const std::span<const float> b = floats(graph.value(node.inputs[2]));
     for (size_t i = 0; i < new_b.size(); ++i) new_b[i] += b[i] * scale[i];
   }
   ir::Builder builder(graph);
-  const ir::ValueId w_id = builder.constant_floats(weights.name, weights.shape, new_w);
+  const ir::ValueId w_id =
+      builder.constant(weights.name, DType::kFloat32, weights.shape, scaled(weights, scale, inner));
   const ir::ValueId b_id =
       builder.constant_floats(node.name + "/bias", {static_cast<int64_t>(new_b.size())}, new_b);
   node.inputs = {node.inputs[0], w_id, b_id};

@@ -32,11 +32,11 @@ Result<bool> fold_constants(ir::Graph& graph, const PassContext& context) {
   bool changed = false;
   for (ir::Node& node : graph.nodes()) {
     if (can_fold(graph, node, context.max_folded_bytes)) {
-      Result<std::vector<ir::Constant>> constants = context.evaluate(graph, node);
+      Result<std::vector<std::shared_ptr<const Constant>>> constants =
+          context.evaluate(graph, node);
       if (constants.ok()) {
         for (size_t i = 0; i < node.outputs.size(); ++i) {
-          graph.value(node.outputs[i]).constant =
-              std::make_shared<const ir::Constant>(std::move((*constants)[i]));
+          graph.value(node.outputs[i]).constant = (*constants)[i];
         }
         changed = true;
         continue;

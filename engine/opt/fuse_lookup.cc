@@ -32,7 +32,8 @@ bool is_table_operator(const ir::Node& node) {
 // What a value is of another one, element by element.
 struct Function {
   ir::ValueId source;
-  ir::Constant table;  // 256 bytes: the value's stored byte for each of the source's
+  // 256 bytes: the value's stored byte for each of the source's
+  std::shared_ptr<const Constant> table;
   int operators;
 };
 
@@ -89,15 +90,14 @@ class Fuser {
         const auto it = functions_.find(node.inputs[i]);
         if (it != functions_.end()) f.operators = std::max(f.operators, it->second.operators + 1);
         v.shape = {256};
-        v.constant = std::make_shared<const ir::Constant>(
-            it == functions_.end() ? all_bytes() : it->second.table);
+        v.constant = it == functions_.end() ? all_bytes() : it->second.table;
       }
       copy.inputs[i] = every.add_value(std::move(v));
     }
     ir::Value y = graph_.value(node.outputs[0]);
     y.shape = {256};
     copy.outputs = {every.add_value(std::move(y))};
-    Result<std::vector<ir::Constant>> values = context_.evaluate(every, copy);
+    Result<std::vector<std::shared_ptr<const Constant>>> values = context_.evaluate(every, copy);
     if (!values.ok()) {
       if (values.status().code() == StatusCode::kUnimplemented) return std::optional<Function>();
       return values.status();
@@ -106,10 +106,10 @@ class Fuser {
     return std::optional<Function>(std::move(f));
   }
 
-  static ir::Constant all_bytes() {
+  static std::shared_ptr<const Constant> all_bytes() {
     std::vector<std::byte> bytes(256);
     for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(i);
-    return ir::Constant::own(std::move(bytes));
+    return Constant::own(std::move(bytes));
   }
 
   void use_table(ir::Node* node, const Function& f) {
@@ -120,7 +120,7 @@ class Fuser {
     table.shape = {256};
     table.shape_known = true;
     table.quantization = y.quantization;
-    table.constant = std::make_shared<const ir::Constant>(f.table);
+    table.constant = f.table;
     node->kind = OpKind::kLookup;
     node->attrs = {};
     node->inputs = {f.source, graph_.add_value(std::move(table))};

@@ -42,8 +42,8 @@ Result<bool> move_half(ir::Graph& graph, const PassContext& context, size_t n, i
   const std::vector<ir::ValueId> outputs = move.outputs;
   move.inputs = {half};
   move.outputs = {id};
-  INFERD_ASSIGN_OR_RETURN(const std::vector<ir::Constant> made, context.evaluate(graph, move));
-  graph.value(id).constant = std::make_shared<const ir::Constant>(made[0]);
+  INFERD_ASSIGN_OR_RETURN(const auto made, context.evaluate(graph, move));
+  graph.value(id).constant = made[0];
   graph.nodes()[n] = {OpKind::kDequantize, move.name, {}, {id}, outputs};
   return true;
 }

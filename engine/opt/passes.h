@@ -10,10 +10,10 @@
 
 namespace inferd::opt {
 
-// Runs one node whose inputs are all constants and returns its outputs' constants. Given by the
-// runtime (reference kernels), so that this folder knows no kernels.
-using Evaluator =
-    std::function<Result<std::vector<ir::Constant>>(const ir::Graph&, const ir::Node&)>;
+// The outputs' constants of one node whose inputs are all constants (computed when needed). Given
+// by the runtime (reference kernels), so that this folder knows no kernels.
+using Evaluator = std::function<Result<std::vector<std::shared_ptr<const Constant>>>(
+    const ir::Graph&, const ir::Node&)>;
 
 struct PassContext {
   Evaluator evaluate;

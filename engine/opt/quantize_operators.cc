@@ -252,10 +252,10 @@ class Sweep {
   // Element `i` of a float32 or quantized int32 constant in real units.
   static double real(const ir::Value& v, size_t i) {
     if (v.dtype == DType::kFloat32) {
-      return reinterpret_cast<const float*>(v.constant->data.data())[i];
+      return reinterpret_cast<const float*>(v.constant->bytes().data())[i];
     }
     const size_t c = v.quantization.per_channel() ? i : 0;
-    const double stored = reinterpret_cast<const int32_t*>(v.constant->data.data())[i];
+    const double stored = reinterpret_cast<const int32_t*>(v.constant->bytes().data())[i];
     return (stored - v.quantization.zero_points[c]) * double{v.quantization.scales[c]};
   }
 

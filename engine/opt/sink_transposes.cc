@@ -177,7 +177,7 @@ class Sinker {
     ir::Builder builder(graph_);
     const ir::ValueId lifted =
         builder.constant(value.name, value.dtype, Shape(std::span<const int64_t>(dims)),
-                         value.constant->owner, value.constant->data, value.quantization);
+                         value.constant, value.quantization);
     const Result<ir::ValueId> moved = builder.transpose(lifted, inverse(perm), name);
     if (!moved.ok()) return std::nullopt;
     return *moved;

@@ -6,6 +6,7 @@
 #include "engine/plan/plan.h"
 
 #include <algorithm>
+#include <numeric>
 #include <thread>
 #include <unordered_set>
 
@@ -49,14 +50,15 @@ Status check_sizes(const ir::Graph& graph, const PlanOptions& options) {
 class Planner {
  public:
   Planner(ir::Graph graph, WeightCache& weights, const PlanOptions& options)
-      : weights_(weights), options_(options), plan_(std::make_shared<Plan>()) {
-    plan_->graph = std::move(graph);
-  }
+      : graph_(std::move(graph)),
+        weights_(weights),
+        options_(options),
+        plan_(std::make_shared<Plan>()) {}
 
   Result<std::shared_ptr<const Plan>> make() {
-    INFERD_RETURN_IF_ERROR(check_sizes(plan_->graph, options_));
+    INFERD_RETURN_IF_ERROR(check_sizes(graph_, options_));
     INFERD_RETURN_IF_ERROR(choose_kernels());
-    plan_->stripes = find_stripes(plan_->graph, plan_->steps, step_nodes_, options_.stripe_bytes);
+    plan_->stripes = find_stripes(graph_, plan_->steps, step_nodes_, options_.stripe_bytes);
     find_storage();
     INFERD_RETURN_IF_ERROR(lay_out());
     locate();
@@ -65,55 +67,87 @@ class Planner {
 
  private:
   Status choose_kernels() {
-    for (const ir::Node& node : plan_->graph.nodes()) {
+    for (const ir::Node& node : graph_.nodes()) {
       if (node.kind == OpKind::kReshape) continue;  // a view, not a step
       Step step;
       step.name = node.name;
-      step.op = describe(plan_->graph, node);
-      step.kernel = kernels::choose(
-          step.op, options_.prefer_kernels,
-          options_.allow_float16 ? kernels::Precision::kHalf : kernels::Precision::kFull);
-      if (step.kernel == nullptr) {
-        return unimplemented("no kernel for " + std::string(op_name(node.kind)) + " '" + node.name +
-                             "' with " + describe_types(step.op));
-      }
-      step.packed = weights_.get(*step.kernel, step.op);
-      if (step.kernel->prepare != nullptr) {
-        step.prepared = step.kernel->prepare(step.op, step.packed.get());
-        if (step.prepared != nullptr) {
-          plan_->scratch_bytes =
-              std::max(plan_->scratch_bytes, static_cast<int64_t>(step.prepared->scratch_bytes));
-        }
-      }
+      step.op = describe(graph_, node);
       if (const auto macs = ir::op_info(node.kind).macs; macs != nullptr) {
-        step.macs = macs(plan_->graph, node);
+        step.macs = macs(graph_, node);
       }
       step_nodes_.push_back(&node);
       plan_->steps.push_back(std::move(step));
     }
+    for (const size_t s : by_constants()) INFERD_RETURN_IF_ERROR(choose_kernel(s));
+    return ok_status();
+  }
+
+  // Steps, those with the largest constants first: while weights are packed they are in memory
+  // twice, which matters least when few are packed yet.
+  std::vector<size_t> by_constants() const {
+    std::vector<size_t> bytes;
+    for (const Step& step : plan_->steps) {
+      size_t sum = 0;
+      for (const kernels::Operand& x : step.op.inputs) sum += x.is_constant() ? x.bytes() : 0;
+      bytes.push_back(sum);
+    }
+    std::vector<size_t> order(bytes.size());
+    std::iota(order.begin(), order.end(), size_t{0});
+    std::stable_sort(order.begin(), order.end(),
+                     [&](size_t a, size_t b) { return bytes[a] > bytes[b]; });
+    return order;
+  }
+
+  Status choose_kernel(size_t s) {
+    Step& step = plan_->steps[s];
+    const ir::Node& node = *step_nodes_[s];
+    std::vector<std::shared_ptr<const Constant>> constants;
+    std::vector<ConstantUse> looked_at;  // the rest may be large, and packed already
+    for (ValueId id : node.inputs) {
+      const ir::Value& value = graph_.value(id);
+      if (!value.is_constant()) continue;
+      constants.push_back(value.constant);
+      plan_->constants.push_back(value.constant);
+      if (dtype_size(value.dtype) == 1) looked_at.emplace_back(value.constant);
+    }
+    step.kernel = kernels::choose(
+        step.op, options_.prefer_kernels,
+        options_.allow_float16 ? kernels::Precision::kHalf : kernels::Precision::kFull);
+    if (step.kernel == nullptr) {
+      return unimplemented("no kernel for " + std::string(op_name(node.kind)) + " '" + node.name +
+                           "' with " + describe_types(step.op));
+    }
+    step.packed = weights_.get(*step.kernel, step.op, constants);
+    if (step.packed == nullptr) {
+      for (const auto& constant : constants) plan_->constants_in_use.emplace_back(constant);
+    }
+    if (step.kernel->prepare == nullptr) return ok_status();
+    step.prepared = step.kernel->prepare(step.op, step.packed.get());
+    if (step.prepared == nullptr) return ok_status();
+    plan_->scratch_bytes =
+        std::max(plan_->scratch_bytes, static_cast<int64_t>(step.prepared->scratch_bytes));
     return ok_status();
   }
 
   // root_[v]: the value whose storage v uses. Reshape shares its input's; an in-place kernel takes
   // over the storage of an input that dies there.
   void find_storage() {
-    const ir::Graph& graph = plan_->graph;
-    root_.resize(graph.value_count());
+    root_.resize(graph_.value_count());
     for (size_t i = 0; i < root_.size(); ++i) root_[i] = static_cast<ValueId>(i);
-    for (const ir::Node& node : graph.nodes()) {
+    for (const ir::Node& node : graph_.nodes()) {
       if (node.kind == OpKind::kReshape) root_[index(node.outputs[0])] = root(node.inputs[0]);
     }
 
-    shift_.assign(graph.value_count(), 0);
-    uses_.assign(graph.value_count(), 0);
-    for (const ir::Node& node : graph.nodes()) {
+    shift_.assign(graph_.value_count(), 0);
+    uses_.assign(graph_.value_count(), 0);
+    for (const ir::Node& node : graph_.nodes()) {
       for (ValueId id : node.inputs) ++uses_[index(id)];
     }
-    for (ValueId id : graph.outputs()) ++uses_[index(id)];
+    for (ValueId id : graph_.outputs()) ++uses_[index(id)];
 
     const int end = static_cast<int>(step_nodes_.size());
-    first_.assign(graph.value_count(), -1);
-    last_.assign(graph.value_count(), -1);
+    first_.assign(graph_.value_count(), -1);
+    last_.assign(graph_.value_count(), -1);
     for (int s = 0; s < end; ++s) {
       for (ValueId id : step_nodes_[static_cast<size_t>(s)]->inputs) last_[index(root(id))] = s;
       for (ValueId id : step_nodes_[static_cast<size_t>(s)]->outputs) {
@@ -121,7 +155,7 @@ class Planner {
         last_[index(id)] = s;
       }
     }
-    for (ValueId id : graph.outputs()) last_[index(root(id))] = end;
+    for (ValueId id : graph_.outputs()) last_[index(root(id))] = end;
     group_of_.assign(static_cast<size_t>(end), nullptr);
     for (StripedGroup& group : plan_->stripes) keep_for_group(group);
     for (int s = 0; s < end; ++s) place_inputs(s);
@@ -258,7 +292,7 @@ class Planner {
     for (size_t i = 0; i < root_.size(); ++i) {
       const auto id = static_cast<ValueId>(i);
       if (first_[i] < 0 || root(id) != id) continue;
-      const ir::Value& value = plan_->graph.value(id);
+      const ir::Value& value = graph_.value(id);
       const int64_t bytes = value.shape.elements() * static_cast<int64_t>(dtype_size(value.dtype));
       buffers.push_back({bytes, first_[i], last_[i]});
       owners.push_back(id);
@@ -277,27 +311,31 @@ class Planner {
   }
 
   void locate() {
-    const ir::Graph& graph = plan_->graph;
     for (size_t s = 0; s < plan_->steps.size(); ++s) {
-      for (ValueId id : step_nodes_[s]->inputs) plan_->steps[s].inputs.push_back(location(id));
+      for (ValueId id : step_nodes_[s]->inputs) {
+        const bool packed = graph_.value(id).is_constant() && plan_->steps[s].packed;
+        plan_->steps[s].inputs.push_back(packed ? Location{Location::Base::kConstant, 0, nullptr}
+                                                : location(id));
+      }
       for (ValueId id : step_nodes_[s]->outputs) plan_->steps[s].outputs.push_back(location(id));
     }
-    for (ValueId id : graph.inputs()) plan_->input_shapes.push_back(graph.value(id).shape);
-    for (ValueId id : graph.outputs()) {
-      const ir::Value& value = graph.value(id);
+    for (ValueId id : graph_.inputs()) plan_->input_shapes.push_back(graph_.value(id).shape);
+    for (ValueId id : graph_.outputs()) {
+      const ir::Value& value = graph_.value(id);
       plan_->outputs.push_back({value.name, value.dtype, value.shape, value.quantization});
       plan_->output_locations.push_back(location(id));
     }
   }
 
-  Location location(ValueId id) const {
+  Location location(ValueId id) {
     const ValueId storage = root(id);
-    const ir::Value& value = plan_->graph.value(storage);
+    const ir::Value& value = graph_.value(storage);
     if (in_stripe_.contains(storage)) return {Location::Base::kStripe, 0, nullptr};
     if (value.is_constant()) {
-      return {Location::Base::kConstant, 0, value.constant->data.data()};
+      plan_->constants_in_use.emplace_back(value.constant);
+      return {Location::Base::kConstant, 0, value.constant->address()};
     }
-    const std::vector<ValueId>& inputs = plan_->graph.inputs();
+    const std::vector<ValueId>& inputs = graph_.inputs();
     const auto input = std::find(inputs.begin(), inputs.end(), storage);
     if (input != inputs.end()) return {Location::Base::kInput, input - inputs.begin(), nullptr};
     int64_t offset = offsets_[index(storage)];
@@ -311,6 +349,7 @@ class Planner {
     return id;
   }
 
+  const ir::Graph graph_;
   WeightCache& weights_;
   const PlanOptions& options_;
   std::shared_ptr<Plan> plan_;
@@ -333,7 +372,7 @@ kernels::OpDesc describe(const ir::Graph& graph, const ir::Node& node) {
   const auto operand = [&](ValueId id) {
     const ir::Value& value = graph.value(id);
     return kernels::Operand{value.dtype, value.shape, value.quantization,
-                            value.is_constant() ? value.constant->data.data() : nullptr};
+                            value.is_constant() ? value.constant->address() : nullptr};
   };
   for (ValueId id : node.inputs) op.inputs.push_back(operand(id));
   for (ValueId id : node.outputs) op.outputs.push_back(operand(id));

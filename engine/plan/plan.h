@@ -34,7 +34,7 @@ struct Step {
   kernels::OpDesc op;
   std::shared_ptr<const kernels::PackedWeights> packed;
   std::unique_ptr<const kernels::Prepared> prepared;
-  std::vector<Location> inputs;
+  std::vector<Location> inputs;  // constants that are packed have none
   std::vector<Location> outputs;
   int64_t pixel_stride = 0;  // see kernels::RunArgs, as placed
   uint64_t placed = 0;
@@ -48,9 +48,10 @@ struct Plan {
   std::vector<TensorInfo> outputs;  // static shapes
   std::vector<Location> output_locations;
   int64_t arena_bytes = 0;
-  int64_t arena_lower_bound = 0;  // largest sum of live bytes over steps
-  int64_t scratch_bytes = 0;      // largest over steps and groups
-  ir::Graph graph;                // keeps constants alive
+  int64_t arena_lower_bound = 0;                           // largest sum of live bytes over steps
+  int64_t scratch_bytes = 0;                               // largest over steps and groups
+  std::vector<std::shared_ptr<const Constant>> constants;  // of all steps, kept alive
+  std::vector<ConstantUse> constants_in_use;               // those that steps read while they run
 };
 
 // Packed weights of one model, shared by its plans: equal operators on the same constants are
@@ -58,9 +59,11 @@ struct Plan {
 class WeightCache {
  public:
   // The packed weights of `op` for `kernel`, packing them if no living plan has. Null when the
-  // kernel packs nothing. The constants of `op` must live as long as the result is used.
-  std::shared_ptr<const kernels::PackedWeights> get(const kernels::Kernel& kernel,
-                                                    const kernels::OpDesc& op);
+  // kernel packs nothing. `constants` are those among the inputs of `op`, which are used only to
+  // pack, and must live as long as the cache.
+  std::shared_ptr<const kernels::PackedWeights> get(
+      const kernels::Kernel& kernel, const kernels::OpDesc& op,
+      std::span<const std::shared_ptr<const Constant>> constants);
   int64_t bytes() const;  // of those alive
 
  private:
@@ -82,7 +85,8 @@ struct PlanOptions {
   int64_t stripe_bytes = 0;  // see find_stripes()
 };
 
-// What a kernel needs to know of `node`. Its constants are borrowed from `graph`.
+// What a kernel needs to know of `node`. Its constants are borrowed from `graph`; their bytes are
+// there while somebody uses them (base/constant.h).
 kernels::OpDesc describe(const ir::Graph& graph, const ir::Node& node);
 
 // `graph` has static shapes and is verified. Fails with UNIMPLEMENTED when no kernel takes a node

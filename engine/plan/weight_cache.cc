@@ -29,8 +29,9 @@ bool same_weights(const kernels::OpDesc& a, const kernels::OpDesc& b) {
 
 }  // namespace
 
-std::shared_ptr<const kernels::PackedWeights> WeightCache::get(const kernels::Kernel& kernel,
-                                                               const kernels::OpDesc& op) {
+std::shared_ptr<const kernels::PackedWeights> WeightCache::get(
+    const kernels::Kernel& kernel, const kernels::OpDesc& op,
+    std::span<const std::shared_ptr<const Constant>> constants) {
   if (kernel.pack == nullptr) return nullptr;
   const std::byte* key = first_constant(op);
   const std::lock_guard lock(mutex_);
@@ -40,6 +41,7 @@ std::shared_ptr<const kernels::PackedWeights> WeightCache::get(const kernels::Ke
     if (it->second.kernel != &kernel || !same_weights(it->second.op, op)) continue;
     if (auto packed = it->second.packed.lock()) return packed;
   }
+  const std::vector<ConstantUse> uses(constants.begin(), constants.end());
   std::shared_ptr<const kernels::PackedWeights> packed = kernel.pack(op);
   if (packed != nullptr) entries_.emplace(key, Entry{&kernel, op, packed});
   return packed;

@@ -1,37 +1,63 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/runtime/evaluate.h"
 
+#include <new>
+
 #include "engine/kernels/candidates.h"
 #include "engine/plan/plan.h"
 #include "engine/runtime/memory_block.h"
 
 namespace inferd::runtime {
+namespace {
 
-Result<std::vector<ir::Constant>> evaluate_node(const ir::Graph& graph, const ir::Node& node) {
-  const kernels::OpDesc op = plan::describe(graph, node);
-  const kernels::Kernel* kernel = kernels::reference(op);
-  if (kernel == nullptr) {
+// A node with constants for inputs, which they keep alive; absent for kShape's.
+struct Node {
+  kernels::OpDesc op;
+  const kernels::Kernel* kernel = nullptr;
+  std::vector<std::shared_ptr<const Constant>> inputs;
+
+  // Runs it for the sake of output `wanted`.
+  void run(size_t wanted, std::span<std::byte> bytes) const {
+    std::vector<ConstantUse> uses;
+    std::vector<const std::byte*> in;
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (inputs[i] != nullptr) uses.emplace_back(inputs[i]);
+      in.push_back(op.inputs[i].data);
+    }
+    std::vector<std::vector<std::byte>> others(op.outputs.size());
+    std::vector<std::byte*> out;
+    for (size_t i = 0; i < others.size(); ++i) {
+      if (i != wanted) others[i].resize(op.outputs[i].bytes());
+      out.push_back(i == wanted ? bytes.data() : others[i].data());
+    }
+    const auto packed = kernel->pack != nullptr ? kernel->pack(op) : nullptr;
+    const auto prepared = kernel->prepare != nullptr ? kernel->prepare(op, packed.get()) : nullptr;
+    const size_t scratch_bytes = prepared != nullptr ? prepared->scratch_bytes : 0;
+    const Result<MemoryBlock> scratch = MemoryBlock::allocate(static_cast<int64_t>(scratch_bytes));
+    if (!scratch.ok()) throw std::bad_alloc();
+    ThreadPool pool(1);
+    kernel->run({op, packed.get(), prepared.get(), in, out, scratch->data(), pool});
+  }
+};
+
+}  // namespace
+
+Result<std::vector<std::shared_ptr<const Constant>>> evaluate_node(const ir::Graph& graph,
+                                                                   const ir::Node& node) {
+  const auto what = std::make_shared<Node>();
+  what->op = plan::describe(graph, node);
+  what->kernel = kernels::reference(what->op);
+  if (what->kernel == nullptr) {
     return unimplemented("no reference kernel for " + std::string(op_name(node.kind)) + " '" +
                          node.name + "'");
   }
-  std::vector<const std::byte*> inputs;
-  for (const kernels::Operand& input : op.inputs) inputs.push_back(input.data);
-  std::vector<std::vector<std::byte>> buffers;
-  std::vector<std::byte*> outputs;
-  for (const kernels::Operand& output : op.outputs) buffers.emplace_back(output.bytes());
-  for (std::vector<std::byte>& buffer : buffers) outputs.push_back(buffer.data());
-
-  const auto packed = kernel->pack != nullptr ? kernel->pack(op) : nullptr;
-  const auto prepared = kernel->prepare != nullptr ? kernel->prepare(op, packed.get()) : nullptr;
-  const size_t scratch_bytes = prepared != nullptr ? prepared->scratch_bytes : 0;
-  INFERD_ASSIGN_OR_RETURN(const MemoryBlock scratch,
-                          MemoryBlock::allocate(static_cast<int64_t>(scratch_bytes)));
-  ThreadPool pool(1);
-  kernel->run({op, packed.get(), prepared.get(), inputs, outputs, scratch.data(), pool});
-
-  std::vector<ir::Constant> constants;
-  for (std::vector<std::byte>& buffer : buffers)
-    constants.push_back(ir::Constant::own(std::move(buffer)));
+  for (ir::ValueId id : node.inputs) what->inputs.push_back(graph.value(id).constant);
+  std::vector<std::shared_ptr<const Constant>> constants;
+  for (size_t i = 0; i < what->op.outputs.size(); ++i) {
+    constants.push_back(
+        Constant::made(what->op.outputs[i].bytes(),
+                       [what, i](std::span<std::byte> bytes) { what->run(i, bytes); }));
+  }
   return constants;
 }
 

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/runtime/model.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include <algorithm>
 #include <map>
 #include <set>
@@ -13,6 +17,13 @@
 
 namespace inferd::runtime {
 namespace {
+
+// A model is loaded with many small allocations; the allocator keeps what was freed of them.
+void return_free_memory() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
 
 opt::PassContext pass_context() { return {.evaluate = evaluate_node}; }
 
@@ -38,13 +49,13 @@ ModelInfo describe_model(const ir::Graph& graph) {
   for (ir::ValueId id : graph.outputs()) info.outputs.push_back(tensor_info(graph.value(id)));
 
   std::map<std::string, int64_t> counts;
-  std::set<const ir::Constant*> constants;
+  std::set<const Constant*> constants;
   for (const ir::Node& node : graph.nodes()) {
     ++counts[std::string(op_name(node.kind))];
     for (ir::ValueId id : node.inputs) {
       const auto& constant = graph.value(id).constant;
       if (constant != nullptr && constants.insert(constant.get()).second) {
-        info.weights_bytes += static_cast<int64_t>(constant->data.size());
+        info.weights_bytes += static_cast<int64_t>(constant->size());
       }
     }
   }
@@ -60,7 +71,11 @@ Result<std::shared_ptr<const LoadedModel>> LoadedModel::create(import::Imported 
                                                                const Limits& limits,
                                                                plan::PlanOptions options,
                                                                std::shared_ptr<ThreadPool> pool) {
-  std::shared_ptr<LoadedModel> model(new LoadedModel);
+  const std::shared_ptr<LoadedModel> model(new LoadedModel, [](const LoadedModel* m) {
+    delete m;
+    return_free_memory();
+  });
+  model->file_ = std::move(imported.file);
   model->graph_ = std::move(imported.graph);
   model->options_ = std::move(options);
   model->options_.max_arena_bytes = limits.max_arena_bytes;
@@ -69,6 +84,7 @@ Result<std::shared_ptr<const LoadedModel>> LoadedModel::create(import::Imported 
 
   INFERD_RETURN_IF_ERROR(opt::optimize(model->graph_, pass_context()));
   INFERD_ASSIGN_OR_RETURN(const bool batchable, opt::open_batch_dimension(model->graph_));
+  model->forget_file();
   model->info_ = describe_model(model->graph_);
   model->info_.format = std::move(imported.format);
   model->info_.description = std::move(imported.description);
@@ -78,7 +94,13 @@ Result<std::shared_ptr<const LoadedModel>> LoadedModel::create(import::Imported 
     INFERD_ASSIGN_OR_RETURN(const auto plan, model->plan_for(shapes));
     for (const plan::Step& step : plan->steps) model->info_.macs += step.macs;
   }
+  model->forget_file();
+  return_free_memory();
   return std::shared_ptr<const LoadedModel>(model);
+}
+
+void LoadedModel::forget_file() const {
+  if (file_ != nullptr) file_->forget();
 }
 
 std::vector<Shape> LoadedModel::default_shapes() const {

@@ -37,11 +37,14 @@ class LoadedModel final : public Model {
 
  private:
   LoadedModel() = default;
+  // Takes what reading touched of the file out of memory.
+  void forget_file() const;
   Result<ir::Graph> specialize(std::span<const Shape> input_shapes) const;
   std::vector<Shape> default_shapes() const;  // batch 1; empty when another dimension is dynamic
 
   static constexpr size_t kMaxPlans = 16;
 
+  std::shared_ptr<const MappedFile> file_;  // may be null
   ir::Graph graph_;
   ModelInfo info_;
   plan::PlanOptions options_;

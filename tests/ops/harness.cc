@@ -49,6 +49,8 @@ namespace {
 
 constexpr size_t kGuard = 64;  // bytes; also the alignment of scratch
 constexpr std::byte kUntouched{0xA5};
+// Where constants are once they are packed: nowhere that could be read.
+const std::byte* const kGone = reinterpret_cast<const std::byte*>(kGuard);
 
 // `size` bytes between guards, 64-byte aligned.
 class Fenced {
@@ -94,19 +96,25 @@ std::vector<std::vector<std::byte>> run_kernel(const kernels::Kernel& kernel,
                                                std::span<const std::byte* const> inputs,
                                                ThreadPool& pool, Placement placement) {
   const auto packed = kernel.pack != nullptr ? kernel.pack(op) : nullptr;
-  const auto prepared = kernel.prepare != nullptr ? kernel.prepare(op, packed.get()) : nullptr;
+  std::vector<const std::byte*> sources(inputs.begin(), inputs.end());
+  kernels::OpDesc known = op;
+  for (size_t i = 0; packed != nullptr && i < known.inputs.size(); ++i) {
+    if (!known.inputs[i].is_constant()) continue;
+    known.inputs[i].data = kGone;
+    sources[i] = nullptr;
+  }
+  const auto prepared = kernel.prepare != nullptr ? kernel.prepare(known, packed.get()) : nullptr;
   Fenced scratch(prepared != nullptr ? prepared->scratch_bytes : 0);
   std::vector<Fenced> fences;
   std::vector<std::byte*> outputs;
   for (const kernels::Operand& output : op.outputs) fences.emplace_back(output.bytes());
   for (Fenced& fence : fences) outputs.push_back(fence.data());
-  std::vector<const std::byte*> sources(inputs.begin(), inputs.end());
   if (placement == Placement::kInPlace) {
     std::copy_n(inputs[0], op.inputs[0].bytes(), outputs[0]);
     sources[0] = outputs[0];
   }
   const int64_t before = allocations.load();
-  kernel.run({.op = op,
+  kernel.run({.op = known,
               .packed = packed.get(),
               .prepared = prepared.get(),
               .inputs = sources,

@@ -76,8 +76,8 @@ Result<std::vector<float>> floats_of(Lowering& l, const ForeignNode& node, size_
   if (!v.is_constant() || v.dtype != DType::kFloat32) {
     return unimplemented("input '" + node.inputs[i] + "' must be a float32 constant");
   }
-  const auto* data = reinterpret_cast<const float*>(v.constant->data.data());
-  return std::vector<float>(data, data + v.constant->data.size() / sizeof(float));
+  const auto* data = reinterpret_cast<const float*>(v.constant->bytes().data());
+  return std::vector<float>(data, data + v.constant->size() / sizeof(float));
 }
 
 // Resize and Upsample once their scales or sizes are known.

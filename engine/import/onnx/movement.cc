@@ -98,7 +98,7 @@ Status constant(Lowering& l, const ForeignNode& node) {
     const auto* t = std::get_if<ForeignTensor>(value);
     if (t == nullptr) return invalid_argument("value is not a tensor");
     if (!t->unsupported.empty()) return unimplemented(t->unsupported);
-    return l.set_output(node, 0, b.constant(name, t->dtype, t->shape, t->owner, t->data));
+    return l.set_output(node, 0, b.constant(name, t->dtype, t->shape, t->data));
   }
   if (const ForeignAttr* value = attr("value_float"); value != nullptr) {
     const float number = Lowering::float_attr(node, "value_float", 0.F);
@@ -129,7 +129,7 @@ Status constant_of_shape(Lowering& l, const ForeignNode& node) {
   const auto* t = it == node.attrs.end() ? nullptr : std::get_if<ForeignTensor>(&it->second);
   if (t != nullptr && !t->unsupported.empty()) return unimplemented(t->unsupported);
   if (t != nullptr && t->shape.elements() == 1) {
-    value = b.constant("", t->dtype, {1}, t->owner, t->data);
+    value = b.constant("", t->dtype, {1}, t->data);
   } else {
     const float zero = 0.F;
     value = b.constant_floats("", {1}, std::span(&zero, 1));

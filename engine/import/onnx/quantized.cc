@@ -24,7 +24,7 @@ Result<QuantInputs> quant_inputs(Lowering& l, const ForeignNode& node, size_t i,
     return unimplemented("scale '" + node.inputs[i] +
                          "' must be a constant float32 scalar or vector");
   }
-  const auto* scales = reinterpret_cast<const float*>(scale.constant->data.data());
+  const auto* scales = reinterpret_cast<const float*>(scale.constant->bytes().data());
   q.quantization.scales.assign(scales, scales + scale.shape.elements());
   q.quantization.zero_points.assign(q.quantization.scales.size(), 0);
   // One scale has no axis: equal quantizations must compare equal.
@@ -41,7 +41,7 @@ Result<QuantInputs> quant_inputs(Lowering& l, const ForeignNode& node, size_t i,
     return invalid_argument("scale and zero point differ in size");
   }
   q.dtype = zero.dtype;
-  const std::byte* data = zero.constant->data.data();
+  const std::byte* data = zero.constant->bytes().data();
   for (size_t c = 0; c < q.quantization.zero_points.size(); ++c) {
     int32_t& out = q.quantization.zero_points[c];
     switch (zero.dtype) {
@@ -68,7 +68,7 @@ Result<ValueId> quantized(Lowering& l, const ForeignNode& node, size_t i, const 
   if (value.quantization == q) return id;
   if (value.is_constant()) {
     const ir::Value v = value;
-    return l.builder().constant(v.name, v.dtype, v.shape, v.constant->owner, v.constant->data, q);
+    return l.builder().constant(v.name, v.dtype, v.shape, v.constant, q);
   }
   if (!value.quantization.empty()) {
     return unimplemented("'" + node.inputs[i] + "' is read with two different quantizations");

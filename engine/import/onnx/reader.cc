@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ONNX file -> ForeignGraph. Protocol Buffers does the decoding, with its own bounds on size and
-// nesting; the parsed message stays alive as the owner of raw tensor data. Indices, shapes and
-// sizes are checked here.
+// nesting, of everything but raw tensor data, which stays in the file. Indices, shapes and sizes
+// are checked here.
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 #include <filesystem>
 #include <optional>
 
 #include "engine/import/onnx/onnx.h"
+#include "engine/import/onnx/outline.h"
 #include "onnx.pb.h"
 
 namespace inferd::import {
@@ -109,18 +111,17 @@ std::string too_many_dimensions(int count) {
 
 class Reader {
  public:
-  Reader(const Source& source, const Limits& limits)
-      : source_(source), limits_(limits), model_(std::make_shared<onnx::ModelProto>()) {}
+  Reader(const Source& source, const Limits& limits) : source_(source), limits_(limits) {}
 
   Result<ForeignGraph> read() {
     INFERD_RETURN_IF_ERROR(parse());
     graph_.format = "onnx";
-    graph_.description = model_->producer_name() + " " + model_->producer_version();
-    for (const auto& opset : model_->opset_import()) {
+    graph_.description = model_.producer_name() + " " + model_.producer_version();
+    for (const auto& opset : model_.opset_import()) {
       const std::string domain = opset.domain() == "ai.onnx" ? "" : opset.domain();
       graph_.opsets[domain] = opset.version();
     }
-    const onnx::GraphProto& graph = model_->graph();
+    const onnx::GraphProto& graph = model_.graph();
     INFERD_RETURN_IF_ERROR(check_counts(graph));
     for (const auto& info : graph.value_info()) {
       // Only a hint, so one that says nothing is no mistake.
@@ -145,13 +146,14 @@ class Reader {
     constexpr size_t kProtobufLimit = (size_t{1} << 31) - 1;
     if (bytes.size() > kProtobufLimit)
       return resource_exhausted("an ONNX file may have at most 2 GiB");
-    google::protobuf::io::ArrayInputStream stream(bytes.data(), static_cast<int>(bytes.size()));
+    INFERD_ASSIGN_OR_RETURN(const std::string outline, outline_of(bytes));
+    google::protobuf::io::ArrayInputStream stream(outline.data(), static_cast<int>(outline.size()));
     google::protobuf::io::CodedInputStream coded(&stream);
     coded.SetRecursionLimit(limits_.max_nesting);
-    if (!model_->ParseFromCodedStream(&coded) || !coded.ConsumedEntireMessage()) {
+    if (!model_.ParseFromCodedStream(&coded) || !coded.ConsumedEntireMessage()) {
       return data_loss("the file is truncated or corrupt (not a valid Protocol Buffers message)");
     }
-    if (!model_->has_graph()) return invalid_argument("the file has no graph");
+    if (!model_.has_graph()) return invalid_argument("the file has no graph");
     return ok_status();
   }
 
@@ -226,32 +228,25 @@ class Reader {
     if (proto.data_location() == onnx::TensorProto::EXTERNAL) {
       INFERD_RETURN_IF_ERROR(attach_external(proto, tensor));
     } else if (proto.has_raw_data()) {
-      attach(tensor, std::as_bytes(std::span(proto.raw_data())), model_);
+      RawDataPlace place;
+      std::memcpy(&place, proto.raw_data().data(), sizeof place);
+      attach(tensor, source_.file, place.offset, place.size);
     } else {
-      own(tensor, typed_data(proto, tensor.dtype));
+      tensor.data = Constant::own(typed_data(proto, tensor.dtype));
+      tensor.has_data = true;
     }
-    if (static_cast<int64_t>(tensor.data.size()) != expected) {
-      return data_loss("has " + std::to_string(tensor.data.size()) + " bytes of data, " +
+    if (static_cast<int64_t>(tensor.data->size()) != expected) {
+      return data_loss("has " + std::to_string(tensor.data->size()) + " bytes of data, " +
                        tensor.shape.to_string() + " needs " + std::to_string(expected));
     }
     return tensor;
   }
 
-  static void own(ForeignTensor& tensor, std::vector<std::byte> bytes) {
-    auto owner = std::make_shared<const std::vector<std::byte>>(std::move(bytes));
-    tensor.data = *owner;
-    tensor.owner = std::move(owner);
-    tensor.has_data = true;
-  }
-
   // Kernels read elements in place, so they must lie at an address their type allows.
-  static void attach(ForeignTensor& tensor, std::span<const std::byte> data,
-                     std::shared_ptr<const void> owner) {
-    if (reinterpret_cast<uintptr_t>(data.data()) % dtype_size(tensor.dtype) != 0) {
-      return own(tensor, {data.begin(), data.end()});
-    }
-    tensor.data = data;
-    tensor.owner = std::move(owner);
+  static void attach(ForeignTensor& tensor, const std::shared_ptr<const MappedFile>& file,
+                     uint64_t offset, uint64_t size) {
+    tensor.data =
+        Constant::in_file(file, file->bytes().subspan(offset, size), dtype_size(tensor.dtype));
     tensor.has_data = true;
   }
 
@@ -283,8 +278,7 @@ class Reader {
     if (offset > size || length > size - offset) {
       return data_loss("its data lies outside '" + location + "'");
     }
-    attach(tensor, file->bytes().subspan(static_cast<size_t>(offset), static_cast<size_t>(length)),
-           file);
+    attach(tensor, file, static_cast<uint64_t>(offset), static_cast<uint64_t>(length));
     return ok_status();
   }
 
@@ -378,7 +372,7 @@ class Reader {
 
   const Source& source_;
   const Limits& limits_;
-  std::shared_ptr<onnx::ModelProto> model_;
+  onnx::ModelProto model_;
   std::map<std::string, std::shared_ptr<const MappedFile>> external_;
   ForeignGraph graph_;
 };

@@ -72,9 +72,8 @@ Status depthwise_conv_2d(Lowering& l, const ForeignNode& node) {
   INFERD_RETURN_IF_ERROR(fill_window(node, l.info(inputs[0]).shape, w[1], w[2], &attrs.window));
   INFERD_ASSIGN_OR_RETURN(attrs.activation, activation(node));
   if (weights.is_constant()) {
-    const ir::Constant& c = *weights.constant;
     inputs[1] =
-        l.builder().constant(weights.name, weights.dtype, {w[1], w[2], w[3]}, c.owner, c.data, q);
+        l.builder().constant(weights.name, weights.dtype, {w[1], w[2], w[3]}, weights.constant, q);
   } else {
     if (q.per_channel()) return unimplemented("computed weights with per-channel quantization");
     INFERD_ASSIGN_OR_RETURN(

@@ -190,16 +190,8 @@ class Reader {
                        tensor.shape.to_string() + " needs " + std::to_string(expected));
     }
     // The file may place data at any address; kernels read elements in place.
-    const size_t size = dtype_size(tensor.dtype);
-    if (reinterpret_cast<uintptr_t>(data.data()) % size != 0) {
-      auto copy = std::make_shared<const std::vector<std::byte>>(data.begin(), data.end());
-      data = *copy;
-      tensor.owner = std::move(copy);
-    } else {
-      tensor.owner = source_.file;
-    }
+    tensor.data = Constant::in_file(source_.file, data, dtype_size(tensor.dtype));
     tensor.has_data = true;
-    tensor.data = data;
     return ok_status();
   }
 
@@ -218,6 +210,7 @@ class Reader {
         tensor.has_data =
             tensor.shape.is_static() && tensor.shape.rank() > 0 &&
             std::find(tensor.shape.begin(), tensor.shape.end(), 0) != tensor.shape.end();
+        if (tensor.has_data) tensor.data = Constant::own({});
       }
     }
   }

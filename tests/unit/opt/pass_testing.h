@@ -60,14 +60,14 @@ inline std::vector<std::vector<std::byte>> evaluate(ir::Graph graph) {
     graph.value(id).constant = graph.value(data).constant;
   }
   for (const ir::Node& node : graph.nodes()) {
-    const std::vector<ir::Constant> made = ok(runtime::evaluate_node(graph, node));
+    const auto made = ok(runtime::evaluate_node(graph, node));
     for (size_t i = 0; i < made.size(); ++i) {
-      graph.value(node.outputs[i]).constant = std::make_shared<const ir::Constant>(made[i]);
+      graph.value(node.outputs[i]).constant = made[i];
     }
   }
   std::vector<std::vector<std::byte>> outputs;
   for (ir::ValueId id : graph.outputs()) {
-    const auto& data = graph.value(id).constant->data;
+    const auto data = graph.value(id).constant->bytes();
     outputs.emplace_back(data.begin(), data.end());
   }
   return outputs;

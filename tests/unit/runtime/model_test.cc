@@ -3,9 +3,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdlib>
+#include <fstream>
 #include <new>
 #include <numeric>
 #include <thread>
@@ -188,6 +192,96 @@ TEST(LoadedModel, PlansOfSeveralShapesShareWeightsAndAreCached) {
   ASSERT_TRUE(first.ok() && second.ok());
   EXPECT_EQ((*first)->steps[0].packed, (*second)->steps[0].packed);
   EXPECT_EQ(model->plan_for(one).value(), *first);
+}
+
+// x[?,K] times a constant [K,K], whose bytes count how often they are made.
+ir::Graph counted_product(int64_t depth, std::shared_ptr<std::atomic<int>> made) {
+  ir::Graph graph;
+  ir::Builder b(graph);
+  const ir::ValueId x = b.input("x", DType::kFloat32, {1, depth});
+  const auto bytes = static_cast<size_t>(depth * depth) * sizeof(float);
+  const ir::ValueId w = b.constant("w", DType::kFloat32, {depth, depth},
+                                   Constant::made(bytes, [made](std::span<std::byte> out) {
+                                     ++*made;
+                                     auto* const values = reinterpret_cast<float*>(out.data());
+                                     for (size_t i = 0; i < out.size() / sizeof(float); ++i) {
+                                       values[i] = static_cast<float>(i % 7);
+                                     }
+                                   }));
+  b.output(must(b.op(OpKind::kFullyConnected, {x, w}, FullyConnectedAttrs{}, "product",
+                     ir::OutputSpec::named("y"))));
+  return graph;
+}
+
+int64_t resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  int64_t all = 0;
+  int64_t resident = 0;
+  file >> all >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
+}
+
+TEST(LoadedModel, PlanningForAnotherShapePacksNothingAgain) {
+  const auto made = std::make_shared<std::atomic<int>>(0);
+  const auto model = load(counted_product(128, made));
+  ASSERT_NE(model, nullptr);
+  EXPECT_EQ(made->load(), 1);
+  const int64_t packed = model->packed_bytes();
+  EXPECT_GE(packed, 128 * 128 * 4);
+  auto context = model->create_context({});
+  ASSERT_TRUE(context.ok());
+  for (int64_t batch = 1; batch <= 40; ++batch) {
+    ASSERT_TRUE((*context)->prepare(std::array{Shape{batch, 128}}).ok());
+  }
+  EXPECT_EQ(made->load(), 1) << "weights were read again";
+  EXPECT_EQ(model->packed_bytes(), packed);
+}
+
+// What a client can do that asks for one shape after the other.
+TEST(LoadedModel, KeepsFewPlansHoweverManyShapesAreAskedFor) {
+  const auto model = load(counted_product(32, std::make_shared<std::atomic<int>>(0)));
+  ASSERT_NE(model, nullptr);
+  auto context = model->create_context({});
+  ASSERT_TRUE(context.ok());
+  constexpr int64_t kShapes = 10'000;
+  constexpr int64_t kMostPlans = 16;
+  std::vector<std::weak_ptr<const plan::Plan>> plans;
+  int64_t settled = 0;
+  for (int64_t batch = 1; batch <= kShapes; ++batch) {
+    // The context's own memory grows with the batch, which is not what this is about.
+    const auto plan = model->plan_for(std::array{Shape{batch, 32}});
+    ASSERT_TRUE(plan.ok()) << plan.status().to_string();
+    plans.push_back(*plan);
+    if (batch == kShapes / 10) settled = resident_bytes();
+  }
+  const auto alive =
+      std::count_if(plans.begin(), plans.end(), [](const auto& plan) { return !plan.expired(); });
+  EXPECT_LE(alive, kMostPlans + 1) << "one more for the context's";
+  EXPECT_LE(resident_bytes() - settled, int64_t{4} << 20);
+}
+
+// Memory is there once while the model is, and goes back to the system with it.
+TEST(LoadedModel, TakesItsWeightsOnceAndGivesThemBack) {
+  constexpr int64_t kDepth = 2048;
+  constexpr int64_t kWeights = kDepth * kDepth * 4;  // 16 MiB
+  constexpr int64_t kSlack = int64_t{2} << 20;
+  const int64_t before = resident_bytes();
+  {
+    const auto model = load(counted_product(kDepth, std::make_shared<std::atomic<int>>(0)));
+    ASSERT_NE(model, nullptr);
+    std::vector<std::unique_ptr<Context>> contexts;
+    for (int64_t batch = 1; batch <= 4; ++batch) {
+      auto context = model->create_context({});
+      ASSERT_TRUE(context.ok());
+      ASSERT_TRUE((*context)->prepare(std::array{Shape{batch, kDepth}}).ok());
+      contexts.push_back(std::move(*context));
+    }
+    const int64_t loaded = resident_bytes() - before;
+    EXPECT_GE(loaded, kWeights);
+    EXPECT_LE(loaded, kWeights + kSlack);
+    EXPECT_LE(contexts[3]->memory().weights_bytes, kWeights + (int64_t{64} << 10));
+  }
+  EXPECT_LE(resident_bytes() - before, kSlack);
 }
 
 TEST(LoadedModel, RunAllocatesNothing) {
