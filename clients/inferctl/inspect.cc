@@ -17,10 +17,14 @@ nlohmann::json to_json(const ModelInfo& info) {
                          {"inputs", nlohmann::json::array()},
                          {"outputs", nlohmann::json::array()},
                          {"ops", nlohmann::json::array()},
+                         {"conversions", nlohmann::json::array()},
                          {"unsupported", nlohmann::json::array()}};
   for (const TensorInfo& t : info.inputs) json["inputs"].push_back(ctl::to_json(t));
   for (const TensorInfo& t : info.outputs) json["outputs"].push_back(ctl::to_json(t));
   for (const OpCount& op : info.ops) json["ops"].push_back({{"op", op.op}, {"count", op.count}});
+  for (const LeftConversion& c : info.conversions) {
+    json["conversions"].push_back({{"op", c.op}, {"node", c.node}, {"reason", c.reason}});
+  }
   for (const UnsupportedOp& op : info.unsupported) {
     json["unsupported"].push_back({{"op", op.op}, {"node", op.node}, {"reason", op.reason}});
   }
@@ -45,6 +49,11 @@ void print(const ModelInfo& info) {
   std::cout << "operators   ";
   for (const OpCount& op : info.ops) std::cout << " " << op.op << " x" << op.count;
   std::cout << "\n";
+  if (info.conversions.empty()) return;
+  std::cout << "in float32   parts of this quantized model, between:\n";
+  for (const LeftConversion& c : info.conversions) {
+    std::cout << "  " << c.op << " '" << c.node << "': " << c.reason << "\n";
+  }
 }
 
 }  // namespace

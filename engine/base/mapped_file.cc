@@ -47,6 +47,9 @@ Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::string& pa
   const auto size = static_cast<size_t>(info.st_size);
   void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
   if (address == MAP_FAILED) return errno_status(path, errno);
+#ifdef MADV_NOHUGEPAGE
+  ::madvise(address, size, MADV_NOHUGEPAGE);  // else 2 MiB may become resident for a byte
+#endif
   return std::shared_ptr<const MappedFile>(
       new MappedFile({static_cast<const std::byte*>(address), size}));
 }

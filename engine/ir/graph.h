@@ -87,6 +87,9 @@ Result<std::vector<int64_t>> constant_ints(const Graph& graph, ValueId id);
 // byte size, quantization vectors that fit. Fails with INVALID_ARGUMENT that names the node.
 Status verify(const Graph& graph);
 
+// "conv2d 'name'", "binary div 'name'"; for messages.
+std::string title(const Node& node);
+
 // Human-readable text, one line per node; for `inferctl inspect`, logs and pass tests.
 std::string to_text(const Graph& graph);
 

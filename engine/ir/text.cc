@@ -143,6 +143,17 @@ struct AttrsText {
 
 }  // namespace
 
+std::string title(const Node& node) {
+  std::string kind(op_name(node.kind));
+  const bool one_of_many =
+      node.kind == OpKind::kBinary || node.kind == OpKind::kUnary || node.kind == OpKind::kReduce;
+  if (one_of_many) {
+    const std::string attrs = std::visit(AttrsText{}, node.attrs);  // " div clamp=..."
+    kind += attrs.substr(0, attrs.find(' ', 1));
+  }
+  return kind + " '" + node.name + "'";
+}
+
 std::string to_text(const Graph& graph) {
   std::string text = "inputs " + list_text(graph, graph.inputs()) + "\n";
   for (const Node& node : graph.nodes()) {

@@ -4,9 +4,13 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "engine/ir/graph.h"
+#include "inferd/engine/engine.h"
 
 namespace inferd::opt {
 
@@ -15,10 +19,14 @@ namespace inferd::opt {
 using Evaluator = std::function<Result<std::vector<std::shared_ptr<const Constant>>>(
     const ir::Graph&, const ir::Node&)>;
 
+// Why operators whose result is quantized were not made integer operators, by name of the node.
+using Declined = std::map<std::string, std::string>;
+
 struct PassContext {
   Evaluator evaluate;
   int64_t max_folded_bytes = int64_t{64}
                              << 20;  // a node that would make a larger constant is left alone
+  Declined* declined = nullptr;      // quantize_operators adds to it
 };
 
 struct Pass {
@@ -33,6 +41,10 @@ std::span<const Pass> passes();
 
 // All passes, in order, repeated until nothing changes (bounded).
 Status optimize(ir::Graph& graph, const PassContext& context);
+
+// The conversions between 8-bit and float32 numbers inside an optimised graph, and why they are
+// there: `declined` is what its optimisation said. Not part of passes().
+std::vector<LeftConversion> left_conversions(const ir::Graph& graph, const Declined& declined);
 
 // Makes dimension 0 of every input dynamic when the model allows any batch: dimension 0 of every
 // input and output is 1, and every node carries it through untouched. Returns whether it did;

@@ -8,6 +8,7 @@
 // The first two bring the pair next to the operator between them.
 #include <algorithm>
 #include <cmath>
+#include <string>
 
 #include "engine/ir/builder.h"
 #include "engine/ir/shape_inference.h"
@@ -25,8 +26,16 @@ bool is_per_tensor(const ir::Value& v) { return is_8bit(v) && !v.quantization.pe
 
 // Gives stored values the same way as real ones.
 bool moves_one_input(const ir::Node& node) {
-  return node.kind == OpKind::kTranspose || node.kind == OpKind::kReshape ||
-         node.kind == OpKind::kSlice;
+  switch (node.kind) {
+    case OpKind::kTranspose:
+    case OpKind::kReshape:
+    case OpKind::kSlice:
+      return true;
+    case OpKind::kResize:
+      return std::get<ResizeAttrs>(node.attrs).mode == ResizeMode::kNearest;
+    default:
+      return false;
+  }
 }
 
 // Rounding to stored values before it gives the same as after.
@@ -92,8 +101,9 @@ int same_dimension(const Shape& from, const Shape& to, int axis) {
 // One walk over the nodes; every node takes part in at most one rewrite.
 class Sweep {
  public:
-  explicit Sweep(ir::Graph& graph)
+  Sweep(ir::Graph& graph, const PassContext& context)
       : graph_(graph),
+        context_(context),
         producers_(graph.producers()),
         uses_(graph.use_counts()),
         replaced_(graph.nodes().size()),
@@ -194,29 +204,61 @@ class Sweep {
     const int p = used_once(quantize.inputs[0]);
     if (p < 0) return false;
     ir::Node node = graph_.nodes()[static_cast<size_t>(p)];
-    if (!has_quantized_form(node)) return false;
-    const int axis = weights_axis(node.kind);
-    const size_t operands = axis >= 0 ? 2 : node.inputs.size();
-    for (size_t i = 0; i < operands; ++i) {
-      const ir::ValueId x = stored(node.inputs[i]);
-      if (x == ir::kNoValue) return false;
-      const ir::Value& v = graph_.value(x);
-      const bool weights = axis >= 0 && i == 1;
-      const bool fits =
-          weights ? is_8bit(v) && (!v.quantization.per_channel() || v.quantization.axis == axis)
-                  : is_per_tensor(v);
-      if (!fits) return false;
-      node.inputs[i] = x;
-    }
-    if (operands == 2 && axis >= 0 && node.inputs.size() > 2) {
-      const ir::ValueId bias = integer_bias(node);
-      if (bias == ir::kNoValue) return false;
-      node.inputs[2] = bias;
+    if (const Status status = read_stored_values(&node); !status.ok()) {
+      note(graph_.nodes()[static_cast<size_t>(p)], status.message());
+      return false;
     }
     node.outputs = quantize.outputs;
     replace(static_cast<size_t>(p), {std::move(node)});
     touched_[n] = true;
     return true;
+  }
+
+  void note(const ir::Node& node, const std::string& reason) {
+    if (context_.declined == nullptr) return;
+    const bool folded = std::any_of(node.inputs.begin(), node.inputs.end(), [&](ir::ValueId id) {
+      return graph_.value(id).is_constant() && graph_.value(id).dtype == DType::kFloat32;
+    });
+    // What was declined once gets its dequantized weights folded: the first reason is the true one.
+    if (folded) {
+      context_.declined->emplace(node.name, reason);
+    } else {
+      context_.declined->insert_or_assign(node.name, reason);
+    }
+  }
+
+  // Makes `node` read stored values where it reads dequantized ones. FAILED_PRECONDITION says why
+  // it cannot.
+  Status read_stored_values(ir::Node* node) {
+    if (!has_quantized_form(*node)) {
+      return failed_precondition(ir::title(*node) + " has no 8-bit form");
+    }
+    const int axis = weights_axis(node->kind);
+    const size_t operands = axis >= 0 ? 2 : node->inputs.size();
+    for (size_t i = 0; i < operands; ++i) {
+      const auto declined = [&](const std::string& what) {
+        return failed_precondition("input " + std::to_string(i) + " of " + ir::title(*node) + " " +
+                                   what);
+      };
+      const ir::ValueId x = stored(node->inputs[i]);
+      if (x == ir::kNoValue) return declined("is not quantized");
+      const ir::Value& v = graph_.value(x);
+      if (!is_8bit(v)) return declined("is stored as " + std::string(dtype_name(v.dtype)));
+      const bool weights = axis >= 0 && i == 1;
+      if (v.quantization.per_channel() && !(weights && v.quantization.axis == axis)) {
+        return declined("has a scale for each index of dimension " +
+                        std::to_string(v.quantization.axis));
+      }
+      node->inputs[i] = x;
+    }
+    if (axis < 0 || node->inputs.size() < 3) return ok_status();
+    const ir::ValueId bias = integer_bias(*node);
+    if (bias == ir::kNoValue) {
+      return failed_precondition("the bias of " + ir::title(*node) +
+                                 " is not constant or does not fit into 32 bits");
+    }
+    node->inputs[2] = bias;
+    return ok_status();
   }
 
   // The bias of `node` (whose first two inputs are stored values already) as int32 with scale
@@ -274,6 +316,7 @@ class Sweep {
   }
 
   ir::Graph& graph_;
+  const PassContext& context_;
   const std::vector<int> producers_;
   const std::vector<int> uses_;
   std::vector<std::vector<ir::Node>> replaced_;  // by node: what stands there instead
@@ -282,9 +325,9 @@ class Sweep {
 
 }  // namespace
 
-Result<bool> quantize_operators(ir::Graph& graph, const PassContext&) {
+Result<bool> quantize_operators(ir::Graph& graph, const PassContext& context) {
   bool changed = false;
-  for (int sweep = 0; sweep < kMaxSweeps && Sweep(graph).run(); ++sweep) {
+  for (int sweep = 0; sweep < kMaxSweeps && Sweep(graph, context).run(); ++sweep) {
     changed = true;
     graph.remove_dead();
     INFERD_RETURN_IF_ERROR(ir::infer_shapes(graph));

@@ -82,10 +82,14 @@ Result<std::shared_ptr<const LoadedModel>> LoadedModel::create(import::Imported 
   model->options_.max_tensor_bytes = limits.max_tensor_bytes;
   model->pool_ = std::move(pool);
 
-  INFERD_RETURN_IF_ERROR(opt::optimize(model->graph_, pass_context()));
+  opt::Declined declined;
+  opt::PassContext context = pass_context();
+  context.declined = &declined;
+  INFERD_RETURN_IF_ERROR(opt::optimize(model->graph_, context));
   INFERD_ASSIGN_OR_RETURN(const bool batchable, opt::open_batch_dimension(model->graph_));
   model->forget_file();
   model->info_ = describe_model(model->graph_);
+  model->info_.conversions = opt::left_conversions(model->graph_, declined);
   model->info_.format = std::move(imported.format);
   model->info_.description = std::move(imported.description);
   model->info_.batchable = batchable;

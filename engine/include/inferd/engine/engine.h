@@ -64,6 +64,14 @@ struct UnsupportedOp {
   std::string reason;  // what about it is not supported
 };
 
+// An operator between 8-bit and float32 numbers that optimisation left inside a quantized model, so
+// that a part of it runs in float32. Those at the model's inputs and outputs do not count.
+struct LeftConversion {
+  std::string op;      // "quantize", "dequantize"
+  std::string node;    // its name in the model file
+  std::string reason;  // what kept its neighbours from running on integers
+};
+
 struct OpCount {
   std::string op;  // engine's name
   int64_t count = 0;
@@ -79,7 +87,8 @@ struct ModelInfo {
   int64_t macs = 0;  // multiply-accumulates of one inference at batch 1; 0 if shapes are dynamic
   int64_t weights_bytes = 0;  // constants after optimisation
   bool batchable = false;     // dimension 0 of every input and output is a free batch dimension
-  std::vector<UnsupportedOp> unsupported;  // empty: the model runs
+  std::vector<LeftConversion> conversions;  // empty: nothing, or all of it, is quantized
+  std::vector<UnsupportedOp> unsupported;   // empty: the model runs
 };
 
 // One step of the last profiled run.
