@@ -32,6 +32,7 @@ Result<Parts> make_parts(const config::Config& config) {
   Parts parts;
   EngineOptions options;
   options.threads = config.engine.threads;
+  options.use_core_classes = config.engine.use_core_classes;
   options.prefer_kernels = config.engine.prefer_kernels;
   options.stripe_bytes = config.engine.stripe_bytes;
   options.allow_float16 = config.engine.allow_float16;

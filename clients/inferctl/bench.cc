@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <fstream>
 #include <iostream>
+#include <latch>
+#include <thread>
 
 #include "clients/inferctl/command.h"
 #include "clients/inferctl/text.h"
@@ -17,6 +19,7 @@ namespace {
 struct Options {
   std::string model;
   int threads = 1;
+  int streams = 1;
   int64_t batch = 1;
   int iterations = 50, warmup = 5;
   int64_t stripe_bytes = EngineOptions().stripe_bytes;
@@ -140,6 +143,51 @@ Status write_trace(const std::string& path, const std::vector<LayerProfile>& lay
   return ok_status();
 }
 
+// One context that runs again and again in a thread of its own.
+struct Stream {
+  std::unique_ptr<Context> context;
+  Status status;
+  std::vector<double> times;         // ms, of measured runs
+  std::vector<LayerProfile> layers;  // of the fastest run: the least disturbed one
+
+  void run(const Options& o, std::span<const TensorView> inputs, std::latch& warm,
+           Progress* progress) {
+    for (int i = 0; i < o.warmup + o.iterations; ++i) {
+      if (i == o.warmup) warm.arrive_and_wait();  // all measure together
+      const auto start = std::chrono::steady_clock::now();
+      // After a failure only the others' wait for this one is left.
+      if (status.ok()) status = context->run(inputs).status();
+      const double ms =
+          std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
+              .count();
+      if (i >= o.warmup) {
+        if (times.empty() || ms < *std::min_element(times.begin(), times.end())) {
+          layers.assign(context->profile().begin(), context->profile().end());
+        }
+        times.push_back(ms);
+      }
+      if (progress != nullptr) progress->step(i + 1);
+    }
+  }
+};
+
+// Runs all streams at once; seconds from the first measured run's begin to the last one's end.
+double run_streams(const Options& o, std::span<const TensorView> inputs,
+                   std::vector<Stream>& streams) {
+  Progress progress(o.warmup + o.iterations);
+  std::latch warm(static_cast<std::ptrdiff_t>(streams.size()) + 1);
+  std::vector<std::thread> others;
+  for (Stream& stream : streams) {
+    Progress* const shown = &stream == streams.data() ? &progress : nullptr;
+    others.emplace_back(
+        [&o, inputs, &warm, &stream, shown] { stream.run(o, inputs, warm, shown); });
+  }
+  warm.arrive_and_wait();
+  const auto start = std::chrono::steady_clock::now();
+  for (std::thread& other : others) other.join();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
 Status bench(const Options& o, const Globals& globals) {
   EngineOptions engine_options;
   engine_options.threads = o.threads;
@@ -150,38 +198,35 @@ Status bench(const Options& o, const Globals& globals) {
   INFERD_ASSIGN_OR_RETURN(const auto model, engine->load(o.model));
   ContextOptions context_options;
   context_options.profile = o.profile || !o.trace.empty();
-  INFERD_ASSIGN_OR_RETURN(const auto context, model->create_context(context_options));
+  std::vector<Stream> streams(static_cast<size_t>(o.streams));
+  for (Stream& stream : streams) {
+    INFERD_ASSIGN_OR_RETURN(stream.context, model->create_context(context_options));
+  }
   std::vector<TensorView> views;
   INFERD_ASSIGN_OR_RETURN(const auto buffers, make_inputs(*model, o.batch, views));
 
+  const double seconds = run_streams(o, views, streams);
   std::vector<double> times;
-  std::vector<LayerProfile> layers;
-  Progress progress(o.warmup + o.iterations);
-  for (int i = 0; i < o.warmup + o.iterations; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    INFERD_RETURN_IF_ERROR(context->run(views).status());
-    const double ms =
-        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-    if (i >= o.warmup) {
-      // The layers of the fastest run: the least disturbed one.
-      if (times.empty() || ms < *std::min_element(times.begin(), times.end())) {
-        layers.assign(context->profile().begin(), context->profile().end());
-      }
-      times.push_back(ms);
-    }
-    progress.step(i + 1);
+  for (const Stream& stream : streams) {
+    INFERD_RETURN_IF_ERROR(stream.status);
+    times.insert(times.end(), stream.times.begin(), stream.times.end());
   }
+  const std::vector<LayerProfile>& layers = streams[0].layers;
+  const double per_second =
+      static_cast<double>(times.size()) * static_cast<double>(o.batch) / seconds;
   std::sort(times.begin(), times.end());
   const auto at = [&](double q) {
     return times[static_cast<size_t>(q * static_cast<double>(times.size() - 1))];
   };
-  const MemoryUse memory = context->memory();
+  const MemoryUse memory = streams[0].context->memory();
   nlohmann::json json = {{"model", o.model},
                          {"median_ms", at(0.5)},
                          {"min_ms", times.front()},
                          {"p99_ms", at(0.99)},
                          {"batch", o.batch},
                          {"threads", engine->threads()},
+                         {"streams", o.streams},
+                         {"inferences_per_s", per_second},
                          {"iterations", o.iterations},
                          {"macs", model->info().macs * o.batch},
                          {"weights_bytes", memory.weights_bytes},
@@ -220,6 +265,9 @@ Status bench(const Options& o, const Globals& globals) {
               static_cast<double>(model->info().macs * o.batch) / at(0.5) * 1e-6,
               human(memory.weights_bytes).c_str(), human(memory.arena_bytes).c_str(),
               human(peak_rss_bytes()).c_str());
+  if (o.streams > 1) {
+    std::printf("%d streams: %.1f inferences/s together\n", o.streams, per_second);
+  }
   if (o.profile) print_profile(layers, peaks);
   return ok_status();
 }
@@ -232,6 +280,9 @@ void add_bench(CLI::App& app, const Globals& globals, Run& chosen) {
   command->add_option("MODEL", o->model, "model file")->required();
   command->add_option("--threads", o->threads, "worker threads, 0: one per core")
       ->check(CLI::Range(0, 256))
+      ->capture_default_str();
+  command->add_option("--streams", o->streams, "contexts that run at once, each in its own thread")
+      ->check(CLI::Range(1, 256))
       ->capture_default_str();
   command->add_option("--batch", o->batch, "batch size")
       ->check(CLI::Range(1, 1024))

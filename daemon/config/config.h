@@ -38,6 +38,7 @@ struct ServerConfig {
 
 struct EngineConfig {
   int threads = 0;
+  bool use_core_classes = true;
   std::vector<std::string> prefer_kernels;
   int64_t stripe_bytes = -1;  // as EngineOptions
   bool allow_float16 = false;

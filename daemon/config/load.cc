@@ -260,6 +260,7 @@ Result<Config> load(const std::string& path) {
   {
     MapReader e(r.child("engine"), path, errors);
     e.read("threads", config.engine.threads, 0, 256);
+    e.read("use_core_classes", config.engine.use_core_classes);
     e.read("prefer_kernels", config.engine.prefer_kernels);
     e.read("stripe_bytes", config.engine.stripe_bytes, -1, 1 << 30);
     e.read("allow_float16", config.engine.allow_float16);

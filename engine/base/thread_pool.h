@@ -5,6 +5,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
+
+#include "engine/base/cpu_classes.h"
 
 namespace inferd {
 
@@ -26,12 +29,22 @@ class RangeFunction {
 };
 
 // Workers are started once and wait on a condition after a bounded spin. The calling thread always
-// takes part, so a pool of one thread starts none. Safe to call from several threads at once: each
-// caller's range is finished when its call returns, idle workers help whichever range is open.
+// takes part, so a pool of one thread starts none.
+//
+// Safe to call from several threads at once: each caller's range is finished when its call returns.
+// Callers come first: a worker joins a range only while fewer threads than threads() are inside
+// functions of this pool, and leaves it before its next piece when more callers have come. So with
+// any number of callers no more than max(callers, threads()) threads compute, but for pieces that
+// were begun before, and never more than callers + threads() - 1. Workers spin, 50 us at most, only
+// while a thread is missing to that number and the machine has as many cores.
 class ThreadPool {
  public:
-  explicit ThreadPool(int threads);  // >= 1, the caller included
-  ~ThreadPool();                     // precondition: no call in progress
+  // `threads`: 1 to 256, the caller included. `classes`: the CPUs it may use, where they differ in
+  // speed (big.LITTLE). Then workers stay on the CPUs of a class, the fastest first, and are free
+  // within it; shares are as large as their worker's class is fast, a caller counting as one of the
+  // fastest; and a slow worker leaves a range to faster ones that are idle.
+  explicit ThreadPool(int threads, std::vector<CpuClass> classes = {});
+  ~ThreadPool();  // precondition: no call in progress
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 

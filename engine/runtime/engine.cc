@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "engine/base/cache_size.h"
+#include "engine/base/cpu_classes.h"
 #include "engine/base/cpu_features.h"
 #include "engine/base/thread_pool.h"
 #include "engine/import/import.h"
@@ -26,6 +27,11 @@ std::vector<std::string> split_commas(const char* text) {
     if (!part.empty()) parts.push_back(part);
   }
   return parts;
+}
+
+std::vector<CpuClass> classes_for(const EngineOptions& options) {
+  if (!options.use_core_classes) return {};
+  return cpu_classes(allowed_cpus());
 }
 
 // Every unsupported operator, one per line: users want the whole list, not the first.
@@ -53,7 +59,7 @@ class SharedEngine final : public Engine {
         plan_{.prefer_kernels = split_commas(std::getenv("INFERD_KERNEL")),
               .allow_float16 = options.allow_float16,
               .stripe_bytes = stripe_bytes(options)},
-        pool_(std::make_shared<ThreadPool>(threads)) {
+        pool_(std::make_shared<ThreadPool>(threads, classes_for(options))) {
     plan_.prefer_kernels.insert(plan_.prefer_kernels.end(), options.prefer_kernels.begin(),
                                 options.prefer_kernels.end());
     if (log_ && plan_.allow_float16 && !kernels::has_half_precision()) {

@@ -120,6 +120,119 @@ TEST(ThreadPool, SeveralCallersAtOnce) {
   for (std::thread& caller : callers) caller.join();
 }
 
+// Callers come first: once as many of them are inside as the pool has threads, a worker finishes
+// the piece that it has and takes no other. Counted, not timed.
+TEST(ThreadPool, WorkersMakeRoomForCallers) {
+  constexpr int kThreads = 3;
+  constexpr int kCallers = 4;
+  constexpr int kPieces = 200;
+  ThreadPool pool(kThreads);
+  for (int round = 0; round < 20; ++round) {
+    std::mutex mutex;
+    std::condition_variable all_in;
+    std::atomic<int> callers_in{0};
+    std::atomic<bool> one_done{false};
+    std::atomic<int> inside{0};
+    std::atomic<int> most_inside{0};
+    std::atomic<int> late{0};  // pieces that workers began while all callers were inside
+    std::vector<std::thread> callers;
+    for (int c = 0; c < kCallers; ++c) {
+      callers.emplace_back([&] {
+        bool waited = false;
+        std::atomic<int> done{0};
+        const auto wait_for_all = [&] {
+          std::unique_lock lock(mutex);
+          all_in.wait(lock, [&] { return callers_in == kCallers; });
+        };
+        const auto arrive = [&] {
+          waited = true;
+          {
+            const std::lock_guard lock(mutex);
+            ++callers_in;
+          }
+          all_in.notify_all();
+          wait_for_all();
+        };
+        pool.parallel_for(kPieces, 1, [&](int64_t begin, int64_t end, int worker) {
+          const int now = inside.fetch_add(1) + 1;
+          int most = most_inside;
+          while (now > most && !most_inside.compare_exchange_weak(most, now)) {
+          }
+          if (worker != 0 && callers_in == kCallers && !one_done) ++late;
+          if (worker == 0 && !waited) arrive();
+          if (worker != 0) wait_for_all();  // so that workers are there when callers come
+          inside.fetch_sub(1);
+          if (done.fetch_add(static_cast<int>(end - begin)) + (end - begin) == kPieces) {
+            one_done = true;
+          }
+        });
+        if (!waited) arrive();  // workers were faster
+      });
+    }
+    for (std::thread& caller : callers) caller.join();
+    EXPECT_LE(most_inside.load(), kCallers + kThreads - 1);
+    EXPECT_LE(late.load(), kThreads - 1);
+  }
+}
+
+// A pool of which each thread says where it may run and where its first piece begins.
+struct FirstPiece {
+  int64_t begin = -1;
+  std::vector<int> cpus;
+};
+std::vector<FirstPiece> first_pieces(ThreadPool& pool, int64_t count) {
+  std::mutex mutex;
+  std::condition_variable all_in;
+  std::vector<FirstPiece> first(static_cast<size_t>(pool.threads()));
+  int inside = 0;
+  pool.parallel_for(count, 1, [&](int64_t begin, int64_t, int worker) {
+    std::unique_lock lock(mutex);
+    FirstPiece& mine = first[static_cast<size_t>(worker)];
+    if (mine.begin >= 0) return;
+    mine = {begin, allowed_cpus()};
+    if (++inside == pool.threads()) all_in.notify_all();
+    all_in.wait(lock, [&] { return inside == pool.threads(); });
+  });
+  return first;
+}
+
+TEST(ThreadPool, SharesAreAsLargeAsCoresAreFast) {
+  const std::vector<int> cpus = allowed_cpus();
+  if (cpus.size() < 2) GTEST_SKIP() << "one CPU is of one class";
+  const CpuClass big{.capacity = 900, .cpus = {cpus[0]}};
+  const CpuClass little{.capacity = 300, .cpus = {cpus[1]}};
+  ThreadPool pool(2, {big, little});
+  const std::vector<FirstPiece> first = first_pieces(pool, 800);
+  EXPECT_EQ(first[0].begin, 0);
+  EXPECT_EQ(first[0].cpus, cpus) << "the caller's thread is not the pool's to move";
+  EXPECT_EQ(first[1].begin, 600);
+  EXPECT_EQ(first[1].cpus, little.cpus);
+}
+
+TEST(ThreadPool, EveryThreadBeginsWithItsOwnShare) {
+  ThreadPool pool(4);
+  for (int round = 0; round < 10; ++round) {
+    const std::vector<FirstPiece> first = first_pieces(pool, 1600);
+    for (size_t t = 0; t < 4; ++t) EXPECT_EQ(first[t].begin, static_cast<int64_t>(400 * t));
+    EXPECT_EQ(first[3].cpus, allowed_cpus());
+  }
+}
+
+TEST(ThreadPool, ManyThreadsOnTwoClassesCoverTheRange) {
+  const std::vector<int> cpus = allowed_cpus();
+  ThreadPool pool(
+      5, {{.capacity = 1024, .cpus = {cpus.front()}}, {.capacity = 10, .cpus = {cpus.back()}}});
+  for (const int64_t count : {1, 3, 64, 1000}) {
+    for (const int max_threads : {0, 2, 3}) {
+      std::vector<int> hits(static_cast<size_t>(count), 0);
+      for (const Piece& p : pieces_of(pool, count, 1, max_threads)) {
+        for (int64_t i = p.begin; i < p.end; ++i) ++hits[static_cast<size_t>(i)];
+      }
+      for (const int n : hits) ASSERT_EQ(n, 1);
+    }
+  }
+}
+
 TEST(ThreadPool, ParallelForAllocatesNothing) {
   ThreadPool pool(3);
   std::atomic<int64_t> sum{0};

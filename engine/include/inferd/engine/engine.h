@@ -38,6 +38,9 @@ struct Limits {
 
 struct EngineOptions {
   int threads = 0;  // worker threads shared by all models; 0: one per core
+  // On chips with cores of different speed (big.LITTLE): workers stay on cores of one speed, the
+  // fastest first, and work is split by speed. false: threads are alike and the system places them.
+  bool use_core_classes = true;
   // Called from any thread, possibly at once from several.
   std::function<void(LogLevel, std::string_view)> log;
   // Kernels to prefer where they accept, by name or ISA ("ref", "avx2", "conv2d_s8_avx2"). The
