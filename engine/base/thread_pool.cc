@@ -57,10 +57,22 @@ void stay_on(std::span<const int> cpus) {
   sched_setaffinity(0, sizeof set, &set);
 }
 
+// The calling thread is inside a function of a pool.
+thread_local bool in_function = false;
+
 // How many threads are inside functions of the pool, and how many may be.
 struct Crowd {
   std::atomic<int> inside{0};
   const int most;
+
+  void enter() {
+    inside.fetch_add(1, std::memory_order_relaxed);
+    in_function = true;
+  }
+  void leave() {
+    in_function = false;
+    inside.fetch_sub(1, std::memory_order_relaxed);
+  }
 
   bool has_room() const { return inside.load(std::memory_order_relaxed) < most; }
   bool too_many() const { return inside.load(std::memory_order_relaxed) > most; }
@@ -185,10 +197,10 @@ struct ThreadPool::Impl {
   void help(Job* job, int own_number, std::unique_lock<std::mutex>& lock) {
     const int worker = job->take_number(own_number);
     job->helpers.fetch_add(1, std::memory_order_relaxed);
-    crowd.inside.fetch_add(1, std::memory_order_relaxed);
+    crowd.enter();
     lock.unlock();
     job->work(worker);
-    crowd.inside.fetch_sub(1, std::memory_order_relaxed);
+    crowd.leave();
     lock.lock();
     job->taken.reset(static_cast<size_t>(worker));
     // Notified under the mutex: the job is gone as soon as its caller gets the mutex.
@@ -275,11 +287,11 @@ void ThreadPool::parallel_for(int64_t count, int64_t grain, RangeFunction f, int
   const int64_t grains = (count - 1) / grain + 1;
   int64_t workers = max_threads > 0 ? std::min(max_threads, threads()) : threads();
   workers = std::min(workers, grains);
-  if (threads() == 1) {
+  if (threads() == 1 || in_function) {
     f(0, count, 0);
     return;
   }
-  impl_->crowd.inside.fetch_add(1, std::memory_order_relaxed);
+  impl_->crowd.enter();
   if (workers == 1) {
     f(0, count, 0);
   } else {
@@ -288,7 +300,7 @@ void ThreadPool::parallel_for(int64_t count, int64_t grain, RangeFunction f, int
     job.work(0);
     impl_->close(&job);
   }
-  impl_->crowd.inside.fetch_sub(1, std::memory_order_relaxed);
+  impl_->crowd.leave();
 }
 
 }  // namespace inferd

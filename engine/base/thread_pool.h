@@ -53,7 +53,7 @@ class ThreadPool {
   // Calls `f` on disjoint pieces that cover [0, count), each a multiple of `grain` long but the
   // last, on at most `max_threads` threads (0: all). `worker` is unique among the threads inside
   // this call, less than threads() and less than `max_threads` when that is given. Allocates
-  // nothing. `f` must not throw and must not call parallel_for.
+  // nothing. `f` must not throw; ranges it opens run on its own thread.
   void parallel_for(int64_t count, int64_t grain, RangeFunction f, int max_threads = 0);
 
  private:

@@ -233,6 +233,26 @@ TEST(ThreadPool, ManyThreadsOnTwoClassesCoverTheRange) {
   }
 }
 
+// Each thread holds its piece until both are inside, so inner ranges must not crowd the other out.
+TEST(ThreadPool, InnerRangesRunOnTheirOwnThread) {
+  ThreadPool pool(2);
+  for (int round = 0; round < 50; ++round) {
+    std::atomic<int> inside{0};
+    std::atomic<int64_t> inner{0};
+    pool.parallel_for(2, 1, [&](int64_t, int64_t, int) {
+      pool.parallel_for(10, 1, [&, self = std::this_thread::get_id()](int64_t b, int64_t e, int w) {
+        EXPECT_EQ(std::this_thread::get_id(), self);
+        EXPECT_EQ(w, 0);
+        inner += e - b;
+        if (inside.fetch_add(1) == 0) {
+          while (inside < 2) std::this_thread::yield();
+        }
+      });
+    });
+    EXPECT_EQ(inner.load(), 20);
+  }
+}
+
 TEST(ThreadPool, ParallelForAllocatesNothing) {
   ThreadPool pool(3);
   std::atomic<int64_t> sum{0};
