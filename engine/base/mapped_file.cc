@@ -13,9 +13,10 @@
 namespace inferd {
 namespace {
 
-// A page fault maps the file's pages around it too, in windows of this size (the kernel's default
-// fault_around_bytes): what reading brought is more than what was read.
-constexpr uintptr_t kFaultWindow = 64 << 10;
+// A page fault maps the file's pages around it too: a window of 64 KiB, and newer kernels the whole
+// block (up to a huge page) in which the page cache has it. So reading brings more than what was
+// read.
+constexpr uintptr_t kFaultWindow = uintptr_t{2} << 20;
 
 Status errno_status(const std::string& path, int error) {
   const std::string message = "cannot open '" + path + "': " + std::strerror(error);
