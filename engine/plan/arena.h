@@ -23,8 +23,10 @@ struct Layout {
 
 inline constexpr int64_t kArenaAlignment = 64;
 
-// Greedy by size: largest first, each at the lowest gap among the buffers alive at the same time
-// (as in TFLite's and XNNPACK's planners). Buffers that are alive at once never overlap.
+// Buffers one after the other, each at the lowest gap among those alive at the same time: in the
+// order of their sizes (as in TFLite's and XNNPACK's planners), and where that does not reach the
+// lower bound, in the order of how full the steps are in which they are alive, or of their
+// lifetimes; the smallest block wins. Buffers that are alive at once never overlap.
 Layout assign_offsets(std::span<const Buffer> buffers);
 
 }  // namespace inferd::plan
