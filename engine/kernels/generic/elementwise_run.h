@@ -19,8 +19,10 @@
 
 namespace inferd::kernels::generic {
 
-// Below so many elements a wake-up of another thread costs more than it brings.
+// Below so many elements a wake-up of another thread costs more than it brings: of functions with
+// exponentials and the like, and of operations that only wait for memory.
 inline constexpr int64_t kElementGrain = 16384;
+inline constexpr int64_t kPlainElementGrain = 4 * kElementGrain;
 
 // Adding and subtracting 1.5 * 2^23 rounds to the nearest integer, halves to even, for |value|
 // below 2^22: what std::nearbyint does, in two vector instructions.
@@ -112,12 +114,12 @@ void for_pairs(const RunArgs& args, const F& f) {
     }
   };
   if (loop.outer == 1) {
-    args.parallel_for(loop.run, kElementGrain, [&](int64_t begin, int64_t end, int) {
+    args.parallel_for(loop.run, kPlainElementGrain, [&](int64_t begin, int64_t end, int) {
       run(a + (loop.step_a ? begin : 0), b + (loop.step_b ? begin : 0), y + begin, end - begin);
     });
     return;
   }
-  const int64_t grain = std::max<int64_t>(kElementGrain / std::max<int64_t>(loop.run, 1), 1);
+  const int64_t grain = std::max<int64_t>(kPlainElementGrain / std::max<int64_t>(loop.run, 1), 1);
   args.parallel_for(loop.outer, grain, [&](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; ++i) {
       int64_t at_a = 0;
@@ -215,15 +217,15 @@ void run_table(const RunArgs& args) {
   const auto& plan = static_cast<const TablePlan&>(*args.prepared);
   const uint8_t* const x = args.input<uint8_t>(0);
   uint8_t* const y = args.output<uint8_t>(0);
-  for_runs<P>(args, 4 * kElementGrain, [&](int64_t from, int64_t to, int64_t count) {
+  for_runs<P>(args, kPlainElementGrain, [&](int64_t from, int64_t to, int64_t count) {
     P::lookup(plan.table.data(), x + from, count, y + to);
   });
 }
 
 // y[i] = f(x[i]); y may be x.
 template <typename P, typename In, typename Out, typename F>
-void for_each_element(const RunArgs& args, const F& function) {
-  for_runs<P>(args, kElementGrain, [&](int64_t from, int64_t to, int64_t count) {
+void for_each_element(const RunArgs& args, const F& function, int64_t grain = kPlainElementGrain) {
+  for_runs<P>(args, grain, [&](int64_t from, int64_t to, int64_t count) {
     const F f = function;
     const In* x = args.input<In>(0) + from;
     Out* y = args.output<Out>(0) + to;
@@ -390,7 +392,9 @@ void run_silu(const RunArgs& args) {
 template <typename P, UnaryKind kKind>
 void run_float_function(const RunArgs& args) {
   const UnaryAttrs& attrs = static_cast<const UnaryPlan&>(*args.prepared).attrs;
-  for_each_element<P, float, float>(args, FloatFunction<kKind>{attrs.alpha, attrs.beta});
+  constexpr bool kExponential = kKind == UnaryKind::kExp || kKind == UnaryKind::kTanh;
+  for_each_element<P, float, float>(args, FloatFunction<kKind>{attrs.alpha, attrs.beta},
+                                    kExponential ? kElementGrain : kPlainElementGrain);
 }
 
 template <typename P>

@@ -102,7 +102,7 @@ struct Reduce {
     const auto& p = static_cast<const ReducePlan&>(*args.prepared);
     const T* const x = args.input<T>(0);
     if (p.inner == 1) {
-      const int64_t grain = std::max<int64_t>(16384 / std::max<int64_t>(p.count, 1), 1);
+      const int64_t grain = std::max<int64_t>(65536 / std::max<int64_t>(p.count, 1), 1);
       args.parallel_for(p.outer, grain, [&](int64_t begin, int64_t end, int) {
         for (int64_t i = begin; i < end; ++i) {
           store(i, neighbours<Combine, Acc>(x + i * p.count, p.count));
@@ -111,7 +111,7 @@ struct Reduce {
       return;
     }
     const int64_t chunks = (p.inner + kChunk - 1) / kChunk;
-    const int64_t grain = std::max<int64_t>(16384 / std::max<int64_t>(p.count * kChunk, 1), 1);
+    const int64_t grain = std::max<int64_t>(65536 / std::max<int64_t>(p.count * kChunk, 1), 1);
     args.parallel_for(p.outer * chunks, grain, [&](int64_t begin, int64_t end, int) {
       Acc acc[kChunk];
       for (int64_t i = begin; i < end; ++i) {
