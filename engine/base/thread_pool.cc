@@ -18,7 +18,7 @@ namespace {
 
 // Layers of a small network follow each other within microseconds: a worker that went to sleep in
 // between would pay for a wake-up at each. Longer than this it does not pay to burn the core.
-constexpr std::chrono::microseconds kSpin{50};
+constexpr std::chrono::microseconds kSpin{200};
 
 // Pieces per thread: enough that an early finisher takes over from a late one.
 constexpr int64_t kPiecesPerThread = 4;

@@ -58,7 +58,8 @@ class Planner {
   Result<std::shared_ptr<const Plan>> make() {
     INFERD_RETURN_IF_ERROR(check_sizes(graph_, options_));
     INFERD_RETURN_IF_ERROR(choose_kernels());
-    plan_->stripes = find_stripes(graph_, plan_->steps, step_nodes_, options_.stripe_bytes);
+    plan_->stripes =
+        find_stripes(graph_, plan_->steps, step_nodes_, options_.stripe_bytes, options_.threads);
     find_storage();
     INFERD_RETURN_IF_ERROR(lay_out());
     locate();

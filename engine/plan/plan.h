@@ -82,7 +82,8 @@ struct PlanOptions {
   bool allow_float16 = false;  // kernels of half precision
   int64_t max_arena_bytes = int64_t{2} << 30;
   int64_t max_tensor_bytes = int64_t{2} << 30;
-  int64_t stripe_bytes = 0;  // see find_stripes()
+  int64_t stripe_bytes = 0;  // see find_stripes(), as threads
+  int threads = 1;
 };
 
 // What a kernel needs to know of `node`. Its constants are borrowed from `graph`; their bytes are

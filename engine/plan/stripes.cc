@@ -119,8 +119,12 @@ namespace {
 class Finder {
  public:
   Finder(const ir::Graph& graph, std::span<const Step> steps,
-         std::span<const ir::Node* const> nodes, int64_t bytes)
-      : steps_(steps), nodes_(nodes), bytes_(bytes), uses_(graph.value_count(), 0) {
+         std::span<const ir::Node* const> nodes, int64_t bytes, int threads)
+      : steps_(steps),
+        nodes_(nodes),
+        bytes_(bytes),
+        threads_(threads),
+        uses_(graph.value_count(), 0) {
     for (const ir::Node& node : graph.nodes()) {
       for (const ValueId id : node.inputs) ++uses_[value(id)];
     }
@@ -271,7 +275,9 @@ class Finder {
       const int64_t middle = (most + too_many) / 2;
       (fits(middle) ? most : too_many) = middle;
     }
-    const int64_t stripes = (lines + most - 1) / most;
+    // Where they are few, as many for each thread.
+    int64_t stripes = (lines + most - 1) / most;
+    if (stripes < 4 * threads_) stripes = (stripes + threads_ - 1) / threads_ * threads_;
     group->stripe_lines = (lines + stripes - 1) / stripes;
     group->stripes = (lines + group->stripe_lines - 1) / group->stripe_lines;
     return true;
@@ -317,6 +323,7 @@ class Finder {
   std::span<const Step> steps_;
   std::span<const ir::Node* const> nodes_;
   int64_t bytes_;
+  int64_t threads_;
   std::vector<int64_t> uses_;  // of each value
 };
 
@@ -339,9 +346,10 @@ void lay_out_buffers(StripedGroup* group, std::span<const Step> steps) {
 }
 
 std::vector<StripedGroup> find_stripes(const ir::Graph& graph, std::span<const Step> steps,
-                                       std::span<const ir::Node* const> nodes, int64_t bytes) {
+                                       std::span<const ir::Node* const> nodes, int64_t bytes,
+                                       int threads) {
   if (bytes <= 0) return {};
-  return Finder(graph, steps, nodes, bytes).find();
+  return Finder(graph, steps, nodes, bytes, threads).find();
 }
 
 }  // namespace inferd::plan

@@ -111,8 +111,9 @@ std::optional<InputLines> input_lines(const kernels::OpDesc& op, size_t i);
 void lay_out_buffers(StripedGroup* group, std::span<const Step> steps);
 
 // Finds groups among the steps of a plan, made from `nodes` of `graph`. `bytes`: about how much
-// memory a stripe may touch; 0: no groups.
+// memory a stripe may touch; 0: no groups. `threads`: about how many will share a group's stripes.
 std::vector<StripedGroup> find_stripes(const ir::Graph& graph, std::span<const Step> steps,
-                                       std::span<const ir::Node* const> nodes, int64_t bytes);
+                                       std::span<const ir::Node* const> nodes, int64_t bytes,
+                                       int threads);
 
 }  // namespace inferd::plan

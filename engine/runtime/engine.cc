@@ -58,7 +58,8 @@ class SharedEngine final : public Engine {
       : log_(options.log),
         plan_{.prefer_kernels = split_commas(std::getenv("INFERD_KERNEL")),
               .allow_float16 = options.allow_float16,
-              .stripe_bytes = stripe_bytes(options)},
+              .stripe_bytes = stripe_bytes(options),
+              .threads = threads},
         pool_(std::make_shared<ThreadPool>(threads, classes_for(options))) {
     plan_.prefer_kernels.insert(plan_.prefer_kernels.end(), options.prefer_kernels.begin(),
                                 options.prefer_kernels.end());

@@ -203,6 +203,9 @@ Split split_of(const RunArgs& args, const MatrixPlan& plan, int64_t panels, int6
   }
   int threads = std::min(args.pool.threads(), plan.max_workers);
   if (args.max_threads > 0) threads = std::min(threads, args.max_threads);
+  // Few rows wait for their weights, which come from further away than the first-level cache.
+  constexpr double kBytesPerCycle = 16;
+  cycles = std::max(cycles, static_cast<double>(weight_bytes) / kBytesPerCycle);
   // Waking another thread and reading what it wrote costs some microseconds.
   constexpr double kWorthwhileCycles = 6000;
   threads = std::min(threads, static_cast<int>(std::min(cycles / kWorthwhileCycles, 256.)));
