@@ -167,6 +167,8 @@ class Finder {
   // faster; and a kernel's call takes as long as so many bytes.
   static constexpr double kCacheGain = 4;
   static constexpr double kCallBytes = 4096;
+  static constexpr double kMeetingBytes = 32768;
+  static constexpr double kBytesPerCycle = 6;
 
   // Of writing an output and reading it again.
   double cost_of_output(size_t step) const {
@@ -176,16 +178,27 @@ class Finder {
     }
     return 2 * bytes / (bytes <= static_cast<double>(bytes_) ? kCacheGain : 1);
   }
-  double cost_of_step(size_t step) const { return cost_of_output(step) + kCallBytes; }
+  double cost_of_step(size_t step) const {
+    return cost_of_output(step) + kCallBytes + cost_of_meeting();
+  }
+  // Threads begin a step together and wait for the last one.
+  double cost_of_meeting() const { return threads_ > 1 ? kMeetingBytes : 0; }
 
   double cost_of_group(const StripedGroup& group) const {
     const auto stripes = static_cast<double>(group.stripes * group.images);
-    double cost = cost_of_output(group.end() - 1);
+    double cost = cost_of_output(group.end() - 1) + cost_of_meeting();
+    // Stretches of stripes, each of which computes the lines above its first one again.
+    const double stretches =
+        threads_ == 1 ? 1 : std::min(stripes, 4. * static_cast<double>(threads_));
     for (size_t s = group.first; s < group.end(); ++s) {
       const double bytes =
           s + 1 < group.end() ? 2 * static_cast<double>(steps_[s].op.outputs[0].bytes()) : 0;
       const double weights =
           steps_[s].packed == nullptr ? 0 : static_cast<double>(steps_[s].packed->bytes());
+      const StripedStep& step = group.steps[s - group.first];
+      const double again = static_cast<double>(step.capacity) / static_cast<double>(step.height) -
+                           1 / static_cast<double>(group.stripes);
+      cost += stretches * again * steps_[s].kernel->cost(steps_[s].op) * kBytesPerCycle;
       cost += bytes / kCacheGain + (stripes - 1) * weights / kCacheGain + stripes * kCallBytes;
     }
     return cost;
@@ -269,17 +282,21 @@ class Finder {
       const int64_t stripes[] = {0, group->stripes / 2, group->stripes - 1};
       return measure(group, stripes) <= bytes_;
     };
-    if (lines <= kFewestLines || fits(lines) || !fits(kFewestLines)) return false;
-    int64_t most = kFewestLines;
-    for (int64_t too_many = lines; too_many - most > 1;) {
-      const int64_t middle = (most + too_many) / 2;
-      (fits(middle) ? most : too_many) = middle;
+    if (lines <= kFewestLines || !fits(kFewestLines)) return false;
+    int64_t most = lines;
+    if (!fits(lines)) {
+      most = kFewestLines;
+      for (int64_t too_many = lines; too_many - most > 1;) {
+        const int64_t middle = (most + too_many) / 2;
+        (fits(middle) ? most : too_many) = middle;
+      }
+    } else if (threads_ == 1) {
+      return false;
     }
     // Where they are few, as many for each thread.
     int64_t stripes = (lines + most - 1) / most;
     if (stripes < 4 * threads_) stripes = (stripes + threads_ - 1) / threads_ * threads_;
-    group->stripe_lines = (lines + stripes - 1) / stripes;
-    group->stripes = (lines + group->stripe_lines - 1) / group->stripe_lines;
+    fits((lines + stripes - 1) / stripes);
     return true;
   }
 

@@ -11,7 +11,8 @@
 //   depthwise 3x3               [#########]                   lines that the next stripe needs
 //   again projection 1x1, output      [#########]                   whole, in the arena
 //
-// Each line is computed once, except where a thread's stretch of stripes begins.
+// Each line is computed once, except where a thread's stretch of stripes begins. With several
+// threads a group saves meetings, too: they begin and end it together, not every step.
 #pragma once
 
 #include <array>
