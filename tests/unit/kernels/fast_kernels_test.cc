@@ -155,6 +155,26 @@ class Case {
             out(x[2], w.kernel_w, w.stride_w, w.dilation_w, w.pad_left + w.pad_right), channels};
   }
 
+  struct Convolution {
+    Conv2dAttrs attrs;
+    Shape x, w, y;
+    int64_t out_c = 0;
+  };
+  Convolution convolution() {
+    Convolution conv;
+    const int64_t groups = pick(0, 4) == 0 ? pick(2, 3) : 1;
+    const int64_t group_c = pick(1, 37);
+    conv.out_c = groups * pick(1, 70);
+    conv.x = {pick(1, 2), pick(1, 11), pick(1, 11), groups * group_c};
+    if (pick(0, 2) != 0) conv.attrs.window = window(conv.x[1], conv.x[2], 5);
+    conv.attrs.groups = static_cast<int>(groups);
+    conv.attrs.activation = activation();
+    const Window2d& w = conv.attrs.window;
+    conv.w = {conv.out_c, w.kernel_h, w.kernel_w, group_c};
+    conv.y = out_shape(conv.x, w, conv.out_c);
+    return conv;
+  }
+
   const std::vector<const std::byte*>& inputs() const { return inputs_; }
 
  private:
@@ -218,19 +238,11 @@ TEST_P(FastKernels, Conv2d) {
   for (uint32_t seed = 0; seed < 150 && !HasFailure(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Case c(seed);
-    const int64_t groups = c.pick(0, 4) == 0 ? c.pick(2, 3) : 1;
-    const int64_t group_c = c.pick(1, 37);
-    const int64_t out_c = groups * c.pick(1, 70);
-    const Shape x{c.pick(1, 2), c.pick(1, 11), c.pick(1, 11), groups * group_c};
-    Conv2dAttrs attrs;
-    if (c.pick(0, 2) != 0) attrs.window = c.window(x[1], x[2], 5);
-    attrs.groups = static_cast<int>(groups);
-    attrs.activation = c.activation();
+    const Case::Convolution conv = c.convolution();
     OpDesc op;
     op.kind = OpKind::kConv2d;
-    op.attrs = attrs;
-    c.types(&op, GetParam(), x, {out_c, attrs.window.kernel_h, attrs.window.kernel_w, group_c},
-            Case::out_shape(x, attrs.window, out_c), out_c);
+    op.attrs = conv.attrs;
+    c.types(&op, GetParam(), conv.x, conv.w, conv.y, conv.out_c);
     EXPECT_GT(check(op, c), 0);
   }
 }
@@ -297,21 +309,12 @@ TEST_F(HalfWeights, Conv2d) {
   for (uint32_t seed = 0; seed < 150 && !HasFailure(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Case c(seed);
-    const int64_t groups = c.pick(0, 4) == 0 ? c.pick(2, 3) : 1;
-    const int64_t group_c = c.pick(1, 37);
-    const int64_t out_c = groups * c.pick(1, 70);
-    const Shape x{c.pick(1, 2), c.pick(1, 11), c.pick(1, 11), groups * group_c};
-    Conv2dAttrs attrs;
-    if (c.pick(0, 2) != 0) attrs.window = c.window(x[1], x[2], 5);
-    attrs.groups = static_cast<int>(groups);
-    attrs.activation = c.activation();
+    const Case::Convolution conv = c.convolution();
     op_.kind = OpKind::kConv2d;
-    op_.attrs = attrs;
-    op_.inputs = {
-        c.operand(DType::kFloat32, x),
-        c.operand(DType::kFloat16, {out_c, attrs.window.kernel_h, attrs.window.kernel_w, group_c})};
-    op_.outputs = {c.operand(DType::kFloat32, Case::out_shape(x, attrs.window, out_c))};
-    check_both(&c, out_c);
+    op_.attrs = conv.attrs;
+    op_.inputs = {c.operand(DType::kFloat32, conv.x), c.operand(DType::kFloat16, conv.w)};
+    op_.outputs = {c.operand(DType::kFloat32, conv.y)};
+    check_both(&c, conv.out_c);
   }
 }
 
@@ -420,21 +423,13 @@ TEST_F(HalfPrecision, Conv2d) {
   for (uint32_t seed = 0; seed < 80 && !HasFailure(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Case c(seed);
-    const int64_t groups = c.pick(0, 4) == 0 ? c.pick(2, 3) : 1;
-    const int64_t group_c = c.pick(1, 37);
-    const int64_t out_c = groups * c.pick(1, 70);
-    const Shape x{c.pick(1, 2), c.pick(1, 11), c.pick(1, 11), groups * group_c};
-    Conv2dAttrs attrs;
-    if (c.pick(0, 2) != 0) attrs.window = c.window(x[1], x[2], 5);
-    attrs.groups = static_cast<int>(groups);
-    attrs.activation = c.activation();
+    const Case::Convolution conv = c.convolution();
     op_.kind = OpKind::kConv2d;
-    op_.attrs = attrs;
-    op_.inputs = {c.operand(DType::kFloat32, x),
-                  c.operand(c.pick(0, 1) == 1 ? DType::kFloat16 : DType::kFloat32,
-                            {out_c, attrs.window.kernel_h, attrs.window.kernel_w, group_c})};
-    op_.outputs = {c.operand(DType::kFloat32, Case::out_shape(x, attrs.window, out_c))};
-    check_half(&c, out_c);
+    op_.attrs = conv.attrs;
+    op_.inputs = {c.operand(DType::kFloat32, conv.x),
+                  c.operand(c.pick(0, 1) == 1 ? DType::kFloat16 : DType::kFloat32, conv.w)};
+    op_.outputs = {c.operand(DType::kFloat32, conv.y)};
+    check_half(&c, conv.out_c);
   }
 }
 
