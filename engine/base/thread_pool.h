@@ -35,8 +35,8 @@ class RangeFunction {
 // Callers come first: a worker joins a range only while fewer threads than threads() are inside
 // functions of this pool, and leaves it before its next piece when more callers have come. So with
 // any number of callers no more than max(callers, threads()) threads compute, but for pieces that
-// were begun before, and never more than callers + threads() - 1. Workers spin, 200 us at most, only
-// while a thread is missing to that number and the machine has as many cores.
+// were begun before, and never more than callers + threads() - 1. Workers spin, 200 us at most,
+// only while a thread is missing to that number and the machine has as many cores.
 class ThreadPool {
  public:
   // `threads`: 1 to 256, the caller included. `classes`: the CPUs it may use, where they differ in
