@@ -139,12 +139,7 @@ class Planner {
       if (node.kind == OpKind::kReshape) root_[index(node.outputs[0])] = root(node.inputs[0]);
     }
 
-    shift_.assign(graph_.value_count(), 0);
-    uses_.assign(graph_.value_count(), 0);
-    for (const ir::Node& node : graph_.nodes()) {
-      for (ValueId id : node.inputs) ++uses_[index(id)];
-    }
-    for (ValueId id : graph_.outputs()) ++uses_[index(id)];
+    count_uses();
 
     const int end = static_cast<int>(step_nodes_.size());
     first_.assign(graph_.value_count(), -1);
@@ -163,6 +158,20 @@ class Planner {
     for (StripedGroup& group : plan_->stripes) reserve_scratch(&group);
     for (int s = 0; s < end; ++s) {
       if (group_of_[static_cast<size_t>(s)] == nullptr) try_in_place(s);
+    }
+  }
+
+  void count_uses() {
+    shift_.assign(graph_.value_count(), 0);
+    uses_.assign(graph_.value_count(), 0);
+    for (const ir::Node& node : graph_.nodes()) {
+      for (ValueId id : node.inputs) ++uses_[index(id)];
+    }
+    for (ValueId id : graph_.outputs()) ++uses_[index(id)];
+    maker_.assign(graph_.value_count(), -1);
+    for (size_t s = 0; s < step_nodes_.size(); ++s) {
+      const std::vector<ValueId>& outputs = step_nodes_[s]->outputs;
+      if (outputs.size() == 1) maker_[index(outputs[0])] = static_cast<int>(s);
     }
   }
 
@@ -207,7 +216,7 @@ class Planner {
     for (size_t i = 0; i < std::min(node.inputs.size(), kMostPlaced); ++i) {
       const ValueId id = node.inputs[i];
       const Shape& x = step.op.inputs[i].shape;
-      const int from = maker(id);
+      const int from = maker_[index(id)];
       const bool fits = contiguous ? at % kArenaAlignment == 0
                                    : from >= 0 && spreads_pixels(static_cast<size_t>(from));
       if (from >= 0 && fits && uses_[index(id)] == 1 && place(from, s, at)) {
@@ -220,15 +229,6 @@ class Planner {
 
   bool spreads_pixels(size_t step) const {
     return plan_->steps[step].kernel->has(kernels::kSpreadsPixels);
-  }
-
-  // The step with this output alone, or -1.
-  int maker(ValueId id) const {
-    for (size_t s = 0; s < step_nodes_.size(); ++s) {
-      const std::vector<ValueId>& outputs = step_nodes_[s]->outputs;
-      if (outputs.size() == 1 && outputs[0] == id) return static_cast<int>(s);
-    }
-    return -1;
   }
 
   // Lets the output of step `from` lie `at` bytes into that of step `to`. False where one is in
@@ -360,6 +360,7 @@ class Planner {
   std::unordered_set<ValueId> in_stripe_;  // values between the steps of a group
   std::vector<int64_t> shift_;             // bytes into the root's storage
   std::vector<int64_t> uses_;              // by nodes and as outputs of the graph
+  std::vector<int> maker_;                 // step with this output alone, or -1
   std::vector<int> first_, last_;  // steps, of roots in the arena; first -1: not in the arena
   std::vector<int64_t> offsets_;
 };
