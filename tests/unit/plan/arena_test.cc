@@ -44,6 +44,15 @@ TEST(Arena, EmptyAndZeroSizedBuffers) {
   EXPECT_EQ(layout.bytes, 64);
 }
 
+// Largest first gives 576 here.
+TEST(Arena, TakesAnotherOrderWhereLargestFirstWastes) {
+  const std::vector<Buffer> buffers = {{256, 3, 5}, {192, 1, 3}, {128, 0, 1}, {192, 0, 2}};
+  const Layout layout = assign_offsets(buffers);
+  expect_sound(buffers, layout);
+  EXPECT_EQ(layout.lower_bound, 512);
+  EXPECT_EQ(layout.bytes, 512);
+}
+
 TEST(Arena, RandomLifetimesNeverOverlapAndStayNearTheLowerBound) {
   std::mt19937 random(7);
   for (int round = 0; round < 50; ++round) {
