@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/base/constant.h"
 
-#include <cstring>
+#include <algorithm>
 #include <new>
 
 #include "engine/base/pages.h"
@@ -30,7 +30,7 @@ std::shared_ptr<const Constant> Constant::in_file(std::shared_ptr<const MappedFi
                                                   size_t alignment) {
   if (reinterpret_cast<uintptr_t>(bytes.data()) % alignment != 0) {
     return made(bytes.size(), [file = std::move(file), bytes](std::span<std::byte> copy) {
-      std::memcpy(copy.data(), bytes.data(), bytes.size());
+      std::copy(bytes.begin(), bytes.end(), copy.begin());
       file->forget(bytes);
     });
   }
