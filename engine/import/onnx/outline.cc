@@ -42,7 +42,8 @@ class Outliner {
     for (size_t at = begin; at < end;) {
       const size_t start = at;
       const std::optional<uint64_t> tag = varint(at, end);
-      if (!tag) return false;
+      // Protocol Buffers drops bits beyond the 32nd, and would take this for another field.
+      if (!tag || *tag > UINT32_MAX) return false;
       if ((*tag & 7) != kLengthDelimited) {
         if (!skip(static_cast<WireType>(*tag & 7), at, end)) return false;
         append(out, start, at);

@@ -228,9 +228,7 @@ class Reader {
     if (proto.data_location() == onnx::TensorProto::EXTERNAL) {
       INFERD_RETURN_IF_ERROR(attach_external(proto, tensor));
     } else if (proto.has_raw_data()) {
-      RawDataPlace place;
-      std::memcpy(&place, proto.raw_data().data(), sizeof place);
-      attach(tensor, source_.file, place.offset, place.size);
+      INFERD_RETURN_IF_ERROR(attach_raw(proto, tensor));
     } else {
       tensor.data = Constant::own(typed_data(proto, tensor.dtype));
       tensor.has_data = true;
@@ -248,6 +246,19 @@ class Reader {
     tensor.data =
         Constant::in_file(file, file->bytes().subspan(offset, size), dtype_size(tensor.dtype));
     tensor.has_data = true;
+  }
+
+  // What raw_data says was written by outline_of(), unless a file found a way around it.
+  Status attach_raw(const onnx::TensorProto& proto, ForeignTensor& tensor) const {
+    RawDataPlace place;
+    const uint64_t bytes = source_.file->bytes().size();
+    if (proto.raw_data().size() != sizeof place) return data_loss("has unreadable raw data");
+    std::memcpy(&place, proto.raw_data().data(), sizeof place);
+    if (place.offset > bytes || place.size > bytes - place.offset) {
+      return data_loss("has raw data outside of the file");
+    }
+    attach(tensor, source_.file, place.offset, place.size);
+    return ok_status();
   }
 
   // External data may lie only in the model's own folder: a plain relative path that stays inside

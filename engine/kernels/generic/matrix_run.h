@@ -463,12 +463,12 @@ struct FloatMatrix {
     const auto b_bytes = static_cast<int64_t>(packed.b.bytes());
     const Split split =
         split_of<P>(args, plan, sizes.panels, P::kTile.rows, b_bytes, 4, cost(args.op));
-    const auto multiply = [&](const Band<float>& band, int64_t panel, const B* packed_b,
-                              const auto* b) {
+    const auto multiply = [&]<typename Weight>(const Band<float>& band, int64_t panel,
+                                               const B* packed_b, const Weight* b) {
       const int64_t column = panel * P::kTile.columns;
       const int64_t padded = band.group * sizes.padded_columns + column;
       float* const out = y + band.first_row * y_stride + band.group * form.columns + column;
-      FloatTileArgs tile{
+      FloatTileArgs<Weight> tile{
           .rows = {.a = nullptr,
                    .a_stride = plan.row_stride,
                    .segments = plan.segments.data(),

@@ -53,6 +53,17 @@ TEST(OnnxOutline, HoldsPlacesInsteadOfRawData) {
   EXPECT_EQ(model.graph().node(2).output(0), "y");
 }
 
+// Protocol Buffers reads this tag of five bytes as raw_data's, whose contents would name any place.
+TEST(OnnxOutline, RefusesTagsOfMoreThan32Bits) {
+  const auto field = [](const std::string& tag, const std::string& body) {
+    return tag + static_cast<char>(body.size()) + body;
+  };
+  const std::string raw = field("\xCA\x80\x80\x80\x10", std::string(16, '\x7f'));
+  const std::string file = field("\x3A", field("\x2A", raw));  // graph, initializer
+  const Result<std::string> outline = outline_of(std::as_bytes(std::span(file)));
+  EXPECT_EQ(outline.status().code(), StatusCode::kDataLoss);
+}
+
 TEST(OnnxOutline, IsSmallHoweverLargeTheWeights) {
   OnnxBuilder b;
   b.floats("c", {4}, {});
