@@ -129,4 +129,16 @@ const Kernel* reference(const OpDesc& op) {
   return nullptr;
 }
 
+void run_reference(const OpDesc& op, std::span<const std::byte* const> inputs,
+                   std::span<std::byte* const> outputs) {
+  ThreadPool pool(1);
+  reference(op)->run({.op = op,
+                      .packed = nullptr,
+                      .prepared = nullptr,
+                      .inputs = inputs,
+                      .outputs = outputs,
+                      .scratch = nullptr,
+                      .pool = pool});
+}
+
 }  // namespace inferd::kernels

@@ -37,4 +37,8 @@ std::vector<const Kernel*> declining(const OpDesc& op, const Kernel& chosen);
 // The reference row (plain loops) of this operator; null when it does not accept these types.
 const Kernel* reference(const OpDesc& op);
 
+// Runs that row on the calling thread. Precondition: there is one for `op`.
+void run_reference(const OpDesc& op, std::span<const std::byte* const> inputs,
+                   std::span<std::byte* const> outputs);
+
 }  // namespace inferd::kernels

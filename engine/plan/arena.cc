@@ -9,10 +9,6 @@
 namespace inferd::plan {
 namespace {
 
-int64_t aligned(int64_t bytes) {
-  return (bytes + kArenaAlignment - 1) / kArenaAlignment * kArenaAlignment;
-}
-
 // The sum of live bytes at each step.
 std::vector<int64_t> live_bytes(std::span<const Buffer> buffers) {
   int last_step = 0;

@@ -22,6 +22,9 @@ struct Layout {
 };
 
 inline constexpr int64_t kArenaAlignment = 64;
+constexpr int64_t aligned(int64_t bytes) {
+  return (bytes + kArenaAlignment - 1) / kArenaAlignment * kArenaAlignment;
+}
 
 // Buffers one after the other, each at the lowest gap among those alive at the same time: in the
 // order of their sizes (as in TFLite's and XNNPACK's planners), and where that does not reach the

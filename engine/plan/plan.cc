@@ -58,8 +58,9 @@ class Planner {
   Result<std::shared_ptr<const Plan>> make() {
     INFERD_RETURN_IF_ERROR(check_sizes(graph_, options_));
     INFERD_RETURN_IF_ERROR(choose_kernels());
+    count_uses();
     plan_->stripes =
-        find_stripes(graph_, plan_->steps, step_nodes_, options_.stripe_bytes, options_.threads);
+        find_stripes(plan_->steps, step_nodes_, uses_, options_.stripe_bytes, options_.threads);
     find_storage();
     INFERD_RETURN_IF_ERROR(lay_out());
     locate();
@@ -139,7 +140,7 @@ class Planner {
       if (node.kind == OpKind::kReshape) root_[index(node.outputs[0])] = root(node.inputs[0]);
     }
 
-    count_uses();
+    shift_.assign(graph_.value_count(), 0);
 
     const int end = static_cast<int>(step_nodes_.size());
     first_.assign(graph_.value_count(), -1);
@@ -162,7 +163,6 @@ class Planner {
   }
 
   void count_uses() {
-    shift_.assign(graph_.value_count(), 0);
     uses_.assign(graph_.value_count(), 0);
     for (const ir::Node& node : graph_.nodes()) {
       for (ValueId id : node.inputs) ++uses_[index(id)];

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "engine/plan/arena.h"
 #include "engine/plan/plan.h"
 
 namespace inferd::plan {
@@ -17,8 +18,6 @@ Lines hull(Lines a, Lines b) {
   if (b.empty()) return a;
   return {std::min(a.begin, b.begin), std::max(a.end, b.end)};
 }
-
-int64_t aligned(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
 bool is_image(const Shape& shape) { return shape.rank() == 4 && shape.elements() > 0; }
 
@@ -118,18 +117,9 @@ namespace {
 // Tries groups of steps and keeps what it needs to know of the graph for that.
 class Finder {
  public:
-  Finder(const ir::Graph& graph, std::span<const Step> steps,
-         std::span<const ir::Node* const> nodes, int64_t bytes, int threads)
-      : steps_(steps),
-        nodes_(nodes),
-        bytes_(bytes),
-        threads_(threads),
-        uses_(graph.value_count(), 0) {
-    for (const ir::Node& node : graph.nodes()) {
-      for (const ValueId id : node.inputs) ++uses_[value(id)];
-    }
-    for (const ValueId id : graph.outputs()) ++uses_[value(id)];
-  }
+  Finder(std::span<const Step> steps, std::span<const ir::Node* const> nodes,
+         std::span<const int64_t> uses, int64_t bytes, int threads)
+      : steps_(steps), nodes_(nodes), bytes_(bytes), threads_(threads), uses_(uses) {}
 
   // The cheapest way to take the steps alone or in groups, found from the last step backwards.
   std::vector<StripedGroup> find() const {
@@ -342,7 +332,7 @@ class Finder {
   std::span<const ir::Node* const> nodes_;
   int64_t bytes_;
   int64_t threads_;
-  std::vector<int64_t> uses_;  // of each value
+  std::span<const int64_t> uses_;  // of each value
 };
 
 }  // namespace
@@ -363,11 +353,11 @@ void lay_out_buffers(StripedGroup* group, std::span<const Step> steps) {
   group->worker_bytes = group->buffer_bytes + aligned(scratch);
 }
 
-std::vector<StripedGroup> find_stripes(const ir::Graph& graph, std::span<const Step> steps,
-                                       std::span<const ir::Node* const> nodes, int64_t bytes,
-                                       int threads) {
+std::vector<StripedGroup> find_stripes(std::span<const Step> steps,
+                                       std::span<const ir::Node* const> nodes,
+                                       std::span<const int64_t> uses, int64_t bytes, int threads) {
   if (bytes <= 0) return {};
-  return Finder(graph, steps, nodes, bytes, threads).find();
+  return Finder(steps, nodes, uses, bytes, threads).find();
 }
 
 }  // namespace inferd::plan

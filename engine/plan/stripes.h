@@ -111,10 +111,11 @@ std::optional<InputLines> input_lines(const kernels::OpDesc& op, size_t i);
 // Places the buffers of a group's steps in a worker's scratch.
 void lay_out_buffers(StripedGroup* group, std::span<const Step> steps);
 
-// Finds groups among the steps of a plan, made from `nodes` of `graph`. `bytes`: about how much
-// memory a stripe may touch; 0: no groups. `threads`: about how many will share a group's stripes.
-std::vector<StripedGroup> find_stripes(const ir::Graph& graph, std::span<const Step> steps,
-                                       std::span<const ir::Node* const> nodes, int64_t bytes,
-                                       int threads);
+// Finds groups among the steps of a plan, made from `nodes`. `uses`: of each value, by nodes and as
+// outputs of the graph. `bytes`: about how much memory a stripe may touch; 0: no groups. `threads`:
+// about how many will share a group's stripes.
+std::vector<StripedGroup> find_stripes(std::span<const Step> steps,
+                                       std::span<const ir::Node* const> nodes,
+                                       std::span<const int64_t> uses, int64_t bytes, int threads);
 
 }  // namespace inferd::plan

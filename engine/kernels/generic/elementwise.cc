@@ -156,14 +156,7 @@ std::unique_ptr<Prepared> plan_table(const OpDesc& op, const PackedWeights*) {
   const std::array<const std::byte*, 2> in = {reinterpret_cast<const std::byte*>(bytes.data()),
                                               op.has_input(1) ? op.inputs[1].data : nullptr};
   const std::array<std::byte*, 1> out = {reinterpret_cast<std::byte*>(plan->table.data())};
-  ThreadPool pool(1);
-  reference(every)->run({.op = every,
-                         .packed = nullptr,
-                         .prepared = nullptr,
-                         .inputs = in,
-                         .outputs = out,
-                         .scratch = nullptr,
-                         .pool = pool});
+  run_reference(every, in, out);
   return plan;
 }
 

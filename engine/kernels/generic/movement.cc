@@ -103,14 +103,7 @@ std::array<std::byte, 8> pad_element(const OpDesc& op) {
   std::array<std::byte, 8> element{};
   const std::array<const std::byte*, 1> in = {element.data()};
   const std::array<std::byte*, 1> out = {element.data()};
-  ThreadPool pool(1);
-  reference(one)->run({.op = one,
-                       .packed = nullptr,
-                       .prepared = nullptr,
-                       .inputs = in,
-                       .outputs = out,
-                       .scratch = nullptr,
-                       .pool = pool});
+  run_reference(one, in, out);
   return element;
 }
 
