@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ONNX operators -> ir: which function lowers which operator. Differences between opsets are
-// handled inside the functions, where an attribute became an input.
+// handled inside the functions, where an attribute became an input; what is older than opset 7 is
+// upgraded first.
 #include <algorithm>
 
 #include "engine/import/onnx/lower.h"
 #include "engine/import/onnx/onnx.h"
+#include "engine/import/onnx/upgrade.h"
 
 namespace inferd::import {
 namespace {
@@ -72,6 +74,7 @@ const Row kRows[] = {
     {kMicrosoft, "QLinearMul", qlinear_mul},
     {kMicrosoft, "QLinearSigmoid", qlinear_sigmoid},
     {kMicrosoft, "QuantizeLinear", quantize_linear},
+    {kUpgradeDomain, "Align", align},
 };
 
 Lowering::LowerNode find(const ForeignGraph&, const ForeignNode& node) {
@@ -103,13 +106,10 @@ Result<std::vector<int64_t>> ints_from(Lowering& l, const ForeignNode& node,
 }  // namespace onnx_lower
 
 Result<ir::Graph> lower_onnx(const ForeignGraph& foreign, std::vector<UnsupportedOp>* unsupported) {
-  // Before opset 7 operators broadcast by attributes and meant other things; nobody exports that
-  // any more.
-  constexpr int64_t kOldest = 7;
   const auto opset = foreign.opsets.find("");
-  if (opset != foreign.opsets.end() && opset->second < kOldest) {
-    return unimplemented("opset " + std::to_string(opset->second) +
-                         " is older than 7; export the model again");
+  if (opset != foreign.opsets.end() && opset->second < kNumpyBroadcasting) {
+    const ForeignGraph upgraded = upgrade(foreign);
+    return Lowering(upgraded).run(find, unsupported);
   }
   return Lowering(foreign).run(find, unsupported);
 }

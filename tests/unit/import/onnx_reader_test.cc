@@ -78,16 +78,18 @@ TEST(OnnxReader, ALengthOfFourGigabytesIsCorrupt) {
               HasSubstr("truncated or corrupt"));
 }
 
-TEST(OnnxReader, OldOpsetsAreRefused) {
+TEST(OnnxReader, OldOpsetsBroadcastByAxis) {
   OnnxBuilder b(6);
-  b.input("x", {1}).output("y", {1}).node("Abs", {"x"}, {"y"});
-  EXPECT_THAT(outcome(b.bytes()), HasSubstr("UNIMPLEMENTED: "));
-  EXPECT_THAT(outcome(b.bytes()), HasSubstr("opset 6 is older than 7; export the model again"));
-  b.model().mutable_opset_import(0)->set_version(7);
-  EXPECT_THAT(outcome(b.bytes()), HasSubstr("unary abs"));
+  b.input("x", {2, 3}).output("y", {2, 3}).floats("w", {2}, {10, 20});
+  b.node("Add", {"x", "w"}, {"y"}, {attr("axis", 0), attr("broadcast", 1)});
+  EXPECT_THAT(run_floats(b.bytes(), {{1, 2, 3, 4, 5, 6}}), ElementsAre(11, 12, 13, 24, 25, 26));
   b.model().mutable_opset_import(0)->set_domain("ai.onnx");  // the default domain's other name
-  b.model().mutable_opset_import(0)->set_version(6);
-  EXPECT_THAT(outcome(b.bytes()), HasSubstr("opset 6 is older than 7"));
+  EXPECT_THAT(run_floats(b.bytes(), {{1, 2, 3, 4, 5, 6}}), ElementsAre(11, 12, 13, 24, 25, 26));
+
+  OnnxBuilder wide(6);
+  wide.input("x", {2, 3}).output("y", {2, 3}).floats("w", {3, 1}, {1, 2, 3});
+  wide.node("Add", {"x", "w"}, {"y"}, {attr("axis", 1), attr("broadcast", 1)});
+  EXPECT_THAT(outcome(wide.bytes()), HasSubstr("2 dimensions does not fit at axis 1"));
 }
 
 TEST(OnnxReader, AttributesMayLackAType) {
