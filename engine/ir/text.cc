@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <concepts>
 #include <sstream>
 
+#include "engine/base/op_fields.h"
 #include "engine/ir/graph.h"
 
 namespace inferd::ir {
@@ -37,19 +39,18 @@ std::string numbers(const std::vector<T>& values) {
   return text + "]";
 }
 
-// Nothing for the usual value.
-std::string number_text(const char* name, float value, float usual) {
-  if (value == usual) return "";
+std::string number_text(float value) {
   std::ostringstream out;
-  out << name << value;
+  out << value;
   return out.str();
+}
+template <std::integral T>
+std::string number_text(T value) {
+  return std::to_string(value);
 }
 
 std::string activation_text(const Activation& a) {
-  if (a.none()) return "";
-  std::ostringstream out;
-  out << " clamp=" << a.min << ".." << a.max;
-  return out.str();
+  return a.none() ? "" : " clamp=" + number_text(a.min) + ".." + number_text(a.max);
 }
 
 std::string window_text(const Window2d& w) {
@@ -64,93 +65,61 @@ std::string window_text(const Window2d& w) {
   return out.str();
 }
 
-struct AttrsText {
-  std::string operator()(const std::monostate&) const { return ""; }
-  std::string operator()(const Conv2dAttrs& a) const {
-    return window_text(a.window) + (a.groups != 1 ? " groups=" + std::to_string(a.groups) : "") +
-           activation_text(a.activation);
+// Names of enumerators stand alone; so do those of flags that are set. Numbers that are as by
+// default are left out, but not an axis.
+template <typename T>
+std::string field_text(std::string_view name, const T& value, const T& usual) {
+  const auto named = [&](const std::string& text) { return " " + std::string(name) + "=" + text; };
+  if constexpr (std::is_same_v<T, Window2d>) {
+    return window_text(value);
+  } else if constexpr (std::is_same_v<T, Activation>) {
+    return activation_text(value);
+  } else if constexpr (std::is_same_v<T, Rounding>) {
+    return value == usual ? "" : " " + std::string(enumerator_name(value));
+  } else if constexpr (std::is_enum_v<T>) {
+    return " " + std::string(enumerator_name(value));
+  } else if constexpr (std::is_same_v<T, bool>) {
+    return value == usual ? "" : " " + std::string(name);
+  } else if constexpr (std::is_arithmetic_v<T>) {
+    return value == usual && name != "axis" ? "" : named(number_text(value));
+  } else {
+    return named(numbers(value));
   }
-  std::string operator()(const FullyConnectedAttrs& a) const {
-    return activation_text(a.activation);
-  }
-  std::string operator()(const MatMulAttrs& a) const {
-    return std::string(a.transpose_a ? " ta" : "") + (a.transpose_b ? " tb" : "") +
-           activation_text(a.activation);
-  }
-  std::string operator()(const BinaryAttrs& a) const {
-    constexpr const char* kNames[] = {"add", "sub", "mul", "div", "min", "max", "pow"};
-    return std::string(" ") + kNames[static_cast<size_t>(a.kind)] + activation_text(a.activation);
-  }
-  std::string operator()(const UnaryAttrs& a) const {
-    constexpr const char* kNames[] = {
-        "sigmoid", "tanh", "hard_swish", "hard_sigmoid", "leaky_relu", "elu",
-        "silu",    "exp",  "log",        "sqrt",         "rsqrt",      "square",
-        "neg",     "abs",  "floor",      "ceil",         "round"};
-    return std::string(" ") + kNames[static_cast<size_t>(a.kind)] +
-           number_text(" alpha=", a.alpha, 0) + number_text(" beta=", a.beta, 0);
-  }
-  std::string operator()(const ClampAttrs& a) const { return activation_text(a.range); }
-  std::string operator()(const Pool2dAttrs& a) const {
-    return window_text(a.window) + (a.count_padding ? " count_padding" : "") +
-           activation_text(a.activation);
-  }
-  std::string operator()(const ReduceAttrs& a) const {
-    constexpr const char* kNames[] = {"mean", "sum", "max", "min", "prod"};
-    return std::string(" ") + kNames[static_cast<size_t>(a.kind)] + " axes=" + numbers(a.axes) +
-           (a.keep_dims ? " keep" : "");
-  }
-  std::string operator()(const ArgMaxAttrs& a) const {
-    return " axis=" + std::to_string(a.axis) + (a.keep_dims ? " keep" : "");
-  }
-  std::string operator()(const SoftmaxAttrs& a) const {
-    return " axis=" + std::to_string(a.axis) + number_text(" beta=", a.beta, 1);
-  }
-  std::string operator()(const ConcatAttrs& a) const { return " axis=" + std::to_string(a.axis); }
-  std::string operator()(const SliceAttrs& a) const {
-    return " begin=" + numbers(a.begin) + " end=" + numbers(a.end) + " step=" + numbers(a.step);
-  }
-  std::string operator()(const PadAttrs& a) const {
-    return " before=" + numbers(a.before) + " after=" + numbers(a.after) +
-           number_text(" value=", a.value, 0);
-  }
-  std::string operator()(const ReshapeAttrs& a) const { return " dims=" + numbers(a.dims); }
-  std::string operator()(const TransposeAttrs& a) const { return " perm=" + numbers(a.perm); }
-  std::string operator()(const StridedCopyAttrs& a) const {
-    return " shape=" + numbers(a.shape) + " strides=" + numbers(a.strides) +
-           " offset=" + std::to_string(a.offset) + (a.each_slice ? " each_slice" : "");
-  }
-  std::string operator()(const GatherAttrs& a) const { return " axis=" + std::to_string(a.axis); }
-  std::string operator()(const ResizeAttrs& a) const {
-    constexpr const char* kCoordinates[] = {" asymmetric", " half_pixel", " align_corners",
-                                            " pytorch_half_pixel"};
-    constexpr const char* kRounding[] = {" floor", " round_prefer_floor", " round_prefer_ceil",
-                                         " ceil"};
-    const bool nearest = a.mode == ResizeMode::kNearest;
-    return (nearest ? " nearest" : " linear") +
-           std::string(kCoordinates[static_cast<size_t>(a.coordinates)]) +
-           (nearest ? kRounding[static_cast<size_t>(a.rounding)] : "");
-  }
-  std::string operator()(const RequantizeAttrs& a) const {
-    return a.rounding == Rounding::kFixedPoint ? " fixed_point" : "";
-  }
-  std::string operator()(const BatchNormAttrs& a) const {
-    return " axis=" + std::to_string(a.axis);
-  }
-  std::string operator()(const DetectionPostProcessAttrs& a) const {
-    return " classes=" + std::to_string(a.num_classes);
-  }
-};
+}
+
+template <typename A>
+std::string attrs_text(const A& attrs) {
+  [[maybe_unused]] static const A kUsual;
+  std::string text;
+  std::apply(
+      [&](const auto&... fields) {
+        ((text += field_text(fields.name, attrs.*fields.member, kUsual.*fields.member)), ...);
+      },
+      kFields<A>);
+  return text;
+}
+
+std::string attrs_text(const OpAttrs& attrs) {
+  return std::visit([](const auto& alternative) { return attrs_text(alternative); }, attrs);
+}
+
+// "add" of a binary operator; empty where the operator is of one kind.
+std::string kind_text(const OpAttrs& attrs) {
+  std::string text;
+  const auto take_kind = [&]<typename T>(std::string_view name, const T& value) {
+    if constexpr (std::is_enum_v<T>) {
+      if (name == "kind") text = enumerator_name(value);
+    }
+  };
+  std::visit([&](const auto& alternative) { visit_fields(alternative, take_kind); }, attrs);
+  return text;
+}
 
 }  // namespace
 
 std::string title(const Node& node) {
   std::string kind(op_name(node.kind));
-  const bool one_of_many =
-      node.kind == OpKind::kBinary || node.kind == OpKind::kUnary || node.kind == OpKind::kReduce;
-  if (one_of_many) {
-    const std::string attrs = std::visit(AttrsText{}, node.attrs);  // " div clamp=..."
-    kind += attrs.substr(0, attrs.find(' ', 1));
-  }
+  if (const std::string which = kind_text(node.attrs); !which.empty()) kind += " " + which;
   return kind + " '" + node.name + "'";
 }
 
@@ -158,7 +127,7 @@ std::string to_text(const Graph& graph) {
   std::string text = "inputs " + list_text(graph, graph.inputs()) + "\n";
   for (const Node& node : graph.nodes()) {
     text += list_text(graph, node.outputs) + " = " + std::string(op_name(node.kind)) +
-            std::visit(AttrsText{}, node.attrs) + " (";
+            attrs_text(node.attrs) + " (";
     std::string inputs;
     for (ValueId id : node.inputs) {
       const bool constant = graph.value(id).is_constant();

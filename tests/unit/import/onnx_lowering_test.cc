@@ -153,9 +153,9 @@ TEST(OnnxLowering, MatrixProducts) {
               HasSubstr("unsupported MatMul 'y': operands of rank 1"));
   EXPECT_THAT(lowered({"MatMul", {X({2, 3}), F({2, 4})}}), HasSubstr("inner dimensions"));
   EXPECT_THAT(lowered({"Gemm", {X({2, 3}), F({4, 3}), F({4})}, {attr("transB", 1)}}),
-              AllOf(HasSubstr("matmul tb"), HasSubstr("binary add")));
+              AllOf(HasSubstr("matmul transpose_b"), HasSubstr("binary add")));
   EXPECT_THAT(lowered({"Gemm", {X({3, 2}), F({3, 4})}, {attr("transA", 1)}}),
-              HasSubstr("FP32[2,4] = matmul ta (%0, const %1)  # y\n"));
+              HasSubstr("FP32[2,4] = matmul transpose_a (%0, const %1)  # y\n"));
   const std::string scaled =
       file({"Gemm", {X({1, 2}), F({2, 1}), F({1}, {10})}, {attr("alpha", 2.F), attr("beta", 3.F)}});
   EXPECT_THAT(run_floats(scaled, {{1, 1}}), ElementsAre(2 * 3 + 3 * 10));

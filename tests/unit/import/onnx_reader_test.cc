@@ -98,7 +98,7 @@ TEST(OnnxReader, AttributesMayLackAType) {
   for (auto& a : attrs) a.clear_type();
   b.input("x", {2, 3}).output("y", {2, 4}).floats("w", {4, 3}, std::vector<float>(12, 1));
   b.node("Gemm", {"x", "w"}, {"y"}, attrs);
-  EXPECT_THAT(outcome(b.bytes()), HasSubstr("matmul tb"));
+  EXPECT_THAT(outcome(b.bytes()), HasSubstr("matmul transpose_b"));
   EXPECT_THAT(run_floats(b.bytes(), {{1, 2, 3, 4, 5, 6}}),
               ElementsAre(3, 3, 3, 3, 7.5F, 7.5F, 7.5F, 7.5F));
 

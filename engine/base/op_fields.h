@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the attributes of operators consist of: the members of every struct and the names of every
+// enumerator of op.h, once. The text form of graphs, compiled model files and the cases of
+// tests/ops are made of it, so that a new struct, member or enumerator is described here and
+// nowhere else. The names are kept in compiled files: what is renamed here makes them unreadable.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "engine/base/op.h"
+
+namespace inferd {
+
+// A member of struct S.
+template <typename S, typename T>
+struct Field {
+  std::string_view name;
+  T S::*member;
+};
+template <typename S, typename T>
+Field(const char*, T S::*) -> Field<S, T>;  // clang deduces aggregates only since 17
+
+// The fields of S as a tuple, in the order of its members. Complete: asserted below.
+template <typename S>
+inline constexpr auto kFields = nullptr;
+
+// An attributes struct, or a struct inside of one.
+template <typename S>
+concept HasFields =
+    !std::is_same_v<std::remove_const_t<decltype(kFields<std::remove_const_t<S>>)>, std::nullptr_t>;
+
+template <>
+inline constexpr auto kFields<std::monostate> = std::tuple{};
+template <>
+inline constexpr auto kFields<Activation> =
+    std::tuple{Field{"min", &Activation::min}, Field{"max", &Activation::max}};
+template <>
+inline constexpr auto kFields<Window2d> = std::tuple{
+    Field{"kernel_h", &Window2d::kernel_h},     Field{"kernel_w", &Window2d::kernel_w},
+    Field{"stride_h", &Window2d::stride_h},     Field{"stride_w", &Window2d::stride_w},
+    Field{"dilation_h", &Window2d::dilation_h}, Field{"dilation_w", &Window2d::dilation_w},
+    Field{"pad_top", &Window2d::pad_top},       Field{"pad_bottom", &Window2d::pad_bottom},
+    Field{"pad_left", &Window2d::pad_left},     Field{"pad_right", &Window2d::pad_right}};
+
+template <>
+inline constexpr auto kFields<ArgMaxAttrs> =
+    std::tuple{Field{"axis", &ArgMaxAttrs::axis}, Field{"keep_dims", &ArgMaxAttrs::keep_dims}};
+template <>
+inline constexpr auto kFields<BatchNormAttrs> = std::tuple{Field{"axis", &BatchNormAttrs::axis}};
+template <>
+inline constexpr auto kFields<BinaryAttrs> =
+    std::tuple{Field{"kind", &BinaryAttrs::kind}, Field{"activation", &BinaryAttrs::activation},
+               Field{"rounding", &BinaryAttrs::rounding}};
+template <>
+inline constexpr auto kFields<ClampAttrs> = std::tuple{Field{"range", &ClampAttrs::range}};
+template <>
+inline constexpr auto kFields<ConcatAttrs> = std::tuple{Field{"axis", &ConcatAttrs::axis}};
+template <>
+inline constexpr auto kFields<Conv2dAttrs> =
+    std::tuple{Field{"window", &Conv2dAttrs::window}, Field{"groups", &Conv2dAttrs::groups},
+               Field{"activation", &Conv2dAttrs::activation}};
+template <>
+inline constexpr auto kFields<DetectionPostProcessAttrs> = std::tuple{
+    Field{"max_detections", &DetectionPostProcessAttrs::max_detections},
+    Field{"max_classes_per_detection", &DetectionPostProcessAttrs::max_classes_per_detection},
+    Field{"detections_per_class", &DetectionPostProcessAttrs::detections_per_class},
+    Field{"regular_nms", &DetectionPostProcessAttrs::regular_nms},
+    Field{"score_threshold", &DetectionPostProcessAttrs::score_threshold},
+    Field{"iou_threshold", &DetectionPostProcessAttrs::iou_threshold},
+    Field{"num_classes", &DetectionPostProcessAttrs::num_classes},
+    Field{"y_scale", &DetectionPostProcessAttrs::y_scale},
+    Field{"x_scale", &DetectionPostProcessAttrs::x_scale},
+    Field{"h_scale", &DetectionPostProcessAttrs::h_scale},
+    Field{"w_scale", &DetectionPostProcessAttrs::w_scale}};
+template <>
+inline constexpr auto kFields<FullyConnectedAttrs> =
+    std::tuple{Field{"activation", &FullyConnectedAttrs::activation}};
+template <>
+inline constexpr auto kFields<GatherAttrs> = std::tuple{Field{"axis", &GatherAttrs::axis}};
+template <>
+inline constexpr auto kFields<MatMulAttrs> = std::tuple{
+    Field{"transpose_a", &MatMulAttrs::transpose_a},
+    Field{"transpose_b", &MatMulAttrs::transpose_b}, Field{"activation", &MatMulAttrs::activation}};
+template <>
+inline constexpr auto kFields<PadAttrs> =
+    std::tuple{Field{"before", &PadAttrs::before}, Field{"after", &PadAttrs::after},
+               Field{"value", &PadAttrs::value}};
+template <>
+inline constexpr auto kFields<Pool2dAttrs> = std::tuple{
+    Field{"window", &Pool2dAttrs::window}, Field{"count_padding", &Pool2dAttrs::count_padding},
+    Field{"activation", &Pool2dAttrs::activation}};
+template <>
+inline constexpr auto kFields<ReduceAttrs> =
+    std::tuple{Field{"kind", &ReduceAttrs::kind}, Field{"axes", &ReduceAttrs::axes},
+               Field{"keep_dims", &ReduceAttrs::keep_dims}};
+template <>
+inline constexpr auto kFields<RequantizeAttrs> =
+    std::tuple{Field{"rounding", &RequantizeAttrs::rounding}};
+template <>
+inline constexpr auto kFields<ReshapeAttrs> = std::tuple{
+    Field{"dims", &ReshapeAttrs::dims}, Field{"zero_is_literal", &ReshapeAttrs::zero_is_literal}};
+template <>
+inline constexpr auto kFields<ResizeAttrs> = std::tuple{
+    Field{"mode", &ResizeAttrs::mode},         Field{"coordinates", &ResizeAttrs::coordinates},
+    Field{"rounding", &ResizeAttrs::rounding}, Field{"out_h", &ResizeAttrs::out_h},
+    Field{"out_w", &ResizeAttrs::out_w},       Field{"scale_h", &ResizeAttrs::scale_h},
+    Field{"scale_w", &ResizeAttrs::scale_w}};
+template <>
+inline constexpr auto kFields<SliceAttrs> =
+    std::tuple{Field{"begin", &SliceAttrs::begin}, Field{"end", &SliceAttrs::end},
+               Field{"step", &SliceAttrs::step}};
+template <>
+inline constexpr auto kFields<SoftmaxAttrs> =
+    std::tuple{Field{"axis", &SoftmaxAttrs::axis}, Field{"beta", &SoftmaxAttrs::beta}};
+template <>
+inline constexpr auto kFields<StridedCopyAttrs> = std::tuple{
+    Field{"shape", &StridedCopyAttrs::shape}, Field{"strides", &StridedCopyAttrs::strides},
+    Field{"offset", &StridedCopyAttrs::offset}, Field{"each_slice", &StridedCopyAttrs::each_slice}};
+template <>
+inline constexpr auto kFields<TransposeAttrs> = std::tuple{Field{"perm", &TransposeAttrs::perm}};
+template <>
+inline constexpr auto kFields<UnaryAttrs> =
+    std::tuple{Field{"kind", &UnaryAttrs::kind}, Field{"alpha", &UnaryAttrs::alpha},
+               Field{"beta", &UnaryAttrs::beta}};
+
+// Names of an enum's enumerators in the order of their values: "hard_swish" for kHardSwish.
+template <typename Enum>
+inline constexpr auto kEnumerators = nullptr;
+
+template <>
+inline constexpr auto kEnumerators<BinaryKind> =
+    std::to_array<std::string_view>({"add", "sub", "mul", "div", "min", "max", "pow"});
+template <>
+inline constexpr auto kEnumerators<NearestRounding> =
+    std::to_array<std::string_view>({"floor", "round_prefer_floor", "round_prefer_ceil", "ceil"});
+template <>
+inline constexpr auto kEnumerators<ReduceKind> =
+    std::to_array<std::string_view>({"mean", "sum", "max", "min", "prod"});
+template <>
+inline constexpr auto kEnumerators<ResizeCoordinates> = std::to_array<std::string_view>(
+    {"asymmetric", "half_pixel", "align_corners", "pytorch_half_pixel"});
+template <>
+inline constexpr auto kEnumerators<ResizeMode> = std::to_array<std::string_view>({"nearest",
+                                                                                  "linear"});
+template <>
+inline constexpr auto kEnumerators<Rounding> = std::to_array<std::string_view>({"fixed_point",
+                                                                                "float"});
+template <>
+inline constexpr auto kEnumerators<UnaryKind> = std::to_array<std::string_view>(
+    {"sigmoid", "tanh", "hard_swish", "hard_sigmoid", "leaky_relu", "elu", "silu", "exp", "log",
+     "sqrt", "rsqrt", "square", "neg", "abs", "floor", "ceil", "round"});
+
+// Precondition: `value` is an enumerator.
+template <typename Enum>
+constexpr std::string_view enumerator_name(Enum value) {
+  return kEnumerators<Enum>[static_cast<size_t>(value)];
+}
+
+template <typename Enum>
+constexpr std::optional<Enum> enumerator_of(std::string_view name) {
+  const auto& names = kEnumerators<Enum>;
+  const auto found = std::ranges::find(names, name);
+  if (found == names.end()) return std::nullopt;
+  return static_cast<Enum>(found - names.begin());
+}
+
+// f(name, member) for every member of `s`, a struct that HasFields; members that are such structs
+// themselves are one member each. `s` may be const.
+template <typename S, typename F>
+constexpr void visit_fields(S& s, F&& f) {
+  std::apply([&](const auto&... fields) { (f(fields.name, s.*fields.member), ...); },
+             kFields<std::remove_const_t<S>>);
+}
+
+namespace internal {
+
+// Stands for a value of any type, to count the members of an aggregate.
+struct AnyValue {
+  template <typename T>
+  operator T() const;  // NOLINT(google-explicit-constructor)
+};
+
+template <typename S, size_t... kIndices>
+constexpr bool has_members(std::index_sequence<kIndices...>) {
+  return requires { S{(static_cast<void>(kIndices), AnyValue{})...}; };
+}
+template <typename S>
+constexpr bool lists_all_members() {
+  constexpr size_t kListed = std::tuple_size_v<std::remove_const_t<decltype(kFields<S>)>>;
+  return has_members<S>(std::make_index_sequence<kListed>()) &&
+         !has_members<S>(std::make_index_sequence<kListed + 1>());
+}
+template <size_t... kIndices>
+constexpr bool all_listed(std::index_sequence<kIndices...>) {
+  return (lists_all_members<std::variant_alternative_t<kIndices, OpAttrs>>() && ...);
+}
+
+}  // namespace internal
+
+static_assert(internal::all_listed(std::make_index_sequence<std::variant_size_v<OpAttrs>>()) &&
+                  internal::lists_all_members<Activation>() &&
+                  internal::lists_all_members<Window2d>(),
+              "kFields lacks a struct or a member of op.h");
+
+}  // namespace inferd
