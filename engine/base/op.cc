@@ -35,6 +35,8 @@ std::string_view op_name(OpKind op) {
       return "concat";
     case OpKind::kSlice:
       return "slice";
+    case OpKind::kTrim:
+      return "trim";
     case OpKind::kPad:
       return "pad";
     case OpKind::kReshape:
@@ -63,6 +65,12 @@ std::string_view op_name(OpKind op) {
       return "batch_norm";
     case OpKind::kShape:
       return "shape";
+    case OpKind::kLate:
+      return "late";
+    case OpKind::kIf:
+      return "if";
+    case OpKind::kLoop:
+      return "loop";
     case OpKind::kDetectionPostProcess:
       return "detection_post_process";
   }

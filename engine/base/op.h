@@ -24,35 +24,40 @@
 namespace inferd {
 
 enum class OpKind : uint8_t {
-  kConv2d,                // x[N,H,W,C], w[O,KH,KW,C/groups], bias?[O] -> y[N,OH,OW,O]
-  kDepthwiseConv2d,       // x[N,H,W,C], w[KH,KW,O], bias?[O] -> y[N,OH,OW,O]; O = C * multiplier
-  kFullyConnected,        // x[...,K], w[O,K], bias?[O] -> y[...,O]
-  kMatMul,                // a[...,M,K], b[...,K,N] -> y[...,M,N]; leading dimensions broadcast
-  kBinary,                // a, b -> y; numpy broadcasting
-  kUnary,                 // x -> y, element by element
-  kClamp,                 // x -> y; ClampAttrs
-  kPRelu,                 // x, slope (broadcasts to x) -> y
-  kMaxPool2d,             // x[N,H,W,C] -> y[N,OH,OW,C]
-  kAveragePool2d,         // x[N,H,W,C] -> y[N,OH,OW,C]
-  kReduce,                // x -> y over axes
-  kArgMax,                // x -> y (int32 or int64)
-  kSoftmax,               // x -> y along axis
-  kConcat,                // x0, x1, ... -> y
-  kSlice,                 // x -> y
-  kPad,                   // x -> y; constant value
-  kReshape,               // x -> y, or x, shape (int32/int64) -> y
-  kTranspose,             // x -> y
-  kStridedCopy,           // x -> y; y[i,j,...] = x at offset + i * strides[0] + j * strides[1] ...
-  kExpand,                // x, shape (int64) -> y; numpy broadcasting to that shape
-  kGather,                // x, indices (int32/int64) -> y
-  kResize,                // x[N,H,W,C] -> y[N,OH,OW,C]
-  kCast,                  // x -> y, plain conversion of numbers
-  kQuantize,              // float32 x -> quantized y
-  kDequantize,            // quantized or float16 x -> float32 y
-  kRequantize,            // quantized x -> quantized y with another type or quantization
-  kLookup,                // 8-bit x, constant table[256] of y's type -> y = table[x's byte]
-  kBatchNorm,             // x, scale[C], shift[C] -> x * scale + shift along `axis` (float32)
-  kShape,                 // x -> int64[rank]
+  kConv2d,           // x[N,H,W,C], w[O,KH,KW,C/groups], bias?[O] -> y[N,OH,OW,O]
+  kDepthwiseConv2d,  // x[N,H,W,C], w[KH,KW,O], bias?[O] -> y[N,OH,OW,O]; O = C * multiplier
+  kFullyConnected,   // x[...,K], w[O,K], bias?[O] -> y[...,O]
+  kMatMul,           // a[...,M,K], b[...,K,N] -> y[...,M,N]; leading dimensions broadcast
+  kBinary,           // a, b -> y; numpy broadcasting
+  kUnary,            // x -> y, element by element
+  kClamp,            // x -> y; ClampAttrs
+  kPRelu,            // x, slope (broadcasts to x) -> y
+  kMaxPool2d,        // x[N,H,W,C] -> y[N,OH,OW,C]
+  kAveragePool2d,    // x[N,H,W,C] -> y[N,OH,OW,C]
+  kReduce,           // x -> y over axes
+  kArgMax,           // x -> y (int32 or int64)
+  kSoftmax,          // x -> y along axis
+  kConcat,           // x0, x1, ... -> y
+  kSlice,            // x -> y
+  kTrim,             // x, count (int64[1]) -> the first `count` slices of x along axis
+  kPad,              // x -> y; constant value
+  kReshape,          // x -> y, or x, shape (int32/int64) -> y
+  kTranspose,        // x -> y
+  kStridedCopy,      // x -> y; y[i,j,...] = x at offset + i * strides[0] + j * strides[1] ...
+  kExpand,           // x, shape (int64) -> y; numpy broadcasting to that shape
+  kGather,           // x, indices (int32/int64) -> y
+  kResize,           // x[N,H,W,C] -> y[N,OH,OW,C]
+  kCast,             // x -> y, plain conversion of numbers
+  kQuantize,         // float32 x -> quantized y
+  kDequantize,       // quantized or float16 x -> float32 y
+  kRequantize,       // quantized x -> quantized y with another type or quantization
+  kLookup,           // 8-bit x, constant table[256] of y's type -> y = table[x's byte]
+  kBatchNorm,        // x, scale[C], shift[C] -> x * scale + shift along `axis` (float32)
+  kShape,            // x -> int64[rank]
+  kLate,             // what is not an operator yet (ir/late.h)
+  kIf,               // condition (bool[]), captured... -> the outputs of one of two bodies
+  kLoop,             // most (int64[]), condition (bool[]), carried..., captured... -> carried...,
+                     // scanned...; LoopAttrs
   kDetectionPostProcess,  // boxes[1,A,4], scores[1,A,K], anchors[A,4] -> boxes, classes, scores,
                           // count
 };
@@ -168,6 +173,10 @@ struct SliceAttrs {  // numpy's x[begin:end:step] per dimension, already clipped
   std::vector<int64_t> begin, end, step;  // one entry per dimension; step != 0
   bool operator==(const SliceAttrs&) const = default;
 };
+struct TrimAttrs {
+  int axis = 0;  // non-negative
+  bool operator==(const TrimAttrs&) const = default;
+};
 // As `end`: to the end of the dimension whatever its size (with a negative step: through index 0).
 inline constexpr int64_t kSliceEnd = std::numeric_limits<int64_t>::max();
 
@@ -246,12 +255,22 @@ struct DetectionPostProcessAttrs {
   bool operator==(const DetectionPostProcessAttrs&) const = default;
 };
 
+// The body's inputs are iteration (int64[]), condition (bool[]), carried..., captured...; its
+// outputs condition, carried..., scanned.... It runs while the condition holds, `most` times at
+// most. Scanned values of all iterations are stacked along a new dimension 0.
+struct LoopAttrs {
+  int carried = 0;
+  int scanned = 0;
+  bool operator==(const LoopAttrs&) const = default;
+};
+
 // kExpand, kCast, kQuantize, kDequantize, kShape and kPRelu have no attributes: the
 // types of their outputs say everything.
-using OpAttrs = std::variant<std::monostate, Conv2dAttrs, FullyConnectedAttrs, MatMulAttrs,
-                             BinaryAttrs, UnaryAttrs, ClampAttrs, Pool2dAttrs, ReduceAttrs,
-                             ArgMaxAttrs, SoftmaxAttrs, ConcatAttrs, SliceAttrs, PadAttrs,
-                             ReshapeAttrs, TransposeAttrs, GatherAttrs, ResizeAttrs, BatchNormAttrs,
-                             DetectionPostProcessAttrs, RequantizeAttrs, StridedCopyAttrs>;
+using OpAttrs =
+    std::variant<std::monostate, Conv2dAttrs, FullyConnectedAttrs, MatMulAttrs, BinaryAttrs,
+                 UnaryAttrs, ClampAttrs, Pool2dAttrs, ReduceAttrs, ArgMaxAttrs, SoftmaxAttrs,
+                 ConcatAttrs, SliceAttrs, PadAttrs, ReshapeAttrs, TransposeAttrs, GatherAttrs,
+                 ResizeAttrs, BatchNormAttrs, DetectionPostProcessAttrs, RequantizeAttrs,
+                 StridedCopyAttrs, TrimAttrs, LoopAttrs>;
 
 }  // namespace inferd

@@ -54,6 +54,11 @@ template <>
 inline constexpr auto kFields<ArgMaxAttrs> =
     std::tuple{Field{"axis", &ArgMaxAttrs::axis}, Field{"keep_dims", &ArgMaxAttrs::keep_dims}};
 template <>
+inline constexpr auto kFields<LoopAttrs> =
+    std::tuple{Field{"carried", &LoopAttrs::carried}, Field{"scanned", &LoopAttrs::scanned}};
+template <>
+inline constexpr auto kFields<TrimAttrs> = std::tuple{Field{"axis", &TrimAttrs::axis}};
+template <>
 inline constexpr auto kFields<BatchNormAttrs> = std::tuple{Field{"axis", &BatchNormAttrs::axis}};
 template <>
 inline constexpr auto kFields<BinaryAttrs> =

@@ -5,13 +5,12 @@
 #include <cstring>
 
 #include "engine/base/float16.h"
+#include "engine/ir/late.h"
 
 namespace inferd::import {
 namespace {
 
 std::string title(const ForeignNode& node) { return node.op + " '" + node.name + "'"; }
-
-constexpr const char* kUnknownRank = "an input of unknown rank";
 
 // Dimension 0 may be a batch, which files declare as they like.
 bool contradict(const Shape& declared, const Shape& made) {
@@ -27,7 +26,7 @@ bool contradict(const Shape& declared, const Shape& made) {
 
 Status same_padding(int64_t in, int kernel, int stride, int dilation, bool odd_first, int* before,
                     int* after) {
-  if (in == kDynamicDim) return unimplemented("SAME padding over an image of unknown size");
+  if (in == kDynamicDim) return failed_precondition("SAME padding over an image of unknown size");
   constexpr int64_t kMost = 1 << 20;
   const int64_t span = int64_t{dilation} * (kernel - 1) + 1;
   const int64_t out = (in + stride - 1) / stride;
@@ -58,7 +57,10 @@ const ForeignTensor* Lowering::tensor(const std::string& name) const {
 }
 
 Result<ir::ValueId> Lowering::value(const std::string& name) {
-  if (const auto it = values_.find(name); it != values_.end()) return it->second;
+  if (const auto it = values_.find(name); it != values_.end()) {
+    if (!untyped_.contains(it->second)) return it->second;
+    return failed_precondition("the type of '" + name + "' is not known before a request");
+  }
   const ForeignTensor* t = tensor(name);
   if (t != nullptr && !t->unsupported.empty()) {
     return unimplemented("tensor '" + name + "': " + t->unsupported);
@@ -92,15 +94,17 @@ Result<ir::ValueId> Lowering::input(const ForeignNode& node, size_t i) {
 Result<std::vector<int64_t>> Lowering::ints(const ForeignNode& node, size_t i) {
   INFERD_ASSIGN_OR_RETURN(const ir::ValueId id, input(node, i));
   if (!info(id).is_constant()) {
-    return unimplemented("input '" + node.inputs[i] + "' must be a constant");
+    return failed_precondition("input '" + node.inputs[i] + "' is not known before a request");
   }
-  return ir::constant_ints(graph_, id);
+  return ir::constant_ints(graph(), id);
 }
 
 Result<float> Lowering::scalar(const ForeignNode& node, size_t i) {
   INFERD_ASSIGN_OR_RETURN(const ir::ValueId id, input(node, i));
   const ir::Value& v = info(id);
-  if (!v.is_constant()) return unimplemented("input '" + node.inputs[i] + "' must be a constant");
+  if (!v.is_constant()) {
+    return failed_precondition("input '" + node.inputs[i] + "' is not known before a request");
+  }
   if (v.shape.elements() != 1)
     return invalid_argument("input '" + node.inputs[i] + "' is not a scalar");
   const std::byte* data = v.constant->bytes().data();
@@ -136,7 +140,7 @@ Result<int> Lowering::axis(int64_t axis, ir::ValueId x) const {
 }
 
 Status Lowering::known_rank(ir::ValueId x) const {
-  return info(x).shape_known ? ok_status() : unimplemented(kUnknownRank);
+  return info(x).shape_known ? ok_status() : failed_precondition("an input of unknown rank");
 }
 
 Status Lowering::set_output(const ForeignNode& node, size_t i, ir::ValueId id) {
@@ -228,7 +232,7 @@ void Lowering::stand_in(const ForeignNode& node) {
       value.shape_known = t->shape_known;
       value.quantization = t->quantization;
     }
-    values_.emplace(name, graph_.add_value(std::move(value)));
+    values_.emplace(name, builder_.graph().add_value(std::move(value)));
   }
 }
 
@@ -246,15 +250,85 @@ Status Lowering::lower_node(LowerNode lower, const ForeignNode& node) {
   return ok_status();
 }
 
+// Which operator it is, and how it is lowered.
+class ForeignLateOp final : public ir::LateOp {
+ public:
+  ForeignLateOp(const ForeignGraph& graph, Lowering::LowerNode how, ForeignNode node)
+      : lower_(how), node_(std::move(node)) {
+    graph_.format = graph.format;
+    graph_.opsets = graph.opsets;
+  }
+
+  std::string_view op() const override { return node_.op; }
+
+  Result<std::vector<ir::ValueId>> lower(ir::Builder& builder,
+                                         std::span<const ir::ValueId> inputs) const override {
+    return Lowering::run_node(graph_, lower_, node_, builder, inputs);
+  }
+
+ private:
+  ForeignGraph graph_;  // without operators and tensors
+  Lowering::LowerNode lower_;
+  ForeignNode node_;  // inputs that are absent are empty, the others stand in order
+};
+
+Status Lowering::postpone(LowerNode lower, const ForeignNode& node) {
+  ir::Node late{.kind = OpKind::kLate, .name = node.name, .attrs = {}, .inputs = {}, .outputs = {}};
+  for (const std::string& name : node.inputs) {
+    if (name.empty()) continue;
+    const Result<ir::ValueId> id = value(name);
+    if (!id.ok() && id.status().code() != StatusCode::kFailedPrecondition) return id.status();
+    late.inputs.push_back(values_.at(name));
+  }
+  for (const std::string& name : node.outputs) {
+    ir::Value made;
+    made.name = name;
+    const ForeignTensor* declared = tensor(name);
+    if (declared != nullptr) {
+      made.dtype = declared->dtype;
+      made.shape = declared->shape;
+      made.shape_known = declared->shape_known;
+      made.quantization = declared->quantization;
+    }
+    const ir::ValueId id = builder_.graph().add_value(std::move(made));
+    if (declared == nullptr) untyped_.insert(id);
+    late.outputs.push_back(id);
+    if (!name.empty()) values_.emplace(name, id);
+  }
+  late.late = std::make_shared<ForeignLateOp>(foreign_, lower, node);
+  builder_.graph().add_node(std::move(late));
+  return ok_status();
+}
+
+Result<std::vector<ir::ValueId>> Lowering::run_node(const ForeignGraph& foreign, LowerNode lower,
+                                                    const ForeignNode& node, ir::Builder& builder,
+                                                    std::span<const ir::ValueId> inputs) {
+  Lowering l(foreign, builder);
+  size_t next = 0;
+  for (const std::string& name : node.inputs) {
+    if (!name.empty()) l.values_.emplace(name, inputs[next++]);
+  }
+  INFERD_RETURN_IF_ERROR(l.lower_node(lower, node));
+  std::vector<ir::ValueId> outputs;
+  for (const std::string& name : node.outputs) {
+    const auto made = l.values_.find(name);
+    if (made == l.values_.end() && !name.empty()) {
+      return unimplemented("output '" + name + "' is one that the engine does not compute");
+    }
+    outputs.push_back(made == l.values_.end() ? ir::kNoValue : made->second);
+  }
+  return outputs;
+}
+
 Result<ir::Graph> Lowering::run(LowerNode (*find)(const ForeignGraph&, const ForeignNode&),
                                 std::vector<UnsupportedOp>* unsupported) {
   INFERD_RETURN_IF_ERROR(check_names());
   INFERD_RETURN_IF_ERROR(add_inputs(unsupported));
   for (const ForeignNode& node : foreign_.nodes) {
-    const Status status = lower_node(find(foreign_, node), node);
-    // A rank is unknown behind an unsupported operator: that is no finding of its own.
-    const bool consequence = !unsupported->empty() && status.message() == kUnknownRank;
-    if (status.code() == StatusCode::kUnimplemented && !consequence) {
+    const LowerNode lower = find(foreign_, node);
+    Status status = lower_node(lower, node);
+    if (status.code() == StatusCode::kFailedPrecondition) status = postpone(lower, node);
+    if (status.code() == StatusCode::kUnimplemented) {
       const std::string op =
           node.domain.empty() || node.domain == "custom" ? node.op : node.domain + "." + node.op;
       unsupported->push_back({op, node.name, status.message()});
@@ -276,16 +350,16 @@ Result<ir::Graph> Lowering::run(LowerNode (*find)(const ForeignGraph&, const For
     }
     if (!id.ok() && !unsupported->empty()) continue;
     if (!id.ok()) return id.status().with_context("graph output");
-    if (graph_.value(*id).name != name) {
+    if (info(*id).name != name) {
       // Another name for a value (an identity): a view of its own, so that both names stay.
-      const std::vector<int64_t> same(static_cast<size_t>(graph_.value(*id).shape.rank()), 0);
+      const std::vector<int64_t> same(static_cast<size_t>(info(*id).shape.rank()), 0);
       id = builder_.op(OpKind::kReshape, {*id}, ReshapeAttrs{same, false}, name,
                        ir::OutputSpec::named(name));
       if (!id.ok()) return id.status();
     }
     builder_.output(*id);
   }
-  return std::move(graph_);
+  return std::move(own_graph_);
 }
 
 }  // namespace inferd::import

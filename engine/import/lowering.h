@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the lowerings of all formats share: the map from the file's tensor names to ir values, typed
-// access to attributes, and the rule that unsupported operators are collected while everything else
-// is an error. Private to import.
+// access to attributes, and what becomes of operators that cannot be lowered. Private to import.
+//
+// A function that lowers an operator returns
+//   UNIMPLEMENTED        for what the engine cannot do; these are collected, all of a model
+//   FAILED_PRECONDITION  for what it cannot say before shapes or values of inputs are known: a late
+//                        operator takes its place and the function is called again when they are
+//   INVALID_ARGUMENT     for what is against the format's rules
 #pragma once
 
 #include <map>
@@ -17,30 +22,32 @@ namespace inferd::import {
 
 class Lowering {
  public:
-  explicit Lowering(const ForeignGraph& foreign) : foreign_(foreign), builder_(graph_) {}
+  explicit Lowering(const ForeignGraph& foreign)
+      : foreign_(foreign), own_builder_(own_graph_), builder_(own_builder_) {}
   Lowering(const Lowering&) = delete;
   Lowering& operator=(const Lowering&) = delete;
 
   const ForeignGraph& foreign() const { return foreign_; }
   ir::Builder& builder() { return builder_; }
-  const ir::Graph& graph() const { return graph_; }
+  const ir::Graph& graph() const { return builder_.graph(); }
 
   // The value of a tensor name: a graph input, a constant (made at first use), or what an earlier
   // node made. INVALID_ARGUMENT when there is none: unknown, used before it is made, or part of a
-  // cycle. UNIMPLEMENTED when the engine cannot have it.
+  // cycle. UNIMPLEMENTED when the engine cannot have it, FAILED_PRECONDITION when its type is known
+  // only later.
   Result<ir::ValueId> value(const std::string& name);
-  const ir::Value& info(ir::ValueId id) const { return graph_.value(id); }
+  const ir::Value& info(ir::ValueId id) const { return graph().value(id); }
   const ForeignTensor* tensor(const std::string& name) const;
 
   // Inputs of a node; `has` is false for an optional one that is absent.
   bool has(const ForeignNode& node, size_t i) const;
   Result<ir::ValueId> input(const ForeignNode& node, size_t i);
-  // Integers of a constant input; UNIMPLEMENTED when it is computed.
+  // Numbers of a constant input; FAILED_PRECONDITION when it is computed.
   Result<std::vector<int64_t>> ints(const ForeignNode& node, size_t i);
   Result<float> scalar(const ForeignNode& node, size_t i);
-  // A non-negative axis of `x`, or INVALID_ARGUMENT; UNIMPLEMENTED when its rank is unknown.
+  // A non-negative axis of `x`, or INVALID_ARGUMENT; FAILED_PRECONDITION when its rank is unknown.
   Result<int> axis(int64_t axis, ir::ValueId x) const;
-  // UNIMPLEMENTED when not even the rank of `x` is known.
+  // FAILED_PRECONDITION when not even the rank of `x` is known.
   Status known_rank(ir::ValueId x) const;
 
   // Makes `id` the value of the node's output i. INVALID_ARGUMENT when the file declares another
@@ -56,13 +63,23 @@ class Lowering {
     return node.attrs.contains(name);
   }
 
-  // Lowers every node with `lower`, which returns UNIMPLEMENTED for what the engine cannot do;
-  // those are collected. Then sets the graph's outputs.
   using LowerNode = Status (*)(Lowering&, const ForeignNode&);
+
+  // Lowers every node with what `find` returns for it (null: the engine lacks the operator),
+  // collects those that are not supported, and sets the graph's outputs.
   Result<ir::Graph> run(LowerNode (*find)(const ForeignGraph&, const ForeignNode&),
                         std::vector<UnsupportedOp>* unsupported);
 
+  // Lowers `node` alone into `builder`, with `inputs` for its inputs (kNoValue where one is
+  // absent); returns its outputs. `foreign` tells opsets. Errors of `lower`.
+  static Result<std::vector<ir::ValueId>> run_node(const ForeignGraph& foreign, LowerNode lower,
+                                                   const ForeignNode& node, ir::Builder& builder,
+                                                   std::span<const ir::ValueId> inputs);
+
  private:
+  Lowering(const ForeignGraph& foreign, ir::Builder& builder)
+      : foreign_(foreign), own_builder_(own_graph_), builder_(builder) {}
+
   Status check_names();
   Status add_inputs(std::vector<UnsupportedOp>* unsupported);
   Status lower_node(LowerNode lower, const ForeignNode& node);
@@ -70,17 +87,22 @@ class Lowering {
   // looked at.
   void stand_in(const ForeignNode& node);
 
+  // Adds an operator to be lowered by `lower` later.
+  Status postpone(LowerNode lower, const ForeignNode& node);
+
   const ForeignGraph& foreign_;
-  ir::Graph graph_;
-  ir::Builder builder_;
+  ir::Graph own_graph_;
+  ir::Builder own_builder_;
+  ir::Builder& builder_;  // own_builder_, or that of a graph in which one node is lowered late
   std::map<std::string, ir::ValueId> values_;
   std::set<std::string> made_;      // names of all nodes' outputs
   std::set<std::string> left_out_;  // outputs that lowering a node did not make (Dropout's mask)
+  std::set<ir::ValueId> untyped_;  // of late operators, where the file does not declare their types
 };
 
 // Padding for ceil(in / stride) outputs, TensorFlow's SAME: the odd pixel at the end, or at the
-// start with `odd_first`. UNIMPLEMENTED when `in` is unknown, INVALID_ARGUMENT when the padding is
-// absurd.
+// start with `odd_first`. FAILED_PRECONDITION when `in` is unknown, INVALID_ARGUMENT when the
+// padding is absurd.
 Status same_padding(int64_t in, int kernel, int stride, int dilation, bool odd_first, int* before,
                     int* after);
 

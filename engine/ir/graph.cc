@@ -63,8 +63,8 @@ Result<std::vector<int64_t>> constant_ints(const Graph& graph, ValueId id) {
     return failed_precondition("'" + value.name + "' is not a constant");
   }
   if (value.dtype != DType::kInt64 && value.dtype != DType::kInt32) {
-    return failed_precondition("'" + value.name + "' has type " +
-                               std::string(dtype_name(value.dtype)) + ", not INT32 or INT64");
+    return invalid_argument("'" + value.name + "' has type " +
+                            std::string(dtype_name(value.dtype)) + ", not INT32 or INT64");
   }
   const std::span<const std::byte> data = value.constant->bytes();
   std::vector<int64_t> ints;

@@ -34,12 +34,19 @@ struct Value {
   bool is_constant() const { return constant != nullptr; }
 };
 
+class Graph;
+class LateOp;
+
 struct Node {
   OpKind kind = OpKind::kReshape;
   std::string name;  // the model file's name for it, or "op_index"; for messages and profiles
   OpAttrs attrs;
   std::vector<ValueId> inputs;
   std::vector<ValueId> outputs;
+  // kIf: what runs if the condition holds, and if not; kLoop: what is repeated. The inputs of a
+  // body are the node's own, but for an if's condition.
+  std::vector<std::shared_ptr<const Graph>> bodies = {};
+  std::shared_ptr<const LateOp> late = nullptr;  // of kLate
 };
 
 class Graph {
@@ -79,7 +86,7 @@ class Graph {
 };
 
 // Integers of a constant int32 or int64 value. Fails with FAILED_PRECONDITION when it is not
-// constant.
+// constant, and INVALID_ARGUMENT when it is of another type.
 Result<std::vector<int64_t>> constant_ints(const Graph& graph, ValueId id);
 
 // Checks the rules that everything after import relies on: ids in range, topological order, each

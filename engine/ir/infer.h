@@ -64,6 +64,7 @@ Status infer_detection_post_process(Graph&, const Node&);
 // infer_movement.cc
 Status infer_concat(Graph&, const Node&);
 Status infer_slice(Graph&, const Node&);
+Status infer_trim(Graph&, const Node&);
 Status infer_pad(Graph&, const Node&);
 Status infer_reshape(Graph&, const Node&);
 Status infer_transpose(Graph&, const Node&);
@@ -71,6 +72,11 @@ Status infer_strided_copy(Graph&, const Node&);
 Status infer_expand(Graph&, const Node&);
 Status infer_gather(Graph&, const Node&);
 Status infer_shape(Graph&, const Node&);
+
+// infer_control.cc
+Status infer_late(Graph&, const Node&);
+Status infer_if(Graph&, const Node&);
+Status infer_loop(Graph&, const Node&);
 
 // Numpy broadcasting with unknown dimensions; false when a and b cannot be broadcast.
 bool broadcast(const Shape& a, const Shape& b, Shape* out);

@@ -83,6 +83,28 @@ Status infer_slice(Graph& graph, const Node& node) {
   return c.set(y);
 }
 
+Status infer_trim(Graph& graph, const Node& node) {
+  const InferContext c(graph, node);
+  const int axis = c.attrs<TrimAttrs>().axis;
+  Shape y = c.input(0).shape;
+  if (axis < 0 || axis >= y.rank()) {
+    return c.error("axis " + std::to_string(axis) + " is out of range for " + y.to_string());
+  }
+  if (c.input(1).dtype != DType::kInt64) return c.error("the count must be INT64");
+  const Result<std::vector<int64_t>> count = constant_ints(graph, node.inputs[1]);
+  if (!count.ok()) {
+    y[axis] = kDynamicDim;
+    return c.set(y);
+  }
+  const int64_t wanted = count->size() == 1 ? (*count)[0] : -1;
+  if (wanted < 0 || (y[axis] != kDynamicDim && wanted > y[axis])) {
+    return c.error("the count is not one number from 0 to the size of axis " +
+                   std::to_string(axis) + " of " + y.to_string());
+  }
+  y[axis] = wanted;
+  return c.set(y);
+}
+
 Status infer_pad(Graph& graph, const Node& node) {
   const InferContext c(graph, node);
   const auto& attrs = c.attrs<PadAttrs>();

@@ -40,6 +40,7 @@ const std::array<OpInfo, kOpKindCount> kOps = {{
   {K::kSoftmax,         "softmax",               1, 1,    1, index_of<SoftmaxAttrs>(),         false, infer_softmax,               nullptr},
   {K::kConcat,          "concat",                1, kAny, 1, index_of<ConcatAttrs>(),          true,  infer_concat,                nullptr},
   {K::kSlice,           "slice",                 1, 1,    1, index_of<SliceAttrs>(),           true,  infer_slice,                 nullptr},
+  {K::kTrim,            "trim",                  2, 2,    1, index_of<TrimAttrs>(),            true,  infer_trim,                  nullptr},
   {K::kPad,             "pad",                   1, 1,    1, index_of<PadAttrs>(),             true,  infer_pad,                   nullptr},
   {K::kReshape,         "reshape",               1, 2,    1, index_of<ReshapeAttrs>(),         true,  infer_reshape,               nullptr},
   {K::kTranspose,       "transpose",             1, 1,    1, index_of<TransposeAttrs>(),       true,  infer_transpose,             nullptr},
@@ -54,11 +55,18 @@ const std::array<OpInfo, kOpKindCount> kOps = {{
   {K::kLookup,          "lookup",                2, 2,    1, kNone,                            false, infer_lookup,                nullptr},
   {K::kBatchNorm,       "batch_norm",            3, 3,    1, index_of<BatchNormAttrs>(),       false, infer_batch_norm,            nullptr},
   {K::kShape,           "shape",                 1, 1,    1, kNone,                            false, infer_shape,                 nullptr},
+  {K::kLate,            "late",                  0, kAny, kAny, kNone,                         false, infer_late,                  nullptr},
+  {K::kIf,              "if",                    1, kAny, kAny, kNone,                         false, infer_if,                    nullptr},
+  {K::kLoop,            "loop",                  2, kAny, kAny, index_of<LoopAttrs>(),         false, infer_loop,                  nullptr},
   {K::kDetectionPostProcess, "detection_post_process", 3, 3, 4, index_of<DetectionPostProcessAttrs>(), false, infer_detection_post_process, nullptr},
 }};
 // clang-format on
 
 }  // namespace
+
+bool runs_in_stages(OpKind kind) {
+  return kind == OpKind::kLate || kind == OpKind::kIf || kind == OpKind::kLoop;
+}
 
 const OpInfo& op_info(OpKind kind) { return kOps[static_cast<size_t>(kind)]; }
 
@@ -89,14 +97,14 @@ Status infer_shapes(Graph& graph, const Node& node) {
   if (inputs < info.min_inputs || (info.max_inputs != kAny && inputs > info.max_inputs)) {
     return context.error("has " + std::to_string(inputs) + " inputs");
   }
-  if (static_cast<int>(node.outputs.size()) != info.outputs) {
+  if (info.outputs != kAny && static_cast<int>(node.outputs.size()) != info.outputs) {
     return context.error("has " + std::to_string(node.outputs.size()) + " outputs, not " +
                          std::to_string(info.outputs));
   }
   if (node.attrs.index() != info.attrs_index)
     return context.error("has the wrong kind of attributes");
   for (ValueId id : node.inputs) {
-    if (graph.value(id).shape_known) continue;
+    if (graph.value(id).shape_known || runs_in_stages(node.kind)) continue;
     // Without a rank nothing can be said of any output.
     for (ValueId out : node.outputs) {
       graph.value(out).shape = Shape();

@@ -13,8 +13,8 @@ struct OpInfo {
   OpKind kind;
   const char* name;
   int min_inputs;
-  int max_inputs;  // -1: any number
-  int outputs;
+  int max_inputs;      // -1: any number
+  int outputs;         // -1: any number
   size_t attrs_index;  // of OpAttrs' alternative
   // Data movement: any dtype, and the output has the dtype and quantization of input 0.
   bool moves_data;
@@ -23,6 +23,10 @@ struct OpInfo {
   // Multiply-accumulates for static shapes; null: none worth counting.
   int64_t (*macs)(const Graph&, const Node&);
 };
+
+// Operators that are no steps of a plan: they are replaced by others, or run in stages, when more
+// is known than shapes of inputs.
+bool runs_in_stages(OpKind kind);
 
 // Total: every OpKind has a row.
 const OpInfo& op_info(OpKind kind);

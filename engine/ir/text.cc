@@ -4,6 +4,7 @@
 
 #include "engine/base/op_fields.h"
 #include "engine/ir/graph.h"
+#include "engine/ir/late.h"
 
 namespace inferd::ir {
 namespace {
@@ -127,6 +128,7 @@ std::string to_text(const Graph& graph) {
   std::string text = "inputs " + list_text(graph, graph.inputs()) + "\n";
   for (const Node& node : graph.nodes()) {
     text += list_text(graph, node.outputs) + " = " + std::string(op_name(node.kind)) +
+            (node.late != nullptr ? " " + std::string(node.late->op()) : "") +
             attrs_text(node.attrs) + " (";
     std::string inputs;
     for (ValueId id : node.inputs) {

@@ -109,6 +109,13 @@ class Verifier {
                                 "' is used before it is made, or made by no node");
       }
     }
+    if ((node.kind == OpKind::kLate) != (node.late != nullptr)) {
+      return invalid_argument("only a late operator may have yet to be lowered");
+    }
+    for (const auto& body : node.bodies) {
+      if (body == nullptr) return invalid_argument("a body is missing");
+      INFERD_RETURN_IF_ERROR(verify(*body).with_context("body"));
+    }
     for (ValueId id : node.outputs) {
       if (!in_range(id)) return invalid_argument("an output does not exist");
       if (made_[index(id)]) {

@@ -17,7 +17,9 @@ Result<bool> merge_common(ir::Graph& graph, const PassContext&) {
     std::vector<size_t>& twins = seen[{node.kind, node.inputs}];
     const auto twin = std::find_if(twins.begin(), twins.end(), [&](size_t t) {
       const ir::Node& other = graph.nodes()[t];
-      if (other.attrs != node.attrs) return false;
+      if (other.attrs != node.attrs || other.bodies != node.bodies || other.late != node.late) {
+        return false;
+      }
       return std::equal(other.outputs.begin(), other.outputs.end(), node.outputs.begin(),
                         node.outputs.end(), [&](ir::ValueId a, ir::ValueId b) {
                           return graph.value(a).dtype == graph.value(b).dtype &&

@@ -14,6 +14,8 @@ constexpr bool kWhenSettled = true;
 // between two operators hides that they are neighbours; views last, because few passes look into a
 // strided copy.
 const Pass kPasses[] = {
+    {"lower_late", lower_late},
+    {"inline_if", inline_if},
     {"matmul_to_fully_connected", matmul_to_fully_connected},
     {"quantize_operators", quantize_operators},
     {"keep_float16", keep_float16},

@@ -30,7 +30,7 @@ Result<std::vector<int64_t>> window_ints(const ForeignNode& node, const char* na
 // ceil_mode becomes padding at the end, as long as the last window still starts on the image or its
 // leading padding.
 Status pad_ceil(int64_t in, int kernel, int stride, int dilation, int before, int* after) {
-  if (in == kDynamicDim) return unimplemented("ceil_mode over an image of unknown size");
+  if (in == kDynamicDim) return failed_precondition("ceil_mode over an image of unknown size");
   const int64_t span = int64_t{dilation} * (kernel - 1) + 1;
   const int64_t room = in + before + *after - span;
   if (room < 0) return ok_status();  // shape inference refuses it
@@ -73,8 +73,11 @@ Status emit_pool(Lowering& l, const ForeignNode& node, OpKind kind, ValueId x,
 Result<std::vector<float>> floats_of(Lowering& l, const ForeignNode& node, size_t i) {
   INFERD_ASSIGN_OR_RETURN(const ValueId id, l.input(node, i));
   const ir::Value& v = l.info(id);
-  if (!v.is_constant() || v.dtype != DType::kFloat32) {
-    return unimplemented("input '" + node.inputs[i] + "' must be a float32 constant");
+  if (!v.is_constant()) {
+    return failed_precondition("input '" + node.inputs[i] + "' is not known before a request");
+  }
+  if (v.dtype != DType::kFloat32) {
+    return invalid_argument("input '" + node.inputs[i] + "' is not FP32");
   }
   const auto* data = reinterpret_cast<const float*>(v.constant->bytes().data());
   return std::vector<float>(data, data + v.constant->size() / sizeof(float));
@@ -326,7 +329,7 @@ Status depth_to_space(Lowering& l, const ForeignNode& node) {
   const Shape s = l.info(x).shape;
   const int64_t block = Lowering::int_attr(node, "blocksize", 0);
   INFERD_RETURN_IF_ERROR(check_image(l, x));
-  if (!s.is_static()) return unimplemented("rearranges an image of unknown size");
+  if (!s.is_static()) return failed_precondition("rearranges an image of unknown size");
   if (block < 1 || block > 1024 || s[1] % (block * block) != 0) {
     return invalid_argument("block size " + std::to_string(block) + " does not fit " +
                             s.to_string());

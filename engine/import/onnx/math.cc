@@ -192,7 +192,7 @@ Status softmax(Lowering& l, const ForeignNode& node) {
   if (!flattens || axis == s.rank() - 1) {
     return emit(l, node, OpKind::kSoftmax, std::array{x}, SoftmaxAttrs{axis, 1.F});
   }
-  if (!s.is_static()) return unimplemented("softmax over several dimensions of unknown size");
+  if (!s.is_static()) return failed_precondition("softmax over several dimensions of unknown size");
   INFERD_ASSIGN_OR_RETURN(
       const ValueId flat,
       l.builder().reshape(x, {s.elements(0, axis), s.elements(axis, s.rank())}, node.name));

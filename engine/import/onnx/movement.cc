@@ -20,11 +20,11 @@ Status reshape_to(Lowering& l, const ForeignNode& node, ValueId x, std::vector<i
 Status clip(int64_t dim, int64_t step, int64_t* begin, int64_t* end) {
   if (dim == kDynamicDim) {
     if (step != 1 || *begin < 0 || (*end < kFar && (*end < 0 || *begin != 0))) {
-      return unimplemented("slices a dimension of unknown size");
+      return failed_precondition("slices a dimension of unknown size");
     }
     if (*end >= kFar) {
       *end = kSliceEnd;
-      if (*begin != 0) return unimplemented("slices a dimension of unknown size");
+      if (*begin != 0) return failed_precondition("slices a dimension of unknown size");
     }
     return ok_status();
   }
@@ -41,7 +41,7 @@ Status clip(int64_t dim, int64_t step, int64_t* begin, int64_t* end) {
 Result<std::vector<int64_t>> piece_sizes(Lowering& l, const ForeignNode& node, int64_t dim) {
   INFERD_ASSIGN_OR_RETURN(auto sizes, ints_from(l, node, "split", 1));
   const auto pieces = static_cast<int64_t>(node.outputs.size());
-  if (dim == kDynamicDim) return unimplemented("splits a dimension of unknown size");
+  if (dim == kDynamicDim) return failed_precondition("splits a dimension of unknown size");
   if (!sizes.empty()) return sizes;
   if (pieces == 0) return invalid_argument("has no outputs");
   const int64_t each = (dim + pieces - 1) / pieces;
@@ -154,7 +154,7 @@ Status flatten(Lowering& l, const ForeignNode& node) {
     return invalid_argument("axis " + std::to_string(wanted) + " is out of range");
   if (axis == 1) return reshape_to(l, node, x, {0, -1}, false);
   if (axis == 0) return reshape_to(l, node, x, {1, -1}, true);
-  if (!s.is_static()) return unimplemented("flattens dimensions of unknown size");
+  if (!s.is_static()) return failed_precondition("flattens dimensions of unknown size");
   return reshape_to(l, node, x, {s.elements(0, static_cast<int>(axis)), -1}, true);
 }
 
@@ -279,7 +279,7 @@ Status squeeze(Lowering& l, const ForeignNode& node) {
     dims.push_back(s[d]);
     dynamic += s[d] == kDynamicDim ? 1 : 0;
   }
-  if (dynamic > 1) return unimplemented("squeezes a shape with several unknown dimensions");
+  if (dynamic > 1) return failed_precondition("squeezes a shape with several unknown dimensions");
   return reshape_to(l, node, x, std::move(dims), true);
 }
 
@@ -314,7 +314,7 @@ Status unsqueeze(Lowering& l, const ForeignNode& node) {
   std::vector<int64_t> dims(s.begin(), s.end());
   int dynamic = 0;
   for (int64_t dim : dims) dynamic += dim == kDynamicDim ? 1 : 0;
-  if (dynamic > 1) return unimplemented("unsqueezes a shape with several unknown dimensions");
+  if (dynamic > 1) return failed_precondition("unsqueezes a shape with several unknown dimensions");
   for (int64_t axis : axes) dims.insert(dims.begin() + axis, 1);
   return reshape_to(l, node, x, std::move(dims), true);
 }

@@ -36,7 +36,7 @@ Result<QuantInputs> quant_inputs(Lowering& l, const ForeignNode& node, size_t i,
   INFERD_ASSIGN_OR_RETURN(const ValueId zero_id, l.input(node, i + 1));
   const ir::Value& zero = l.info(zero_id);
   if (!zero.is_constant())
-    return unimplemented("zero point '" + node.inputs[i + 1] + "' must be a constant");
+    return failed_precondition("zero point '" + node.inputs[i + 1] + "' must be a constant");
   if (zero.shape.elements() != static_cast<int64_t>(q.quantization.scales.size())) {
     return invalid_argument("scale and zero point differ in size");
   }

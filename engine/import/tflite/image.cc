@@ -46,7 +46,7 @@ Status conv_2d(Lowering& l, const ForeignNode& node) {
   Conv2dAttrs attrs;
   INFERD_RETURN_IF_ERROR(fill_window(node, x, w[1], w[2], &attrs.window));
   INFERD_ASSIGN_OR_RETURN(attrs.activation, activation(node));
-  if (x[3] == kDynamicDim) return unimplemented("an unknown number of channels");
+  if (x[3] == kDynamicDim) return failed_precondition("an unknown number of channels");
   if (x[3] % w[3] != 0) {
     return invalid_argument("weights " + w.to_string() + " do not fit the input " + x.to_string());
   }

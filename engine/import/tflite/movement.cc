@@ -38,7 +38,7 @@ Status squeeze(Lowering& l, const ForeignNode& node) {
     if (!gone) dims.push_back(shape[d]);
   }
   if (std::count(dims.begin(), dims.end(), kDynamicDim) > 1) {
-    return unimplemented("squeezes a shape with several unknown dimensions");
+    return failed_precondition("squeezes a shape with several unknown dimensions");
   }
   return reshape_to(l, node, x, std::move(dims));
 }
@@ -52,7 +52,7 @@ Status expand_dims(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(const int a, normalize_axis(axis[0], shape.rank() + 1));
   std::vector<int64_t> dims(shape.begin(), shape.end());
   if (std::count(dims.begin(), dims.end(), kDynamicDim) > 1) {
-    return unimplemented("expands a shape with several unknown dimensions");
+    return failed_precondition("expands a shape with several unknown dimensions");
   }
   dims.insert(dims.begin() + a, 1);
   return reshape_to(l, node, x, std::move(dims));
@@ -153,7 +153,7 @@ Status split(Lowering& l, const ForeignNode& node) {
   if (axis.size() != 1) return invalid_argument("axis is not a scalar");
   INFERD_ASSIGN_OR_RETURN(const int a, l.axis(axis[0], x));
   const auto pieces = static_cast<int64_t>(node.outputs.size());
-  if (shape[a] == kDynamicDim) return unimplemented("splits a dimension of unknown size");
+  if (shape[a] == kDynamicDim) return failed_precondition("splits a dimension of unknown size");
   if (pieces == 0 || shape[a] % pieces != 0) {
     return invalid_argument("cannot split " + shape.to_string() + " into " +
                             std::to_string(pieces));
@@ -169,7 +169,7 @@ Status split_v(Lowering& l, const ForeignNode& node) {
   const Shape& shape = l.info(x).shape;
   if (axis.size() != 1) return invalid_argument("axis is not a scalar");
   INFERD_ASSIGN_OR_RETURN(const int a, l.axis(axis[0], x));
-  if (shape[a] == kDynamicDim) return unimplemented("splits a dimension of unknown size");
+  if (shape[a] == kDynamicDim) return failed_precondition("splits a dimension of unknown size");
   int64_t rest = shape[a];
   for (int64_t size : sizes) {
     if (size < -1 || size > rest)
@@ -213,7 +213,7 @@ Status slice(Lowering& l, const ForeignNode& node) {
 Status clip(int64_t dim, int64_t step, bool from_start, bool to_end, int64_t* begin, int64_t* end) {
   if (dim == kDynamicDim) {
     if (!from_start || !to_end || step != 1)
-      return unimplemented("slices a dimension of unknown size");
+      return failed_precondition("slices a dimension of unknown size");
     *begin = 0;
     *end = kSliceEnd;
     return ok_status();

@@ -108,6 +108,10 @@ void run_slice(const RunArgs& args) {
   gather_strided(args, start, strides);
 }
 
+bool accepts_trim(const OpDesc& op) { return same_type(op); }
+
+void run_trim(const RunArgs& args) { gather_strided(args, 0, strides_of(args.op.inputs[0].shape)); }
+
 bool accepts_transpose(const OpDesc& op) { return same_type(op); }
 
 void run_transpose(const RunArgs& args) {

@@ -30,6 +30,7 @@ const Kernel kRows[] = {
     row("ref_softmax", OpKind::kSoftmax, accepts_softmax, run_softmax, kInPlace),
     row("ref_concat", OpKind::kConcat, accepts_concat, run_concat),
     row("ref_slice", OpKind::kSlice, accepts_slice, run_slice),
+    row("ref_trim", OpKind::kTrim, accepts_trim, run_trim),
     row("ref_pad", OpKind::kPad, accepts_pad, run_pad),
     row("ref_reshape", OpKind::kReshape, accepts_reshape, run_reshape),
     row("ref_transpose", OpKind::kTranspose, accepts_transpose, run_transpose),

@@ -141,10 +141,10 @@ TEST(OnnxLowering, Clip) {
               HasSubstr("clamp clamp=0..6"));
   EXPECT_THAT(lowered({"Clip", {X({2}), F({1}, {-1}), F({1}, {2})}}), HasSubstr("clamp=-1..2"));
   EXPECT_THAT(lowered({"Clip", {X({2}), none(), F({1}, {2})}}), HasSubstr("clamp=-inf..2"));
-  EXPECT_THAT(lowered({"Clip", {X({2}), X({1})}}), HasSubstr("unsupported Clip 'y': input 'x1'"));
+  EXPECT_THAT(lowered({"Clip", {X({2}), X({1})}}), HasSubstr("late Clip ("));
   EXPECT_THAT(lowered({"Clip", {X({2}), F({2}, {1, 2})}}), HasSubstr("is not a scalar"));
   EXPECT_THAT(lowered({"Clip", {X({2}), S({1}, kOnnxBool, {1})}}),
-              HasSubstr("unsupported Clip 'y': input 'x1' has an unexpected type"));
+              HasSubstr("unsupported Clip 'y': input 'x1' has"));
 }
 
 TEST(OnnxLowering, MatrixProducts) {
@@ -171,9 +171,7 @@ TEST(OnnxLowering, Softmax) {
               AllOf(HasSubstr("FP32[2,12] = reshape"), HasSubstr("softmax axis=1"),
                     HasSubstr("FP32[2,3,4] = reshape")));
   EXPECT_THAT(lowered({"Softmax", {X({2, 3})}, {}, 12}), HasSubstr("FP32[2,3] = softmax axis=1"));
-  EXPECT_THAT(
-      lowered({"Softmax", {X({2, -1, 4})}, {}, 12}),
-      HasSubstr("unsupported Softmax 'y': softmax over several dimensions of unknown size"));
+  EXPECT_THAT(lowered({"Softmax", {X({2, -1, 4})}, {}, 12}), HasSubstr("late Softmax ("));
   EXPECT_THAT(lowered({"Softmax", {X({2, 3})}, {attr("axis", 2)}}),
               HasSubstr("axis 2 is out of range for rank 2"));
 }
@@ -190,8 +188,7 @@ TEST(OnnxLowering, Reductions) {
     EXPECT_THAT(lowered({op, {X({1, 2, 3})}, {attr("keepdims", 0)}, 11}),
                 HasSubstr("FP32[] = reduce"));
     EXPECT_THAT(lowered({op, {X({1, 2, 3}), I({2})}}), HasSubstr("axes=[2] keep"));
-    EXPECT_THAT(lowered({op, {X({1, 2, 3}), X({1}, kOnnxInt64)}}),
-                HasSubstr("': input 'x1' must be a constant"));
+    EXPECT_THAT(lowered({op, {X({1, 2, 3}), X({1}, kOnnxInt64)}}), HasSubstr("late "));
     EXPECT_THAT(lowered({op, {X({1, 2, 3}), I({3})}}), HasSubstr("axis 3 is out of range"));
   }
   EXPECT_THAT(lowered({"ReduceSum", {X({1, 2, 3})}, {attr("noop_with_empty_axes", 1)}}),
@@ -242,7 +239,7 @@ TEST(OnnxLowering, Convolutions) {
   EXPECT_THAT(lowered({"Conv", {x, w}, {attr("dilations", {int64_t{1} << 40, 1})}}),
               HasSubstr("is out of range"));
   EXPECT_THAT(lowered({"Conv", {X({1, 2, -1, 5}), w}, {attr("auto_pad", "SAME_UPPER")}}),
-              HasSubstr("unsupported Conv 'y': SAME padding over an image of unknown size"));
+              HasSubstr("late Conv ("));
   EXPECT_THAT(lowered({"Conv", {x, F({3, 4, 3, 3})}}), HasSubstr("channels per group"));
   EXPECT_THAT(lowered({"Conv", {x, F({3, 2, 9, 9})}}),
               HasSubstr("the window is larger than the padded input"));
@@ -268,7 +265,7 @@ TEST(OnnxLowering, Pools) {
                {attr("kernel_shape", {1, 1}), attr("strides", {3, 3}), attr("ceil_mode", 1)}}),
       HasSubstr("FP32[1,1,1,2] = max_pool2d kernel=1x1 stride=3x3 ("));
   EXPECT_THAT(lowered({"MaxPool", {X({1, 2, -1, 6})}, with({attr("ceil_mode", 1)})}),
-              HasSubstr("unsupported MaxPool 'y': ceil_mode over an image of unknown size"));
+              HasSubstr("late MaxPool ("));
   EXPECT_THAT(lowered({"MaxPool", {X({1, 2, 5, 5})}, kernel, 13, "", 2}),
               HasSubstr("unsupported MaxPool 'y': the Indices output"));
   EXPECT_THAT(lowered({"MaxPool", {X({1, 2, 5})}, {attr("kernel_shape", {3})}}),
@@ -301,7 +298,7 @@ TEST(OnnxLowering, BatchNormalization) {
   EXPECT_THAT(lowered({"BatchNormalization", {X({1, 2}), p, p, F({3}), p}}),
               HasSubstr("parameters differ in size"));
   EXPECT_THAT(lowered({"BatchNormalization", {X({1, 2}), X({2}), p, p, p}}),
-              HasSubstr("input 'x1' must be a float32 constant"));
+              HasSubstr("late BatchNormalization ("));
   EXPECT_THAT(lowered({"BatchNormalization", {X({1, 3}), p, p, p, p}}),
               HasSubstr("parameters [2] do not fit the channels of [1,3]"));
 }
@@ -334,8 +331,7 @@ TEST(OnnxLowering, Resize) {
 
   EXPECT_THAT(lowered({"Resize", {x, none(), F({4}, {1, 2, 2, 2})}}),
               HasSubstr("unsupported Resize 'y': only height and width of a 4-D image"));
-  EXPECT_THAT(lowered({"Resize", {x, none(), X({4})}}),
-              HasSubstr("unsupported Resize 'y': input 'x2' must be a float32 constant"));
+  EXPECT_THAT(lowered({"Resize", {x, none(), X({4})}}), HasSubstr("late Resize ("));
   for (const Operand& no_scales : {none(), F({0}, {})}) {
     EXPECT_THAT(lowered({"Resize", {x, none(), no_scales, I({1, 3, 5, 7})}}),
                 HasSubstr("FP32[1,5,7,3] = resize"));
@@ -343,7 +339,7 @@ TEST(OnnxLowering, Resize) {
   EXPECT_THAT(lowered({"Resize", {x, none(), none(), I({1, 4, 5, 7})}}),
               HasSubstr("unsupported Resize 'y': only height and width"));
   EXPECT_THAT(lowered({"Resize", {x, none(), none(), X({4}, kOnnxInt64)}}),
-              HasSubstr("unsupported Resize 'y': input 'x3' must be a constant"));
+              HasSubstr("late Resize ("));
   EXPECT_THAT(lowered({"Resize", {x, none(), none(), I({1, 3, -5, 7})}}),
               HasSubstr("output size must be from 1 to 1048576"));
   EXPECT_THAT(lowered({"Resize", {x}}), HasSubstr("input 3 is missing"));
@@ -365,7 +361,7 @@ TEST(OnnxLowering, DepthToSpace) {
           {x}),
       ElementsAre(1, 2, 3, 4, 5, 6, 7, 8));
   EXPECT_THAT(lowered({"DepthToSpace", {X({1, 8, -1, 1})}, {attr("blocksize", 2)}}),
-              HasSubstr("unsupported DepthToSpace 'y': rearranges an image of unknown size"));
+              HasSubstr("late DepthToSpace ("));
   for (int64_t block : {int64_t{0}, int64_t{-2}, int64_t{3}, int64_t{1} << 40}) {
     EXPECT_THAT(lowered({"DepthToSpace", {X({1, 8, 1, 1})}, {attr("blocksize", block)}}),
                 HasSubstr("does not fit [1,8,1,1]"));
@@ -440,21 +436,19 @@ TEST(OnnxLowering, Shapes) {
   EXPECT_THAT(lowered({"Flatten", {X({2, 3, 4})}, {attr("axis", 4)}}),
               HasSubstr("axis 4 is out of range"));
   EXPECT_THAT(lowered({"Flatten", {X({2, -1, 4})}, {attr("axis", 2)}}),
-              HasSubstr("unsupported Flatten 'y': flattens dimensions of unknown size"));
+              HasSubstr("late Flatten ("));
   EXPECT_THAT(lowered({"Squeeze", {X({1, 2, 1})}}), HasSubstr("FP32[2] = reshape"));
   EXPECT_THAT(lowered({"Squeeze", {X({1, 2, 1}), I({-1})}}), HasSubstr("FP32[1,2] = reshape"));
   EXPECT_THAT(lowered({"Squeeze", {X({1, 2, 1})}, {attr("axes", {0})}, 11}),
               HasSubstr("FP32[2,1] = reshape"));
   EXPECT_THAT(lowered({"Squeeze", {X({1, 2}), I({2})}}), HasSubstr("axis 2 is out of range"));
-  EXPECT_THAT(lowered({"Squeeze", {X({-1, -1, 1}), I({2})}}),
-              HasSubstr("unsupported Squeeze 'y': squeezes a shape with several unknown"));
+  EXPECT_THAT(lowered({"Squeeze", {X({-1, -1, 1}), I({2})}}), HasSubstr("late Squeeze ("));
   EXPECT_THAT(lowered({"Unsqueeze", {X({2, 3}), I({0, -1})}}), HasSubstr("FP32[1,2,3,1]"));
   EXPECT_THAT(lowered({"Unsqueeze", {X({2, 3}), I({1, 1})}}), HasSubstr("axes are repeated"));
   EXPECT_THAT(lowered({"Unsqueeze", {X({2, 3}), I({4})}}), HasSubstr("axis 4 is out of range"));
   EXPECT_THAT(lowered({"Unsqueeze", {X({2, 3}), I({0, 1, 2, 3, 4, 5, 6})}}),
               HasSubstr("more than 8 dimensions"));
-  EXPECT_THAT(lowered({"Unsqueeze", {X({-1, -1}), I({0})}}),
-              HasSubstr("unsupported Unsqueeze 'y': unsqueezes a shape with several unknown"));
+  EXPECT_THAT(lowered({"Unsqueeze", {X({-1, -1}), I({0})}}), HasSubstr("late Unsqueeze ("));
   EXPECT_THAT(lowered({"Transpose", {X({2, 3, 4})}}), HasSubstr("transpose perm=[2,1,0]"));
   EXPECT_THAT(lowered({"Transpose", {X({2, 3})}, {attr("perm", {0, 0})}}),
               HasSubstr("not a permutation"));
@@ -527,13 +521,10 @@ TEST(OnnxLowering, Slices) {
               HasSubstr("axis 1 is out of range"));
   EXPECT_THAT(lowered({"Slice", {X({4}), I({0}), I({1, 2})}}),
               HasSubstr("starts, ends, axes and steps differ in number"));
-  EXPECT_THAT(lowered({"Slice", {X({4}), X({1}, kOnnxInt64), I({1})}}),
-              HasSubstr("unsupported Slice 'y': input 'x1' must be a constant"));
+  EXPECT_THAT(lowered({"Slice", {X({4}), X({1}, kOnnxInt64), I({1})}}), HasSubstr("late Slice ("));
   EXPECT_THAT(lowered({"Slice", {X({-1}), I({0}), I({far})}}), HasSubstr("begin=[0] end=[end]"));
-  EXPECT_THAT(lowered({"Slice", {X({-1}), I({1}), I({far})}}),
-              HasSubstr("unsupported Slice 'y': slices a dimension of unknown size"));
-  EXPECT_THAT(lowered({"Slice", {X({-1}), I({0}), I({-1})}}),
-              HasSubstr("unsupported Slice 'y': slices a dimension of unknown size"));
+  EXPECT_THAT(lowered({"Slice", {X({-1}), I({1}), I({far})}}), HasSubstr("late Slice ("));
+  EXPECT_THAT(lowered({"Slice", {X({-1}), I({0}), I({-1})}}), HasSubstr("late Slice ("));
   EXPECT_THAT(lowered({"Slice", {X({-1}), I({0}), I({2})}}), HasSubstr("FP32[2] = slice"));
   // Fewer axes than starts means the first ones.
   EXPECT_THAT(lowered({"Slice", {X({4, 6}), I({1, 1}), I({2, 2})}}), HasSubstr("begin=[1,1]"));
@@ -559,12 +550,9 @@ TEST(OnnxLowering, Splits) {
   EXPECT_THAT(split(X({2, 5}), {attr("axis", 1)}, {I({5})}),
               HasSubstr("split does not fit the outputs"));
   EXPECT_THAT(split(X({2, 5}), {}, {}, 0), HasSubstr("has no outputs"));
-  EXPECT_THAT(split(X({2, -1}), {attr("axis", 1)}),
-              HasSubstr("unsupported Split 'y': splits a dimension of unknown size"));
-  EXPECT_THAT(split(X({2, -1}), {attr("axis", 1)}, {I({1, 2})}),
-              HasSubstr("unsupported Split 'y': splits a dimension of unknown size"));
-  EXPECT_THAT(split(X({2, 5}), {attr("axis", 1)}, {X({2}, kOnnxInt64)}),
-              HasSubstr("unsupported Split 'y': input 'x1' must be a constant"));
+  EXPECT_THAT(split(X({2, -1}), {attr("axis", 1)}), HasSubstr("late Split ("));
+  EXPECT_THAT(split(X({2, -1}), {attr("axis", 1)}, {I({1, 2})}), HasSubstr("late Split ("));
+  EXPECT_THAT(split(X({2, 5}), {attr("axis", 1)}, {X({2}, kOnnxInt64)}), HasSubstr("late Split ("));
 }
 
 const Operand kScale = F({1}, {0.5F});
@@ -592,9 +580,9 @@ TEST(OnnxLowering, QuantizeAndDequantize) {
               ElementsAre(0.5F, 2, 1.5F, 6));
 
   EXPECT_THAT(lowered({"QuantizeLinear", {X({2}), X({1}), kZero}}),
-              HasSubstr("unsupported QuantizeLinear 'y': scale 'x1' must be a constant"));
+              HasSubstr("unsupported QuantizeLinear 'y': scale 'x1'"));
   EXPECT_THAT(lowered({"QuantizeLinear", {X({2}), kScale, X({1}, kOnnxInt8)}}),
-              HasSubstr("unsupported QuantizeLinear 'y': zero point 'x2' must be a constant"));
+              HasSubstr("late QuantizeLinear ("));
   EXPECT_THAT(lowered({"QuantizeLinear", {X({2}), kScale, S({2}, kOnnxInt8, {1, 1})}}),
               HasSubstr("scale and zero point differ in size"));
   EXPECT_THAT(lowered({"QuantizeLinear", {X({2}), F({0}, {})}}), HasSubstr("Linear"));
@@ -693,8 +681,7 @@ TEST(OnnxLowering, UnknownRanks) {
       {"Unsqueeze", {unranked(), I({0})}},
   };
   for (const Node& node : cases) {
-    EXPECT_EQ(lowered(node),
-              std::string("unsupported ") + node.op + " 'y': an input of unknown rank\n");
+    EXPECT_THAT(lowered(node), HasSubstr(std::string("late ") + node.op + " ("));
   }
 }
 

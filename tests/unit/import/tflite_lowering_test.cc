@@ -127,10 +127,10 @@ TEST(TfliteLowering, Convolutions) {
               HasSubstr("needs 4-D input and weights"));
   EXPECT_THAT(lowered("CONV_2D", {dynamic({1, 5, 5, -1}), w}, {X({1, 3, 3, 3})},
                       OPTIONS(Conv2DOptions, kValid, 1, 1)),
-              HasSubstr("unsupported CONV_2D 'y0': an unknown number of channels"));
+              HasSubstr("late CONV_2D ("));
   EXPECT_THAT(lowered("CONV_2D", {dynamic({1, -1, 5, 2}), w}, {dynamic({1, -1, 3, 3})},
                       OPTIONS(Conv2DOptions, kSame, 2, 2)),
-              HasSubstr("unsupported CONV_2D 'y0': SAME padding over an image of unknown size"));
+              HasSubstr("late CONV_2D ("));
   EXPECT_THAT(lowered("CONV_2D", {x, w}, {X({1, 3, 3, 3})}, OPTIONS(Conv2DOptions, kSame, 0, 2)),
               HasSubstr("kernel, stride or dilation is out of range"));
   EXPECT_THAT(lowered("CONV_2D", {x, w}, {X({1, 3, 3, 3})},
@@ -304,7 +304,7 @@ TEST(TfliteLowering, Reductions) {
     EXPECT_THAT(lowered(op, {X({1, 2, 3}), I({3})}, {X({1})}),
                 HasSubstr("axis 3 is out of range for rank 3"));
     EXPECT_THAT(lowered(op, {X({1, 2, 3}), typed({1}, kTfliteInt32)}, {X({1})}),
-                HasSubstr("': input 'x1' must be a constant"));
+                HasSubstr("late "));
     EXPECT_THAT(lowered(op, {X({1, 2, 3}), F({1})}, {X({1})}),
                 HasSubstr("has type FP32, not INT32 or INT64"));
   }
@@ -342,8 +342,7 @@ TEST(TfliteLowering, Shapes) {
   EXPECT_THAT(squeeze(X({1, 2, 1}), X({1, 2}), {-1}), HasSubstr("reshape dims=[1,2]"));
   EXPECT_THAT(squeeze(X({1, 2, 1}), X({1, 2}), {3}), HasSubstr("axis 3 is out of range"));
   EXPECT_THAT(squeeze(X({1, 2, 1}), X({1, 1}), {1}), HasSubstr("cannot make [1,1] of [1,2,1]"));
-  EXPECT_THAT(squeeze(dynamic({-1, -1, 1}), dynamic({-1, -1}), {2}),
-              HasSubstr("unsupported SQUEEZE 'y0': squeezes a shape with several unknown"));
+  EXPECT_THAT(squeeze(dynamic({-1, -1, 1}), dynamic({-1, -1}), {2}), HasSubstr("late SQUEEZE ("));
 
   EXPECT_THAT(lowered("EXPAND_DIMS", {X({2, 3}), I({-1})}, {X({2, 3, 1})}),
               HasSubstr("reshape dims=[2,3,1]"));
@@ -352,7 +351,7 @@ TEST(TfliteLowering, Shapes) {
   EXPECT_THAT(lowered("EXPAND_DIMS", {X({2, 3}), I({0, 1})}, {X({2, 3, 1})}),
               HasSubstr("axis is not a scalar"));
   EXPECT_THAT(lowered("EXPAND_DIMS", {dynamic({-1, -1}), I({0})}, {dynamic({1, -1, -1})}),
-              HasSubstr("unsupported EXPAND_DIMS"));
+              HasSubstr("late EXPAND_DIMS"));
 
   EXPECT_THAT(lowered("SHAPE", {X({2, 3})}, {typed({2}, kTfliteInt32)}),
               AllOf(HasSubstr("INT64[2] = shape (%0)"), HasSubstr("INT32[2] = cast")));
@@ -413,7 +412,7 @@ TEST(TfliteLowering, Splits) {
   EXPECT_THAT(lowered("SPLIT", {I({1, 0}), X({2, 4})}, {X({2, 2}), X({2, 2})}),
               HasSubstr("axis is not a scalar"));
   EXPECT_THAT(lowered("SPLIT", {I({1}), dynamic({2, -1})}, {X({2, 2}), X({2, 2})}),
-              HasSubstr("unsupported SPLIT 'y0': splits a dimension of unknown size"));
+              HasSubstr("late SPLIT ("));
   EXPECT_THAT(lowered("SPLIT_V", {X({2, 5}), I({1, -1}), I({1})}, {X({2, 1}), X({2, 4})}),
               AllOf(HasSubstr("slice begin=[0,0] end=[end,1]"),
                     HasSubstr("slice begin=[0,1] end=[end,5]")));
@@ -426,7 +425,7 @@ TEST(TfliteLowering, Splits) {
   EXPECT_THAT(lowered("SPLIT_V", {X({2, 5}), I({5}), I({1, 1})}, {X({2, 5})}),
               HasSubstr("axis is not a scalar"));
   EXPECT_THAT(lowered("SPLIT_V", {dynamic({2, -1}), I({2, 3}), I({1})}, {X({2, 2}), X({2, 3})}),
-              HasSubstr("unsupported SPLIT_V 'y0': splits a dimension of unknown size"));
+              HasSubstr("late SPLIT_V ("));
 }
 
 TEST(TfliteLowering, Slices) {
@@ -469,7 +468,7 @@ TEST(TfliteLowering, Slices) {
               HasSubstr("begin, end and strides do not fit [4]"));
   EXPECT_THAT(
       lowered("STRIDED_SLICE", {dynamic({1, -1}), I({0, 0}), I({1, 2}), I({1, 1})}, {X({1, 2})}),
-      HasSubstr("unsupported STRIDED_SLICE 'y0': slices a dimension of unknown size"));
+      HasSubstr("late STRIDED_SLICE ("));
   EXPECT_THAT(lowered("STRIDED_SLICE", {dynamic({2, -1}), I({1, 0}), I({2, 0}), I({1, 1})},
                       {dynamic({1, -1})}, OPTIONS(StridedSliceOptions, 2, 2)),
               HasSubstr("slice begin=[1,0] end=[2,end]"));
@@ -491,7 +490,7 @@ TEST(TfliteLowering, PaddingAndGathering) {
   EXPECT_THAT(lowered("PADV2", {X({1, 3}), I({0, 0, 1, 2}), F({2})}, {X({1, 6})}),
               HasSubstr("input 'x2' is not a scalar"));
   EXPECT_THAT(lowered("PADV2", {X({1, 3}), I({0, 0, 1, 2}), X({1})}, {X({1, 6})}),
-              HasSubstr("unsupported PADV2 'y0': input 'x2' must be a constant"));
+              HasSubstr("late PADV2 ("));
   EXPECT_THAT(lowered("PADV2", {Q({1, 3}, 0.5F, -1), I({0, 0, 1, 2}), Q({1}, 0.5F, -1, 1)},
                       {Q({1, 6}, 0.5F, -1)}),
               HasSubstr("value=1 "))
@@ -537,7 +536,7 @@ TEST(TfliteLowering, Resizing) {
   EXPECT_THAT(lowered("RESIZE_BILINEAR", {x, I({1 << 30, 1})}, {y}),
               HasSubstr("output size must be from 1 to 1048576"));
   EXPECT_THAT(lowered("RESIZE_BILINEAR", {x, typed({2}, kTfliteInt32)}, {y}),
-              HasSubstr("unsupported RESIZE_BILINEAR 'y0': input 'x1' must be a constant"));
+              HasSubstr("late RESIZE_BILINEAR ("));
 }
 
 TEST(TfliteLowering, Quantization) {
@@ -625,8 +624,7 @@ TEST(TfliteLowering, UnknownRanks) {
       {"STRIDED_SLICE", {I({0}), I({1}), I({1})}},
   };
   for (const auto& [op, more] : cases) {
-    EXPECT_EQ(after_reshape(op, more),
-              std::string("unsupported ") + op + " 'y': an input of unknown rank\n");
+    EXPECT_THAT(after_reshape(op, more), HasSubstr(std::string("late ") + op + " ("));
   }
 }
 
