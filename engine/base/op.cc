@@ -15,6 +15,10 @@ std::string_view op_name(OpKind op) {
       return "matmul";
     case OpKind::kBinary:
       return "binary";
+    case OpKind::kCompare:
+      return "compare";
+    case OpKind::kSelect:
+      return "select";
     case OpKind::kUnary:
       return "unary";
     case OpKind::kClamp:

@@ -29,6 +29,8 @@ enum class OpKind : uint8_t {
   kFullyConnected,   // x[...,K], w[O,K], bias?[O] -> y[...,O]
   kMatMul,           // a[...,M,K], b[...,K,N] -> y[...,M,N]; leading dimensions broadcast
   kBinary,           // a, b -> y; numpy broadcasting
+  kCompare,          // a, b -> bool y; numpy broadcasting
+  kSelect,           // a, b, which (bool) -> y = which ? a : b; numpy broadcasting
   kUnary,            // x -> y, element by element
   kClamp,            // x -> y; ClampAttrs
   kPRelu,            // x, slope (broadcasts to x) -> y
@@ -99,18 +101,47 @@ struct MatMulAttrs {
   bool operator==(const MatMulAttrs&) const = default;
 };
 
-enum class BinaryKind : uint8_t { kAdd, kSub, kMul, kDiv, kMin, kMax, kPow };
+// Types: float32, float64, quantized and every integer, unless the kind says otherwise. Integers
+// wrap around; what is divided by 0 gives 0.
+enum class BinaryKind : uint8_t {
+  kAdd,
+  kSub,
+  kMul,
+  kDiv,  // integers: towards zero
+  kMin,
+  kMax,
+  kPow,
+  kFloorDiv,           // floor(a / b)
+  kMod,                // a - b * trunc(a / b): has the sign of a, C's fmod
+  kFloorMod,           // a - b * floor(a / b): has the sign of b, Python's %
+  kAtan2,              // the angle of (b, a); no integers
+  kSquaredDifference,  // (a - b)^2
+  kAnd,                // bool and integers, bit by bit, as the next four
+  kOr,
+  kXor,
+  kShiftLeft,   // by b bits, none of which stays where b is not below the number's width
+  kShiftRight,  // keeps the sign
+};
 // How quantized addition, subtraction and requantization round (kernels/requantize.h): in fixed
 // point, as TensorFlow Lite, or in binary32, as ONNX Runtime. A step apart at rare ties, which a
 // deep network makes visible.
 enum class Rounding : uint8_t { kFixedPoint, kFloat };
-struct BinaryAttrs {  // float32 and quantized; int32/int64 too
+struct BinaryAttrs {
   BinaryKind kind = BinaryKind::kAdd;
-  Activation activation;
+  Activation activation;  // of integers: in their own units
   Rounding rounding = Rounding::kFixedPoint;
   bool operator==(const BinaryAttrs&) const = default;
 };
 
+// Every type that is a number, bool, and quantized. Other comparisons are these with a and b
+// swapped.
+enum class CompareKind : uint8_t { kEqual, kNotEqual, kLess, kLessEqual };
+struct CompareAttrs {
+  CompareKind kind = CompareKind::kEqual;
+  bool operator==(const CompareAttrs&) const = default;
+};
+
+// Types: float32, float64 and quantized, unless the kind says otherwise.
 enum class UnaryKind : uint8_t {
   kSigmoid,
   kTanh,
@@ -123,12 +154,34 @@ enum class UnaryKind : uint8_t {
   kLog,
   kSqrt,
   kRsqrt,
-  kSquare,
+  kSquare,  // integers too, as the next two
   kNeg,
   kAbs,
   kFloor,
   kCeil,
   kRound,  // half to even
+  kSign,   // -1, 0 or 1; NaN stays; integers too
+  kNot,    // bool, and integers bit by bit; nothing else
+  kSin,
+  kCos,
+  kTan,
+  kAsin,
+  kAcos,
+  kAtan,
+  kSinh,
+  kCosh,
+  kAsinh,
+  kAcosh,
+  kAtanh,
+  kErf,
+  kGelu,             // x * (1 + erf(x / sqrt(2))) / 2
+  kGeluTanh,         // x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3))) / 2
+  kSoftplus,         // log(1 + exp(x))
+  kSoftsign,         // x / (1 + |x|)
+  kMish,             // x * tanh(log(1 + exp(x)))
+  kCelu,             // x < 0 ? alpha * (exp(x / alpha) - 1) : x
+  kThresholdedRelu,  // x > alpha ? x : 0
+  kShrink,           // x < -alpha ? x + beta : x > alpha ? x - beta : 0
 };
 struct UnaryAttrs {
   UnaryKind kind = UnaryKind::kSigmoid;
@@ -136,7 +189,7 @@ struct UnaryAttrs {
   float beta = 0.F;
   bool operator==(const UnaryAttrs&) const = default;
 };
-struct ClampAttrs {
+struct ClampAttrs {  // float32, float64, quantized and integers, these in their own units
   Activation range;
   bool operator==(const ClampAttrs&) const = default;
 };
@@ -264,13 +317,13 @@ struct LoopAttrs {
   bool operator==(const LoopAttrs&) const = default;
 };
 
-// kExpand, kCast, kQuantize, kDequantize, kShape and kPRelu have no attributes: the
+// kExpand, kCast, kQuantize, kDequantize, kSelect, kShape and kPRelu have no attributes: the
 // types of their outputs say everything.
 using OpAttrs =
     std::variant<std::monostate, Conv2dAttrs, FullyConnectedAttrs, MatMulAttrs, BinaryAttrs,
                  UnaryAttrs, ClampAttrs, Pool2dAttrs, ReduceAttrs, ArgMaxAttrs, SoftmaxAttrs,
                  ConcatAttrs, SliceAttrs, PadAttrs, ReshapeAttrs, TransposeAttrs, GatherAttrs,
                  ResizeAttrs, BatchNormAttrs, DetectionPostProcessAttrs, RequantizeAttrs,
-                 StridedCopyAttrs, TrimAttrs, LoopAttrs>;
+                 StridedCopyAttrs, TrimAttrs, LoopAttrs, CompareAttrs>;
 
 }  // namespace inferd

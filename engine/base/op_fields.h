@@ -67,6 +67,8 @@ inline constexpr auto kFields<BinaryAttrs> =
 template <>
 inline constexpr auto kFields<ClampAttrs> = std::tuple{Field{"range", &ClampAttrs::range}};
 template <>
+inline constexpr auto kFields<CompareAttrs> = std::tuple{Field{"kind", &CompareAttrs::kind}};
+template <>
 inline constexpr auto kFields<ConcatAttrs> = std::tuple{Field{"axis", &ConcatAttrs::axis}};
 template <>
 inline constexpr auto kFields<Conv2dAttrs> =
@@ -141,8 +143,12 @@ template <typename Enum>
 inline constexpr auto kEnumerators = nullptr;
 
 template <>
-inline constexpr auto kEnumerators<BinaryKind> =
-    std::to_array<std::string_view>({"add", "sub", "mul", "div", "min", "max", "pow"});
+inline constexpr auto kEnumerators<BinaryKind> = std::to_array<std::string_view>(
+    {"add", "sub", "mul", "div", "min", "max", "pow", "floor_div", "mod", "floor_mod", "atan2",
+     "squared_difference", "and", "or", "xor", "shift_left", "shift_right"});
+template <>
+inline constexpr auto kEnumerators<CompareKind> =
+    std::to_array<std::string_view>({"equal", "not_equal", "less", "less_equal"});
 template <>
 inline constexpr auto kEnumerators<NearestRounding> =
     std::to_array<std::string_view>({"floor", "round_prefer_floor", "round_prefer_ceil", "ceil"});
@@ -159,9 +165,27 @@ template <>
 inline constexpr auto kEnumerators<Rounding> = std::to_array<std::string_view>({"fixed_point",
                                                                                 "float"});
 template <>
-inline constexpr auto kEnumerators<UnaryKind> = std::to_array<std::string_view>(
-    {"sigmoid", "tanh", "hard_swish", "hard_sigmoid", "leaky_relu", "elu", "silu", "exp", "log",
-     "sqrt", "rsqrt", "square", "neg", "abs", "floor", "ceil", "round"});
+inline constexpr auto kEnumerators<UnaryKind> =
+    std::to_array<std::string_view>({"sigmoid",    "tanh",
+                                     "hard_swish", "hard_sigmoid",
+                                     "leaky_relu", "elu",
+                                     "silu",       "exp",
+                                     "log",        "sqrt",
+                                     "rsqrt",      "square",
+                                     "neg",        "abs",
+                                     "floor",      "ceil",
+                                     "round",      "sign",
+                                     "not",        "sin",
+                                     "cos",        "tan",
+                                     "asin",       "acos",
+                                     "atan",       "sinh",
+                                     "cosh",       "asinh",
+                                     "acosh",      "atanh",
+                                     "erf",        "gelu",
+                                     "gelu_tanh",  "softplus",
+                                     "softsign",   "mish",
+                                     "celu",       "thresholded_relu",
+                                     "shrink"});
 
 // Precondition: `value` is an enumerator.
 template <typename Enum>

@@ -52,6 +52,8 @@ int64_t macs_matmul(const Graph&, const Node&);
 Status infer_same(Graph&, const Node&);  // output 0 is shaped as input 0
 Status infer_lookup(Graph&, const Node&);
 Status infer_binary(Graph&, const Node&);
+Status infer_compare(Graph&, const Node&);
+Status infer_select(Graph&, const Node&);
 Status infer_prelu(Graph&, const Node&);
 Status infer_softmax(Graph&, const Node&);
 Status infer_batch_norm(Graph&, const Node&);

@@ -44,13 +44,55 @@ Status infer_lookup(Graph& graph, const Node& node) {
   return c.set(c.input(0).shape);
 }
 
+namespace {
+
+// The shape that all inputs broadcast to.
+Status broadcast_inputs(const InferContext& c, Shape* y) {
+  *y = c.input(0).shape;
+  for (size_t i = 1; i < c.inputs(); ++i) {
+    if (!broadcast(*y, c.input(i).shape, y)) {
+      return c.error("shapes " + y->to_string() + " and " + c.input(i).shape.to_string() +
+                     " do not broadcast");
+    }
+  }
+  return ok_status();
+}
+
+Status same_types(const InferContext& c) {
+  if (c.input(0).dtype == c.input(1).dtype) return ok_status();
+  return c.error("operands are " + std::string(dtype_name(c.input(0).dtype)) + " and " +
+                 std::string(dtype_name(c.input(1).dtype)));
+}
+
+}  // namespace
+
 Status infer_binary(Graph& graph, const Node& node) {
   const InferContext c(graph, node);
   Shape y;
-  if (!broadcast(c.input(0).shape, c.input(1).shape, &y)) {
-    return c.error("shapes " + c.input(0).shape.to_string() + " and " +
-                   c.input(1).shape.to_string() + " do not broadcast");
+  INFERD_RETURN_IF_ERROR(broadcast_inputs(c, &y));
+  return c.set(y);
+}
+
+Status infer_compare(Graph& graph, const Node& node) {
+  const InferContext c(graph, node);
+  Shape y;
+  INFERD_RETURN_IF_ERROR(same_types(c));
+  INFERD_RETURN_IF_ERROR(broadcast_inputs(c, &y));
+  c.output().dtype = DType::kBool;
+  return c.set(y);
+}
+
+Status infer_select(Graph& graph, const Node& node) {
+  const InferContext c(graph, node);
+  Shape y;
+  INFERD_RETURN_IF_ERROR(same_types(c));
+  if (c.input(2).dtype != DType::kBool) {
+    return c.error("selects by " + std::string(dtype_name(c.input(2).dtype)) + ", not by BOOL");
   }
+  if (c.input(0).quantization != c.input(1).quantization) {
+    return c.error("operands have different quantizations");
+  }
+  INFERD_RETURN_IF_ERROR(broadcast_inputs(c, &y));
   return c.set(y);
 }
 

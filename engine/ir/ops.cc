@@ -30,6 +30,8 @@ const std::array<OpInfo, kOpKindCount> kOps = {{
   {K::kFullyConnected,  "fully_connected",       2, 3,    1, index_of<FullyConnectedAttrs>(),  false, infer_fully_connected,       macs_fully_connected},
   {K::kMatMul,          "matmul",                2, 2,    1, index_of<MatMulAttrs>(),          false, infer_matmul,                macs_matmul},
   {K::kBinary,          "binary",                2, 2,    1, index_of<BinaryAttrs>(),          false, infer_binary,                nullptr},
+  {K::kCompare,         "compare",               2, 2,    1, index_of<CompareAttrs>(),         false, infer_compare,               nullptr},
+  {K::kSelect,          "select",                3, 3,    1, kNone,                            true,  infer_select,                nullptr},
   {K::kUnary,           "unary",                 1, 1,    1, index_of<UnaryAttrs>(),           false, infer_same,                  nullptr},
   {K::kClamp,           "clamp",                 1, 1,    1, index_of<ClampAttrs>(),           false, infer_same,                  nullptr},
   {K::kPRelu,           "prelu",                 2, 2,    1, kNone,                            false, infer_prelu,                 nullptr},

@@ -78,6 +78,8 @@ class BatchOpener {
       case OpKind::kFullyConnected:
         return only_first && x.shape.rank() >= 2;
       case OpKind::kBinary:
+      case OpKind::kCompare:
+      case OpKind::kSelect:
       case OpKind::kPRelu:
         return std::all_of(node.inputs.begin(), node.inputs.end(),
                            [&](ir::ValueId id) { return same_for_all(id, rank); });

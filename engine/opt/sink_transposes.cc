@@ -86,6 +86,8 @@ class Sinker {
       case OpKind::kUnary:
       case OpKind::kClamp:
       case OpKind::kBinary:
+      case OpKind::kCompare:
+      case OpKind::kSelect:
       case OpKind::kPRelu:
       case OpKind::kCast:
       case OpKind::kQuantize:

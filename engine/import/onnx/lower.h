@@ -58,13 +58,12 @@ Status resize(Lowering&, const ForeignNode&);
 Status upsample(Lowering&, const ForeignNode&);
 Status depth_to_space(Lowering&, const ForeignNode&);
 
+// elementwise.cc, which has its rows of the table; null: not of that family
+Lowering::LowerNode find_elementwise(const ForeignNode& node);
+
 // math.cc
-Lowering::LowerNode find_elementwise(const std::string& op);
-Status clip(Lowering&, const ForeignNode&);
 Status gemm(Lowering&, const ForeignNode&);
 Status matmul(Lowering&, const ForeignNode&);
-Status prelu(Lowering&, const ForeignNode&);
-Status reciprocal(Lowering&, const ForeignNode&);
 Status softmax(Lowering&, const ForeignNode&);
 Status arg_max(Lowering&, const ForeignNode&);
 Status reduce_max(Lowering&, const ForeignNode&);
@@ -75,6 +74,7 @@ Status reduce_sum(Lowering&, const ForeignNode&);
 
 // movement.cc
 Status cast(Lowering&, const ForeignNode&);
+Status cast_like(Lowering&, const ForeignNode&);
 Status concat(Lowering&, const ForeignNode&);
 Status constant(Lowering&, const ForeignNode&);
 Status constant_of_shape(Lowering&, const ForeignNode&);
@@ -101,6 +101,7 @@ Status qlinear_mul(Lowering&, const ForeignNode&);
 Status qlinear_concat(Lowering&, const ForeignNode&);
 Status qlinear_sigmoid(Lowering&, const ForeignNode&);
 Status qlinear_leaky_relu(Lowering&, const ForeignNode&);
+Status qlinear_where(Lowering&, const ForeignNode&);
 Status qlinear_average_pool(Lowering&, const ForeignNode&);
 Status qlinear_global_average_pool(Lowering&, const ForeignNode&);
 

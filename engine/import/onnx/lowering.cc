@@ -27,14 +27,13 @@ const Row kRows[] = {
     {"", "AveragePool", average_pool},
     {"", "BatchNormalization", batch_normalization},
     {"", "Cast", cast},
-    {"", "Clip", clip},
+    {"", "CastLike", cast_like},
     {"", "Concat", concat},
     {"", "Constant", constant},
     {"", "ConstantOfShape", constant_of_shape},
     {"", "Conv", conv},
     {"", "DepthToSpace", depth_to_space},
     {"", "DequantizeLinear", dequantize_linear},
-    {"", "Dropout", identity},
     {"", "Expand", expand},
     {"", "Flatten", flatten},
     {"", "Gather", gather},
@@ -44,12 +43,10 @@ const Row kRows[] = {
     {"", "Identity", identity},
     {"", "MatMul", matmul},
     {"", "MaxPool", max_pool},
-    {"", "PRelu", prelu},
     {"", "Pad", pad},
     {"", "QLinearConv", qlinear_conv},
     {"", "QLinearMatMul", qlinear_matmul},
     {"", "QuantizeLinear", quantize_linear},
-    {"", "Reciprocal", reciprocal},
     {"", "ReduceMax", reduce_max},
     {"", "ReduceMean", reduce_mean},
     {"", "ReduceMin", reduce_min},
@@ -73,6 +70,7 @@ const Row kRows[] = {
     {kMicrosoft, "QLinearLeakyRelu", qlinear_leaky_relu},
     {kMicrosoft, "QLinearMul", qlinear_mul},
     {kMicrosoft, "QLinearSigmoid", qlinear_sigmoid},
+    {kMicrosoft, "QLinearWhere", qlinear_where},
     {kMicrosoft, "QuantizeLinear", quantize_linear},
     {kUpgradeDomain, "Align", align},
 };
@@ -82,7 +80,7 @@ Lowering::LowerNode find(const ForeignGraph&, const ForeignNode& node) {
     return node.domain == r.domain && node.op == r.op;
   });
   if (row != std::end(kRows)) return row->lower;
-  return node.domain.empty() ? find_elementwise(node.op) : nullptr;
+  return find_elementwise(node);
 }
 
 }  // namespace

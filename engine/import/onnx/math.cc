@@ -7,87 +7,6 @@
 namespace inferd::import::onnx_lower {
 namespace {
 
-// As many operands as there are, from left to right (Min, Max, Sum).
-template <BinaryKind kKind>
-Status variadic(Lowering& l, const ForeignNode& node) {
-  INFERD_ASSIGN_OR_RETURN(ValueId acc, l.input(node, 0));
-  for (size_t i = 1; i < node.inputs.size(); ++i) {
-    INFERD_ASSIGN_OR_RETURN(const ValueId next, l.input(node, i));
-    const bool last = i + 1 == node.inputs.size();
-    INFERD_ASSIGN_OR_RETURN(
-        acc, l.builder().op(OpKind::kBinary, {acc, next}, BinaryAttrs{kKind, {}}, node.name,
-                            last ? named(node) : OutputSpec{}));
-  }
-  return l.set_output(node, 0, acc);
-}
-
-template <BinaryKind kKind>
-Status binary(Lowering& l, const ForeignNode& node) {
-  INFERD_ASSIGN_OR_RETURN(const ValueId a, l.input(node, 0));
-  INFERD_ASSIGN_OR_RETURN(const ValueId b, l.input(node, 1));
-  return emit(l, node, OpKind::kBinary, std::array{a, b}, BinaryAttrs{kKind, {}});
-}
-
-struct UnaryDefaults {
-  float alpha = 0.F, beta = 0.F;
-};
-constexpr UnaryDefaults defaults_of(UnaryKind kind) {
-  switch (kind) {
-    case UnaryKind::kLeakyRelu:
-      return {0.01F, 0.F};
-    case UnaryKind::kHardSigmoid:
-      return {0.2F, 0.5F};
-    case UnaryKind::kElu:
-      return {1.F, 0.F};
-    default:
-      return {};
-  }
-}
-
-template <UnaryKind kKind>
-Status unary(Lowering& l, const ForeignNode& node) {
-  INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
-  constexpr UnaryDefaults kDefaults = defaults_of(kKind);
-  return emit(l, node, OpKind::kUnary, std::array{x},
-              UnaryAttrs{kKind, Lowering::float_attr(node, "alpha", kDefaults.alpha),
-                         Lowering::float_attr(node, "beta", kDefaults.beta)});
-}
-
-Status relu(Lowering& l, const ForeignNode& node) {
-  INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
-  return emit(l, node, OpKind::kClamp, std::array{x}, ClampAttrs{{0.F, kInf}});
-}
-
-struct ElementwiseRow {
-  const char* op;
-  Lowering::LowerNode lower;
-};
-const ElementwiseRow kElementwise[] = {
-    {"Abs", unary<UnaryKind::kAbs>},
-    {"Add", binary<BinaryKind::kAdd>},
-    {"Ceil", unary<UnaryKind::kCeil>},
-    {"Div", binary<BinaryKind::kDiv>},
-    {"Elu", unary<UnaryKind::kElu>},
-    {"Exp", unary<UnaryKind::kExp>},
-    {"Floor", unary<UnaryKind::kFloor>},
-    {"HardSigmoid", unary<UnaryKind::kHardSigmoid>},
-    {"HardSwish", unary<UnaryKind::kHardSwish>},
-    {"LeakyRelu", unary<UnaryKind::kLeakyRelu>},
-    {"Log", unary<UnaryKind::kLog>},
-    {"Max", variadic<BinaryKind::kMax>},
-    {"Min", variadic<BinaryKind::kMin>},
-    {"Mul", binary<BinaryKind::kMul>},
-    {"Neg", unary<UnaryKind::kNeg>},
-    {"Pow", binary<BinaryKind::kPow>},
-    {"Relu", relu},
-    {"Round", unary<UnaryKind::kRound>},
-    {"Sigmoid", unary<UnaryKind::kSigmoid>},
-    {"Sqrt", unary<UnaryKind::kSqrt>},
-    {"Sub", binary<BinaryKind::kSub>},
-    {"Sum", variadic<BinaryKind::kAdd>},
-    {"Tanh", unary<UnaryKind::kTanh>},
-};
-
 Status reduce(Lowering& l, const ForeignNode& node, ReduceKind kind) {
   INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
   INFERD_ASSIGN_OR_RETURN(const auto wanted, ints_from(l, node, "axes", 1));
@@ -115,30 +34,11 @@ Result<ValueId> scaled(Lowering& l, const ForeignNode& node, ValueId x, float fa
 
 }  // namespace
 
-Lowering::LowerNode find_elementwise(const std::string& op) {
-  const auto row = std::find_if(std::begin(kElementwise), std::end(kElementwise),
-                                [&](const ElementwiseRow& r) { return op == r.op; });
-  return row == std::end(kElementwise) ? nullptr : row->lower;
-}
-
 Status reduce_max(Lowering& l, const ForeignNode& n) { return reduce(l, n, ReduceKind::kMax); }
 Status reduce_mean(Lowering& l, const ForeignNode& n) { return reduce(l, n, ReduceKind::kMean); }
 Status reduce_min(Lowering& l, const ForeignNode& n) { return reduce(l, n, ReduceKind::kMin); }
 Status reduce_prod(Lowering& l, const ForeignNode& n) { return reduce(l, n, ReduceKind::kProd); }
 Status reduce_sum(Lowering& l, const ForeignNode& n) { return reduce(l, n, ReduceKind::kSum); }
-
-Status clip(Lowering& l, const ForeignNode& node) {
-  INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
-  Activation range{Lowering::float_attr(node, "min", -kInf),
-                   Lowering::float_attr(node, "max", kInf)};
-  if (l.has(node, 1)) {
-    INFERD_ASSIGN_OR_RETURN(range.min, l.scalar(node, 1));
-  }
-  if (l.has(node, 2)) {
-    INFERD_ASSIGN_OR_RETURN(range.max, l.scalar(node, 2));
-  }
-  return emit(l, node, OpKind::kClamp, std::array{x}, ClampAttrs{range});
-}
 
 // alpha * A' * B' + beta * C; the optimiser makes a fully connected layer of it when B is constant.
 Status gemm(Lowering& l, const ForeignNode& node) {
@@ -166,20 +66,6 @@ Status matmul(Lowering& l, const ForeignNode& node) {
   if (l.info(a).shape.rank() < 2 || l.info(b).shape.rank() < 2)
     return unimplemented("operands of rank 1");
   return emit(l, node, OpKind::kMatMul, std::array{a, b}, MatMulAttrs{});
-}
-
-// The slope is broadcast from the left of x's channels: [C] or [C,1,1] against NCHW.
-Status prelu(Lowering& l, const ForeignNode& node) {
-  INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
-  INFERD_ASSIGN_OR_RETURN(const ValueId slope, l.input(node, 1));
-  return emit(l, node, OpKind::kPRelu, std::array{x, slope}, {});
-}
-
-Status reciprocal(Lowering& l, const ForeignNode& node) {
-  INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
-  const float one = 1.F;
-  const ValueId c = l.builder().constant_floats(node.name + "/one", {1}, std::span(&one, 1));
-  return emit(l, node, OpKind::kBinary, std::array{c, x}, BinaryAttrs{BinaryKind::kDiv, {}});
 }
 
 // Before opset 13 everything from `axis` on is one dimension.

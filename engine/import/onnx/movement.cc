@@ -76,6 +76,13 @@ Status cast(Lowering& l, const ForeignNode& node) {
   return unimplemented("cast to element type " + std::to_string(to));
 }
 
+Status cast_like(Lowering& l, const ForeignNode& node) {
+  INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
+  INFERD_ASSIGN_OR_RETURN(const ValueId like, l.input(node, 1));
+  return emit(l, node, OpKind::kCast, std::array{x}, {},
+              OutputSpec::typed(named(node).name, l.info(like).dtype));
+}
+
 Status concat(Lowering& l, const ForeignNode& node) {
   std::vector<ValueId> inputs;
   for (size_t i = 0; i < node.inputs.size(); ++i) {
@@ -166,8 +173,6 @@ Status gather(Lowering& l, const ForeignNode& node) {
 }
 
 Status identity(Lowering& l, const ForeignNode& node) {
-  // Dropout is an identity unless it trains.
-  if (node.op == "Dropout" && l.has(node, 2)) return unimplemented("training_mode");
   INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
   return l.set_output(node, 0, x);
 }

@@ -90,6 +90,14 @@ Result<OutputSpec> output_spec(Lowering& l, const ForeignNode& node, size_t i) {
   return OutputSpec::typed(named(node).name, q.dtype, q.quantization);
 }
 
+// x with the type and quantization of `spec`.
+Result<ValueId> requantized(Lowering& l, const ForeignNode& node, ValueId x,
+                            const OutputSpec& spec) {
+  if (l.info(x).quantization == spec.quantization && l.info(x).dtype == spec.dtype) return x;
+  return l.builder().op(OpKind::kRequantize, {x}, RequantizeAttrs{}, node.name + "/scale",
+                        OutputSpec::typed("", spec.dtype, spec.quantization));
+}
+
 // Scale and zero point per element of `axis`, normalized; scalars ignore it.
 int axis_of(const Lowering& l, const ForeignNode& node, ValueId x) {
   const int rank = l.info(x).shape.rank();
@@ -170,11 +178,7 @@ Status qlinear_concat(Lowering& l, const ForeignNode& node) {
   std::vector<ValueId> inputs;
   for (size_t i = 2; i + 1 < node.inputs.size(); i += 3) {
     INFERD_ASSIGN_OR_RETURN(ValueId x, quantized_triple(l, node, i));
-    if (l.info(x).quantization != spec.quantization || l.info(x).dtype != spec.dtype) {
-      INFERD_ASSIGN_OR_RETURN(
-          x, l.builder().op(OpKind::kRequantize, {x}, RequantizeAttrs{}, node.name + "/scale",
-                            OutputSpec::typed("", spec.dtype, spec.quantization)));
-    }
+    INFERD_ASSIGN_OR_RETURN(x, requantized(l, node, x, spec));
     inputs.push_back(x);
   }
   if (inputs.empty()) return invalid_argument("has no inputs");
@@ -189,6 +193,17 @@ Status qlinear_sigmoid(Lowering& l, const ForeignNode& node) {
 Status qlinear_leaky_relu(Lowering& l, const ForeignNode& node) {
   return qlinear_unary(
       l, node, UnaryAttrs{UnaryKind::kLeakyRelu, Lowering::float_attr(node, "alpha", 0.01F), 0.F});
+}
+
+// Inputs: condition, x, its scale and zero point, y, its scale and zero point, the result's.
+Status qlinear_where(Lowering& l, const ForeignNode& node) {
+  INFERD_ASSIGN_OR_RETURN(const ValueId which, l.input(node, 0));
+  INFERD_ASSIGN_OR_RETURN(ValueId a, quantized_triple(l, node, 1));
+  INFERD_ASSIGN_OR_RETURN(ValueId b, quantized_triple(l, node, 4));
+  INFERD_ASSIGN_OR_RETURN(const OutputSpec spec, output_spec(l, node, 7));
+  INFERD_ASSIGN_OR_RETURN(a, requantized(l, node, a, spec));
+  INFERD_ASSIGN_OR_RETURN(b, requantized(l, node, b, spec));
+  return emit(l, node, OpKind::kSelect, std::array{a, b, which}, {}, spec);
 }
 
 Status qlinear_average_pool(Lowering& l, const ForeignNode& node) {

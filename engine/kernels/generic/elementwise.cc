@@ -94,8 +94,18 @@ bool accepts_quantized_binary(const OpDesc& op) {
 }
 
 bool accepts_float_binary(const OpDesc& op) {
-  return is_float(op.inputs[0]) && is_float(op.inputs[1]) && is_float(op.outputs[0]) &&
-         op.attrs_as<BinaryAttrs>().kind != BinaryKind::kPow;
+  if (!is_float(op.inputs[0]) || !is_float(op.inputs[1]) || !is_float(op.outputs[0])) return false;
+  switch (op.attrs_as<BinaryAttrs>().kind) {
+    case BinaryKind::kAdd:
+    case BinaryKind::kSub:
+    case BinaryKind::kMul:
+    case BinaryKind::kDiv:
+    case BinaryKind::kMin:
+    case BinaryKind::kMax:
+      return true;
+    default:
+      return false;
+  }
 }
 
 std::unique_ptr<Prepared> plan_binary(const OpDesc& op, const PackedWeights*) {
@@ -163,14 +173,21 @@ std::unique_ptr<Prepared> plan_table(const OpDesc& op, const PackedWeights*) {
 bool accepts_float_unary(const OpDesc& op) {
   if (!is_float(op.inputs[0]) || !is_float(op.outputs[0])) return false;
   switch (op.attrs_as<UnaryAttrs>().kind) {
-    case UnaryKind::kElu:
-    case UnaryKind::kLog:
-    case UnaryKind::kFloor:
-    case UnaryKind::kCeil:
-    case UnaryKind::kRound:
-      return false;
-    default:
+    case UnaryKind::kSigmoid:
+    case UnaryKind::kTanh:
+    case UnaryKind::kHardSwish:
+    case UnaryKind::kHardSigmoid:
+    case UnaryKind::kLeakyRelu:
+    case UnaryKind::kSilu:
+    case UnaryKind::kExp:
+    case UnaryKind::kSqrt:
+    case UnaryKind::kRsqrt:
+    case UnaryKind::kSquare:
+    case UnaryKind::kNeg:
+    case UnaryKind::kAbs:
       return true;
+    default:
+      return false;
   }
 }
 

@@ -64,7 +64,7 @@ struct BinaryPlan final : Prepared {
 };
 // Addition, subtraction and multiplication of one 8-bit type.
 bool accepts_quantized_binary(const OpDesc& op);
-// float32; every kind but power.
+// float32; the four rules of arithmetic, minimum and maximum.
 bool accepts_float_binary(const OpDesc& op);
 std::unique_ptr<Prepared> plan_binary(const OpDesc& op, const PackedWeights*);
 

@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "engine/base/float16.h"
-#include "engine/kernels/ref/common.h"
+#include "engine/kernels/ref/broadcast.h"
 #include "engine/kernels/ref/rows.h"
 
 namespace inferd::kernels::ref {
@@ -65,8 +65,9 @@ void run_cast(const RunArgs& args) {
 }
 
 bool accepts_quantize(const OpDesc& op) {
-  return is_float(op.inputs[0]) && is_8bit(op.outputs[0].dtype) &&
-         !op.outputs[0].quantization.empty();
+  const Operand& y = op.outputs[0];
+  return is_float(op.inputs[0]) && (is_8bit(y.dtype) || y.dtype == DType::kInt16) &&
+         !y.quantization.empty();
 }
 
 void run_quantize(const RunArgs& args) {
@@ -76,9 +77,9 @@ void run_quantize(const RunArgs& args) {
   const int64_t count = y.elements();
   for (int64_t i = 0; i < count; ++i) {
     const size_t c = channel(i);
-    store8(args.outputs[0], i,
-           quantize(args.input<float>(0)[i], y.quantization.scales[c],
-                    y.quantization.zero_points[c], range));
+    store_stored(args.outputs[0], i, y.dtype,
+                 quantize(args.input<float>(0)[i], y.quantization.scales[c],
+                          y.quantization.zero_points[c], range));
   }
 }
 
@@ -110,7 +111,7 @@ void run_dequantize(const RunArgs& args) {
 }
 
 bool accepts_requantize(const OpDesc& op) {
-  return is_quantized(op.inputs[0]) && is_quantized(op.outputs[0]);
+  return is_stored(op.inputs[0]) && is_stored(op.outputs[0]);
 }
 
 void run_requantize(const RunArgs& args) {
@@ -120,17 +121,17 @@ void run_requantize(const RunArgs& args) {
   const QuantRange range = type_range(y.dtype);
   const int64_t count = x.elements();
   const bool fixed = args.op.attrs_as<RequantizeAttrs>().rounding == Rounding::kFixedPoint &&
-                     x.dtype == y.dtype && requantizes_in_fixed_point(m);
+                     is_8bit(x.dtype) && x.dtype == y.dtype && requantizes_in_fixed_point(m);
   const int32_t multiplier = fixed ? requantize_multiplier(m) : 0;
   for (int64_t i = 0; i < count; ++i) {
-    const int32_t distance = load8(args.inputs[0], i, x.dtype) - x.quantization.zero_point();
+    const int32_t distance = load_stored(args.inputs[0], i, x.dtype) - x.quantization.zero_point();
     if (fixed) {
-      store8(args.outputs[0], i,
-             requantize_fixed(distance, multiplier, y.quantization.zero_point(), range));
+      store_stored(args.outputs[0], i, y.dtype,
+                   requantize_fixed(distance, multiplier, y.quantization.zero_point(), range));
       continue;
     }
-    store8(args.outputs[0], i,
-           requantize(static_cast<float>(distance) * m, y.quantization.zero_point(), range));
+    store_stored(args.outputs[0], i, y.dtype,
+                 requantize(static_cast<float>(distance) * m, y.quantization.zero_point(), range));
   }
 }
 

@@ -20,6 +20,8 @@ const Kernel kRows[] = {
         run_fully_connected),
     row("ref_matmul", OpKind::kMatMul, accepts_matmul, run_matmul),
     row("ref_binary", OpKind::kBinary, accepts_binary, run_binary),
+    row("ref_compare", OpKind::kCompare, accepts_compare, run_compare),
+    row("ref_select", OpKind::kSelect, accepts_select, run_select),
     row("ref_unary", OpKind::kUnary, accepts_unary, run_unary, kInPlace),
     row("ref_clamp", OpKind::kClamp, accepts_clamp, run_clamp, kInPlace),
     row("ref_prelu", OpKind::kPRelu, accepts_prelu, run_prelu, kInPlace),

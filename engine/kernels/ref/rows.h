@@ -20,6 +20,8 @@ INFERD_REF_KERNEL(depthwise_conv2d);
 INFERD_REF_KERNEL(fully_connected);
 INFERD_REF_KERNEL(matmul);
 INFERD_REF_KERNEL(binary);
+INFERD_REF_KERNEL(compare);
+INFERD_REF_KERNEL(select);
 INFERD_REF_KERNEL(unary);
 INFERD_REF_KERNEL(clamp);
 INFERD_REF_KERNEL(prelu);

@@ -70,6 +70,18 @@ TEST_F(ShapeRules, Broadcasting) {
   EXPECT_EQ(shape(OpKind::kBinary, {floats({2, 3}), floats({2, 4})}, BinaryAttrs{}), kInvalid);
 }
 
+TEST_F(ShapeRules, CompareAndSelect) {
+  const ValueId flags = b.input("flags", DType::kBool, {2, 1});
+  const ValueId ints = b.input("ints", DType::kInt32, {3});
+  EXPECT_EQ(shape(OpKind::kCompare, {floats({2, 1}), floats({3})}, CompareAttrs{}), "[2,3]");
+  EXPECT_EQ(shape(OpKind::kCompare, {floats({2}), floats({3})}, CompareAttrs{}), kInvalid);
+  EXPECT_EQ(shape(OpKind::kCompare, {floats({3}), ints}, CompareAttrs{}), kInvalid);
+  EXPECT_EQ(shape(OpKind::kSelect, {floats({3}), floats({1, 3}), flags}, {}), "[2,3]");
+  EXPECT_EQ(shape(OpKind::kSelect, {floats({kDynamicDim, 3}), floats({3}), flags}, {}), "[2,3]");
+  EXPECT_EQ(shape(OpKind::kSelect, {floats({3}), ints, flags}, {}), kInvalid);
+  EXPECT_EQ(shape(OpKind::kSelect, {ints, ints, ints}, {}), kInvalid);
+}
+
 TEST_F(ShapeRules, Reshape) {
   const auto reshape = [&](const Shape& from, std::vector<int64_t> dims) {
     return shape(OpKind::kReshape, {floats(from)}, ReshapeAttrs{std::move(dims), false});
