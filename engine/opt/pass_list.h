@@ -10,6 +10,7 @@ namespace inferd::opt {
 
 Result<bool> lower_late(ir::Graph&, const PassContext&);
 Result<bool> inline_if(ir::Graph&, const PassContext&);
+Result<bool> widen_float16(ir::Graph&, const PassContext&);
 Result<bool> quantize_operators(ir::Graph&, const PassContext&);
 Result<bool> keep_float16(ir::Graph&, const PassContext&);
 Result<bool> fold_constants(ir::Graph&, const PassContext&);

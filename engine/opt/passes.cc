@@ -16,6 +16,7 @@ constexpr bool kWhenSettled = true;
 const Pass kPasses[] = {
     {"lower_late", lower_late},
     {"inline_if", inline_if},
+    {"widen_float16", widen_float16},
     {"matmul_to_fully_connected", matmul_to_fully_connected},
     {"quantize_operators", quantize_operators},
     {"keep_float16", keep_float16},
