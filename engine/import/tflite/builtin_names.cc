@@ -159,7 +159,16 @@ constexpr const char* kNames[] = {"ADD",
                                   "MULTINOMIAL",
                                   "GELU",
                                   "DYNAMIC_UPDATE_SLICE",
-                                  "RELU_0_TO_1"};
+                                  "RELU_0_TO_1",
+                                  "UNSORTED_SEGMENT_PROD",
+                                  "UNSORTED_SEGMENT_MAX",
+                                  "UNSORTED_SEGMENT_SUM",
+                                  "ATAN2",
+                                  "UNSORTED_SEGMENT_MIN",
+                                  "SIGN",
+                                  "BITCAST",
+                                  "BITWISE_XOR",
+                                  "RIGHT_SHIFT"};
 
 }  // namespace
 

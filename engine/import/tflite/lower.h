@@ -21,6 +21,7 @@ struct Row {
 };
 inline constexpr const char* kCustomDomain = "custom";
 
+std::span<const Row> elementwise_rows();
 std::span<const Row> image_rows();
 std::span<const Row> math_rows();
 std::span<const Row> movement_rows();

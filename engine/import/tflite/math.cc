@@ -26,34 +26,6 @@ Status fully_connected(Lowering& l, const ForeignNode& node) {
   return emit(l, node, OpKind::kFullyConnected, inputs, FullyConnectedAttrs{act});
 }
 
-template <BinaryKind kKind>
-Status binary(Lowering& l, const ForeignNode& node) {
-  INFERD_ASSIGN_OR_RETURN(const ValueId a, l.input(node, 0));
-  INFERD_ASSIGN_OR_RETURN(const ValueId b, l.input(node, 1));
-  INFERD_ASSIGN_OR_RETURN(const Activation act, activation(node));
-  return emit(l, node, OpKind::kBinary, std::array{a, b}, BinaryAttrs{kKind, act});
-}
-
-template <UnaryKind kKind>
-Status unary(Lowering& l, const ForeignNode& node) {
-  INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
-  const float alpha = kKind == UnaryKind::kElu ? 1.F : Lowering::float_attr(node, "alpha", 0.F);
-  return emit(l, node, OpKind::kUnary, std::array{x}, UnaryAttrs{kKind, alpha, 0.F});
-}
-
-template <int kMin, int kMax>  // kMax 0: no upper bound
-Status relu(Lowering& l, const ForeignNode& node) {
-  INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
-  const float max = kMax == 0 ? kInf : static_cast<float>(kMax);
-  return emit(l, node, OpKind::kClamp, std::array{x}, ClampAttrs{{static_cast<float>(kMin), max}});
-}
-
-Status prelu(Lowering& l, const ForeignNode& node) {
-  INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
-  INFERD_ASSIGN_OR_RETURN(const ValueId slope, l.input(node, 1));
-  return emit(l, node, OpKind::kPRelu, std::array{x, slope}, {});
-}
-
 Status softmax(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
   const float beta = Lowering::float_attr(node, "beta", 1.F);
@@ -85,40 +57,14 @@ Status arg_max(Lowering& l, const ForeignNode& node) {
 }
 
 const Row kRows[] = {
-    {"", "ABS", unary<UnaryKind::kAbs>},
-    {"", "ADD", binary<BinaryKind::kAdd>},
     {"", "ARG_MAX", arg_max},
-    {"", "CEIL", unary<UnaryKind::kCeil>},
-    {"", "DIV", binary<BinaryKind::kDiv>},
-    {"", "ELU", unary<UnaryKind::kElu>},
-    {"", "EXP", unary<UnaryKind::kExp>},
-    {"", "FLOOR", unary<UnaryKind::kFloor>},
     {"", "FULLY_CONNECTED", fully_connected},
-    {"", "HARD_SWISH", unary<UnaryKind::kHardSwish>},
-    {"", "LEAKY_RELU", unary<UnaryKind::kLeakyRelu>},
-    {"", "LOG", unary<UnaryKind::kLog>},
-    {"", "LOGISTIC", unary<UnaryKind::kSigmoid>},
-    {"", "MAXIMUM", binary<BinaryKind::kMax>},
     {"", "MEAN", reduce<ReduceKind::kMean>},
-    {"", "MINIMUM", binary<BinaryKind::kMin>},
-    {"", "MUL", binary<BinaryKind::kMul>},
-    {"", "NEG", unary<UnaryKind::kNeg>},
-    {"", "POW", binary<BinaryKind::kPow>},
-    {"", "PRELU", prelu},
     {"", "REDUCE_MAX", reduce<ReduceKind::kMax>},
     {"", "REDUCE_MIN", reduce<ReduceKind::kMin>},
     {"", "REDUCE_PROD", reduce<ReduceKind::kProd>},
-    {"", "RELU", relu<0, 0>},
-    {"", "RELU6", relu<0, 6>},
-    {"", "RELU_N1_TO_1", relu<-1, 1>},
-    {"", "ROUND", unary<UnaryKind::kRound>},
-    {"", "RSQRT", unary<UnaryKind::kRsqrt>},
     {"", "SOFTMAX", softmax},
-    {"", "SQRT", unary<UnaryKind::kSqrt>},
-    {"", "SQUARE", unary<UnaryKind::kSquare>},
-    {"", "SUB", binary<BinaryKind::kSub>},
     {"", "SUM", reduce<ReduceKind::kSum>},
-    {"", "TANH", unary<UnaryKind::kTanh>},
 };
 
 }  // namespace

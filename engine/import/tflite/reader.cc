@@ -370,6 +370,10 @@ Status Reader::read_options(const tflite::Operator& op, ForeignNode& node) const
     return with_options<tflite::LeakyReluOptions>(
         op, [&](const auto& o) { attrs["alpha"] = o.alpha(); });
   }
+  if (kind == "GELU") {
+    return with_options<tflite::GeluOptions>(
+        op, [&](const auto& o) { set("approximate", o.approximate()); });
+  }
   if (kind == "SQUEEZE") {
     return with_options<tflite::SqueezeOptions>(
         op, [&](const auto& o) { attrs["squeeze_dims"] = ints(o.squeeze_dims()); });

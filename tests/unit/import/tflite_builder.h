@@ -25,6 +25,7 @@ enum TfliteType : int8_t {
   kTfliteUInt8 = 3,
   kTfliteInt64 = 4,
   kTfliteString = 5,
+  kTfliteBool = 6,
   kTfliteInt16 = 7,
   kTfliteInt8 = 9
 };

@@ -245,8 +245,17 @@ TEST(TfliteLowering, Pools) {
 
 TEST(TfliteLowering, Elementwise) {
   const std::pair<const char*, const char*> binaries[] = {
-      {"ADD", "add"}, {"SUB", "sub"},     {"MUL", "mul"},     {"DIV", "div"},
-      {"POW", "pow"}, {"MAXIMUM", "max"}, {"MINIMUM", "min"},
+      {"ADD", "add"},
+      {"SUB", "sub"},
+      {"MUL", "mul"},
+      {"DIV", "div"},
+      {"POW", "pow"},
+      {"MAXIMUM", "max"},
+      {"MINIMUM", "min"},
+      {"ATAN2", "atan2"},
+      {"FLOOR_DIV", "floor_div"},
+      {"FLOOR_MOD", "floor_mod"},
+      {"SQUARED_DIFFERENCE", "squared_difference"},
   };
   for (const auto& [op, name] : binaries) {
     EXPECT_EQ(lowered(op, {X({1, 2, 3}), F({3})}, {X({1, 2, 3})}),
@@ -260,20 +269,25 @@ TEST(TfliteLowering, Elementwise) {
   const std::pair<const char*, const char*> unaries[] = {
       {"ABS", "unary abs"},
       {"CEIL", "unary ceil"},
+      {"COS", "unary cos"},
       {"ELU", "unary elu alpha=1"},
       {"EXP", "unary exp"},
       {"FLOOR", "unary floor"},
+      {"GELU", "unary gelu"},
       {"HARD_SWISH", "unary hard_swish"},
       {"LOG", "unary log"},
       {"LOGISTIC", "unary sigmoid"},
       {"NEG", "unary neg"},
       {"ROUND", "unary round"},
       {"RSQRT", "unary rsqrt"},
+      {"SIGN", "unary sign"},
+      {"SIN", "unary sin"},
       {"SQRT", "unary sqrt"},
       {"SQUARE", "unary square"},
       {"TANH", "unary tanh"},
       {"RELU", "clamp clamp=0..inf"},
       {"RELU6", "clamp clamp=0..6"},
+      {"RELU_0_TO_1", "clamp clamp=0..1"},
       {"RELU_N1_TO_1", "clamp clamp=-1..1"},
   };
   for (const auto& [op, name] : unaries) {
@@ -289,6 +303,42 @@ TEST(TfliteLowering, Elementwise) {
   EXPECT_THAT(lowered("SOFTMAX", {X({2, 3})}, {X({2, 3})}, OPTIONS(SoftmaxOptions, 2.F)),
               HasSubstr("softmax axis=-1 beta=2"));
   EXPECT_THAT(lowered("SOFTMAX", {X({2, 3})}, {X({2, 3})}), HasSubstr("softmax axis=-1 ("));
+}
+
+TEST(TfliteLowering, ElementwiseOfOtherTypes) {
+  EXPECT_THAT(lowered("GELU", {X({2})}, {X({2})}, OPTIONS(GeluOptions, true)),
+              HasSubstr("unary gelu_tanh"));
+  EXPECT_THAT(lowered("ADD_N", {X({2}), X({2}), X({2})}, {X({2})}),
+              AllOf(HasSubstr("%3:FP32[2] = binary add (%0, %1)"),
+                    HasSubstr("%4:FP32[2] = binary add (%3, %2)")));
+  const Operand flags = typed({2}, kTfliteBool);
+  EXPECT_THAT(lowered("LOGICAL_AND", {flags, flags}, {flags}), HasSubstr("binary and"));
+  EXPECT_THAT(lowered("LOGICAL_OR", {flags, flags}, {flags}), HasSubstr("binary or"));
+  EXPECT_THAT(lowered("LOGICAL_NOT", {flags}, {flags}), HasSubstr("unary not"));
+  const Operand ints = typed({2}, kTfliteInt32);
+  EXPECT_THAT(lowered("BITWISE_XOR", {ints, ints}, {ints}), HasSubstr("binary xor"));
+  EXPECT_THAT(lowered("RIGHT_SHIFT", {ints, ints}, {ints}), HasSubstr("binary shift_right"));
+  EXPECT_THAT(lowered("ZEROS_LIKE", {ints}, {ints}),
+              AllOf(HasSubstr("shape (%0)"), HasSubstr("expand (const")));
+}
+
+TEST(TfliteLowering, ComparisonsAndSelection) {
+  const Operand flags = typed({2}, kTfliteBool);
+  const std::pair<const char*, const char*> comparisons[] = {
+      {"EQUAL", "equal (%0, %1)"},  {"NOT_EQUAL", "not_equal (%0, %1)"},
+      {"LESS", "less (%0, %1)"},    {"LESS_EQUAL", "less_equal (%0, %1)"},
+      {"GREATER", "less (%1, %0)"}, {"GREATER_EQUAL", "less_equal (%1, %0)"},
+  };
+  for (const auto& [op, text] : comparisons) {
+    EXPECT_EQ(lowered(op, {X({2}), X({2})}, {flags}),
+              std::string("%2:BOOL[2] = compare ") + text + "  # y0\n");
+  }
+  EXPECT_THAT(lowered("SELECT_V2", {flags, X({3, 2}), X({1})}, {X({3, 2})}),
+              HasSubstr("FP32[3,2] = select (%1, %2, %0)"));
+  EXPECT_THAT(lowered("SELECT", {flags, X({2, 3}), X({2, 3})}, {X({2, 3})}),
+              AllOf(HasSubstr("BOOL[2,1] = reshape"), HasSubstr("select (%1, %2, %3)")));
+  EXPECT_THAT(lowered("SELECT", {flags, X({2}), X({2})}, {X({2})}),
+              HasSubstr("select (%1, %2, %0)"));
 }
 
 TEST(TfliteLowering, Reductions) {

@@ -262,13 +262,13 @@ TEST(TfliteReader, AllThatIsUnsupportedIsListed) {
   b.op("ADD", {x, sparse}, {y});
   b.op("RESHAPE", {x}, {deep});
   b.op("ABS", {y}, {odd});
-  b.op("SIN", {y}, {z});
+  b.op("LSH_PROJECTION", {y}, {z});
   EXPECT_EQ(outcome(b.finish({x}, {z})),
             "unsupported HASHTABLE_LOOKUP 'text': the engine does not have this operator\n"
             "unsupported ADD 'y': tensor 'sparse': sparse tensors are not supported\n"
             "unsupported RESHAPE 'deep': output 'deep': 9 dimensions, more than 8\n"
             "unsupported ABS 'odd': output 'odd': element type 99 is not supported\n"
-            "unsupported SIN 'z': the engine does not have this operator\n");
+            "unsupported LSH_PROJECTION 'z': the engine does not have this operator\n");
 }
 
 TEST(TfliteReader, WhatNobodyUsesMayHaveAnyType) {
