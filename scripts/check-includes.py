@@ -15,7 +15,9 @@ ENGINE = {
     "engine/opt": ["engine/opt/", "engine/ir/", "engine/base/"],
     "engine/kernels": ["engine/kernels/", "engine/base/"],
     "engine/plan": ["engine/plan/", "engine/kernels/", "engine/ir/", "engine/base/"],
+    "engine/export": ["engine/export/", "engine/ir/", "engine/base/"],
     "engine/runtime": ["engine/"],
+    "engine/quantize": ["engine/"],
 }
 CONFIG = ["daemon/config/config.h"]
 MODELS = CONFIG + ["daemon/models/", "daemon/schedule/", "daemon/telemetry/", "daemon/host/"]
@@ -38,7 +40,7 @@ RULES = {**ENGINE, **DAEMON}
 LIBRARIES = {
     "yaml-cpp/": ["daemon/config"],
     "grpcpp/": ["daemon/serve", "clients/cpp"],
-    "google/protobuf/": ["engine/import/onnx"],
+    "google/protobuf/": ["engine/import/onnx", "engine/export/onnx"],
     "flatbuffers/": ["engine/import/tflite"],
     "spdlog/": ["daemon/telemetry"],
     "systemd/": ["daemon/host"],

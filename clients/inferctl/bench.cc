@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -11,6 +10,7 @@
 #include <thread>
 
 #include "clients/inferctl/command.h"
+#include "clients/inferctl/progress.h"
 #include "clients/inferctl/text.h"
 
 namespace inferd::ctl {
@@ -33,30 +33,6 @@ int64_t peak_rss_bytes() {
   getrusage(RUSAGE_SELF, &usage);
   return int64_t{usage.ru_maxrss} * 1024;
 }
-
-// Shown on a terminal once the run takes longer than a second.
-class Progress {
- public:
-  explicit Progress(int total) : total_(total), shown_(isatty(STDERR_FILENO) != 0) {}
-  void step(int done) {
-    using namespace std::chrono_literals;
-    const auto now = std::chrono::steady_clock::now();
-    if (!shown_ || now - start_ < 1s || now - last_ < 100ms) return;
-    last_ = now;
-    drawn_ = true;
-    std::fprintf(stderr, "\r%d of %d runs", done, total_);
-  }
-  ~Progress() {
-    if (drawn_) std::fprintf(stderr, "\r\033[K");
-  }
-
- private:
-  const int total_;
-  const bool shown_;
-  bool drawn_ = false;
-  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-  std::chrono::steady_clock::time_point last_{};
-};
 
 // Inputs of the model at this batch, filled with a fixed pattern.
 Result<std::vector<std::vector<std::byte>>> make_inputs(const Model& model, int64_t batch,
@@ -166,7 +142,10 @@ struct Stream {
         }
         times.push_back(ms);
       }
-      if (progress != nullptr) progress->step(i + 1);
+      if (progress != nullptr) {
+        progress->show("runs", static_cast<size_t>(i + 1),
+                       static_cast<size_t>(o.warmup + o.iterations));
+      }
     }
   }
 };
@@ -174,7 +153,7 @@ struct Stream {
 // Runs all streams at once; seconds from the first measured run's begin to the last one's end.
 double run_streams(const Options& o, std::span<const TensorView> inputs,
                    std::vector<Stream>& streams) {
-  Progress progress(o.warmup + o.iterations);
+  Progress progress;
   std::latch warm(static_cast<std::ptrdiff_t>(streams.size()) + 1);
   std::vector<std::thread> others;
   for (Stream& stream : streams) {

@@ -28,6 +28,7 @@ using AddCommand = void (*)(CLI::App& app, const Globals& globals, Run& chosen);
 void add_inspect(CLI::App& app, const Globals& globals, Run& chosen);
 void add_run(CLI::App& app, const Globals& globals, Run& chosen);
 void add_bench(CLI::App& app, const Globals& globals, Run& chosen);
+void add_quantize(CLI::App& app, const Globals& globals, Run& chosen);
 void add_status(CLI::App& app, const Globals& globals, Run& chosen);
 void add_health(CLI::App& app, const Globals& globals, Run& chosen);
 void add_infer(CLI::App& app, const Globals& globals, Run& chosen);

@@ -11,13 +11,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool is_picture(const std::string& path) {
-  std::string extension = fs::path(path).extension();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char c) { return std::tolower(c); });
-  return extension == ".jpg" || extension == ".jpeg" || extension == ".png" || extension == ".bmp";
-}
-
 Result<media::Array> read_picture(const TensorInfo& info, const std::string& path,
                                   const std::string& preprocess) {
   if (info.dtype == DType::kFloat32 && preprocess.empty()) {
@@ -39,35 +32,50 @@ Result<media::Array> read_picture(const TensorInfo& info, const std::string& pat
 
 }  // namespace
 
+bool is_picture(const std::string& path) {
+  std::string extension = fs::path(path).extension();
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  return extension == ".jpg" || extension == ".jpeg" || extension == ".png" || extension == ".bmp";
+}
+
+Result<std::pair<size_t, std::string>> split_option(std::span<const TensorInfo> infos,
+                                                    const std::string& flag,
+                                                    const std::string& option) {
+  // Tensor names may hold '='; file names seldom do: the longest name that fits wins.
+  size_t index = infos.size();
+  std::string file = option;
+  for (size_t i = 0; i < infos.size(); ++i) {
+    const std::string prefix = infos[i].name + "=";
+    if (option.starts_with(prefix) &&
+        (index == infos.size() || prefix.size() > infos[index].name.size() + 1)) {
+      index = i;
+      file = option.substr(prefix.size());
+    }
+  }
+  if (index == infos.size() && infos.size() == 1) index = 0;
+  if (index < infos.size()) return std::pair(index, file);
+  std::string names;
+  for (const TensorInfo& info : infos) names += " '" + info.name + "'";
+  return invalid_argument(flag + " " + option + ": write NAME=FILE with one of the inputs" + names);
+}
+
+Result<media::Array> read_input(const TensorInfo& info, const std::string& path,
+                                const std::string& preprocess) {
+  return is_picture(path) ? read_picture(info, path, preprocess) : media::read_npy(path);
+}
+
 Result<std::vector<media::Array>> read_inputs(std::span<const TensorInfo> infos,
                                               const std::vector<std::string>& options,
                                               const std::string& preprocess) {
   std::vector<media::Array> arrays(infos.size());
   std::vector<bool> given(infos.size(), false);
   for (const std::string& option : options) {
-    // Tensor names may hold '='; file names seldom do: the longest name that fits wins.
-    size_t index = infos.size();
-    std::string file = option;
-    for (size_t i = 0; i < infos.size(); ++i) {
-      const std::string prefix = infos[i].name + "=";
-      if (option.starts_with(prefix) &&
-          (index == infos.size() || prefix.size() > infos[index].name.size() + 1)) {
-        index = i;
-        file = option.substr(prefix.size());
-      }
-    }
-    if (index == infos.size() && infos.size() == 1) index = 0;
-    if (index == infos.size()) {
-      std::string names;
-      for (const TensorInfo& info : infos) names += " '" + info.name + "'";
-      return invalid_argument("--input " + option + ": write NAME=FILE with one of the inputs" +
-                              names);
-    }
+    INFERD_ASSIGN_OR_RETURN(const auto parts, split_option(infos, "--input", option));
+    const auto& [index, file] = parts;
     if (given[index]) return invalid_argument("input '" + infos[index].name + "' is given twice");
     given[index] = true;
-    INFERD_ASSIGN_OR_RETURN(arrays[index], is_picture(file)
-                                               ? read_picture(infos[index], file, preprocess)
-                                               : media::read_npy(file));
+    INFERD_ASSIGN_OR_RETURN(arrays[index], read_input(infos[index], file, preprocess));
   }
   for (size_t i = 0; i < infos.size(); ++i) {
     if (!given[i])

@@ -5,6 +5,7 @@
 
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "inferd/engine/engine.h"
@@ -17,6 +18,19 @@ namespace inferd::ctl {
 Result<std::vector<media::Array>> read_inputs(std::span<const TensorInfo> infos,
                                               const std::vector<std::string>& options,
                                               const std::string& preprocess);
+
+// The input that "NAME=FILE" names, or the only one for "FILE", and the file. `flag` is for the
+// error.
+Result<std::pair<size_t, std::string>> split_option(std::span<const TensorInfo> infos,
+                                                    const std::string& flag,
+                                                    const std::string& option);
+
+// By its extension.
+bool is_picture(const std::string& path);
+
+// One tensor of an input from a .npy file, as it is, or a picture, through `preprocess`.
+Result<media::Array> read_input(const TensorInfo& info, const std::string& path,
+                                const std::string& preprocess);
 
 // Writes DIR/NAME.npy; characters outside [A-Za-z0-9._-] in the name become '_'. Creates the
 // folder.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/opt/passes.h"
 
+#include <algorithm>
+
 #include "engine/ir/shape_inference.h"
 #include "engine/opt/pass_list.h"
 
@@ -45,6 +47,7 @@ Status optimize(ir::Graph& graph, const PassContext& context) {
     bool changed = false;
     for (const Pass& pass : kPasses) {
       if (pass.when_settled && changed) continue;
+      if (std::ranges::find(context.without, pass.name) != context.without.end()) continue;
       INFERD_RETURN_IF_ERROR(ir::infer_shapes(graph));
       INFERD_ASSIGN_OR_RETURN(const bool did, pass.run(graph, context));
       if (did) graph.remove_dead();

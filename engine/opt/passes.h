@@ -7,6 +7,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/ir/graph.h"
@@ -27,6 +28,7 @@ struct PassContext {
   int64_t max_folded_bytes = int64_t{64}
                              << 20;  // a node that would make a larger constant is left alone
   Declined* declined = nullptr;      // quantize_operators adds to it
+  std::span<const std::string_view> without = {};  // names of passes that optimize() leaves out
 };
 
 struct Pass {

@@ -63,6 +63,7 @@ bool has_quantized_form(const ir::Node& node) {
     case OpKind::kPRelu:
     case OpKind::kAveragePool2d:
     case OpKind::kSoftmax:
+    case OpKind::kResize:
       return true;
     case OpKind::kBinary: {
       const BinaryKind kind = std::get<BinaryAttrs>(node.attrs).kind;
@@ -74,6 +75,9 @@ bool has_quantized_form(const ir::Node& node) {
       return false;
   }
 }
+
+// Operators with a quantized form for one quantization before and after them.
+bool keeps_quantization(OpKind kind) { return kind == OpKind::kResize; }
 
 // The output channel's dimension in the weights, -1 for operators without weights.
 int weights_axis(OpKind kind) {
@@ -204,7 +208,8 @@ class Sweep {
     const int p = used_once(quantize.inputs[0]);
     if (p < 0) return false;
     ir::Node node = graph_.nodes()[static_cast<size_t>(p)];
-    if (const Status status = read_stored_values(&node); !status.ok()) {
+    if (const Status status = read_stored_values(&node, graph_.value(quantize.outputs[0]));
+        !status.ok()) {
       note(graph_.nodes()[static_cast<size_t>(p)], status.message());
       return false;
     }
@@ -229,7 +234,7 @@ class Sweep {
 
   // Makes `node` read stored values where it reads dequantized ones. FAILED_PRECONDITION says why
   // it cannot.
-  Status read_stored_values(ir::Node* node) {
+  Status read_stored_values(ir::Node* node, const ir::Value& y) {
     if (!has_quantized_form(*node)) {
       return failed_precondition(ir::title(*node) + " has no 8-bit form");
     }
@@ -248,6 +253,10 @@ class Sweep {
       if (v.quantization.per_channel() && !(weights && v.quantization.axis == axis)) {
         return declined("has a scale for each index of dimension " +
                         std::to_string(v.quantization.axis));
+      }
+      if (keeps_quantization(node->kind) &&
+          (v.quantization != y.quantization || v.dtype != y.dtype)) {
+        return declined("is quantized in another way than the result");
       }
       node->inputs[i] = x;
     }

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/quantize/rules.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace inferd::quantize {
+namespace {
+
+// Functions that a table of 256 values serves well: bounded in slope, so that a step before makes
+// no more than a step or so after.
+bool is_activation(UnaryKind kind) {
+  switch (kind) {
+    case UnaryKind::kSigmoid:
+    case UnaryKind::kTanh:
+    case UnaryKind::kHardSwish:
+    case UnaryKind::kHardSigmoid:
+    case UnaryKind::kLeakyRelu:
+    case UnaryKind::kElu:
+    case UnaryKind::kSilu:
+    case UnaryKind::kNeg:
+    case UnaryKind::kAbs:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool is_float(const ir::Graph& graph, ir::ValueId id) {
+  return graph.value(id).dtype == DType::kFloat32;
+}
+
+// How many inputs are data; the others are shapes and the like.
+size_t data_inputs(const ir::Node& node) {
+  return node.kind == OpKind::kReshape ? 1 : node.inputs.size();
+}
+
+// Types and constants are such that `node` can be what role_of() says.
+bool operands_fit(const ir::Graph& graph, const ir::Node& node) {
+  const size_t operands = data_inputs(node);
+  for (size_t i = 0; i < operands; ++i) {
+    if (!is_float(graph, node.inputs[i])) return false;
+    const bool weights = weights_axis(node.kind) >= 0 && i > 0;
+    if (weights && !graph.value(node.inputs[i]).is_constant()) return false;
+  }
+  if (node.outputs.size() != 1 || !is_float(graph, node.outputs[0])) return false;
+  return std::any_of(node.inputs.begin(), node.inputs.begin() + static_cast<long>(operands),
+                     [&](ir::ValueId id) { return !graph.value(id).is_constant(); });
+}
+
+class Assigner {
+ public:
+  explicit Assigner(const ir::Graph& graph) : graph_(graph), parent_(graph.value_count()) {
+    std::iota(parent_.begin(), parent_.end(), 0);
+  }
+
+  Result<Assignment> run(const std::vector<std::string>& keep_float) {
+    INFERD_RETURN_IF_ERROR(set_roles({keep_float.begin(), keep_float.end()}));
+    leave_tail();
+    join();
+    return number();
+  }
+
+ private:
+  Status set_roles(std::set<std::string> keep_float) {
+    std::set<std::string> missing = keep_float;
+    for (const ir::Node& node : graph_.nodes()) {
+      missing.erase(node.name);
+      const bool stays = keep_float.contains(node.name) || !operands_fit(graph_, node);
+      result_.roles.push_back(stays ? Role::kFloat : role_of(node));
+    }
+    if (missing.empty()) return ok_status();
+    std::string names;
+    for (const std::string& name : missing) names += (names.empty() ? "'" : ", '") + name + "'";
+    return invalid_argument("there is no layer " + names +
+                            " to keep in float32; the report of a run without it lists the names");
+  }
+
+  // Operators all of whose results end in outputs of the graph without passing weights.
+  void leave_tail() {
+    std::vector<bool> feeds_weights(graph_.value_count(), false);
+    for (size_t n = graph_.nodes().size(); n-- > 0;) {
+      const ir::Node& node = graph_.nodes()[n];
+      const bool weighted = weights_axis(node.kind) >= 0;
+      const bool inside =
+          weighted || std::any_of(node.outputs.begin(), node.outputs.end(), [&](ir::ValueId id) {
+            return feeds_weights[static_cast<size_t>(id)];
+          });
+      for (const ir::ValueId id : node.inputs) {
+        if (inside) feeds_weights[static_cast<size_t>(id)] = true;
+      }
+      const bool moves_one = result_.roles[n] == Role::kCarries && node.kind != OpKind::kConcat;
+      if (!inside && !moves_one) result_.roles[n] = Role::kFloat;
+    }
+  }
+
+  size_t root(size_t v) {
+    while (parent_[v] != v) v = parent_[v] = parent_[parent_[v]];
+    return v;
+  }
+
+  void join() {
+    for (size_t n = 0; n < graph_.nodes().size(); ++n) {
+      if (result_.roles[n] != Role::kCarries) continue;
+      const ir::Node& node = graph_.nodes()[n];
+      const size_t y = root(static_cast<size_t>(node.outputs[0]));
+      for (size_t i = 0; i < data_inputs(node); ++i) {
+        parent_[root(static_cast<size_t>(node.inputs[i]))] = y;
+      }
+    }
+  }
+
+  // Groups that an integer operator reads or writes are quantized, the others are not.
+  Result<Assignment> number() {
+    std::vector<int> numbers(graph_.value_count(), -1);
+    const auto take = [&](ir::ValueId id) {
+      int& number = numbers[root(static_cast<size_t>(id))];
+      if (number < 0) number = result_.groups++;
+    };
+    for (size_t n = 0; n < graph_.nodes().size(); ++n) {
+      if (result_.roles[n] != Role::kInteger) continue;
+      const ir::Node& node = graph_.nodes()[n];
+      const size_t operands = weights_axis(node.kind) >= 0 ? 1 : node.inputs.size();
+      for (size_t i = 0; i < operands; ++i) take(node.inputs[i]);
+      take(node.outputs[0]);
+    }
+    if (result_.groups == 0) {
+      return failed_precondition(
+          "the model has no float32 layer with constant weights, so there is nothing to quantize");
+    }
+    for (size_t v = 0; v < graph_.value_count(); ++v) result_.group.push_back(numbers[root(v)]);
+    for (size_t n = 0; n < graph_.nodes().size(); ++n) {
+      if (result_.roles[n] != Role::kCarries) continue;
+      const ir::ValueId y = graph_.nodes()[n].outputs[0];
+      if (result_.group[static_cast<size_t>(y)] < 0) result_.roles[n] = Role::kFloat;
+    }
+    return std::move(result_);
+  }
+
+  const ir::Graph& graph_;
+  std::vector<size_t> parent_;  // of values: a forest, one tree for each group
+  Assignment result_;
+};
+
+}  // namespace
+
+Role role_of(const ir::Node& node) {
+  switch (node.kind) {
+    case OpKind::kConv2d:
+    case OpKind::kDepthwiseConv2d:
+    case OpKind::kFullyConnected:
+    case OpKind::kMatMul:
+    case OpKind::kPRelu:
+    case OpKind::kClamp:
+    case OpKind::kAveragePool2d:
+    case OpKind::kSoftmax:
+      return Role::kInteger;
+    case OpKind::kUnary:
+      return is_activation(std::get<UnaryAttrs>(node.attrs).kind) ? Role::kInteger : Role::kFloat;
+    case OpKind::kBinary: {
+      const BinaryKind kind = std::get<BinaryAttrs>(node.attrs).kind;
+      const bool integer =
+          kind == BinaryKind::kAdd || kind == BinaryKind::kSub || kind == BinaryKind::kMul;
+      return integer ? Role::kInteger : Role::kFloat;
+    }
+    case OpKind::kReduce:
+      return std::get<ReduceAttrs>(node.attrs).kind == ReduceKind::kMean ? Role::kInteger
+                                                                         : Role::kFloat;
+    case OpKind::kPad:
+      return std::isfinite(std::get<PadAttrs>(node.attrs).value) ? Role::kCarries : Role::kFloat;
+    case OpKind::kConcat:
+    case OpKind::kMaxPool2d:
+    case OpKind::kReshape:
+    case OpKind::kResize:
+    case OpKind::kSlice:
+    case OpKind::kTranspose:
+      return Role::kCarries;
+    default:
+      return Role::kFloat;
+  }
+}
+
+int weights_axis(OpKind kind) {
+  switch (kind) {
+    case OpKind::kConv2d:
+    case OpKind::kFullyConnected:
+      return 0;
+    case OpKind::kDepthwiseConv2d:
+      return 2;
+    default:
+      return -1;
+  }
+}
+
+Result<Assignment> assign(const ir::Graph& graph, const std::vector<std::string>& keep_float) {
+  return Assigner(graph).run(keep_float);
+}
+
+}  // namespace inferd::quantize

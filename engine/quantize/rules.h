@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which operators of a float32 graph are to work on integers, and which values therefore get a
+// quantization, alone or together with others.
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "engine/ir/graph.h"
+
+namespace inferd::quantize {
+
+enum class Role : uint8_t {
+  kFloat,    // reads and makes float32
+  kInteger,  // reads quantized values and makes one with a quantization of its own
+  kCarries,  // passes on what it reads: one quantization before and after it
+};
+
+// What an operator can be, whatever is around it.
+Role role_of(const ir::Node& node);
+
+// Operators with weights that are worth quantizing: {x, w, bias?}. The dimension of the output
+// channel in w; -1 for all others.
+int weights_axis(OpKind kind);
+
+struct Assignment {
+  std::vector<Role> roles;  // by node
+  // By value: the number of the group of values that share a quantization, -1: stays float32.
+  std::vector<int> group;
+  int groups = 0;
+};
+
+// `keep_float` are names of nodes. After the last operators with weights nothing is quantized but
+// what moves one of their results: rounding a result again would cost precision, and no integer
+// operator reads it. INVALID_ARGUMENT names a node that does not exist, FAILED_PRECONDITION: there
+// is nothing to quantize.
+Result<Assignment> assign(const ir::Graph& graph, const std::vector<std::string>& keep_float);
+
+}  // namespace inferd::quantize
