@@ -2,7 +2,8 @@
 //
 // Models quantized as "dequantize, float operator, quantize" (QDQ) become integer operators.
 // Three rules, repeated until none applies:
-//   move(dequantize(x))          -> dequantize(move(x))           move: transpose, reshape, slice
+//   move(dequantize(x))          -> dequantize(move(x))           move: transpose, reshape, slice,
+//                                                                 gather
 //   quantize(move(x))            -> move(quantize(x))             also concat, pad, clamp, max pool
 //   quantize(f(dequantize(x)))   -> f on the stored values
 // The first two bring the pair next to the operator between them.
@@ -30,6 +31,7 @@ bool moves_one_input(const ir::Node& node) {
     case OpKind::kTranspose:
     case OpKind::kReshape:
     case OpKind::kSlice:
+    case OpKind::kGather:
       return true;
     case OpKind::kResize:
       return std::get<ResizeAttrs>(node.attrs).mode == ResizeMode::kNearest;
@@ -214,6 +216,8 @@ class Sweep {
       return false;
     }
     node.outputs = quantize.outputs;
+    // What is to be equal is a sum of float32 numbers.
+    if (auto* binary = std::get_if<BinaryAttrs>(&node.attrs)) binary->rounding = Rounding::kFloat;
     replace(static_cast<size_t>(p), {std::move(node)});
     touched_[n] = true;
     return true;

@@ -81,7 +81,7 @@ class Inserter {
 
   void read_rounded(ir::Node& node, Role role) {
     if (role == Role::kInteger && weights_axis(node.kind) >= 0) return read_weights(node);
-    const size_t operands = node.kind == OpKind::kReshape ? 1 : node.inputs.size();
+    const size_t operands = data_inputs(node);
     for (size_t i = 0; i < operands; ++i) {
       const ir::ValueId id = node.inputs[i];
       const ir::Value& v = old_.value(id);

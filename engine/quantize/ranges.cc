@@ -134,31 +134,30 @@ double Histogram::squared_error(size_t first, size_t end) const {
   return sum;
 }
 
-// Kullback-Leibler divergence of what kLevels levels make of the distribution in bins [first, end)
-// from the distribution itself, with what is cut off added to its outermost bins.
+// Kullback-Leibler divergence (for measures: what is cut off is missing from one of them) of what
+// kLevels levels make of the distribution in bins [first, end) from the distribution itself, with
+// what is cut off added to its outermost bins.
 double Histogram::divergence(size_t first, size_t end) const {
   const auto sum_of = [&](size_t a, size_t b) {
-    return std::accumulate(counts_.begin() + static_cast<std::ptrdiff_t>(a),
-                           counts_.begin() + static_cast<std::ptrdiff_t>(b), uint64_t{0});
+    const auto begin = counts_.begin();
+    return static_cast<double>(std::accumulate(begin + static_cast<std::ptrdiff_t>(a),
+                                               begin + static_cast<std::ptrdiff_t>(b),
+                                               uint64_t{0}));
   };
   const size_t bins = end - first;
-  const auto total = static_cast<double>(sum_of(0, kBins));
-  const auto inside = static_cast<double>(sum_of(first, end));
-  if (inside == 0) return std::numeric_limits<double>::infinity();
-  double sum = 0;
+  const double total = sum_of(0, kBins);
+  double sum = sum_of(first, end) / total - 1;
   for (size_t level = 0; level < kLevels; ++level) {
     const size_t a = first + bins * level / kLevels;
     const size_t b = first + bins * (level + 1) / kLevels;
-    const auto used = std::count_if(counts_.begin() + static_cast<std::ptrdiff_t>(a),
-                                    counts_.begin() + static_cast<std::ptrdiff_t>(b),
-                                    [](uint64_t n) { return n > 0; });
-    const double each =
-        used == 0 ? 0. : static_cast<double>(sum_of(a, b)) / static_cast<double>(used);
-    const double q = std::max(each / inside, kRare);
+    size_t used = 0;
+    for (size_t i = a; i < b; ++i) used += counts_[i] > 0 ? 1 : 0;
+    const double each = sum_of(a, b) / static_cast<double>(std::max<size_t>(used, 1));
+    const double q = std::max(each / total, kRare);
     for (size_t i = a; i < b; ++i) {
       auto n = static_cast<double>(counts_[i]);
-      if (i == first) n += static_cast<double>(sum_of(0, first));
-      if (i + 1 == end) n += static_cast<double>(sum_of(end, kBins));
+      if (i == first) n += sum_of(0, first);
+      if (i + 1 == end) n += sum_of(end, kBins);
       if (n > 0) sum += n / total * std::log(n / total / q);
     }
   }

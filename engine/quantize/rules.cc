@@ -31,11 +31,6 @@ bool is_float(const ir::Graph& graph, ir::ValueId id) {
   return graph.value(id).dtype == DType::kFloat32;
 }
 
-// How many inputs are data; the others are shapes and the like.
-size_t data_inputs(const ir::Node& node) {
-  return node.kind == OpKind::kReshape ? 1 : node.inputs.size();
-}
-
 // Types and constants are such that `node` can be what role_of() says.
 bool operands_fit(const ir::Graph& graph, const ir::Node& node) {
   const size_t operands = data_inputs(node);
@@ -170,6 +165,7 @@ Role role_of(const ir::Node& node) {
     case OpKind::kPad:
       return std::isfinite(std::get<PadAttrs>(node.attrs).value) ? Role::kCarries : Role::kFloat;
     case OpKind::kConcat:
+    case OpKind::kGather:
     case OpKind::kMaxPool2d:
     case OpKind::kReshape:
     case OpKind::kResize:
@@ -179,6 +175,10 @@ Role role_of(const ir::Node& node) {
     default:
       return Role::kFloat;
   }
+}
+
+size_t data_inputs(const ir::Node& node) {
+  return node.kind == OpKind::kReshape || node.kind == OpKind::kGather ? 1 : node.inputs.size();
 }
 
 int weights_axis(OpKind kind) {

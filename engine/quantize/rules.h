@@ -21,6 +21,9 @@ enum class Role : uint8_t {
 // What an operator can be, whatever is around it.
 Role role_of(const ir::Node& node);
 
+// How many inputs of an operator, from the first on, are data; the others are shapes and indices.
+size_t data_inputs(const ir::Node& node);
+
 // Operators with weights that are worth quantizing: {x, w, bias?}. The dimension of the output
 // channel in w; -1 for all others.
 int weights_axis(OpKind kind);
