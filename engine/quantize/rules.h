@@ -4,7 +4,7 @@
 // quantization, alone or together with others.
 #pragma once
 
-#include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -37,8 +37,11 @@ struct Assignment {
 
 // `keep_float` are names of nodes. After the last operators with weights nothing is quantized but
 // what moves one of their results: rounding a result again would cost precision, and no integer
-// operator reads it. INVALID_ARGUMENT names a node that does not exist, FAILED_PRECONDITION: there
-// is nothing to quantize.
-Result<Assignment> assign(const ir::Graph& graph, const std::vector<std::string>& keep_float);
+// operator reads it. `widths`, by value, are those of the ranges that were seen: a concatenation
+// shares its levels with the inputs that are at least half as wide as its result, and the others
+// are rescaled there; empty: it shares them with all. INVALID_ARGUMENT names a node that does not
+// exist, FAILED_PRECONDITION: there is nothing to quantize.
+Result<Assignment> assign(const ir::Graph& graph, const std::vector<std::string>& keep_float,
+                          std::span<const float> widths = {});
 
 }  // namespace inferd::quantize

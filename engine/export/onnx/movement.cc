@@ -108,11 +108,15 @@ Status write_pad(Emit& e, const ir::Node& node) {
 }
 
 Status write_reshape(Emit& e, const ir::Node& node) {
+  const Shape& x = e.tensors.info(node.inputs[0]).shape;
   const Shape& y = e.tensors.info(node.outputs[0]).shape;
   // A dimension of size 0 would mean "as in the input".
   if (y.elements() == 0) return unimplemented("a result without elements");
-  emit(e, node, "Reshape",
-       {e.tensors.name(node.inputs[0], Layout::kPlain), e.document.ints(y.dims())}, Layout::kPlain);
+  std::vector<int64_t> dims(y.begin(), y.end());
+  // So that a batch stays one whatever its size.
+  if (x.rank() > 0 && y.rank() > 0 && x[0] == y[0]) dims[0] = 0;
+  emit(e, node, "Reshape", {e.tensors.name(node.inputs[0], Layout::kPlain), e.document.ints(dims)},
+       Layout::kPlain);
   return ok_status();
 }
 

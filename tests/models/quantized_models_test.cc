@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// inferctl quantize on real models: the int8 model still finds what the float one finds, and ONNX
+// Runtime computes the same with it.
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "tests/models/compare.h"
+#include "tests/unit/temporary_folder.h"
+
+namespace inferd {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Case {
+  const char* name;
+  fs::path model;
+  const char* preprocess;
+  std::vector<const char*> photos;  // of INFERD_TEST_MODELS/images
+  const char* evaluate;
+  double min_found;       // share of boxes over 0.5 that are found again
+  double min_overlap;     // mean overlap of those
+  double min_runtime_db;  // agreement with ONNX Runtime on noise; rounding differs at rare ties
+
+  friend void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
+};
+
+const fs::path kModels = INFERD_TEST_MODELS;
+const fs::path kCache = INFERD_TEST_CACHE;
+
+const Case kCases[] = {
+    {"ssd_mobilenet_v2",
+     kCache / "ssd_mobilenet_v2_oid.tflite",
+     "mean=127.5,std=127.5",
+     {"astronaut.png", "dog.jpg", "person.jpg", "pets.jpg"},
+     "ssd",
+     0.95,
+     0.94,
+     20},
+    {"fastestdet",
+     kModels / "onnx/FastestDet.onnx",
+     "bgr,mean=0,std=255",
+     {"dog.jpg", "person.jpg", "street_0.jpg", "street_1.jpg"},
+     "fastestdet",
+     0.93,
+     0.92,
+     40},
+    {"yunet",
+     kModels / "onnx/yunet_n_320_320.onnx",
+     "bgr,mean=0,std=1",
+     {"face.jpg", "faces_1.jpg", "faces_17.jpg"},
+     "yunet",
+     0.98,
+     0.94,
+     40},
+    {"blazeface",
+     kCache / "node_modules/@mediapipe/face_detection/face_detection_short_range.tflite",
+     "mean=127.5,std=127.5",
+     {"astronaut.png", "face.jpg", "grace_hopper.bmp"},
+     "blazeface",
+     0.85,
+     0.92,
+     40},
+};
+
+// What a command prints; empty when it fails.
+std::string output_of(const std::string& command) {
+  std::FILE* pipe = popen(command.c_str(), "r");
+  if (pipe == nullptr) return "";
+  std::string text;
+  char buffer[4096];
+  while (const size_t n = std::fread(buffer, 1, sizeof buffer, pipe)) text.append(buffer, n);
+  return pclose(pipe) == 0 ? text : "";
+}
+
+std::string quoted(const fs::path& path) { return "'" + path.string() + "'"; }
+
+class Quantized : public ::testing::TestWithParam<Case> {
+ protected:
+  void link_photos() const {
+    fs::create_directory(photos_);
+    for (const char* photo : GetParam().photos) {
+      fs::create_symlink(fs::absolute(kModels / "images" / photo), photos_ / photo);
+    }
+  }
+  nlohmann::json quantize() const {
+    const Case& c = GetParam();
+    return nlohmann::json::parse(
+        output_of(std::string(INFERD_CTL) + " quantize " + quoted(c.model) + " -o " +
+                  quoted(int8_) + " --calibrate " + quoted(photos_) + " --preprocess " +
+                  c.preprocess + " --evaluate " + c.evaluate + " --bias-correct --json"),
+        nullptr, false);
+  }
+
+  TemporaryFolder folder_;
+  const fs::path photos_ = folder_.file("photos");
+  const fs::path int8_ = folder_.file("int8.onnx");
+};
+
+double decibels(std::span<const float> expected, std::span<const float> got) {
+  double signal = 0;
+  double noise = 0;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    signal += std::pow(double{expected[i]}, 2);
+    noise += std::pow(double{expected[i]} - double{got[i]}, 2);
+  }
+  return 10 * std::log10(signal / std::max(noise, 1e-30));
+}
+
+// One input and all outputs, recorded with ONNX Runtime.
+void expect_runtime_agrees(const fs::path& model, const fs::path& recorded, double min_db) {
+  const std::string command =
+      "node '" INFERD_SOURCE_DIR "/tests/models/record_onnx_reference.mjs' " +
+      quoted(kCache / "node_modules") + " " + quoted(model) + " " + quoted(recorded);
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  const auto input = media::read_npy(recorded / "input_0.npy");
+  ASSERT_TRUE(input.ok());
+  const auto outputs = run_model(model, {*input});
+  ASSERT_TRUE(outputs.ok()) << outputs.status().to_string();
+  for (size_t i = 0; i < outputs->size(); ++i) {
+    const auto expected = media::read_npy(recorded / ("output_" + std::to_string(i) + ".npy"));
+    ASSERT_TRUE(expected.ok());
+    const auto numbers = expected->view().as<float>();
+    const auto got = (*outputs)[i].view().as<float>();
+    ASSERT_EQ(got.size(), numbers.size());
+    EXPECT_GE(decibels(numbers, got), min_db) << "output " << i;
+  }
+}
+
+TEST_P(Quantized, FindsTheSame) {
+  const Case& c = GetParam();
+  if (!fs::exists(c.model) || !fs::exists(kModels / "images")) {
+    GTEST_SKIP() << "SKIPPED: needs " << c.model << " and " << kModels / "images";
+  }
+  link_photos();
+  const nlohmann::json report = quantize();
+  ASSERT_TRUE(report.is_object()) << "inferctl quantize failed";
+  const nlohmann::json& agreement = report["agreement"];
+  std::cout << "  " << agreement.dump() << "\n";
+  const double boxes = agreement["boxes"];
+  ASSERT_GT(boxes, 0) << "the measure itself is broken";
+  EXPECT_GE(agreement["found"], boxes * c.min_found);
+  EXPECT_GE(agreement["mean_overlap"], c.min_overlap);
+  EXPECT_LT(report["weights_bytes_after"], report["weights_bytes_before"].get<double>() * 0.3);
+  if (fs::exists(kCache / "node_modules/onnxruntime-node")) {
+    expect_runtime_agrees(int8_, folder_.file("recorded"), c.min_runtime_db);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, Quantized, ::testing::ValuesIn(kCases),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+}  // namespace
+}  // namespace inferd
