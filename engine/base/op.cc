@@ -9,6 +9,8 @@ std::string_view op_name(OpKind op) {
       return "conv2d";
     case OpKind::kDepthwiseConv2d:
       return "depthwise_conv2d";
+    case OpKind::kConvTranspose2d:
+      return "conv_transpose2d";
     case OpKind::kFullyConnected:
       return "fully_connected";
     case OpKind::kMatMul:
@@ -29,6 +31,8 @@ std::string_view op_name(OpKind op) {
       return "max_pool2d";
     case OpKind::kAveragePool2d:
       return "average_pool2d";
+    case OpKind::kMaxPoolIndices:
+      return "max_pool_indices";
     case OpKind::kReduce:
       return "reduce";
     case OpKind::kArgMax:
@@ -55,6 +59,12 @@ std::string_view op_name(OpKind op) {
       return "gather";
     case OpKind::kResize:
       return "resize";
+    case OpKind::kResizeAxis:
+      return "resize_axis";
+    case OpKind::kGridSample:
+      return "grid_sample";
+    case OpKind::kRoiAlign:
+      return "roi_align";
     case OpKind::kCast:
       return "cast";
     case OpKind::kQuantize:

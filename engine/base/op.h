@@ -9,6 +9,10 @@
 // Types: unless said otherwise an operator takes float32, or int8/uint8 with quantization on every
 // input and output ("quantized"), and data movement (reshape, concat, slice, ...) takes every type.
 // The weights `w` of a float32 x may be float16: they stand for the same numbers in float32.
+// kConv2d, kDepthwiseConv2d, kConvTranspose2d, kFullyConnected and kMatMul also take int16 with
+// zero point 0 as x and y, with 8-bit weights and an int32 or int64 bias (another int16 as b of
+// kMatMul). kConv2d and kMatMul take plain integers too, computed as C++ unsigned arithmetic: int32
+// the former (no bias, no activation), every type of 32 or 64 bits the latter (float64 as well).
 // "?" marks an optional input; an optional input that is absent is left off the end of the list.
 #pragma once
 
@@ -26,6 +30,7 @@ namespace inferd {
 enum class OpKind : uint8_t {
   kConv2d,           // x[N,H,W,C], w[O,KH,KW,C/groups], bias?[O] -> y[N,OH,OW,O]
   kDepthwiseConv2d,  // x[N,H,W,C], w[KH,KW,O], bias?[O] -> y[N,OH,OW,O]; O = C * multiplier
+  kConvTranspose2d,  // x[N,H,W,C], w[O,KH,KW,C/groups], bias?[O] -> y[N,OH,OW,O]
   kFullyConnected,   // x[...,K], w[O,K], bias?[O] -> y[...,O]
   kMatMul,           // a[...,M,K], b[...,K,N] -> y[...,M,N]; leading dimensions broadcast
   kBinary,           // a, b -> y; numpy broadcasting
@@ -36,6 +41,7 @@ enum class OpKind : uint8_t {
   kPRelu,            // x, slope (broadcasts to x) -> y
   kMaxPool2d,        // x[N,H,W,C] -> y[N,OH,OW,C]
   kAveragePool2d,    // x[N,H,W,C] -> y[N,OH,OW,C]
+  kMaxPoolIndices,   // x[N,H,W,C] -> int64[N,OH,OW,C]: where the first maximum is
   kReduce,           // x -> y over axes
   kArgMax,           // x -> y (int32 or int64)
   kSoftmax,          // x -> y along axis
@@ -48,7 +54,10 @@ enum class OpKind : uint8_t {
   kStridedCopy,      // x -> y; y[i,j,...] = x at offset + i * strides[0] + j * strides[1] ...
   kExpand,           // x, shape (int64) -> y; numpy broadcasting to that shape
   kGather,           // x, indices (int32/int64) -> y
-  kResize,           // x[N,H,W,C] -> y[N,OH,OW,C]
+  kResize,           // x[N,H,W,C] -> y[N,OH,OW,C], nearest or linear
+  kResizeAxis,       // x -> y along one dimension, in every mode
+  kGridSample,       // x[N,H,W,C], grid[N,OH,OW,2] -> y[N,OH,OW,C]; or with depth
+  kRoiAlign,         // x[N,H,W,C], rois[R,4], images (int32/int64)[R] -> y[R,OH,OW,C]
   kCast,             // x -> y, plain conversion of numbers
   kQuantize,         // float32 x -> quantized y
   kDequantize,       // quantized or float16 x -> float32 y
@@ -90,6 +99,17 @@ struct Conv2dAttrs {  // kConv2d, kDepthwiseConv2d (groups is unused there)
   int groups = 1;
   Activation activation;
   bool operator==(const Conv2dAttrs&) const = default;
+};
+// Each input pixel adds its product with the weights to the window of the output that begins at
+// pixel * stride: OH = (H - 1) * stride_h + (KH - 1) * dilation_h + 1 + extra_h - pad_top -
+// pad_bottom. So padding is what is cut off, extra what is added at the end (no pixel reaches it
+// when it is beyond the last window).
+struct ConvTranspose2dAttrs {
+  Window2d window;
+  int extra_h = 0, extra_w = 0;
+  int groups = 1;
+  Activation activation;
+  bool operator==(const ConvTranspose2dAttrs&) const = default;
 };
 struct FullyConnectedAttrs {
   Activation activation;
@@ -201,6 +221,15 @@ struct Pool2dAttrs {
   bool operator==(const Pool2dAttrs&) const = default;
 };
 
+// What the position (h, w) of a maximum becomes: h * W + w, h + w * H, or the number of the
+// window's tap, counted over rows first.
+enum class PoolIndex : uint8_t { kRowMajor, kColumnMajor, kTap };
+struct MaxPoolIndicesAttrs {
+  Window2d window;
+  PoolIndex index = PoolIndex::kRowMajor;
+  bool operator==(const MaxPoolIndicesAttrs&) const = default;
+};
+
 enum class ReduceKind : uint8_t { kMean, kSum, kMax, kMin, kProd };
 struct ReduceAttrs {
   ReduceKind kind = ReduceKind::kMean;
@@ -265,13 +294,16 @@ struct GatherAttrs {
   bool operator==(const GatherAttrs&) const = default;
 };
 
-enum class ResizeMode : uint8_t { kNearest, kLinear };
+enum class ResizeMode : uint8_t { kNearest, kLinear, kCubic };  // kResize: not cubic
 // Where output pixel i samples the input: names as in ONNX Resize.
 enum class ResizeCoordinates : uint8_t {
   kAsymmetric,
   kHalfPixel,
   kAlignCorners,
-  kPytorchHalfPixel
+  kPytorchHalfPixel,
+  kHalfPixelSymmetric,
+  kTfHalfPixelForNn,
+  kTfCropAndResize,  // kResizeAxis only
 };
 enum class NearestRounding : uint8_t { kFloor, kRoundPreferFloor, kRoundPreferCeil, kCeil };
 struct ResizeAttrs {
@@ -282,6 +314,46 @@ struct ResizeAttrs {
   float scale_h = 0.F, scale_w = 0.F;  // otherwise out = floor(in * scale); when both are given the
                                        // scale decides coordinates
   bool operator==(const ResizeAttrs&) const = default;
+};
+// One dimension. Interpolating modes take float32 only; output position i is the sum of the input
+// weighted by the triangle or Keys' cubic kernel around where i samples it, divided by the weights.
+struct ResizeAxisAttrs {
+  int axis = 0;  // non-negative
+  ResizeMode mode = ResizeMode::kNearest;
+  ResizeCoordinates coordinates = ResizeCoordinates::kHalfPixel;
+  NearestRounding rounding = NearestRounding::kRoundPreferFloor;
+  int64_t out = 0;               // when > 0
+  float scale = 0.F;             // as in ResizeAttrs
+  float cubic = -0.75F;          // the kernel's parameter a
+  bool exclude_outside = false;  // positions outside weigh nothing; otherwise they are the edge
+  bool antialias = false;        // the kernel grows with the distance of samples
+  // kTfCropAndResize: the part to take, relative to in - 1, and what lies outside.
+  float crop_begin = 0.F, crop_end = 1.F;
+  float outside = 0.F;
+  bool operator==(const ResizeAxisAttrs&) const = default;
+};
+
+// The grid has positions x,y along W and H, or x,y,z over images [N,D,H,W,C] with a grid
+// [N,OD,OH,OW,3]. They are from -1 to 1 over the image: over the centers of its border pixels when
+// corners are aligned, over its edges otherwise; or they count pixels.
+// What lies around the image: zeros, its border or its reflection; or whatever is sampled outside
+// of the centers of its border pixels is zero.
+enum class GridPadding : uint8_t { kZeros, kBorder, kReflection, kOnlyInside };
+enum class GridPositions : uint8_t { kEdges, kAlignCorners, kPixels };
+struct GridSampleAttrs {  // float32
+  ResizeMode mode = ResizeMode::kLinear;
+  GridPadding padding = GridPadding::kZeros;
+  GridPositions positions = GridPositions::kEdges;
+  bool operator==(const GridSampleAttrs&) const = default;
+};
+// A roi is x1,y1,x2,y2; one of an image that does not exist gives zeros.
+struct RoiAlignAttrs {  // float32
+  int64_t out_h = 1, out_w = 1;
+  int sampling_ratio = 0;     // samples per side of an output pixel; 0: as many as input pixels
+  float spatial_scale = 1.F;  // from coordinates of rois to pixels of x
+  bool max = false;           // of the weighted pixels, instead of the mean of the samples
+  bool half_pixel = true;     // pixel centers lie at halves; otherwise rois are at least a pixel
+  bool operator==(const RoiAlignAttrs&) const = default;
 };
 struct RequantizeAttrs {
   // Fixed point: TensorFlow Lite's between two values of one 8-bit type (kernels/requantize.h).
@@ -324,6 +396,7 @@ using OpAttrs =
                  UnaryAttrs, ClampAttrs, Pool2dAttrs, ReduceAttrs, ArgMaxAttrs, SoftmaxAttrs,
                  ConcatAttrs, SliceAttrs, PadAttrs, ReshapeAttrs, TransposeAttrs, GatherAttrs,
                  ResizeAttrs, BatchNormAttrs, DetectionPostProcessAttrs, RequantizeAttrs,
-                 StridedCopyAttrs, TrimAttrs, LoopAttrs, CompareAttrs>;
+                 StridedCopyAttrs, TrimAttrs, LoopAttrs, CompareAttrs, ConvTranspose2dAttrs,
+                 MaxPoolIndicesAttrs, ResizeAxisAttrs, GridSampleAttrs, RoiAlignAttrs>;
 
 }  // namespace inferd

@@ -75,6 +75,13 @@ inline constexpr auto kFields<Conv2dAttrs> =
     std::tuple{Field{"window", &Conv2dAttrs::window}, Field{"groups", &Conv2dAttrs::groups},
                Field{"activation", &Conv2dAttrs::activation}};
 template <>
+inline constexpr auto kFields<ConvTranspose2dAttrs> =
+    std::tuple{Field{"window", &ConvTranspose2dAttrs::window},
+               Field{"extra_h", &ConvTranspose2dAttrs::extra_h},
+               Field{"extra_w", &ConvTranspose2dAttrs::extra_w},
+               Field{"groups", &ConvTranspose2dAttrs::groups},
+               Field{"activation", &ConvTranspose2dAttrs::activation}};
+template <>
 inline constexpr auto kFields<DetectionPostProcessAttrs> = std::tuple{
     Field{"max_detections", &DetectionPostProcessAttrs::max_detections},
     Field{"max_classes_per_detection", &DetectionPostProcessAttrs::max_classes_per_detection},
@@ -93,9 +100,16 @@ inline constexpr auto kFields<FullyConnectedAttrs> =
 template <>
 inline constexpr auto kFields<GatherAttrs> = std::tuple{Field{"axis", &GatherAttrs::axis}};
 template <>
+inline constexpr auto kFields<GridSampleAttrs> =
+    std::tuple{Field{"mode", &GridSampleAttrs::mode}, Field{"padding", &GridSampleAttrs::padding},
+               Field{"positions", &GridSampleAttrs::positions}};
+template <>
 inline constexpr auto kFields<MatMulAttrs> = std::tuple{
     Field{"transpose_a", &MatMulAttrs::transpose_a},
     Field{"transpose_b", &MatMulAttrs::transpose_b}, Field{"activation", &MatMulAttrs::activation}};
+template <>
+inline constexpr auto kFields<MaxPoolIndicesAttrs> = std::tuple{
+    Field{"window", &MaxPoolIndicesAttrs::window}, Field{"index", &MaxPoolIndicesAttrs::index}};
 template <>
 inline constexpr auto kFields<PadAttrs> =
     std::tuple{Field{"before", &PadAttrs::before}, Field{"after", &PadAttrs::after},
@@ -120,6 +134,28 @@ inline constexpr auto kFields<ResizeAttrs> = std::tuple{
     Field{"rounding", &ResizeAttrs::rounding}, Field{"out_h", &ResizeAttrs::out_h},
     Field{"out_w", &ResizeAttrs::out_w},       Field{"scale_h", &ResizeAttrs::scale_h},
     Field{"scale_w", &ResizeAttrs::scale_w}};
+template <>
+inline constexpr auto kFields<ResizeAxisAttrs> =
+    std::tuple{Field{"axis", &ResizeAxisAttrs::axis},
+               Field{"mode", &ResizeAxisAttrs::mode},
+               Field{"coordinates", &ResizeAxisAttrs::coordinates},
+               Field{"rounding", &ResizeAxisAttrs::rounding},
+               Field{"out", &ResizeAxisAttrs::out},
+               Field{"scale", &ResizeAxisAttrs::scale},
+               Field{"cubic", &ResizeAxisAttrs::cubic},
+               Field{"exclude_outside", &ResizeAxisAttrs::exclude_outside},
+               Field{"antialias", &ResizeAxisAttrs::antialias},
+               Field{"crop_begin", &ResizeAxisAttrs::crop_begin},
+               Field{"crop_end", &ResizeAxisAttrs::crop_end},
+               Field{"outside", &ResizeAxisAttrs::outside}};
+template <>
+inline constexpr auto kFields<RoiAlignAttrs> =
+    std::tuple{Field{"out_h", &RoiAlignAttrs::out_h},
+               Field{"out_w", &RoiAlignAttrs::out_w},
+               Field{"sampling_ratio", &RoiAlignAttrs::sampling_ratio},
+               Field{"spatial_scale", &RoiAlignAttrs::spatial_scale},
+               Field{"max", &RoiAlignAttrs::max},
+               Field{"half_pixel", &RoiAlignAttrs::half_pixel}};
 template <>
 inline constexpr auto kFields<SliceAttrs> =
     std::tuple{Field{"begin", &SliceAttrs::begin}, Field{"end", &SliceAttrs::end},
@@ -150,17 +186,27 @@ template <>
 inline constexpr auto kEnumerators<CompareKind> =
     std::to_array<std::string_view>({"equal", "not_equal", "less", "less_equal"});
 template <>
+inline constexpr auto kEnumerators<GridPadding> =
+    std::to_array<std::string_view>({"zeros", "border", "reflection", "only_inside"});
+template <>
+inline constexpr auto kEnumerators<GridPositions> =
+    std::to_array<std::string_view>({"edges", "align_corners", "pixels"});
+template <>
 inline constexpr auto kEnumerators<NearestRounding> =
     std::to_array<std::string_view>({"floor", "round_prefer_floor", "round_prefer_ceil", "ceil"});
+template <>
+inline constexpr auto kEnumerators<PoolIndex> =
+    std::to_array<std::string_view>({"row_major", "column_major", "tap"});
 template <>
 inline constexpr auto kEnumerators<ReduceKind> =
     std::to_array<std::string_view>({"mean", "sum", "max", "min", "prod"});
 template <>
 inline constexpr auto kEnumerators<ResizeCoordinates> = std::to_array<std::string_view>(
-    {"asymmetric", "half_pixel", "align_corners", "pytorch_half_pixel"});
+    {"asymmetric", "half_pixel", "align_corners", "pytorch_half_pixel", "half_pixel_symmetric",
+     "tf_half_pixel_for_nn", "tf_crop_and_resize"});
 template <>
-inline constexpr auto kEnumerators<ResizeMode> = std::to_array<std::string_view>({"nearest",
-                                                                                  "linear"});
+inline constexpr auto kEnumerators<ResizeMode> =
+    std::to_array<std::string_view>({"nearest", "linear", "cubic"});
 template <>
 inline constexpr auto kEnumerators<Rounding> = std::to_array<std::string_view>({"fixed_point",
                                                                                 "float"});

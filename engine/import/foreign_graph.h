@@ -28,6 +28,7 @@ struct ForeignTensor {
   bool has_data = false;      // an initializer / constant buffer
   // Set when has_data, unless unsupported. The reader has checked its size against shape and dtype.
   std::shared_ptr<const Constant> data;
+  bool was_4bit = false;  // a constant of 4-bit integers in the file, unpacked to 8 bits here
   // Why the engine cannot have this tensor (an element type it lacks, sparse data); empty: it can.
   // Matters only where an operator or the graph uses it. Then nothing above but the name is sure.
   std::string unsupported;

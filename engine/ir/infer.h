@@ -37,10 +37,18 @@ class InferContext {
 // infer_conv.cc
 Status infer_conv2d(Graph&, const Node&);
 Status infer_depthwise_conv2d(Graph&, const Node&);
+Status infer_conv_transpose2d(Graph&, const Node&);
 Status infer_pool2d(Graph&, const Node&);
-Status infer_resize(Graph&, const Node&);
+Status infer_max_pool_indices(Graph&, const Node&);
 int64_t macs_conv2d(const Graph&, const Node&);
 int64_t macs_depthwise_conv2d(const Graph&, const Node&);
+int64_t macs_conv_transpose2d(const Graph&, const Node&);
+
+// infer_resize.cc
+Status infer_resize(Graph&, const Node&);
+Status infer_resize_axis(Graph&, const Node&);
+Status infer_grid_sample(Graph&, const Node&);
+Status infer_roi_align(Graph&, const Node&);
 
 // infer_matrix.cc
 Status infer_fully_connected(Graph&, const Node&);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <cmath>
+#include <algorithm>
 
 #include "engine/ir/infer.h"
 
@@ -29,6 +29,13 @@ int64_t slide(int64_t in, int kernel, int stride, int dilation, int before, int 
   return room < 0 ? 0 : room / stride + 1;
 }
 
+// Size of one spatial dimension of a transposed convolution; 0 when nothing is left of it.
+int64_t spread(int64_t in, int kernel, int stride, int dilation, int cut, int extra) {
+  if (in == kDynamicDim) return kDynamicDim;
+  const int64_t full = (in - 1) * stride + int64_t{dilation} * (kernel - 1) + 1 + extra;
+  return in < 1 ? 0 : std::max<int64_t>(full - cut, 0);
+}
+
 Status slide_over(const InferContext& c, const Window2d& w, int64_t channels) {
   INFERD_RETURN_IF_ERROR(check_window(c, w));
   const Shape& x = c.input(0).shape;
@@ -47,6 +54,40 @@ Status check_bias(const InferContext& c, int64_t channels) {
   return c.error("bias has shape " + bias.to_string() + ", not [" + std::to_string(channels) + "]");
 }
 
+// Weights [O,KH,KW,C/groups] that fit input, kernel size and bias.
+Status check_dense(const InferContext& c, const Window2d& window, int groups) {
+  const Shape& x = c.input(0).shape;
+  const Shape& w = c.input(1).shape;
+  if (x.rank() != 4 || w.rank() != 4) {
+    return c.error("needs a 4-D input and weights, got " + x.to_string() + " and " + w.to_string());
+  }
+  if (!w.is_static()) return c.error("weights have a dynamic shape");
+  if (groups < 1 || w[0] < 1 || w[0] % groups != 0) {
+    return c.error(std::to_string(w[0]) + " output channels cannot be split into " +
+                   std::to_string(groups) + " groups");
+  }
+  if (x[3] == kDynamicDim || x[3] / groups != w[3] || x[3] % groups != 0 || w[3] < 1) {
+    return c.error("weights have " + std::to_string(w[3]) + " channels per group, the input " +
+                   x.to_string() + " in " + std::to_string(groups) + " groups does not");
+  }
+  if (w[1] != window.kernel_h || w[2] != window.kernel_w) {
+    return c.error("weights " + w.to_string() + " disagree with the kernel size");
+  }
+  return check_bias(c, w[0]);
+}
+
+Status pool_over(const InferContext& c, const Window2d& w) {
+  const Shape& x = c.input(0).shape;
+  if (x.rank() != 4) return c.error("needs a 4-D input, got " + x.to_string());
+  INFERD_RETURN_IF_ERROR(check_window(c, w));
+  // A window that holds nothing but padding has no maximum and no mean.
+  if (w.pad_top >= int64_t{w.dilation_h} * (w.kernel_h - 1) + 1 ||
+      w.pad_left >= int64_t{w.dilation_w} * (w.kernel_w - 1) + 1) {
+    return c.error("padding is as large as the window");
+  }
+  return slide_over(c, w, x[3]);
+}
+
 int64_t batch_times_area(const Shape& y) { return y.elements(0, 3); }
 
 }  // namespace
@@ -54,25 +95,8 @@ int64_t batch_times_area(const Shape& y) { return y.elements(0, 3); }
 Status infer_conv2d(Graph& graph, const Node& node) {
   const InferContext c(graph, node);
   const auto& attrs = c.attrs<Conv2dAttrs>();
-  const Shape& x = c.input(0).shape;
-  const Shape& w = c.input(1).shape;
-  if (x.rank() != 4 || w.rank() != 4) {
-    return c.error("needs a 4-D input and weights, got " + x.to_string() + " and " + w.to_string());
-  }
-  if (!w.is_static()) return c.error("weights have a dynamic shape");
-  if (attrs.groups < 1 || w[0] < 1 || w[0] % attrs.groups != 0) {
-    return c.error(std::to_string(w[0]) + " output channels cannot be split into " +
-                   std::to_string(attrs.groups) + " groups");
-  }
-  if (x[3] == kDynamicDim || x[3] / attrs.groups != w[3] || x[3] % attrs.groups != 0 || w[3] < 1) {
-    return c.error("weights have " + std::to_string(w[3]) + " channels per group, the input " +
-                   x.to_string() + " in " + std::to_string(attrs.groups) + " groups does not");
-  }
-  if (w[1] != attrs.window.kernel_h || w[2] != attrs.window.kernel_w) {
-    return c.error("weights " + w.to_string() + " disagree with the kernel size");
-  }
-  INFERD_RETURN_IF_ERROR(check_bias(c, w[0]));
-  return slide_over(c, attrs.window, w[0]);
+  INFERD_RETURN_IF_ERROR(check_dense(c, attrs.window, attrs.groups));
+  return slide_over(c, attrs.window, c.input(1).shape[0]);
 }
 
 Status infer_depthwise_conv2d(Graph& graph, const Node& node) {
@@ -96,39 +120,37 @@ Status infer_depthwise_conv2d(Graph& graph, const Node& node) {
   return slide_over(c, attrs.window, w[2]);
 }
 
-Status infer_pool2d(Graph& graph, const Node& node) {
+Status infer_conv_transpose2d(Graph& graph, const Node& node) {
   const InferContext c(graph, node);
-  const auto& w = c.attrs<Pool2dAttrs>().window;
+  const auto& attrs = c.attrs<ConvTranspose2dAttrs>();
+  const Window2d& window = attrs.window;
   const Shape& x = c.input(0).shape;
-  if (x.rank() != 4) return c.error("needs a 4-D input, got " + x.to_string());
-  INFERD_RETURN_IF_ERROR(check_window(c, w));
-  // A window that holds nothing but padding has no maximum and no mean.
-  if (w.pad_top >= int64_t{w.dilation_h} * (w.kernel_h - 1) + 1 ||
-      w.pad_left >= int64_t{w.dilation_w} * (w.kernel_w - 1) + 1) {
-    return c.error("padding is as large as the window");
+  const Shape& w = c.input(1).shape;
+  INFERD_RETURN_IF_ERROR(check_dense(c, window, attrs.groups));
+  INFERD_RETURN_IF_ERROR(check_window(c, window));
+  constexpr int64_t kMaxSide = int64_t{1} << 40;  // times a stride it is far from overflow
+  if (x[1] > kMaxSide || x[2] > kMaxSide) return c.error("the image is too large");
+  if (!in_range(attrs.extra_h, 0) || !in_range(attrs.extra_w, 0)) {
+    return c.error("extra must be from 0 to 1048576");
   }
-  return slide_over(c, w, x[3]);
+  const int64_t h = spread(x[1], window.kernel_h, window.stride_h, window.dilation_h,
+                           window.pad_top + window.pad_bottom, attrs.extra_h);
+  const int64_t width = spread(x[2], window.kernel_w, window.stride_w, window.dilation_w,
+                               window.pad_left + window.pad_right, attrs.extra_w);
+  if (h == 0 || width == 0) return c.error("padding cuts off all of the output");
+  return c.set({x[0], h, width, w[0]});
 }
 
-Status infer_resize(Graph& graph, const Node& node) {
+Status infer_pool2d(Graph& graph, const Node& node) {
   const InferContext c(graph, node);
-  const auto& attrs = c.attrs<ResizeAttrs>();
-  const Shape& x = c.input(0).shape;
-  if (x.rank() != 4) return c.error("needs a 4-D input, got " + x.to_string());
-  constexpr int64_t kMaxSide = 1 << 20;
-  const auto side = [](int64_t in, int64_t out, float scale) -> int64_t {
-    if (out > 0) return out;
-    if (in == kDynamicDim) return kDynamicDim;
-    const float size = std::floor(static_cast<float>(in) * scale);
-    return size >= 1 && size <= static_cast<float>(kMaxSide) ? static_cast<int64_t>(size) : 0;
-  };
-  const int64_t h = side(x[1], attrs.out_h, attrs.scale_h);
-  const int64_t w = side(x[2], attrs.out_w, attrs.scale_w);
-  if (h == 0 || w == 0 || h > kMaxSide || w > kMaxSide) {
-    return c.error("output size must be from 1 to 1048576");
-  }
-  if (x[1] == 0 || x[2] == 0) return c.error("the input " + x.to_string() + " has no pixels");
-  return c.set({x[0], h, w, x[3]});
+  return pool_over(c, c.attrs<Pool2dAttrs>().window);
+}
+
+Status infer_max_pool_indices(Graph& graph, const Node& node) {
+  const InferContext c(graph, node);
+  c.output().dtype = DType::kInt64;
+  c.output().quantization = {};
+  return pool_over(c, c.attrs<MaxPoolIndicesAttrs>().window);
 }
 
 int64_t macs_conv2d(const Graph& graph, const Node& node) {
@@ -139,6 +161,11 @@ int64_t macs_conv2d(const Graph& graph, const Node& node) {
 int64_t macs_depthwise_conv2d(const Graph& graph, const Node& node) {
   const Shape& w = graph.value(node.inputs[1]).shape;
   return batch_times_area(graph.value(node.outputs[0]).shape) * w.elements();
+}
+
+int64_t macs_conv_transpose2d(const Graph& graph, const Node& node) {
+  const Shape& w = graph.value(node.inputs[1]).shape;
+  return batch_times_area(graph.value(node.inputs[0]).shape) * w.elements();
 }
 
 }  // namespace inferd::ir

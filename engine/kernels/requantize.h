@@ -35,6 +35,8 @@ inline QuantRange type_range(DType dtype) {
       return {0, 255};
     case DType::kInt16:
       return {-32768, 32767};
+    case DType::kUInt16:
+      return {0, 65535};
     default:
       return {INT32_MIN, INT32_MAX};
   }
@@ -69,6 +71,32 @@ inline int32_t requantize(float value, int32_t zero_point, QuantRange range) {
   // conversion in range.
   const float clamped = std::min(std::max(value, low), high);
   return static_cast<int32_t>(std::nearbyint(clamped)) + zero_point;
+}
+
+// Activations of 16 bits: y = (acc * m + 2^(shift - 1)) >> shift in 64 bits, with m the 15 most
+// significant bits, rounded, of scale_x * scale_w / scale_y. TensorFlow Lite's rule for them.
+struct WideMultiplier {
+  int64_t multiplier = 0;
+  int shift = 1;
+};
+inline WideMultiplier wide_multiplier(float scale_x, float scale_w, float scale_y) {
+  int exponent = 0;  // ratio = f * 2^exponent with f in [0.5, 1)
+  const double f = std::frexp(double{scale_x} * double{scale_w} / double{scale_y}, &exponent);
+  // First 31 bits, then 15 of those, as the published rule rounds twice.
+  const auto bits31 = static_cast<int64_t>(std::round(f * 2147483648.0));
+  const int64_t bits15 = std::min<int64_t>((bits31 + (1 << 15)) >> 16, 0x7FFF);
+  // Beyond these bounds every output is 0 or saturated.
+  if (exponent < -47) return {0, 1};
+  return {bits15, std::max(15 - exponent, 1)};
+}
+// The sum, kept where requantize_wide() cannot overflow.
+inline int64_t add_wide_bias(int64_t sum, int64_t bias) {
+  constexpr int64_t kMost = int64_t{1} << 46;
+  return std::clamp(sum, -kMost, kMost) + std::clamp(bias, -kMost, kMost);
+}
+inline int32_t requantize_wide(int64_t acc, WideMultiplier m, QuantRange range) {
+  const int64_t scaled = (acc * m.multiplier + (int64_t{1} << (m.shift - 1))) >> m.shift;
+  return static_cast<int32_t>(std::clamp<int64_t>(scaled, range.low, range.high));
 }
 
 // Real -> stored: round_half_even(real / scale) + zero_point, clamped (ONNX QuantizeLinear). NaN

@@ -17,6 +17,7 @@ struct ResizeAxis {
   int64_t in, out;
   float scale;  // out / in, as the model gives it
   ResizeCoordinates coordinates;
+  float crop_begin = 0.F, crop_end = 1.F;  // of kTfCropAndResize
 
   float source(int64_t i) const {
     const auto x = static_cast<float>(i);
@@ -29,8 +30,25 @@ struct ResizeAxis {
         return out > 1 ? (x + 0.5F) / scale - 0.5F : 0.F;
       case ResizeCoordinates::kAlignCorners:
         return out > 1 ? x * static_cast<float>(in - 1) / static_cast<float>(out - 1) : 0.F;
+      case ResizeCoordinates::kHalfPixelSymmetric:
+        return symmetric(x);
+      case ResizeCoordinates::kTfHalfPixelForNn:
+        return (x + 0.5F) / scale;
+      case ResizeCoordinates::kTfCropAndResize:
+        return cropped(x);
     }
     return 0;
+  }
+  // Half pixel around the middle of the input, when out is not in * scale.
+  float symmetric(float x) const {
+    const auto size = static_cast<float>(in);
+    const float fill = static_cast<float>(out) / (scale * size);
+    return size / 2 * (1 - fill) + (x + 0.5F) / scale - 0.5F;
+  }
+  float cropped(float x) const {
+    const auto last = static_cast<float>(in - 1);
+    if (out == 1) return 0.5F * (crop_begin + crop_end) * last;
+    return crop_begin * last + x * (crop_end - crop_begin) * last / static_cast<float>(out - 1);
   }
 
   int64_t nearest(int64_t i, NearestRounding rounding) const {
@@ -50,7 +68,8 @@ struct ResizeAxis {
         rounded = std::floor(x + 0.5F);
         break;
     }
-    return std::clamp<int64_t>(static_cast<int64_t>(rounded), 0, in - 1);
+    // Clamped as float: positions may lie far outside.
+    return static_cast<int64_t>(std::clamp(rounded, 0.F, static_cast<float>(in - 1)));
   }
 };
 

@@ -18,6 +18,8 @@ bool takes_batch_norm(const ir::Graph& graph, const ir::Node& node) {
     case OpKind::kConv2d:
     case OpKind::kDepthwiseConv2d:
       return std::get<Conv2dAttrs>(node.attrs).activation.none();
+    case OpKind::kConvTranspose2d:
+      return std::get<ConvTranspose2dAttrs>(node.attrs).activation.none();
     case OpKind::kFullyConnected:
       return std::get<FullyConnectedAttrs>(node.attrs).activation.none();
     default:

@@ -30,6 +30,8 @@ int output_axis(const ir::Node& node) {
       return std::get<Conv2dAttrs>(node.attrs).activation.none() ? 0 : -1;
     case OpKind::kDepthwiseConv2d:
       return std::get<Conv2dAttrs>(node.attrs).activation.none() ? 2 : -1;
+    case OpKind::kConvTranspose2d:
+      return std::get<ConvTranspose2dAttrs>(node.attrs).activation.none() ? 0 : -1;
     case OpKind::kFullyConnected:
       return std::get<FullyConnectedAttrs>(node.attrs).activation.none() ? 0 : -1;
     default:

@@ -14,6 +14,8 @@ Activation* activation_of(ir::Node& node) {
     case OpKind::kConv2d:
     case OpKind::kDepthwiseConv2d:
       return &std::get<Conv2dAttrs>(node.attrs).activation;
+    case OpKind::kConvTranspose2d:
+      return &std::get<ConvTranspose2dAttrs>(node.attrs).activation;
     case OpKind::kFullyConnected:
       return &std::get<FullyConnectedAttrs>(node.attrs).activation;
     case OpKind::kMatMul:

@@ -13,7 +13,7 @@ namespace {
 
 bool takes_half_weights(OpKind kind) {
   return kind == OpKind::kConv2d || kind == OpKind::kDepthwiseConv2d ||
-         kind == OpKind::kFullyConnected;
+         kind == OpKind::kConvTranspose2d || kind == OpKind::kFullyConnected;
 }
 
 bool moves_one_input(OpKind kind) {

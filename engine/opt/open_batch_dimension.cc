@@ -63,9 +63,11 @@ class BatchOpener {
     switch (node.kind) {
       case OpKind::kConv2d:
       case OpKind::kDepthwiseConv2d:
+      case OpKind::kConvTranspose2d:
       case OpKind::kBatchNorm:
       case OpKind::kMaxPool2d:
       case OpKind::kAveragePool2d:
+      case OpKind::kMaxPoolIndices:
       case OpKind::kResize:
       case OpKind::kUnary:
       case OpKind::kClamp:
@@ -89,6 +91,11 @@ class BatchOpener {
       case OpKind::kConcat:
         return std::get<ConcatAttrs>(node.attrs).axis != 0 &&
                std::all_of(node.inputs.begin(), node.inputs.end(),
+                           [&](ir::ValueId id) { return batched_[index(id)]; });
+      case OpKind::kResizeAxis:
+        return std::get<ResizeAxisAttrs>(node.attrs).axis != 0;
+      case OpKind::kGridSample:
+        return std::all_of(node.inputs.begin(), node.inputs.end(),
                            [&](ir::ValueId id) { return batched_[index(id)]; });
       case OpKind::kReduce:
         return !contains(std::get<ReduceAttrs>(node.attrs).axes, 0);

@@ -16,6 +16,7 @@ Result<bool> keep_float16(ir::Graph&, const PassContext&);
 Result<bool> fold_constants(ir::Graph&, const PassContext&);
 Result<bool> remove_identities(ir::Graph&, const PassContext&);
 Result<bool> matmul_to_fully_connected(ir::Graph&, const PassContext&);
+Result<bool> conv_transpose_to_conv2d(ir::Graph&, const PassContext&);
 Result<bool> depthwise_to_conv2d(ir::Graph&, const PassContext&);
 Result<bool> sink_transposes(ir::Graph&, const PassContext&);
 Result<bool> fuse_pad(ir::Graph&, const PassContext&);

@@ -13,8 +13,8 @@ constexpr bool kWhenSettled = true;
 
 // Order: integer operators and float16 weights early, because folding would turn their weights into
 // float32; then constants, because fusions look at them; layout before fusions, because a transpose
-// between two operators hides that they are neighbours; views last, because few passes look into a
-// strided copy.
+// between two operators hides that they are neighbours; transposed convolutions become others when
+// everything is fused into them; views last, because few passes look into a strided copy.
 const Pass kPasses[] = {
     {"lower_late", lower_late},
     {"inline_if", inline_if},
@@ -33,6 +33,7 @@ const Pass kPasses[] = {
     {"fuse_silu", fuse_silu},
     {"fuse_lookup", fuse_lookup},
     {"merge_common", merge_common},
+    {"conv_transpose_to_conv2d", conv_transpose_to_conv2d, kWhenSettled},
     {"merge_views", merge_views, kWhenSettled},
 };
 

@@ -59,6 +59,7 @@ bool has_quantized_form(const ir::Node& node) {
   switch (node.kind) {
     case OpKind::kConv2d:
     case OpKind::kDepthwiseConv2d:
+    case OpKind::kConvTranspose2d:
     case OpKind::kFullyConnected:
     case OpKind::kMatMul:
     case OpKind::kUnary:
@@ -85,6 +86,7 @@ bool keeps_quantization(OpKind kind) { return kind == OpKind::kResize; }
 int weights_axis(OpKind kind) {
   switch (kind) {
     case OpKind::kConv2d:
+    case OpKind::kConvTranspose2d:
     case OpKind::kFullyConnected:
       return 0;
     case OpKind::kDepthwiseConv2d:

@@ -54,6 +54,7 @@ class Widener {
         return false;
       case OpKind::kConv2d:
       case OpKind::kDepthwiseConv2d:
+      case OpKind::kConvTranspose2d:
       case OpKind::kFullyConnected:
         return is_half(node.inputs[0]) || has_half_output(node);  // float16 weights are well
       default:

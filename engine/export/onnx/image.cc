@@ -40,6 +40,10 @@ const char* coordinates_name(ResizeCoordinates coordinates) {
       return "align_corners";
     case ResizeCoordinates::kPytorchHalfPixel:
       return "pytorch_half_pixel";
+    case ResizeCoordinates::kHalfPixelSymmetric:  // since opset 19
+    case ResizeCoordinates::kTfHalfPixelForNn:    // until opset 12
+    case ResizeCoordinates::kTfCropAndResize:
+      break;
   }
   return nullptr;
 }
@@ -64,6 +68,8 @@ const char* mode_name(ResizeMode mode) {
       return "nearest";
     case ResizeMode::kLinear:
       return "linear";
+    case ResizeMode::kCubic:
+      break;
   }
   return nullptr;
 }

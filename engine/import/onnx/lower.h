@@ -33,29 +33,52 @@ inline Status emit(Lowering& l, const ForeignNode& node, OpKind kind,
 Result<std::vector<int64_t>> ints_from(Lowering& l, const ForeignNode& node,
                                        const std::string& attr, size_t i);
 
-Result<ValueId> to_nhwc(Lowering& l, ValueId x, const ForeignNode& node);
-// Transposes back to NCHW as output 0 of the node.
-Status emit_nchw(Lowering& l, const ForeignNode& node, ValueId y);
+// Numbers of a constant float32 input; UNIMPLEMENTED when it is something else.
+Result<std::vector<float>> floats_of(Lowering& l, const ForeignNode& node, size_t i);
 
-// Attributes of Conv and the pools for NCHW shape `x` and the given kernel.
-Status fill_window(const ForeignNode& node, const Shape& x, int64_t kernel_h, int64_t kernel_w,
-                   Window2d* window);
-
-// `x` (NCHW) and weights (OIHW, constant) as conv2d or depthwise_conv2d with output type `spec`, in
-// NCHW.
+// `x` ([N,C,spatial...], one to three spatial dimensions) and weights ([O,C/groups,kernel...]) as
+// conv2d or depthwise_conv2d with output type `spec`, as the node's output 0.
 Status emit_conv(Lowering& l, const ForeignNode& node, ValueId x, ValueId w,
                  std::optional<ValueId> bias, const OutputSpec& spec);
 Status emit_average_pool(Lowering& l, const ForeignNode& node, ValueId x, const OutputSpec& spec);
 
-// image.cc
+// conv.cc
 Status conv(Lowering&, const ForeignNode&);
-Status max_pool(Lowering&, const ForeignNode&);
+Status conv_transpose(Lowering&, const ForeignNode&);
+Status fused_conv(Lowering&, const ForeignNode&);
+
+// deform_conv.cc
+Status deform_conv(Lowering&, const ForeignNode&);
+
+// pool.cc
 Status average_pool(Lowering&, const ForeignNode&);
 Status global_average_pool(Lowering&, const ForeignNode&);
+Status global_lp_pool(Lowering&, const ForeignNode&);
 Status global_max_pool(Lowering&, const ForeignNode&);
-Status batch_normalization(Lowering&, const ForeignNode&);
+Status lp_pool(Lowering&, const ForeignNode&);
+Status max_pool(Lowering&, const ForeignNode&);
+
+// resize.cc
+Status grid_sample(Lowering&, const ForeignNode&);
 Status resize(Lowering&, const ForeignNode&);
+Status roi_align(Lowering&, const ForeignNode&);
 Status upsample(Lowering&, const ForeignNode&);
+
+// signal.cc, spectrum.cc
+Status blackman_window(Lowering&, const ForeignNode&);
+Status dft(Lowering&, const ForeignNode&);
+Status hamming_window(Lowering&, const ForeignNode&);
+Status hann_window(Lowering&, const ForeignNode&);
+Status mel_weight_matrix(Lowering&, const ForeignNode&);
+Status stft(Lowering&, const ForeignNode&);
+
+// integer.cc
+Status conv_integer(Lowering&, const ForeignNode&);
+Status dynamic_quantize_linear(Lowering&, const ForeignNode&);
+Status matmul_integer(Lowering&, const ForeignNode&);
+
+// image.cc
+Status batch_normalization(Lowering&, const ForeignNode&);
 Status depth_to_space(Lowering&, const ForeignNode&);
 
 // elementwise.cc, which has its rows of the table; null: not of that family

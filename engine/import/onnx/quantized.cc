@@ -5,7 +5,7 @@
 #include <array>
 #include <cstring>
 
-#include "engine/import/onnx/lower.h"
+#include "engine/import/onnx/integer.h"
 
 namespace inferd::import::onnx_lower {
 namespace {
@@ -20,7 +20,10 @@ Result<QuantInputs> quant_inputs(Lowering& l, const ForeignNode& node, size_t i,
   QuantInputs q;
   INFERD_ASSIGN_OR_RETURN(const ValueId scale_id, l.input(node, i));
   const ir::Value& scale = l.info(scale_id);
-  if (!scale.is_constant() || scale.dtype != DType::kFloat32 || scale.shape.rank() > 1) {
+  if (!scale.is_constant()) {
+    return failed_precondition("scale '" + node.inputs[i] + "' is not known before a request");
+  }
+  if (scale.dtype != DType::kFloat32 || scale.shape.rank() > 1) {
     return unimplemented("scale '" + node.inputs[i] +
                          "' must be a constant float32 scalar or vector");
   }
@@ -50,6 +53,12 @@ Result<QuantInputs> quant_inputs(Lowering& l, const ForeignNode& node, size_t i,
         break;
       case DType::kUInt8:
         out = reinterpret_cast<const uint8_t*>(data)[c];
+        break;
+      case DType::kInt16:
+        out = int32_t{reinterpret_cast<const int16_t*>(data)[c]};
+        break;
+      case DType::kUInt16:
+        out = int32_t{reinterpret_cast<const uint16_t*>(data)[c]};
         break;
       case DType::kInt32:
         std::memcpy(&out, data + c * sizeof out, sizeof out);
@@ -105,6 +114,41 @@ int axis_of(const Lowering& l, const ForeignNode& node, ValueId x) {
   return static_cast<int>(axis < 0 ? axis + rank : axis);
 }
 
+// Scale and zero point are constants that a type can hold: one scale or one for each index of an
+// axis.
+Result<bool> has_plain_scales(Lowering& l, const ForeignNode& node) {
+  INFERD_ASSIGN_OR_RETURN(const ValueId scale, l.input(node, 1));
+  const ir::Value& s = l.info(scale);
+  if (!s.is_constant() || s.dtype != DType::kFloat32 || s.shape.rank() > 1) return false;
+  if (!l.has(node, 2)) return true;
+  INFERD_ASSIGN_OR_RETURN(const ValueId zero, l.input(node, 2));
+  return l.info(zero).is_constant();
+}
+
+// What QuantizeLinear makes: the type of the zero point, or the one an attribute names.
+Result<DType> quantized_type(Lowering& l, const ForeignNode& node) {
+  if (l.has(node, 2)) {
+    INFERD_ASSIGN_OR_RETURN(const ValueId zero, l.input(node, 2));
+    const ForeignTensor* given = l.tensor(node.inputs[2]);
+    if (given != nullptr && given->was_4bit) return unimplemented("an output of 4 bits");
+    return l.info(zero).dtype;
+  }
+  switch (Lowering::int_attr(node, "output_dtype", 0)) {  // TensorProto.DataType
+    case 0:
+    case 2:
+      return DType::kUInt8;
+    case 3:
+      return DType::kInt8;
+    case 4:
+      return DType::kUInt16;
+    case 5:
+      return DType::kInt16;
+    default:
+      return unimplemented("output_dtype " +
+                           std::to_string(Lowering::int_attr(node, "output_dtype", 0)));
+  }
+}
+
 Status qlinear_binary(Lowering& l, const ForeignNode& node, BinaryKind kind) {
   INFERD_ASSIGN_OR_RETURN(const ValueId a, quantized_triple(l, node, 0));
   INFERD_ASSIGN_OR_RETURN(const ValueId b, quantized_triple(l, node, 3));
@@ -123,20 +167,25 @@ Status qlinear_unary(Lowering& l, const ForeignNode& node, UnaryAttrs attrs) {
 
 Status quantize_linear(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
+  INFERD_RETURN_IF_ERROR(l.known_rank(x));
+  INFERD_ASSIGN_OR_RETURN(const DType dtype, quantized_type(l, node));
+  INFERD_ASSIGN_OR_RETURN(const bool typed, has_plain_scales(l, node));
+  if (!typed || l.info(x).dtype != DType::kFloat32) return quantize_by_arithmetic(l, node, dtype);
   INFERD_ASSIGN_OR_RETURN(const QuantInputs q, quant_inputs(l, node, 1, axis_of(l, node, x)));
-  constexpr int64_t kUnset = 0;
-  constexpr int64_t kUInt8 = 2;  // TensorProto.DataType
-  const int64_t wanted = Lowering::int_attr(node, "output_dtype", kUnset);
-  if (wanted != kUnset && wanted != kUInt8 && !l.has(node, 2)) {
-    return unimplemented("output_dtype other than UINT8 without a zero point");
-  }
   return emit(l, node, OpKind::kQuantize, std::array{x}, {},
-              OutputSpec::typed(named(node).name, q.dtype, q.quantization));
+              OutputSpec::typed(named(node).name, dtype, q.quantization));
 }
 
 Status dequantize_linear(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(const ValueId raw, l.input(node, 0));
+  INFERD_RETURN_IF_ERROR(l.known_rank(raw));
+  INFERD_ASSIGN_OR_RETURN(const bool typed, has_plain_scales(l, node));
+  if (!typed) return dequantize_by_arithmetic(l, node);
   INFERD_ASSIGN_OR_RETURN(const QuantInputs q, quant_inputs(l, node, 1, axis_of(l, node, raw)));
+  const Quantization& other = l.info(raw).quantization;
+  if (!l.info(raw).is_constant() && !other.empty() && other != q.quantization) {
+    return dequantize_by_arithmetic(l, node);
+  }
   INFERD_ASSIGN_OR_RETURN(const ValueId x, quantized(l, node, 0, q.quantization));
   return emit(l, node, OpKind::kDequantize, std::array{x}, {},
               OutputSpec::typed(named(node).name, DType::kFloat32));

@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "engine/import/nibbles.h"
 #include "engine/import/onnx/onnx.h"
 #include "engine/import/onnx/outline.h"
 #include "onnx.pb.h"
@@ -20,6 +21,11 @@ namespace inferd::import {
 namespace {
 
 namespace fs = std::filesystem;
+
+// Of constants only, which are unpacked.
+constexpr int32_t kOnnxUInt4 = 21;
+constexpr int32_t kOnnxInt4 = 22;
+bool is_4bit(int32_t type) { return type == kOnnxUInt4 || type == kOnnxInt4; }
 
 // TensorProto.DataType
 std::optional<DType> dtype_of(int32_t type) {
@@ -48,6 +54,10 @@ std::optional<DType> dtype_of(int32_t type) {
       return DType::kUInt32;
     case 13:
       return DType::kUInt64;
+    case kOnnxUInt4:
+      return DType::kUInt8;
+    case kOnnxInt4:
+      return DType::kInt8;
     default:
       return std::nullopt;
   }
@@ -176,6 +186,8 @@ class Reader {
       tensor.unsupported = "not a tensor (a sequence, a map, an optional or of no type)";
     } else if (!dtype) {
       tensor.unsupported = unsupported_type(type.elem_type());
+    } else if (is_4bit(type.elem_type())) {
+      tensor.unsupported = "integers of 4 bits are supported as constants only";
     } else if (type.shape().dim_size() > kMaxRank) {
       tensor.unsupported = too_many_dimensions(type.shape().dim_size());
     } else {
@@ -233,9 +245,15 @@ class Reader {
       tensor.data = Constant::own(typed_data(proto, tensor.dtype));
       tensor.has_data = true;
     }
-    if (static_cast<int64_t>(tensor.data->size()) != expected) {
+    tensor.was_4bit = is_4bit(proto.data_type());
+    const auto elements = static_cast<size_t>(expected);
+    const size_t stored = tensor.was_4bit ? nibble_bytes(elements) : elements;
+    if (tensor.data->size() != stored) {
       return data_loss("has " + std::to_string(tensor.data->size()) + " bytes of data, " +
-                       tensor.shape.to_string() + " needs " + std::to_string(expected));
+                       tensor.shape.to_string() + " needs " + std::to_string(stored));
+    }
+    if (tensor.was_4bit) {
+      tensor.data = unpack_nibbles(tensor.data, elements, proto.data_type() == kOnnxInt4);
     }
     return tensor;
   }

@@ -93,6 +93,24 @@ Status pool_2d(Lowering& l, const ForeignNode& node) {
   return emit(l, node, kKind, std::array{x}, attrs);
 }
 
+// The root of the mean of squares, padding not counted.
+Status l2_pool_2d(Lowering& l, const ForeignNode& node) {
+  ir::Builder& b = l.builder();
+  INFERD_ASSIGN_OR_RETURN(ValueId x, l.input(node, 0));
+  INFERD_RETURN_IF_ERROR(l.known_rank(x));
+  Pool2dAttrs attrs;
+  INFERD_RETURN_IF_ERROR(fill_window(node, l.info(x).shape, Lowering::int_attr(node, "filter_h", 1),
+                                     Lowering::int_attr(node, "filter_w", 1), &attrs.window));
+  INFERD_ASSIGN_OR_RETURN(const Activation act, activation(node));
+  INFERD_ASSIGN_OR_RETURN(x, b.op(OpKind::kUnary, {x}, UnaryAttrs{UnaryKind::kSquare}, node.name));
+  INFERD_ASSIGN_OR_RETURN(x, b.op(OpKind::kAveragePool2d, {x}, attrs, node.name));
+  if (act.none()) {
+    return emit(l, node, OpKind::kUnary, std::array{x}, UnaryAttrs{UnaryKind::kSqrt});
+  }
+  INFERD_ASSIGN_OR_RETURN(x, b.op(OpKind::kUnary, {x}, UnaryAttrs{UnaryKind::kSqrt}, node.name));
+  return emit(l, node, OpKind::kClamp, std::array{x}, ClampAttrs{act});
+}
+
 template <ResizeMode kMode>
 Status resize(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
@@ -152,6 +170,7 @@ const Row kRows[] = {
     {"", "AVERAGE_POOL_2D", pool_2d<OpKind::kAveragePool2d>},
     {"", "CONV_2D", conv_2d},
     {"", "DEPTHWISE_CONV_2D", depthwise_conv_2d},
+    {"", "L2_POOL_2D", l2_pool_2d},
     {"", "MAX_POOL_2D", pool_2d<OpKind::kMaxPool2d>},
     {"", "RESIZE_BILINEAR", resize<ResizeMode::kLinear>},
     {"", "RESIZE_NEAREST_NEIGHBOR", resize<ResizeMode::kNearest>},

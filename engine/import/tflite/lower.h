@@ -21,8 +21,10 @@ struct Row {
 };
 inline constexpr const char* kCustomDomain = "custom";
 
+std::span<const Row> conv_rows();
 std::span<const Row> elementwise_rows();
 std::span<const Row> image_rows();
+std::span<const Row> landmark_rows();
 std::span<const Row> math_rows();
 std::span<const Row> movement_rows();
 std::span<const Row> quantized_rows();
@@ -37,8 +39,14 @@ Status emit(Lowering& l, const ForeignNode& node, OpKind kind, std::span<const V
 // The fused activation.
 Result<Activation> activation(const ForeignNode& node);
 
-// x, weights and bias of a convolution or fully connected layer. Quantized weights under float
-// activations (dynamic-range models) are dequantized.
-Result<std::vector<ValueId>> weighted_inputs(Lowering& l, const ForeignNode& node);
+// x, weights and bias of a convolution or fully connected layer, at these inputs of the node.
+// Quantized weights under float activations (dynamic-range models) are dequantized, which is closer
+// to the model before it was quantized than quantizing activations as well.
+Result<std::vector<ValueId>> weighted_inputs(Lowering& l, const ForeignNode& node, size_t x = 0,
+                                             size_t weights = 1, size_t bias = 2);
+
+// The integers in front of a custom operator's options, where those are a C struct; empty where
+// there are fewer than `count`.
+std::vector<int32_t> option_words(const ForeignNode& node, size_t count);
 
 }  // namespace inferd::import::tflite_lower

@@ -3,6 +3,7 @@
 // TensorFlow Lite operators -> ir, by the tables of the families. SAME and VALID become explicit
 // padding, fused activations become clamps, quantization moves with the values.
 #include <algorithm>
+#include <cstring>
 
 #include "engine/import/tflite/lower.h"
 #include "engine/import/tflite/tflite.h"
@@ -37,14 +38,22 @@ Result<Activation> activation(const ForeignNode& node) {
   }
 }
 
+std::vector<int32_t> option_words(const ForeignNode& node, size_t count) {
+  const std::string bytes = Lowering::text_attr(node, "struct", "");
+  std::vector<int32_t> words(count);
+  if (bytes.size() < count * sizeof(int32_t)) return {};
+  std::memcpy(words.data(), bytes.data(), count * sizeof(int32_t));
+  return words;
+}
+
 }  // namespace tflite_lower
 
 namespace {
 
 Lowering::LowerNode find(const ForeignGraph&, const ForeignNode& node) {
   using namespace tflite_lower;  // NOLINT: the tables only
-  for (const auto rows :
-       {elementwise_rows(), image_rows(), math_rows(), movement_rows(), quantized_rows()}) {
+  for (const auto rows : {conv_rows(), elementwise_rows(), image_rows(), landmark_rows(),
+                          math_rows(), movement_rows(), quantized_rows()}) {
     const auto row = std::find_if(rows.begin(), rows.end(), [&](const Row& r) {
       return node.domain == r.domain && node.op == r.op;
     });

@@ -47,9 +47,10 @@ const Row kRows[] = {
 
 std::span<const Row> quantized_rows() { return kRows; }
 
-Result<std::vector<ValueId>> weighted_inputs(Lowering& l, const ForeignNode& node) {
-  INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
-  INFERD_ASSIGN_OR_RETURN(ValueId w, l.input(node, 1));
+Result<std::vector<ValueId>> weighted_inputs(Lowering& l, const ForeignNode& node, size_t x_at,
+                                             size_t weights_at, size_t bias_at) {
+  INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, x_at));
+  INFERD_ASSIGN_OR_RETURN(ValueId w, l.input(node, weights_at));
   std::vector<ValueId> inputs = {x};
   const bool float_input = l.info(x).dtype == DType::kFloat32;
   if (float_input && l.info(w).dtype != DType::kFloat32) {
@@ -57,8 +58,8 @@ Result<std::vector<ValueId>> weighted_inputs(Lowering& l, const ForeignNode& nod
                                               OutputSpec::typed("", DType::kFloat32)));
   }
   inputs.push_back(w);
-  if (l.has(node, 2)) {
-    INFERD_ASSIGN_OR_RETURN(const ValueId bias, l.input(node, 2));
+  if (l.has(node, bias_at)) {
+    INFERD_ASSIGN_OR_RETURN(const ValueId bias, l.input(node, bias_at));
     if (!float_input) {
       INFERD_RETURN_IF_ERROR(
           check_bias_scale(l.info(x), l.info(w), l.info(bias), spec(l, node).quantization));

@@ -9,12 +9,15 @@
 #include <optional>
 #include <set>
 
+#include "engine/import/nibbles.h"
 #include "engine/import/tflite/builtin_names.h"
 #include "engine/import/tflite/tflite.h"
 #include "schema_generated.h"
 
 namespace inferd::import {
 namespace {
+
+constexpr int8_t kTfliteInt4 = 17;  // constants only, which are unpacked
 
 std::optional<DType> dtype_of(int8_t type) {
   switch (type) {
@@ -42,6 +45,8 @@ std::optional<DType> dtype_of(int8_t type) {
       return DType::kUInt32;
     case 16:
       return DType::kUInt16;
+    case kTfliteInt4:
+      return DType::kInt8;
     default:
       return std::nullopt;
   }
@@ -125,6 +130,9 @@ class Reader {
     INFERD_ASSIGN_OR_RETURN(tensor.shape, read_shape(t));
     INFERD_ASSIGN_OR_RETURN(tensor.quantization, read_quantization(t.quantization()));
     INFERD_RETURN_IF_ERROR(attach_data(t, tensor));
+    if (t.type() == kTfliteInt4 && !tensor.has_data) {
+      tensor.unsupported = "integers of 4 bits are supported as constants only";
+    }
     return tensor;
   }
 
@@ -185,12 +193,19 @@ class Reader {
                                 " bytes, more than the limit of " +
                                 std::to_string(limits_.max_tensor_bytes) + " for a tensor");
     }
-    if (static_cast<int64_t>(data.size()) != expected) {
+    const bool packed = t.type() == kTfliteInt4;
+    const size_t stored =
+        packed ? nibble_bytes(static_cast<size_t>(expected)) : static_cast<size_t>(expected);
+    if (data.size() != stored) {
       return data_loss("has " + std::to_string(data.size()) + " bytes of data, " +
-                       tensor.shape.to_string() + " needs " + std::to_string(expected));
+                       tensor.shape.to_string() + " needs " + std::to_string(stored));
     }
     // The file may place data at any address; kernels read elements in place.
     tensor.data = Constant::in_file(source_.file, data, dtype_size(tensor.dtype));
+    if (packed) {
+      tensor.data = unpack_nibbles(tensor.data, static_cast<size_t>(expected), true);
+      tensor.was_4bit = true;
+    }
     tensor.has_data = true;
     return ok_status();
   }
@@ -323,7 +338,27 @@ Status Reader::read_options(const tflite::Operator& op, ForeignNode& node) const
     return kind == "CONV_2D" ? with_options<tflite::Conv2DOptions>(op, fill)
                              : with_options<tflite::DepthwiseConv2DOptions>(op, fill);
   }
-  if (kind == "AVERAGE_POOL_2D" || kind == "MAX_POOL_2D") {
+  if (kind == "TRANSPOSE_CONV") {
+    return with_options<tflite::TransposeConvOptions>(op, [&](const auto& o) {
+      set("padding", o.padding());
+      set("stride_h", o.stride_h());
+      set("stride_w", o.stride_w());
+      set("activation", o.activation());
+    });
+  }
+  if (kind == "CONV_3D" || kind == "CONV_3D_TRANSPOSE") {
+    return with_options<tflite::Conv3DOptions>(op, [&](const auto& o) {
+      set("padding", o.padding());
+      set("stride_d", o.stride_d());
+      set("stride_h", o.stride_h());
+      set("stride_w", o.stride_w());
+      set("dilation_d", o.dilation_d());
+      set("dilation_h", o.dilation_h());
+      set("dilation_w", o.dilation_w());
+      set("activation", o.activation());
+    });
+  }
+  if (kind == "AVERAGE_POOL_2D" || kind == "MAX_POOL_2D" || kind == "L2_POOL_2D") {
     return with_options<tflite::Pool2DOptions>(op, [&](const auto& o) {
       set("padding", o.padding());
       set("stride_h", o.stride_h());
@@ -338,6 +373,12 @@ Status Reader::read_options(const tflite::Operator& op, ForeignNode& node) const
       set("activation", o.activation());
       set("weights_format", o.weights_format());
       set("keep_num_dims", o.keep_num_dims());
+    });
+  }
+  if (kind == "BATCH_MATMUL") {
+    return with_options<tflite::BatchMatMulOptions>(op, [&](const auto& o) {
+      set("adj_x", o.adj_x());
+      set("adj_y", o.adj_y());
     });
   }
   if (kind == "SOFTMAX") {
@@ -407,14 +448,16 @@ Status Reader::read_options(const tflite::Operator& op, ForeignNode& node) const
   return ok_status();
 }
 
-// FlexBuffers: a map of numbers and booleans is all that known custom operators use.
+// A map of numbers and booleans in FlexBuffers, which become attributes, or a C struct in the byte
+// order of the machine: the bytes are the attribute "struct". Nothing in the file says which it is.
 Status Reader::read_custom_options(const tflite::Operator& op, ForeignNode& node) const {
   const flatbuffers::Vector<uint8_t>* options = op.custom_options();
   if (options == nullptr || options->size() == 0) return ok_status();
+  node.attrs["struct"] =
+      std::string(reinterpret_cast<const char*>(options->data()), options->size());
   std::vector<uint8_t> reuse;
   if (!flexbuffers::VerifyBuffer(options->data(), options->size(), &reuse)) {
-    return ok_status();  // another encoding; lowering refuses the operator unless it needs no
-                         // options
+    return ok_status();
   }
   const flexbuffers::Reference root = flexbuffers::GetRoot(options->data(), options->size());
   if (!root.IsMap()) return ok_status();

@@ -52,8 +52,9 @@ inline int32_t load_stored(const std::byte* data, int64_t i, DType dtype) {
                                 : load8(data, i, dtype);
 }
 inline void store_stored(std::byte* data, int64_t i, DType dtype, int32_t value) {
-  if (dtype == DType::kInt16) {
-    reinterpret_cast<int16_t*>(data)[i] = static_cast<int16_t>(value);
+  if (dtype == DType::kInt16 || dtype == DType::kUInt16) {
+    // The low half is the same for both signs.
+    reinterpret_cast<uint16_t*>(data)[i] = static_cast<uint16_t>(value);
   } else {
     store8(data, i, value);
   }

@@ -144,20 +144,4 @@ inline int32_t channel_zero_point(const Quantization& w, size_t c) {
   return w.per_channel() ? w.zero_points[c] : w.zero_point();
 }
 
-// float32 throughout but for float16 weights, or 8-bit input and weights with int32 bias and 8-bit
-// output, weights quantized per tensor or along `channel_axis`.
-inline bool accepts_weighted(const OpDesc& op, int channel_axis) {
-  const Operand& x = op.inputs[0];
-  const Operand& w = op.inputs[1];
-  const Operand& y = op.outputs[0];
-  if (is_float(x)) {
-    return (is_float(w) || w.dtype == DType::kFloat16) && is_float(y) &&
-           (!op.has_input(2) || is_float(op.inputs[2]));
-  }
-  const Quantization& q = w.quantization;
-  return is_quantized(x) && is_quantized(y) && is_8bit(w.dtype) && !q.empty() &&
-         (!q.per_channel() || q.axis == channel_axis) &&
-         (!op.has_input(2) || op.inputs[2].dtype == DType::kInt32);
-}
-
 }  // namespace inferd::kernels::ref

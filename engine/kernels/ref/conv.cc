@@ -2,10 +2,8 @@
 //
 // Convolutions as their definition says: for every output element, every tap that lies on the
 // input.
-#include <limits>
-
-#include "engine/kernels/ref/common.h"
 #include "engine/kernels/ref/rows.h"
+#include "engine/kernels/ref/weighted.h"
 
 namespace inferd::kernels::ref {
 namespace {
@@ -40,7 +38,7 @@ struct Geometry {
   }
 };
 
-// Sums products for one output channel. Acc is int32_t with zero points, or float with zeros.
+// Sums products for one output channel. Acc: see with_weighted_types().
 template <typename Acc, typename X, typename W>
 struct DenseTaps {
   const X* x;
@@ -97,62 +95,27 @@ void for_outputs(const RunArgs& args, const Geometry& g, int64_t channels_per_gr
   });
 }
 
-template <template <typename, typename, typename> class Taps, typename W>
-void run_float(const RunArgs& args, int64_t depth, int64_t channels_per_group) {
-  const auto& attrs = args.op.attrs_as<Conv2dAttrs>();
-  const float* bias = args.op.has_input(2) ? args.input<float>(2) : nullptr;
-  const Taps<float, float, W> taps{args.input<float>(0), args.input<W>(1), depth, 0.F, 0.F};
-  float* y = args.output<float>(0);
-  for_outputs(
-      args, Geometry(args.op), channels_per_group, [&](int64_t) { return taps; },
-      [&](int64_t i, size_t o, float acc) {
-        y[i] = clamp(bias != nullptr ? acc + bias[o] : acc, attrs.activation);
-      });
-}
-
-template <template <typename, typename, typename> class Taps, typename X, typename W>
-void run_quantized(const RunArgs& args, int64_t depth, int64_t channels_per_group) {
-  const OpDesc& op = args.op;
-  const Operand& y = op.outputs[0];
-  const QuantRange range =
-      activation_range(op.attrs_as<Conv2dAttrs>().activation, y.dtype, y.quantization);
-  const int32_t* bias = op.has_input(2) ? args.input<int32_t>(2) : nullptr;
-  std::byte* out = args.outputs[0];
-  for_outputs(
-      args, Geometry(op), channels_per_group,
-      [&](int64_t o) {
-        return Taps<int32_t, X, W>{
-            args.input<X>(0), args.input<W>(1), depth, op.inputs[0].quantization.zero_point(),
-            channel_zero_point(op.inputs[1].quantization, static_cast<size_t>(o))};
-      },
-      [&](int64_t i, size_t o, int32_t acc) {
-        const int32_t sum = bias != nullptr ? acc + bias[o] : acc;
-        store8(out, i,
-               requantize(static_cast<float>(sum) * channel_multiplier(op, o),
-                          y.quantization.zero_point(), range));
-      });
-}
-
 template <template <typename, typename, typename> class Taps>
 void run_any(const RunArgs& args, int64_t depth, int64_t channels_per_group) {
-  const DType x = args.op.inputs[0].dtype;
-  const DType w = args.op.inputs[1].dtype;
-  if (x == DType::kFloat32) {
-    return w == DType::kFloat16 ? run_float<Taps, Half>(args, depth, channels_per_group)
-                                : run_float<Taps, float>(args, depth, channels_per_group);
-  }
-  if (x == DType::kInt8) {
-    return w == DType::kInt8
-               ? run_quantized<Taps, int8_t, int8_t>(args, depth, channels_per_group)
-               : run_quantized<Taps, int8_t, uint8_t>(args, depth, channels_per_group);
-  }
-  return w == DType::kInt8 ? run_quantized<Taps, uint8_t, int8_t>(args, depth, channels_per_group)
-                           : run_quantized<Taps, uint8_t, uint8_t>(args, depth, channels_per_group);
+  const OpDesc& op = args.op;
+  const Finish finish(args, op.attrs_as<Conv2dAttrs>().activation);
+  with_weighted_types(op, [&]<typename Acc, typename X, typename W>() {
+    for_outputs(
+        args, Geometry(op), channels_per_group,
+        [&](int64_t o) {
+          return Taps<Acc, X, W>{args.input<X>(0), args.input<W>(1), depth,
+                                 zero_of<Acc>(op.inputs[0], 0),
+                                 zero_of<Acc>(op.inputs[1], static_cast<size_t>(o))};
+        },
+        finish);
+  });
 }
 
 }  // namespace
 
-bool accepts_conv2d(const OpDesc& op) { return accepts_weighted(op, 0); }
+bool accepts_conv2d(const OpDesc& op) {
+  return accepts_weighted(op, 0) || accepts_plain_int32(op, op.attrs_as<Conv2dAttrs>().activation);
+}
 bool accepts_depthwise_conv2d(const OpDesc& op) { return accepts_weighted(op, 2); }
 
 void run_conv2d(const RunArgs& args) {

@@ -65,9 +65,9 @@ void run_cast(const RunArgs& args) {
 }
 
 bool accepts_quantize(const OpDesc& op) {
-  const Operand& y = op.outputs[0];
-  return is_float(op.inputs[0]) && (is_8bit(y.dtype) || y.dtype == DType::kInt16) &&
-         !y.quantization.empty();
+  const DType y = op.outputs[0].dtype;
+  const bool integer = is_8bit(y) || y == DType::kInt16 || y == DType::kUInt16;
+  return is_float(op.inputs[0]) && integer && !op.outputs[0].quantization.empty();
 }
 
 void run_quantize(const RunArgs& args) {
@@ -87,7 +87,8 @@ bool accepts_dequantize(const OpDesc& op) {
   const Operand& x = op.inputs[0];
   if (!is_float(op.outputs[0])) return false;
   if (x.dtype == DType::kFloat16) return true;
-  return (is_8bit(x.dtype) || x.dtype == DType::kInt16 || x.dtype == DType::kInt32) &&
+  return (is_8bit(x.dtype) || x.dtype == DType::kInt16 || x.dtype == DType::kUInt16 ||
+          x.dtype == DType::kInt32) &&
          !x.quantization.empty();
 }
 
@@ -99,6 +100,8 @@ void run_dequantize(const RunArgs& args) {
       return dequantize_as<uint8_t>(args);
     case DType::kInt16:
       return dequantize_as<int16_t>(args);
+    case DType::kUInt16:
+      return dequantize_as<uint16_t>(args);
     case DType::kInt32:
       return dequantize_as<int32_t>(args);
     default:

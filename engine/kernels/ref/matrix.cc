@@ -1,55 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/kernels/ref/common.h"
 #include "engine/kernels/ref/rows.h"
+#include "engine/kernels/ref/weighted.h"
 
 namespace inferd::kernels::ref {
 namespace {
-
-template <typename W>
-void fully_connected_float(const RunArgs& args) {
-  const Shape& w_shape = args.op.inputs[1].shape;
-  const int64_t out = w_shape[0];
-  const int64_t depth = w_shape[1];
-  const int64_t rows = out == 0 ? 0 : args.op.outputs[0].elements() / out;
-  const float* bias = args.op.has_input(2) ? args.input<float>(2) : nullptr;
-  const Activation& activation = args.op.attrs_as<FullyConnectedAttrs>().activation;
-  for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t o = 0; o < out; ++o) {
-      float acc = 0;
-      for (int64_t i = 0; i < depth; ++i) {
-        acc += args.input<float>(0)[r * depth + i] *
-               static_cast<float>(args.input<W>(1)[o * depth + i]);
-      }
-      args.output<float>(0)[r * out + o] = clamp(bias != nullptr ? acc + bias[o] : acc, activation);
-    }
-  }
-}
-
-void fully_connected_quantized(const RunArgs& args) {
-  const OpDesc& op = args.op;
-  const Operand& x = op.inputs[0];
-  const Operand& w = op.inputs[1];
-  const Operand& y = op.outputs[0];
-  const int64_t out = w.shape[0];
-  const int64_t depth = w.shape[1];
-  const int64_t rows = out == 0 ? 0 : y.elements() / out;
-  const int32_t x_zero = x.quantization.zero_point();
-  const QuantRange range =
-      activation_range(op.attrs_as<FullyConnectedAttrs>().activation, y.dtype, y.quantization);
-  for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t o = 0; o < out; ++o) {
-      const int32_t w_zero = channel_zero_point(w.quantization, static_cast<size_t>(o));
-      int32_t acc = op.has_input(2) ? args.input<int32_t>(2)[o] : 0;
-      for (int64_t i = 0; i < depth; ++i) {
-        acc += (load8(args.inputs[0], r * depth + i, x.dtype) - x_zero) *
-               (load8(args.inputs[1], o * depth + i, w.dtype) - w_zero);
-      }
-      const float m = channel_multiplier(op, static_cast<size_t>(o));
-      store8(args.outputs[0], r * out + o,
-             requantize(static_cast<float>(acc) * m, y.quantization.zero_point(), range));
-    }
-  }
-}
 
 // Sizes and strides of a[M,K] * b[K,N] after transposition.
 struct MatMulGeometry {
@@ -87,63 +41,102 @@ void for_matrices(const OpDesc& op, const MatMulGeometry& g, F f) {
   }
 }
 
+// 32 or 64 bits.
+bool is_plain_number(DType dtype) {
+  return dtype == DType::kInt32 || dtype == DType::kUInt32 || dtype == DType::kInt64 ||
+         dtype == DType::kUInt64 || dtype == DType::kFloat64;
+}
+
+// store(index, 0, sum of products) for every element of the output.
+template <typename Acc, typename A, typename B, typename Store>
+void multiply(const RunArgs& args, const Store& store) {
+  const OpDesc& op = args.op;
+  const MatMulGeometry g(op);
+  const Acc a_zero = zero_of<Acc>(op.inputs[0], 0);
+  const Acc b_zero = zero_of<Acc>(op.inputs[1], 0);
+  for_matrices(op, g, [&](int64_t a0, int64_t b0, int64_t y0) {
+    args.parallel_for(g.m, 1, [&](int64_t begin, int64_t end, int) {
+      for (int64_t i = begin; i < end; ++i) {
+        for (int64_t j = 0; j < g.n; ++j) {
+          const A* a = args.input<A>(0) + a0 + i * g.a_row;
+          const B* b = args.input<B>(1) + b0 + j * g.b_column;
+          Acc sum = 0;
+          for (int64_t k = 0; k < g.k; ++k, a += g.a_column, b += g.b_row) {
+            sum += (static_cast<Acc>(*a) - a_zero) * (static_cast<Acc>(*b) - b_zero);
+          }
+          store(y0 + i * g.n + j, 0, sum);
+        }
+      }
+    });
+  });
+}
+
 }  // namespace
 
 bool accepts_fully_connected(const OpDesc& op) { return accepts_weighted(op, 0); }
 
 void run_fully_connected(const RunArgs& args) {
-  if (!is_float(args.op.inputs[0])) return fully_connected_quantized(args);
-  args.op.inputs[1].dtype == DType::kFloat16 ? fully_connected_float<Half>(args)
-                                             : fully_connected_float<float>(args);
+  const OpDesc& op = args.op;
+  const int64_t out = op.inputs[1].shape[0];
+  const int64_t depth = op.inputs[1].shape[1];
+  const int64_t rows = out == 0 ? 0 : op.outputs[0].elements() / out;
+  const Finish finish(args, op.attrs_as<FullyConnectedAttrs>().activation);
+  with_weighted_types(op, [&]<typename Acc, typename X, typename W>() {
+    const X* x = args.input<X>(0);
+    const Acc x_zero = zero_of<Acc>(op.inputs[0], 0);
+    for (int64_t r = 0; r < rows; ++r, x += depth) {
+      const W* w = args.input<W>(1);
+      for (int64_t o = 0; o < out; ++o, w += depth) {
+        const Acc w_zero = zero_of<Acc>(op.inputs[1], static_cast<size_t>(o));
+        Acc sum = 0;
+        for (int64_t i = 0; i < depth; ++i) {
+          sum += (static_cast<Acc>(x[i]) - x_zero) * (static_cast<Acc>(w[i]) - w_zero);
+        }
+        finish(r * out + o, static_cast<size_t>(o), sum);
+      }
+    }
+  });
 }
 
 bool accepts_matmul(const OpDesc& op) {
   const Operand& a = op.inputs[0];
   const Operand& b = op.inputs[1];
   const Operand& y = op.outputs[0];
-  return (is_float(a) && is_float(b) && is_float(y)) ||
-         (is_quantized(a) && is_quantized(b) && is_quantized(y));
+  if (is_wide(a)) return (is_wide(b) || is_quantized(b)) && is_wide(y);
+  if (is_quantized(a)) return is_quantized(b) && is_quantized(y);
+  const bool plain = a.quantization.empty() && b.quantization.empty() && y.quantization.empty();
+  if (!plain || a.dtype != b.dtype || a.dtype != y.dtype) return false;
+  return is_float(a) || (is_plain_number(a.dtype) && op.attrs_as<MatMulAttrs>().activation.none());
 }
 
 void run_matmul(const RunArgs& args) {
   const OpDesc& op = args.op;
-  const Operand& a = op.inputs[0];
-  const Operand& b = op.inputs[1];
-  const Operand& y = op.outputs[0];
-  const MatMulGeometry g(op);
-  const Activation& activation = op.attrs_as<MatMulAttrs>().activation;
-  if (is_float(a)) {
-    for_matrices(op, g, [&](int64_t a0, int64_t b0, int64_t y0) {
-      for (int64_t i = 0; i < g.m; ++i) {
-        for (int64_t j = 0; j < g.n; ++j) {
-          float acc = 0;
-          for (int64_t k = 0; k < g.k; ++k) {
-            acc += args.input<float>(0)[a0 + i * g.a_row + k * g.a_column] *
-                   args.input<float>(1)[b0 + k * g.b_row + j * g.b_column];
-          }
-          args.output<float>(0)[y0 + i * g.n + j] = clamp(acc, activation);
-        }
+  const Finish finish(args, op.attrs_as<MatMulAttrs>().activation);
+  const auto run = [&]<typename Acc, typename A, typename B>(const auto& store) {
+    multiply<Acc, A, B>(args, store);
+  };
+  const auto plain = [&]<typename T>() {
+    run.template operator()<T, T, T>([&](int64_t i, size_t, T sum) { args.output<T>(0)[i] = sum; });
+  };
+  switch (op.inputs[0].dtype) {
+    case DType::kFloat64:
+      return plain.template operator()<double>();
+    case DType::kInt64:
+    case DType::kUInt64:
+      return plain.template operator()<uint64_t>();
+    case DType::kInt32:
+    case DType::kUInt32:
+      return plain.template operator()<uint32_t>();
+    case DType::kInt16:
+      if (op.inputs[1].dtype == DType::kInt16) {
+        return run.template operator()<int64_t, int16_t, int16_t>(finish);
       }
-    });
-    return;
+      [[fallthrough]];
+    default:
+      return with_weighted_types(op, [&]<typename Acc, typename A, typename B>() {
+        run.template operator()<Acc, A, B>(finish);
+      });
   }
-  const QuantRange range = activation_range(activation, y.dtype, y.quantization);
-  const float m = a.quantization.scale() * b.quantization.scale() / y.quantization.scale();
-  for_matrices(op, g, [&](int64_t a0, int64_t b0, int64_t y0) {
-    for (int64_t i = 0; i < g.m; ++i) {
-      for (int64_t j = 0; j < g.n; ++j) {
-        int32_t acc = 0;
-        for (int64_t k = 0; k < g.k; ++k) {
-          acc += (load8(args.inputs[0], a0 + i * g.a_row + k * g.a_column, a.dtype) -
-                  a.quantization.zero_point()) *
-                 (load8(args.inputs[1], b0 + k * g.b_row + j * g.b_column, b.dtype) -
-                  b.quantization.zero_point());
-        }
-        store8(args.outputs[0], y0 + i * g.n + j,
-               requantize(static_cast<float>(acc) * m, y.quantization.zero_point(), range));
-      }
-    }
-  });
 }
 
 }  // namespace inferd::kernels::ref

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cmath>
 
-#include "engine/kernels/ref/common.h"
+#include "engine/kernels/ref/broadcast.h"
 #include "engine/kernels/ref/rows.h"
 #include "engine/kernels/resize_axis.h"
 
@@ -64,23 +64,26 @@ void resize_linear_f32(const RunArgs& args, const ResizeAxis& rows, const Resize
 
 // As TensorFlow Lite's default delegate does it: weights of 11 bits, one rounding at the end, half
 // up.
-void resize_linear_8bit(const RunArgs& args, const ResizeAxis& rows, const ResizeAxis& columns) {
+void resize_linear_integers(const RunArgs& args, const ResizeAxis& rows,
+                            const ResizeAxis& columns) {
   constexpr int kBits = 11;
   const DType type = args.op.inputs[0].dtype;
-  const auto fixed = [](float weight) {
-    return static_cast<int32_t>(std::lrintf(weight * (1 << kBits)));
-  };
+  const auto fixed = [](float weight) { return int64_t{std::lrintf(weight * (1 << kBits))}; };
   resize_linear(args, rows, columns,
                 [&](int64_t out, const int64_t* at, int64_t channels, float down, float right) {
-                  const int32_t h = fixed(right);
-                  const int32_t v = fixed(down);
-                  const auto mix = [](int32_t a, int32_t b, int32_t weight) {
+                  const int64_t h = fixed(right);
+                  const int64_t v = fixed(down);
+                  const auto mix = [](int64_t a, int64_t b, int64_t weight) {
                     return a * (1 << kBits) + (b - a) * weight;
                   };
                   for (int64_t k = 0; k < channels; ++k) {
-                    const auto x = [&](int i) { return load8(args.inputs[0], at[i] + k, type); };
-                    const int32_t sum = mix(mix(x(0), x(1), h), mix(x(2), x(3), h), v);
-                    store8(args.outputs[0], out + k, (sum + (1 << (2 * kBits - 1))) >> (2 * kBits));
+                    const auto x = [&](int i) {
+                      return load_stored(args.inputs[0], at[i] + k, type);
+                    };
+                    const int64_t sum = mix(mix(x(0), x(1), h), mix(x(2), x(3), h), v);
+                    const int64_t half = int64_t{1} << (2 * kBits - 1);
+                    store_stored(args.outputs[0], out + k, type,
+                                 static_cast<int32_t>((sum + half) >> (2 * kBits)));
                   }
                 });
 }
@@ -91,7 +94,8 @@ bool accepts_resize(const OpDesc& op) {
   const Operand& x = op.inputs[0];
   const Operand& y = op.outputs[0];
   if (x.dtype != y.dtype || x.quantization != y.quantization) return false;
-  return op.attrs_as<ResizeAttrs>().mode == ResizeMode::kNearest || is_float(x) || is_8bit(x.dtype);
+  return op.attrs_as<ResizeAttrs>().mode == ResizeMode::kNearest || is_float(x) ||
+         is_8bit(x.dtype) || x.dtype == DType::kInt16;
 }
 
 void run_resize(const RunArgs& args) {
@@ -101,7 +105,7 @@ void run_resize(const RunArgs& args) {
   const ResizeAxis columns = resize_axis(args.op, 2, attrs.scale_w);
   if (attrs.mode == ResizeMode::kNearest) return resize_nearest(args, rows, columns);
   if (type == DType::kFloat32) return resize_linear_f32(args, rows, columns);
-  resize_linear_8bit(args, rows, columns);
+  resize_linear_integers(args, rows, columns);
 }
 
 }  // namespace inferd::kernels::ref

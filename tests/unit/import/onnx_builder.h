@@ -40,6 +40,13 @@ inline onnx::AttributeProto attr(const char* name, float value) {
   a.set_f(value);
   return a;
 }
+inline onnx::AttributeProto attr(const char* name, const std::vector<float>& values) {
+  onnx::AttributeProto a;
+  a.set_name(name);
+  a.set_type(6);
+  for (float value : values) a.add_floats(value);
+  return a;
+}
 inline onnx::AttributeProto attr(const char* name, const char* value) {
   onnx::AttributeProto a;
   a.set_name(name);

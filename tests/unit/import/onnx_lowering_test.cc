@@ -285,12 +285,12 @@ TEST(OnnxLowering, Convolutions) {
   EXPECT_THAT(lowered({"Conv", {X({1, 4, 5, 5}), F({4, 2, 3, 3})}, {attr("group", 2)}}),
               HasSubstr("groups=2"));
   EXPECT_THAT(lowered({"Conv", {x, w}, {attr("group", 0)}}), HasSubstr("0 groups"));
-  EXPECT_THAT(lowered({"Conv", {X({1, 2, 5}), F({3, 2, 3})}}),
-              HasSubstr("unsupported Conv 'y': input [1,2,5] is not a 4-D image"));
-  EXPECT_THAT(lowered({"Conv", {x, X({3, 2, -1, 3})}}),
-              HasSubstr("unsupported Conv 'y': weights [3,2,?,3] are not static 4-D"));
+  EXPECT_THAT(lowered({"Conv", {X({1, 2, 5, 5, 5, 5}), F({3, 2, 3, 3, 3, 3})}}),
+              HasSubstr("unsupported Conv 'y': input [1,2,5,5,5,5] has not one, two or three"));
+  EXPECT_THAT(lowered({"Conv", {x, X({3, 2, -1, 3})}}), HasSubstr("late Conv ("));
+  EXPECT_THAT(lowered({"Conv", {x, F({3, 2, 3})}}), HasSubstr("weights [3,2,3] are not 4-D"));
   EXPECT_THAT(lowered({"Conv", {x, w}, {attr("strides", {1})}}),
-              HasSubstr("unsupported Conv 'y': strides has 1 entries; only 2-D images"));
+              HasSubstr("strides has 1 entries, not 2"));
   EXPECT_THAT(lowered({"Conv", {x, w}, {attr("strides", {0, 1})}}),
               HasSubstr("strides 0 is out of range"));
   EXPECT_THAT(lowered({"Conv", {x, w}, {attr("pads", {-1, 0, 0, 0})}}),
@@ -303,6 +303,69 @@ TEST(OnnxLowering, Convolutions) {
   EXPECT_THAT(lowered({"Conv", {x, F({3, 2, 9, 9})}}),
               HasSubstr("the window is larger than the padded input"));
   EXPECT_THAT(lowered({"Conv", {x, F({3, 2, 0, 3}, {0})}}), HasSubstr("initializer 'x1'"));
+}
+
+TEST(OnnxLowering, FusedConvolutions) {
+  const auto fused = [](std::vector<Operand> more, OnnxAttrs attrs) {
+    std::vector<Operand> inputs = {X({1, 1, 1, 1}), F({1, 1, 1, 1}, {2})};
+    inputs.insert(inputs.end(), more.begin(), more.end());
+    return file({"FusedConv", inputs, std::move(attrs), 13, "com.microsoft"});
+  };
+  const Operand bias = F({1}, {-10});
+  EXPECT_THAT(run_floats(fused({bias}, {attr("activation", "Relu")}), {{3}}), ElementsAre(0));
+  EXPECT_THAT(run_floats(fused({bias, F({1, 1, 1, 1}, {1})},
+                               {attr("activation", "LeakyRelu"),
+                                attr("activation_params", std::vector<float>{0.5F})}),
+                         {{3}}),
+              ElementsAre(-1.5F));
+  EXPECT_THAT(outcome(fused({}, {attr("activation", "Gelu")})),
+              HasSubstr("unsupported com.microsoft.FusedConv 'y': activation 'Gelu'"));
+}
+
+// Lines are images of height 1; the depth of a volume's windows becomes channels.
+TEST(OnnxLowering, ConvolutionsOfLinesAndVolumes) {
+  EXPECT_THAT(lowered({"Conv", {X({-1, 2, 5}), F({3, 2, 3})}, {attr("pads", {1, 0})}}),
+              AllOf(HasSubstr("FP32[?,1,4,3] = conv2d kernel=1x3 stride=1x1 pad=0,1,0,0"),
+                    HasSubstr("FP32[?,3,4] = transpose perm=[0,2,1]")));
+  EXPECT_THAT(lowered({"Conv", {X({1, 2, 5}), F({4, 1, 3})}, {attr("group", 2)}}),
+              HasSubstr("FP32[1,1,3,4] = depthwise_conv2d kernel=1x3"));
+  EXPECT_THAT(lowered({"Conv", {X({1, 2, 4, 5, 6}), F({3, 2, 2, 3, 3})}}),
+              AllOf(HasSubstr("FP32[3,5,6,4] = reshape"), HasSubstr("FP32[3,3,4,3] = conv2d"),
+                    HasSubstr("FP32[1,3,3,3,4] = transpose")));
+  EXPECT_THAT(lowered({"Conv", {X({1, 2, -1, 5, 6}), F({3, 2, 2, 3, 3})}}),
+              HasSubstr("late Conv ("));
+  EXPECT_THAT(lowered({"Conv", {X({1, 2, 4, 5, 6}), F({3, 2, 5, 3, 3})}}),
+              HasSubstr("the window is deeper than the volume"));
+}
+
+TEST(OnnxLowering, TransposedConvolutions) {
+  const Operand x = X({1, 2, 3, 3});
+  const Operand w = F({2, 3, 3, 3});
+  EXPECT_THAT(lowered({"ConvTranspose", {x, w}, {attr("strides", {2, 2})}}),
+              HasSubstr("FP32[1,7,7,3] = conv_transpose2d kernel=3x3 stride=2x2 ("));
+  EXPECT_THAT(lowered({"ConvTranspose",
+                       {x, w},
+                       {attr("strides", {2, 2}), attr("pads", {1, 1, 1, 1}),
+                        attr("output_padding", {1, 1})}}),
+              HasSubstr("stride=2x2 pad=1,1,1,1 extra_h=1 extra_w=1"));
+  // What the output size leaves over is cut off evenly, the odd pixel as auto_pad says.
+  const auto sized = [&](const char* auto_pad) {
+    return lowered(
+        {"ConvTranspose",
+         {x, w},
+         {attr("strides", {2, 2}), attr("output_shape", {6, 4}), attr("auto_pad", auto_pad)}});
+  };
+  EXPECT_THAT(sized("SAME_UPPER"), HasSubstr("FP32[1,6,4,3] = conv_transpose2d kernel=3x3 "
+                                             "stride=2x2 pad=0,1,1,2 ("));
+  EXPECT_THAT(sized("NOTSET"), HasSubstr("pad=1,2,0,1 ("));
+  EXPECT_THAT(lowered({"ConvTranspose", {x, F({2, 2, 3, 3})}, {attr("group", 2)}}),
+              HasSubstr("FP32[1,5,5,4] = conv_transpose2d kernel=3x3 stride=1x1 groups=2"));
+  EXPECT_THAT(lowered({"ConvTranspose", {x, w}, {attr("group", 3)}}),
+              HasSubstr("2 channels cannot be split into 3 groups"));
+  EXPECT_THAT(lowered({"ConvTranspose", {X({1, 2, -1, 3}), w}, {attr("auto_pad", "SAME_UPPER")}}),
+              HasSubstr("late ConvTranspose ("));
+  EXPECT_THAT(lowered({"ConvTranspose", {x, w}, {attr("output_padding", {-1, 0})}}),
+              HasSubstr("output_padding -1 is out of range"));
 }
 
 TEST(OnnxLowering, Pools) {
@@ -326,20 +389,37 @@ TEST(OnnxLowering, Pools) {
   EXPECT_THAT(lowered({"MaxPool", {X({1, 2, -1, 6})}, with({attr("ceil_mode", 1)})}),
               HasSubstr("late MaxPool ("));
   EXPECT_THAT(lowered({"MaxPool", {X({1, 2, 5, 5})}, kernel, 13, "", 2}),
-              HasSubstr("unsupported MaxPool 'y': the Indices output"));
+              AllOf(HasSubstr("max_pool_indices kernel=3x3 stride=1x1 row_major"),
+                    HasSubstr("INT64[1,2,3,3] = binary add")));
+  EXPECT_THAT(lowered({"MaxPool", {X({1, 2, -1, 5})}, kernel, 13, "", 2}),
+              HasSubstr("late MaxPool ("));
   EXPECT_THAT(lowered({"MaxPool", {X({1, 2, 5})}, {attr("kernel_shape", {3})}}),
-              HasSubstr("unsupported MaxPool 'y': input [1,2,5] is not a 4-D image"));
-  EXPECT_THAT(lowered({"MaxPool", {X({1, 2, 5, 5})}}), HasSubstr("kernel_shape 0 is out of range"));
+              HasSubstr("FP32[1,1,3,2] = max_pool2d kernel=1x3"));
+  EXPECT_THAT(lowered({"MaxPool", {X({1, 2, 4, 5, 6})}, {attr("kernel_shape", {2, 3, 3})}}),
+              AllOf(HasSubstr("FP32[4,3,4,2] = max_pool2d kernel=3x3"),
+                    HasSubstr("FP32[1,3,12,2] = max_pool2d kernel=2x1")));
+  EXPECT_THAT(lowered({"MaxPool", {X({1, 2, 5, 5})}}),
+              HasSubstr("the kernel has 0 dimensions, the image 2"));
   EXPECT_THAT(lowered({"MaxPool", {X({1, 2, 5, 5})}, with({attr("pads", {3, 0, 0, 0})})}),
               HasSubstr("padding is as large as the window"));
   EXPECT_THAT(lowered({"AveragePool",
                        {X({1, 2, 5, 5})},
                        with({attr("pads", {1, 1, 1, 1}), attr("count_include_pad", 1)})}),
               HasSubstr("average_pool2d kernel=3x3 stride=1x1 pad=1,1,1,1 count_padding"));
+  // Padding counts, but not what rounding up adds.
   EXPECT_THAT(lowered({"AveragePool",
                        {X({1, 2, 5, 5})},
-                       with({attr("ceil_mode", 1), attr("count_include_pad", 1)})}),
-              HasSubstr("unsupported AveragePool 'y': ceil_mode together with count_include_pad"));
+                       with({attr("ceil_mode", 1), attr("count_include_pad", 1),
+                             attr("pads", {1, 0, 0, 0}), attr("strides", {2, 2})})}),
+              AllOf(HasSubstr("FP32[1,2,6,5] = pad before=[0,0,1,0]"),
+                    HasSubstr("average_pool2d kernel=3x3 stride=2x2 pad=0,0,1,0 (")));
+  EXPECT_THAT(lowered({"LpPool", {X({1, 2, 5, 5})}, with({attr("p", 3)})}),
+              AllOf(HasSubstr("binary pow"),
+                    HasSubstr("average_pool2d kernel=3x3 stride=1x1 "
+                              "count_padding"),
+                    HasSubstr("binary mul")));
+  EXPECT_THAT(lowered({"GlobalLpPool", {X({1, 2, 5, 5})}}),
+              AllOf(HasSubstr("reduce sum axes=[2,3] keep"), HasSubstr("unary sqrt")));
   EXPECT_THAT(lowered({"GlobalAveragePool", {X({1, 2, 5, 5})}}),
               HasSubstr("FP32[1,2,1,1] = reduce mean axes=[2,3] keep"));
   EXPECT_THAT(lowered({"GlobalMaxPool", {X({1, 2, 5})}}),
@@ -371,35 +451,65 @@ TEST(OnnxLowering, Resize) {
   EXPECT_THAT(resize({}), AllOf(HasSubstr("resize nearest half_pixel round_prefer_floor"),
                                 HasSubstr("FP32[1,3,4,6] = transpose")));
   EXPECT_THAT(resize({attr("mode", "linear")}), HasSubstr("resize linear half_pixel"));
-  EXPECT_THAT(resize({attr("mode", "cubic")}), HasSubstr("unsupported Resize 'y': mode 'cubic'"));
-  for (const char* mode : {"half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel"}) {
+  EXPECT_THAT(resize({attr("mode", "cubic"), attr("cubic_coeff_a", -0.5F)}),
+              AllOf(HasSubstr("FP32[1,3,4,2] = resize_axis axis=2 cubic half_pixel"),
+                    HasSubstr("FP32[1,3,4,6] = resize_axis axis=3"), HasSubstr("cubic=-0.5")));
+  EXPECT_THAT(resize({attr("mode", "area")}), HasSubstr("unsupported Resize 'y': mode 'area'"));
+  for (const char* mode : {"half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel",
+                           "half_pixel_symmetric", "tf_half_pixel_for_nn"}) {
     EXPECT_THAT(resize({attr("coordinate_transformation_mode", mode)}), HasSubstr(mode));
   }
-  EXPECT_THAT(resize({attr("coordinate_transformation_mode", "tf_crop_and_resize")}),
-              HasSubstr("unsupported Resize 'y': coordinate_transformation_mode"));
+  EXPECT_THAT(
+      lowered({"Resize",
+               {x, F({8}, {0, 0, 0, 0.25F, 1, 1, 1, 0.75F}), scales},
+               {attr("coordinate_transformation_mode", "tf_crop_and_resize"),
+                attr("extrapolation_value", 7.F)}}),
+      AllOf(HasSubstr("resize_axis axis=2"), HasSubstr("crop_begin=0.25 crop_end=0.75 outside=7")));
+  EXPECT_THAT(lowered({"Resize",
+                       {x, F({4}), scales},
+                       {attr("coordinate_transformation_mode", "tf_crop_and_resize")}}),
+              HasSubstr("roi has 4 entries, not 8"));
   for (const char* mode : {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"}) {
     EXPECT_THAT(resize({attr("nearest_mode", mode)}), HasSubstr(mode));
   }
   EXPECT_THAT(resize({attr("nearest_mode", "up")}),
               HasSubstr("unsupported Resize 'y': nearest_mode 'up'"));
   EXPECT_THAT(resize({attr("keep_aspect_ratio_policy", "stretch")}), HasSubstr("resize nearest"));
-  EXPECT_THAT(resize({attr("keep_aspect_ratio_policy", "not_larger")}),
-              HasSubstr("unsupported Resize 'y': keep_aspect_ratio_policy other than stretch"));
-  EXPECT_THAT(resize({attr("antialias", 1)}), HasSubstr("unsupported Resize 'y': axes or anti"));
-  EXPECT_THAT(resize({attr("axes", {2, 3})}), HasSubstr("unsupported Resize 'y': axes or anti"));
+  const auto fitted = [&](const char* policy) {
+    return lowered({"Resize",
+                    {X({1, 3, 4, 8}), none(), none(), I({12, 12})},
+                    {attr("axes", {2, -1}), attr("keep_aspect_ratio_policy", policy)},
+                    18});
+  };
+  EXPECT_THAT(fitted("not_larger"), HasSubstr("FP32[1,6,12,3] = resize nearest"));
+  EXPECT_THAT(fitted("not_smaller"), HasSubstr("FP32[1,12,24,3] = resize nearest"));
+  EXPECT_THAT(fitted("any"), HasSubstr("unsupported Resize 'y': keep_aspect_ratio_policy 'any'"));
+  EXPECT_THAT(resize({attr("antialias", 1), attr("mode", "linear")}),
+              HasSubstr("resize_axis axis=2 linear"));
+  EXPECT_THAT(resize({attr("axes", {2, 3})}), HasSubstr("scales has 4 entries, not 2"));
+  EXPECT_THAT(lowered({"Resize", {x, none(), F({2}, {2, 3})}, {attr("axes", {2, 2})}, 18}),
+              HasSubstr("axis 2 appears twice"));
 
   EXPECT_THAT(lowered({"Resize", {x, none(), F({4}, {1, 2, 2, 2})}}),
-              HasSubstr("unsupported Resize 'y': only height and width of a 4-D image"));
+              HasSubstr("FP32[1,6,2,2] = resize_axis axis=1"));
+  // Channels last: no transpose.
+  EXPECT_THAT(lowered({"Resize", {x, none(), F({4}, {1, 2, 2, 1})}}),
+              AllOf(HasSubstr("FP32[1,6,4,2] = resize nearest"), Not(HasSubstr("transpose"))));
+  EXPECT_THAT(lowered({"Resize", {x, none(), F({4}, {1, 1, 1, 1})}}), Not(HasSubstr("resize")));
+  EXPECT_THAT(lowered({"Resize", {x, none(), F({4}, {1, 1, 0, 1})}}),
+              HasSubstr("a scale is not above 0"));
   EXPECT_THAT(lowered({"Resize", {x, none(), X({4})}}), HasSubstr("late Resize ("));
   for (const Operand& no_scales : {none(), F({0}, {})}) {
     EXPECT_THAT(lowered({"Resize", {x, none(), no_scales, I({1, 3, 5, 7})}}),
                 HasSubstr("FP32[1,5,7,3] = resize"));
   }
   EXPECT_THAT(lowered({"Resize", {x, none(), none(), I({1, 4, 5, 7})}}),
-              HasSubstr("unsupported Resize 'y': only height and width"));
+              HasSubstr("FP32[1,4,2,2] = resize_axis axis=1"));
   EXPECT_THAT(lowered({"Resize", {x, none(), none(), X({4}, kOnnxInt64)}}),
               HasSubstr("late Resize ("));
   EXPECT_THAT(lowered({"Resize", {x, none(), none(), I({1, 3, -5, 7})}}),
+              HasSubstr("a size is not above 0"));
+  EXPECT_THAT(lowered({"Resize", {x, none(), none(), I({1, 3, 5, int64_t{1} << 40})}}),
               HasSubstr("output size must be from 1 to 1048576"));
   EXPECT_THAT(lowered({"Resize", {x}}), HasSubstr("input 3 is missing"));
   EXPECT_THAT(lowered({"Resize", {x, scales}, {}, 10}),
@@ -407,7 +517,9 @@ TEST(OnnxLowering, Resize) {
   EXPECT_THAT(lowered({"Upsample", {x, scales}, {}, 9}),
               HasSubstr("resize nearest asymmetric floor"));
   EXPECT_THAT(lowered({"Upsample", {X({3, 2, 2}), scales}, {}, 9}),
-              HasSubstr("unsupported Upsample 'y': input [3,2,2] is not a 4-D image"));
+              HasSubstr("scales has 4 entries, not 3"));
+  EXPECT_THAT(lowered({"Upsample", {X({3, 2, 2}), F({3}, {1, 2, 2})}, {}, 9}),
+              HasSubstr("FP32[3,4,4] = resize_axis axis=2"));
 }
 
 TEST(OnnxLowering, DepthToSpace) {
@@ -626,7 +738,9 @@ TEST(OnnxLowering, QuantizeAndDequantize) {
   EXPECT_THAT(lowered({"QuantizeLinear", {X({2}), kScale}, {attr("output_dtype", 2)}, 21}),
               HasSubstr("UINT8[2] q(0.5,0)"));
   EXPECT_THAT(lowered({"QuantizeLinear", {X({2}), kScale}, {attr("output_dtype", 3)}, 21}),
-              HasSubstr("unsupported QuantizeLinear 'y': output_dtype other than UINT8"));
+              HasSubstr("INT8[2] q(0.5,0)"));
+  EXPECT_THAT(lowered({"QuantizeLinear", {X({2}), kScale}, {attr("output_dtype", 22)}, 21}),
+              HasSubstr("unsupported QuantizeLinear 'y': output_dtype 22"));
   EXPECT_THAT(lowered({"QuantizeLinear", {X({2}), kScale, kZero}, {attr("output_dtype", 3)}, 21}),
               HasSubstr("INT8[2] q(0.5,3)"));
   EXPECT_THAT(lowered({"DequantizeLinear", {X({2}, kOnnxInt8), kScale, kZero}}),
@@ -641,18 +755,47 @@ TEST(OnnxLowering, QuantizeAndDequantize) {
               ElementsAre(0.5F, 2, 1.5F, 6));
 
   EXPECT_THAT(lowered({"QuantizeLinear", {X({2}), X({1}), kZero}}),
-              HasSubstr("unsupported QuantizeLinear 'y': scale 'x1'"));
+              AllOf(HasSubstr("binary div"), HasSubstr("INT8[2] = cast")));
   EXPECT_THAT(lowered({"QuantizeLinear", {X({2}), kScale, X({1}, kOnnxInt8)}}),
-              HasSubstr("late QuantizeLinear ("));
+              AllOf(HasSubstr("clamp clamp=-128..127"), HasSubstr("INT8[2] = cast")));
+  // A scale for every two elements of a row.
+  EXPECT_THAT(run_floats(file({"DequantizeLinear",
+                               {S({1, 3}, kOnnxInt8, {2, 3, 4}), F({1, 2}, {0.5F, 10})},
+                               {attr("axis", 1), attr("block_size", 2)},
+                               21}),
+                         {}),
+              ElementsAre(1, 1.5F, 40));
+  EXPECT_THAT(lowered({"DequantizeLinear",
+                       {X({1, 5}, kOnnxInt8), F({1, 2}, {0.5F, 10})},
+                       {attr("axis", 1), attr("block_size", 2)},
+                       21}),
+              HasSubstr("2 blocks of 2 are not for 5 elements"));
   EXPECT_THAT(lowered({"QuantizeLinear", {X({2}), kScale, S({2}, kOnnxInt8, {1, 1})}}),
               HasSubstr("scale and zero point differ in size"));
   EXPECT_THAT(lowered({"QuantizeLinear", {X({2}), F({0}, {})}}), HasSubstr("Linear"));
   EXPECT_THAT(lowered({"QuantizeLinear", {X({2}), F({1, 1})}}),
-              HasSubstr("must be a constant float32 scalar or vector"));
+              HasSubstr("axis 1 is out of range"));
   EXPECT_THAT(lowered({"QuantizeLinear", {X({2}), kScale, F({1})}}),
               HasSubstr("unsupported QuantizeLinear 'y': zero points of type FP32"));
   EXPECT_THAT(lowered({"QuantizeLinear", {X({2}), F({1}, {-1}), kZero}}),
               HasSubstr("a scale is not a positive number"));
+}
+
+TEST(OnnxLowering, ConstantsOfFourBits) {
+  constexpr int kUInt4 = 21;
+  constexpr int kInt4 = 22;
+  const auto dequantized = [](int type) {
+    return run_floats(
+        file({"DequantizeLinear", {S({3}, type, {0x21, 0x0F}), F({}, {0.5F})}, {}, 21}), {});
+  };
+  EXPECT_THAT(dequantized(kInt4), ElementsAre(0.5F, 1, -0.5F));
+  EXPECT_THAT(dequantized(kUInt4), ElementsAre(0.5F, 1, 7.5F));
+  EXPECT_THAT(lowered({"DequantizeLinear", {S({5}, kInt4, {0, 0}), F({}, {1})}, {}, 21}),
+              HasSubstr("has 2 bytes of data, [5] needs 3"));
+  EXPECT_THAT(lowered({"DequantizeLinear", {X({3}, kInt4), F({}, {1})}, {}, 21}),
+              HasSubstr("integers of 4 bits are supported as constants only"));
+  EXPECT_THAT(lowered({"QuantizeLinear", {X({3}), F({}, {1}), S({}, kInt4, {0})}, {}, 21}),
+              HasSubstr("unsupported QuantizeLinear 'y': an output of 4 bits"));
 }
 
 TEST(OnnxLowering, AValueHasOneQuantization) {
@@ -663,8 +806,7 @@ TEST(OnnxLowering, AValueHasOneQuantization) {
   b.node("DequantizeLinear", {"x", "t", "z"}, {"b"});
   b.node("Add", {"a", "b"}, {"y"});
   EXPECT_THAT(outcome(b.bytes()),
-              HasSubstr("unsupported DequantizeLinear 'b': 'x' is read with two "
-                        "different quantizations"));
+              AllOf(HasSubstr("FP32[2] = dequantize (%0)"), HasSubstr("binary mul")));
 }
 
 TEST(OnnxLowering, QuantizedOperators) {

@@ -243,6 +243,155 @@ TEST(TfliteLowering, Pools) {
               HasSubstr("the window is larger than the padded input [1,2,2,2]"));
 }
 
+TEST(TfliteLowering, RootMeanSquarePools) {
+  EXPECT_THAT(lowered("L2_POOL_2D", {X({1, 5, 4, 2})}, {X({1, 2, 2, 2})},
+                      OPTIONS(Pool2DOptions, kValid, 2, 3, 2, 1, 1)),
+              AllOf(HasSubstr("unary square"), HasSubstr("average_pool2d kernel=1x2 stride=3x2 ("),
+                    HasSubstr("unary sqrt"), HasSubstr("clamp clamp=0..inf")));
+}
+
+TEST(TfliteLowering, TransposedConvolutions) {
+  // padding, stride_w, stride_h, activation
+  const Operand w = F({3, 3, 2, 2});
+  const Operand x = X({1, 4, 5, 2});
+  EXPECT_THAT(lowered("TRANSPOSE_CONV", {I({1, 8, 10, 3}), w, x, F({3})}, {X({1, 8, 10, 3})},
+                      OPTIONS(TransposeConvOptions, kSame, 2, 2, 1)),
+              HasSubstr("FP32[1,8,10,3] = conv_transpose2d kernel=3x2 stride=2x2 pad=0,0,1,0 "
+                        "clamp=0..inf (%0, const %1, const %2)"));
+  EXPECT_THAT(lowered("TRANSPOSE_CONV", {I({1, 10, 11, 3}), w, x}, {X({1, 10, 11, 3})},
+                      OPTIONS(TransposeConvOptions, kValid, 2, 2)),
+              HasSubstr("conv_transpose2d kernel=3x2 stride=2x2 extra_h=1 extra_w=1 ("));
+  EXPECT_THAT(lowered("TRANSPOSE_CONV", {I({1, 8, 3}), w, x}, {X({1, 8, 10, 3})},
+                      OPTIONS(TransposeConvOptions, kSame, 2, 2)),
+              HasSubstr("the output shape has 3 entries, not 4"));
+  EXPECT_THAT(lowered("TRANSPOSE_CONV", {typed({4}, kTfliteInt32), w, x}, {X({1, 8, 10, 3})},
+                      OPTIONS(TransposeConvOptions, kSame, 2, 2)),
+              HasSubstr("late TRANSPOSE_CONV ("));
+  EXPECT_THAT(lowered("TRANSPOSE_CONV", {I({1, 1 << 30, 10, 3}), w, x}, {X({1, 8, 10, 3})},
+                      OPTIONS(TransposeConvOptions, kSame, 2, 2)),
+              HasSubstr("the output size is out of range"));
+  EXPECT_THAT(lowered("TRANSPOSE_CONV", {I({1, 8, 10, 3}), F({3, 3}), x}, {X({1, 8, 10, 3})},
+                      OPTIONS(TransposeConvOptions, kSame, 2, 2)),
+              HasSubstr("are not both 4-D"));
+}
+
+TEST(TfliteLowering, ConvolutionsOfVolumes) {
+  // padding, stride_d, stride_w, stride_h, activation; dilations
+  EXPECT_THAT(lowered("CONV_3D", {X({1, 4, 5, 6, 2}), F({3, 2, 3, 2, 5})}, {X({1, 2, 5, 6, 5})},
+                      OPTIONS(Conv3DOptions, kSame, 2, 1, 1)),
+              AllOf(HasSubstr("FP32[2,5,6,6] = reshape"),
+                    HasSubstr("conv2d kernel=2x3 stride=1x1 pad=0,1,1,1"),
+                    HasSubstr("FP32[1,2,5,6,5] = reshape")));
+  EXPECT_THAT(lowered("CONV_3D", {X({1, 2, 5, 6, 2}), F({3, 2, 3, 2, 5})}, {X({1, 2, 5, 6, 5})},
+                      OPTIONS(Conv3DOptions, kValid, 1, 1, 1)),
+              HasSubstr("the window is deeper than the volume"));
+  // One layer of ones for each of two layers, and one between the second and the third.
+  const std::string bytes = file(
+      "CONV_3D_TRANSPOSE",
+      {I({1, 5, 1, 1, 1}),
+       {{.name = "", .shape = {3, 1, 1, 1, 1}, .data = bytes_of(std::vector<float>{1, 10, 100})}},
+       X({1, 2, 1, 1, 1})},
+      {X({1, 5, 1, 1, 1})}, OPTIONS(Conv3DOptions, kValid, 2, 1, 1));
+  EXPECT_THAT(run_floats(bytes, {{3, 4}}), ElementsAre(3, 30, 304, 40, 400));
+}
+
+TEST(TfliteLowering, MatrixProducts) {
+  EXPECT_THAT(lowered("BATCH_MATMUL", {X({2, 3, 4}), X({2, 5, 4})}, {X({2, 3, 5})},
+                      OPTIONS(BatchMatMulOptions, false, true)),
+              HasSubstr("FP32[2,3,5] = matmul transpose_b (%0, %1)"));
+  EXPECT_THAT(lowered("BATCH_MATMUL", {X({2, 4}), Q({4, 5}, 0.5F, 0, 20)}, {X({2, 5})}),
+              AllOf(HasSubstr("FP32[4,5] = dequantize"), HasSubstr("FP32[2,5] = matmul")));
+}
+
+TEST(TfliteLowering, WeightsOfFourBits) {
+  constexpr int8_t kInt4 = 17;
+  Operand w{{.name = "", .shape = {1, 3}, .type = kInt4, .data = "\x21\x0f"}};
+  w.tensor.scales = {0.5F};
+  w.tensor.zero_points = {0};
+  EXPECT_THAT(run_floats(file("FULLY_CONNECTED", {X({1, 3}), w}, {X({1, 1})}), {{1, 10, 100}}),
+              ElementsAre(0.5F + 10 - 50));
+  w.tensor.shape = {1, 5};
+  EXPECT_THAT(lowered("FULLY_CONNECTED", {X({1, 5}), w}, {X({1, 1})}),
+              HasSubstr("has 2 bytes of data, [1,5] needs 3"));
+  EXPECT_THAT(lowered("DEQUANTIZE", {typed({3}, kInt4)}, {X({3})}),
+              HasSubstr("integers of 4 bits are supported as constants only"));
+}
+
+// The bytes of a C struct of integers.
+std::vector<uint8_t> words(const std::vector<int32_t>& values) {
+  const std::string bytes = bytes_of(values);
+  return {bytes.begin(), bytes.end()};
+}
+std::string custom_file(const char* op, const std::vector<TfliteTensor>& inputs,
+                        const std::vector<TfliteTensor>& outputs,
+                        const std::vector<uint8_t>& options = {}) {
+  TfliteBuilder b;
+  std::vector<int32_t> in;
+  std::vector<int32_t> graph_in;
+  for (const TfliteTensor& t : inputs) {
+    in.push_back(b.tensor(t));
+    if (!t.data) graph_in.push_back(in.back());
+  }
+  std::vector<int32_t> out;
+  for (const TfliteTensor& t : outputs) out.push_back(b.tensor(t));
+  b.custom(op, in, out, options);
+  return b.finish(graph_in, out);
+}
+
+TEST(TfliteLowering, TransposedConvolutionWithBias) {
+  const auto run = [](const std::vector<int32_t>& options, const Dims& out) {
+    return outcome(custom_file(
+        "Convolution2DTransposeBias",
+        {{.name = "x", .shape = {1, 3, 3, 1}},
+         {.name = "w", .shape = {1, 3, 3, 1}, .data = bytes_of(std::vector<float>(9, 1.F))},
+         {.name = "b", .shape = {1}, .data = bytes_of(std::vector<float>{1.F})}},
+        {{.name = "y", .shape = out}}, words(options)));
+  };
+  EXPECT_THAT(run({1, 2, 2}, {1, 5, 5, 1}),
+              HasSubstr("FP32[1,5,5,1] = conv_transpose2d kernel=3x3 stride=2x2 pad=1,1,1,1 ("));
+  EXPECT_THAT(run({2, 3, 2}, {1, 7, 9, 1}),
+              HasSubstr("FP32[1,7,9,1] = conv_transpose2d kernel=3x3 stride=2x3 ("));
+  EXPECT_THAT(run({1, 0, 2}, {1, 5, 5, 1}), HasSubstr("is out of range"));
+  EXPECT_THAT(run({1, 2}, {1, 5, 5, 1}), HasSubstr("has no options"));
+}
+
+TEST(TfliteLowering, PoolsThatRememberMaximaAndBack) {
+  TfliteBuilder b;
+  const int32_t x = b.floats("x", {1, 2, 4, 1});
+  const int32_t most = b.floats("most", {1, 1, 2, 1});
+  const int32_t where = b.floats("where", {1, 1, 2, 1});
+  const int32_t y = b.floats("y", {1, 2, 4, 1});
+  // padding, stride_w, stride_h, filter_w, filter_h, activation
+  const auto options = words({1, 2, 2, 2, 2, 0});
+  b.custom("MaxPoolingWithArgmax2D", {x}, {most, where}, options);
+  b.custom("MaxUnpooling2D", {most, where}, {y}, options);
+  const std::string bytes = b.finish({x}, {y, where});
+  EXPECT_THAT(run_floats(bytes, {{1, 2, 3, 9, 7, 4, 5, 6}}), ElementsAre(0, 0, 0, 9, 7, 0, 0, 0));
+  EXPECT_THAT(outcome(custom_file(
+                  "MaxUnpooling2D",
+                  {{.name = "x", .shape = {1, 2, 2, 1}}, {.name = "i", .shape = {1, 2, 2, 1}}},
+                  {{.name = "y", .shape = {1, 4, 4, 1}}}, words({1, 1, 2, 2, 2, 0}))),
+              HasSubstr("windows that overlap"));
+}
+
+TEST(TfliteLowering, LandmarksAndTheirMatrices) {
+  const TfliteTensor matrix{
+      .name = "m",
+      .shape = {1, 4, 4},
+      .data = bytes_of(std::vector<float>{2, 0, 5, 1, 0, 1, 5, -1, 0, 0, 1, 0, 0, 0, 0, 1})};
+  EXPECT_THAT(
+      run_floats(custom_file("TransformLandmarks", {{.name = "x", .shape = {1, 2, 3}}, matrix},
+                             {{.name = "y", .shape = {1, 2, 3}}}),
+                 {{1, 2, 3, 4, 5, 6}}),
+      ElementsAre(3, 1, 3, 9, 4, 6));
+  // Every second pixel of the row above, half a pixel further right; outside there is nothing.
+  const TfliteTensor image{.name = "x", .shape = {1, 2, 4, 1}};
+  EXPECT_THAT(run_floats(custom_file("TransformTensorBilinear", {image, matrix},
+                                     {{.name = "y", .shape = {1, 3, 2, 1}}}),
+                         {{0, 1, 2, 3, 10, 11, 12, 13}}),
+              ElementsAre(0, 0, 1.5F, 0, 11.5F, 0));
+}
+
 TEST(TfliteLowering, Elementwise) {
   const std::pair<const char*, const char*> binaries[] = {
       {"ADD", "add"},

@@ -39,6 +39,91 @@ TEST_F(ShapeRules, Convolution) {
   EXPECT_EQ(shape(OpKind::kConv2d, {floats({9, 4}), w}, attrs), kInvalid);
 }
 
+TEST_F(ShapeRules, TransposedConvolution) {
+  const ValueId x = floats({1, 4, 5, 4});
+  const ValueId w = floats({6, 3, 2, 2});
+  ConvTranspose2dAttrs attrs;
+  attrs.window = {.kernel_h = 3, .kernel_w = 2, .stride_h = 2, .stride_w = 3, .pad_top = 1};
+  attrs.groups = 2;
+  const OpKind kind = OpKind::kConvTranspose2d;
+  EXPECT_EQ(shape(kind, {x, w}, attrs), "[1,8,14,6]");
+  EXPECT_EQ(shape(kind, {floats({kDynamicDim, 4, kDynamicDim, 4}), w}, attrs), "[?,8,?,6]");
+  attrs.extra_h = 1;
+  EXPECT_EQ(shape(kind, {x, w}, attrs), "[1,9,14,6]");
+  EXPECT_EQ(shape(kind, {floats({1, 4, 5, 6}), w}, attrs), kInvalid);
+  EXPECT_EQ(shape(kind, {x, w, floats({5})}, attrs), kInvalid);
+  attrs.extra_h = -1;
+  EXPECT_EQ(shape(kind, {x, w}, attrs), kInvalid);
+  attrs.extra_h = 0;
+  attrs.window.pad_bottom = 8;
+  EXPECT_EQ(shape(kind, {x, w}, attrs), kInvalid);
+  attrs.window.pad_bottom = 0;
+  attrs.groups = 4;
+  EXPECT_EQ(shape(kind, {x, w}, attrs), kInvalid);
+}
+
+TEST_F(ShapeRules, MaximumIndices) {
+  const Result<ValueId> y = op(OpKind::kMaxPoolIndices, {floats({1, 4, kDynamicDim, 3})},
+                               MaxPoolIndicesAttrs{{.kernel_h = 2}, PoolIndex::kTap});
+  ASSERT_TRUE(y.ok());
+  EXPECT_EQ(graph.value(*y).dtype, DType::kInt64);
+  EXPECT_EQ(graph.value(*y).shape.to_string(), "[1,3,?,3]");
+}
+
+TEST_F(ShapeRules, ResizedAxis) {
+  const ValueId x = floats({2, kDynamicDim, 5});
+  ResizeAxisAttrs attrs;
+  attrs.axis = 2;
+  attrs.out = 7;
+  EXPECT_EQ(shape(OpKind::kResizeAxis, {x}, attrs), "[2,?,7]");
+  attrs.out = 0;
+  attrs.scale = 1.5F;
+  EXPECT_EQ(shape(OpKind::kResizeAxis, {x}, attrs), "[2,?,7]");
+  attrs.scale = 0.1F;
+  EXPECT_EQ(shape(OpKind::kResizeAxis, {x}, attrs), kInvalid);
+  attrs.scale = 1e30F;
+  EXPECT_EQ(shape(OpKind::kResizeAxis, {x}, attrs), kInvalid);
+  attrs.scale = 2.F;
+  attrs.axis = 1;
+  EXPECT_EQ(shape(OpKind::kResizeAxis, {x}, attrs), "[2,?,5]");
+  for (int bad : {-1, 3}) {
+    attrs.axis = bad;
+    EXPECT_EQ(shape(OpKind::kResizeAxis, {x}, attrs), kInvalid) << bad;
+  }
+  attrs.axis = 0;
+  EXPECT_EQ(shape(OpKind::kResizeAxis, {floats({0, 3})}, attrs), kInvalid);
+}
+
+TEST_F(ShapeRules, GridSample) {
+  const OpKind kind = OpKind::kGridSample;
+  const GridSampleAttrs attrs;
+  const ValueId x = floats({2, 5, 6, 3});
+  EXPECT_EQ(shape(kind, {x, floats({2, kDynamicDim, 8, 2})}, attrs), "[2,?,8,3]");
+  EXPECT_EQ(shape(kind, {floats({2, 4, 5, 6, 3}), floats({2, 1, 7, 8, 3})}, attrs), "[2,1,7,8,3]");
+  EXPECT_EQ(shape(kind, {x, floats({2, 7, 8, 3})}, attrs), kInvalid);
+  EXPECT_EQ(shape(kind, {x, floats({1, 7, 8, 2})}, attrs), kInvalid);
+  EXPECT_EQ(shape(kind, {x, floats({2, 7, 2})}, attrs), kInvalid);
+  EXPECT_EQ(shape(kind, {floats({2, 5, 3}), floats({2, 7, 1})}, attrs), kInvalid);
+}
+
+TEST_F(ShapeRules, RoiAlign) {
+  const OpKind kind = OpKind::kRoiAlign;
+  RoiAlignAttrs attrs;
+  attrs.out_h = 2;
+  attrs.out_w = 3;
+  const ValueId x = floats({1, 5, 6, 7});
+  const ValueId images = b.input("images", DType::kInt64, {4});
+  EXPECT_EQ(shape(kind, {x, floats({4, 4}), images}, attrs), "[4,2,3,7]");
+  EXPECT_EQ(shape(kind, {x, floats({kDynamicDim, 4}), images}, attrs), "[4,2,3,7]");
+  EXPECT_EQ(shape(kind, {x, floats({5, 4}), images}, attrs), kInvalid);
+  EXPECT_EQ(shape(kind, {x, floats({4, 5}), images}, attrs), kInvalid);
+  attrs.out_h = 0;
+  EXPECT_EQ(shape(kind, {x, floats({4, 4}), images}, attrs), kInvalid);
+  attrs.out_h = 2;
+  attrs.sampling_ratio = 1 << 20;
+  EXPECT_EQ(shape(kind, {x, floats({4, 4}), images}, attrs), kInvalid);
+}
+
 TEST_F(ShapeRules, HostileWindows) {
   const ValueId x = floats({1, 9, 9, 4});
   const ValueId w = floats({8, 3, 3, 4});

@@ -139,6 +139,61 @@ TEST_F(Passes, DepthwiseWithSeveralOutputsPerChannelKeepsTheirScales) {
   EXPECT_EQ(graph.nodes()[0].kind, OpKind::kConv2d);
 }
 
+// Strides, kernels, dilations, what is cut off and added: the same numbers as the definition.
+TEST_F(Passes, TransposedConvolutionsBecomeConvolutions) {
+  struct Case {
+    Window2d window;
+    int extra_h = 0, extra_w = 0, groups = 1;
+  };
+  const Case cases[] = {
+      {{.kernel_h = 2, .kernel_w = 2, .stride_h = 2, .stride_w = 2}},
+      {{.kernel_h = 3, .kernel_w = 4, .stride_h = 2, .stride_w = 3, .pad_top = 1, .pad_right = 2}},
+      {{.kernel_h = 3, .kernel_w = 3, .pad_top = 1, .pad_bottom = 1}, 0, 0, 3},
+      {{.kernel_h = 3, .kernel_w = 2, .stride_h = 2, .stride_w = 4, .dilation_h = 3, .pad_left = 3},
+       2,
+       1,
+       3},
+      {{.kernel_h = 5, .kernel_w = 5, .stride_h = 3, .stride_w = 2, .pad_top = 4, .pad_left = 3},
+       1},
+      {{.kernel_h = 1, .kernel_w = 1, .stride_h = 2, .stride_w = 2, .pad_bottom = 3}, 4, 0},
+  };
+  for (const Case& c : cases) {
+    ir::Graph conv;
+    ir::Builder builder(conv);
+    const ir::ValueId x = builder.input("x", DType::kFloat32, {2, 4, 5, 6});
+    const ir::ValueId w =
+        random_floats(builder, {3, c.window.kernel_h, c.window.kernel_w, 6 / c.groups}, 3);
+    const ConvTranspose2dAttrs attrs{c.window, c.extra_h, c.extra_w, c.groups,
+                                     Activation{-1.F, 2.F}};
+    builder.output(ok(builder.op(OpKind::kConvTranspose2d, {x, w, random_floats(builder, {3}, 4)},
+                                 attrs, "conv", ir::OutputSpec::named("y"))));
+    SCOPED_TRACE(ir::to_text(conv));
+    EXPECT_TRUE(run_checked(conv, conv_transpose_to_conv2d));
+    EXPECT_EQ(count(conv, OpKind::kConvTranspose2d), 0);
+  }
+}
+
+TEST_F(Passes, TransposedConvolutionsKeepTheirScales) {
+  const ir::ValueId x = b.input("x", DType::kInt8, {1, 3, 4, 2}, {{0.5F}, {3}, 0});
+  const ir::ValueId w = random_int8s(b, {2, 3, 3, 2}, {{0.01F, 0.02F}, {0, 0}, 0});
+  const ir::ValueId bias =
+      b.constant_int32s("bias", {2}, std::array{100, -700}, {{0.005F, 0.01F}, {0, 0}, 0});
+  ConvTranspose2dAttrs attrs;
+  attrs.window = {.kernel_h = 3, .kernel_w = 3, .stride_h = 2, .stride_w = 2, .pad_top = 1};
+  b.output(ok(b.op(OpKind::kConvTranspose2d, {x, w, bias}, attrs, "conv",
+                   ir::OutputSpec::typed("y", DType::kInt8, {{0.25F}, {-7}, 0}))));
+  EXPECT_TRUE(run_checked(graph, conv_transpose_to_conv2d));
+  EXPECT_EQ(count(graph, OpKind::kConv2d), 1);
+}
+
+TEST_F(Passes, KeepsATransposedConvolutionThatSkipsPixels) {
+  const ir::ValueId x = b.input("x", DType::kFloat32, {1, 4, 4, 1});
+  ConvTranspose2dAttrs attrs;
+  attrs.window = {.kernel_h = 2, .kernel_w = 2, .stride_h = 2, .stride_w = 2, .pad_top = 2};
+  b.output(ok(b.op(OpKind::kConvTranspose2d, {x, random_floats(b, {1, 2, 2, 1})}, attrs, "conv")));
+  EXPECT_FALSE(run_checked(graph, conv_transpose_to_conv2d));
+}
+
 TEST_F(Passes, KeepsDepthwiseWithOneOutputPerChannel) {
   Conv2dAttrs attrs;
   attrs.window = {.kernel_h = 3, .kernel_w = 3};
