@@ -34,9 +34,13 @@ struct ForeignTensor {
   std::string unsupported;
 };
 
-// TFLite options, ONNX attributes. Floats and ints keep the file's width.
-using ForeignAttr = std::variant<int64_t, float, std::string, std::vector<int64_t>,
-                                 std::vector<float>, std::vector<std::string>, ForeignTensor>;
+struct ForeignGraph;
+
+// TFLite options, ONNX attributes. Floats and ints keep the file's width. A graph is the body of an
+// if or a loop; it uses tensors of the graph around it by their names.
+using ForeignAttr =
+    std::variant<int64_t, float, std::string, std::vector<int64_t>, std::vector<float>,
+                 std::vector<std::string>, ForeignTensor, std::shared_ptr<const ForeignGraph>>;
 
 struct ForeignNode {
   std::string op;      // "CONV_2D", "Conv", "TFLite_Detection_PostProcess"

@@ -73,6 +73,10 @@ Result<ir::ValueId> Lowering::value(const std::string& name) {
                             "' is used before the operator that makes it: the graph has a cycle, "
                             "or its operators are not in order");
   }
+  if (sequences_.contains(name)) {
+    return unimplemented("'" + name + "' is a sequence, and this operator takes tensors");
+  }
+  if ((t == nullptr || !t->has_data) && outer_ != nullptr) return capture(name);
   if (t == nullptr || !t->has_data) {
     return invalid_argument("tensor '" + name +
                             "' is neither a constant nor a graph input, and no operator makes it");
@@ -245,7 +249,7 @@ Status Lowering::lower_node(LowerNode lower, const ForeignNode& node) {
   }
   INFERD_RETURN_IF_ERROR(lower(*this, node));
   for (const std::string& name : node.outputs) {
-    if (!values_.contains(name)) left_out_.insert(name);
+    if (!values_.contains(name) && !sequences_.contains(name)) left_out_.insert(name);
   }
   return ok_status();
 }
@@ -320,35 +324,37 @@ Result<std::vector<ir::ValueId>> Lowering::run_node(const ForeignGraph& foreign,
   return outputs;
 }
 
-Result<ir::Graph> Lowering::run(LowerNode (*find)(const ForeignGraph&, const ForeignNode&),
-                                std::vector<UnsupportedOp>* unsupported) {
-  INFERD_RETURN_IF_ERROR(check_names());
-  INFERD_RETURN_IF_ERROR(add_inputs(unsupported));
+Status Lowering::lower_nodes() {
   for (const ForeignNode& node : foreign_.nodes) {
-    const LowerNode lower = find(foreign_, node);
+    const LowerNode lower = find_(foreign_, node);
     Status status = lower_node(lower, node);
     if (status.code() == StatusCode::kFailedPrecondition) status = postpone(lower, node);
     if (status.code() == StatusCode::kUnimplemented) {
       const std::string op =
           node.domain.empty() || node.domain == "custom" ? node.op : node.domain + "." + node.op;
-      unsupported->push_back({op, node.name, status.message()});
+      unsupported_->push_back({op, node.name, status.message()});
       stand_in(node);
       continue;
     }
     // After an unsupported operator nothing is known for sure, so later errors may be consequences.
-    if (!status.ok() && !unsupported->empty()) {
+    if (!status.ok() && !unsupported_->empty()) {
       stand_in(node);
       continue;
     }
     INFERD_RETURN_IF_ERROR(status.with_context(title(node)));
   }
+  return ok_status();
+}
+
+Status Lowering::set_outputs() {
   for (const std::string& name : foreign_.outputs) {
     Result<ir::ValueId> id = value(name);
+    if (id.status().code() == StatusCode::kFailedPrecondition) id = values_.at(name);
     if (id.status().code() == StatusCode::kUnimplemented) {
-      unsupported->push_back({"graph output", name, id.status().message()});
+      unsupported_->push_back({"graph output", name, id.status().message()});
       continue;
     }
-    if (!id.ok() && !unsupported->empty()) continue;
+    if (!id.ok() && !unsupported_->empty()) continue;
     if (!id.ok()) return id.status().with_context("graph output");
     if (info(*id).name != name) {
       // Another name for a value (an identity): a view of its own, so that both names stay.
@@ -359,7 +365,70 @@ Result<ir::Graph> Lowering::run(LowerNode (*find)(const ForeignGraph&, const For
     }
     builder_.output(*id);
   }
+  return ok_status();
+}
+
+Result<ir::Graph> Lowering::run(Find find, std::vector<UnsupportedOp>* unsupported) {
+  find_ = find;
+  unsupported_ = unsupported;
+  INFERD_RETURN_IF_ERROR(check_names());
+  INFERD_RETURN_IF_ERROR(add_inputs(unsupported));
+  INFERD_RETURN_IF_ERROR(lower_nodes());
+  INFERD_RETURN_IF_ERROR(set_outputs());
   return std::move(own_graph_);
+}
+
+Result<Lowering::Body> Lowering::lower_body(const ForeignGraph& body,
+                                            std::span<const BodyInput> inputs) {
+  if (find_ == nullptr) return unimplemented("a body whose captured values are known only later");
+  if (body.inputs.size() != inputs.size()) {
+    return invalid_argument("a body takes " + std::to_string(body.inputs.size()) + " inputs, not " +
+                            std::to_string(inputs.size()));
+  }
+  Lowering inner(body, *this);
+  inner.find_ = find_;
+  inner.unsupported_ = unsupported_;
+  INFERD_RETURN_IF_ERROR(inner.check_names());
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const ir::ValueId id = inner.builder_.input(body.inputs[i], inputs[i].dtype, inputs[i].shape,
+                                                inputs[i].quantization);
+    inner.own_graph_.value(id).shape_known = inputs[i].shape_known;
+    if (!inner.values_.emplace(body.inputs[i], id).second) {
+      return invalid_argument("a body lists input '" + body.inputs[i] + "' twice");
+    }
+  }
+  INFERD_RETURN_IF_ERROR(inner.lower_nodes());
+  INFERD_RETURN_IF_ERROR(inner.set_outputs());
+  Body made;
+  for (ir::ValueId id : inner.own_graph_.outputs()) made.untyped.push_back(inner.is_untyped(id));
+  for (ir::ValueId id : inner.capturing_) inner.own_graph_.inputs().push_back(id);
+  made.captured = std::move(inner.captured_);
+  made.graph = std::make_shared<ir::Graph>(std::move(inner.own_graph_));
+  return made;
+}
+
+// What a body uses of the graph around it: constants are its own, computed values become inputs.
+Result<ir::ValueId> Lowering::capture(const std::string& name) {
+  const Result<ir::ValueId> found = outer_->value(name);
+  const bool later = found.status().code() == StatusCode::kFailedPrecondition;
+  if (!found.ok() && !later) return found.status();
+  const ir::ValueId id = later ? outer_->values_.at(name) : *found;
+  ir::Value copy = outer_->info(id);
+  const bool constant = copy.is_constant();
+  const ir::ValueId inner = own_graph_.add_value(std::move(copy));
+  if (!constant) {
+    captured_.push_back(id);
+    capturing_.push_back(inner);
+  }
+  values_.emplace(name, inner);
+  if (later) untyped_.insert(inner);
+  return later ? Result<ir::ValueId>(found.status()) : inner;
+}
+
+const std::vector<ir::ValueId>* Lowering::sequence(const std::string& name) const {
+  const auto it = sequences_.find(name);
+  if (it != sequences_.end()) return &it->second;
+  return nullptr;
 }
 
 }  // namespace inferd::import

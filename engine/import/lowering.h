@@ -54,6 +54,32 @@ class Lowering {
   // shape for it.
   Status set_output(const ForeignNode& node, size_t i, ir::ValueId id);
 
+  // The body of an if or a loop. It may use values of this graph by name: captured.
+  struct Body {
+    std::shared_ptr<ir::Graph> graph;   // inputs: those given, then one for each of `captured`
+    std::vector<ir::ValueId> captured;  // of this graph
+    std::vector<bool> untyped;          // each output: its type is known only later
+  };
+  // How a body's first inputs are typed: as these values of this graph, or as said.
+  struct BodyInput {
+    DType dtype = DType::kFloat32;
+    Shape shape;
+    bool shape_known = true;
+    Quantization quantization = {};
+  };
+  // What it lacks is collected as run() does.
+  Result<Body> lower_body(const ForeignGraph& body, std::span<const BodyInput> inputs);
+
+  // A list of tensors that exists only while a model is lowered. Null: `name` is none.
+  void set_sequence(const std::string& name, std::vector<ir::ValueId> tensors) {
+    sequences_[name] = std::move(tensors);
+  }
+  const std::vector<ir::ValueId>* sequence(const std::string& name) const;
+
+  // Of node outputs whose types are known only later.
+  void set_untyped(ir::ValueId id) { untyped_.insert(id); }
+  bool is_untyped(ir::ValueId id) const { return untyped_.contains(id); }
+
   static int64_t int_attr(const ForeignNode& node, const std::string& name, int64_t fallback);
   static float float_attr(const ForeignNode& node, const std::string& name, float fallback);
   static std::string text_attr(const ForeignNode& node, const std::string& name,
@@ -65,10 +91,11 @@ class Lowering {
 
   using LowerNode = Status (*)(Lowering&, const ForeignNode&);
 
+  using Find = LowerNode (*)(const ForeignGraph&, const ForeignNode&);
+
   // Lowers every node with what `find` returns for it (null: the engine lacks the operator),
   // collects those that are not supported, and sets the graph's outputs.
-  Result<ir::Graph> run(LowerNode (*find)(const ForeignGraph&, const ForeignNode&),
-                        std::vector<UnsupportedOp>* unsupported);
+  Result<ir::Graph> run(Find find, std::vector<UnsupportedOp>* unsupported);
 
   // Lowers `node` alone into `builder`, with `inputs` for its inputs (kNoValue where one is
   // absent); returns its outputs. `foreign` tells opsets. Errors of `lower`.
@@ -80,7 +107,13 @@ class Lowering {
   Lowering(const ForeignGraph& foreign, ir::Builder& builder)
       : foreign_(foreign), own_builder_(own_graph_), builder_(builder) {}
 
+  Lowering(const ForeignGraph& body, Lowering& outer)
+      : foreign_(body), own_builder_(own_graph_), builder_(own_builder_), outer_(&outer) {}
+
   Status check_names();
+  Status lower_nodes();
+  Status set_outputs();
+  Result<ir::ValueId> capture(const std::string& name);
   Status add_inputs(std::vector<UnsupportedOp>* unsupported);
   Status lower_node(LowerNode lower, const ForeignNode& node);
   // After an unsupported node: values of the declared types, so that later nodes can still be
@@ -94,6 +127,12 @@ class Lowering {
   ir::Graph own_graph_;
   ir::Builder own_builder_;
   ir::Builder& builder_;  // own_builder_, or that of a graph in which one node is lowered late
+  Find find_ = nullptr;
+  std::vector<UnsupportedOp>* unsupported_ = nullptr;
+  Lowering* outer_ = nullptr;           // of a body: what lowers the graph around it
+  std::vector<ir::ValueId> captured_;   // of a body: values of `outer_`
+  std::vector<ir::ValueId> capturing_;  // and the inputs that stand for them
+  std::map<std::string, std::vector<ir::ValueId>> sequences_;
   std::map<std::string, ir::ValueId> values_;
   std::set<std::string> made_;      // names of all nodes' outputs
   std::set<std::string> left_out_;  // outputs that lowering a node did not make (Dropout's mask)

@@ -68,6 +68,13 @@ class Graph {
   std::vector<ValueId>& outputs() { return outputs_; }
   const std::vector<ValueId>& outputs() const { return outputs_; }
 
+  // What the model remembers from run to run: the last inputs() and outputs() are states, one
+  // output for each input, and this is what each begins as (null: zeros).
+  std::vector<std::shared_ptr<const Constant>>& initial_states() { return initial_states_; }
+  const std::vector<std::shared_ptr<const Constant>>& initial_states() const {
+    return initial_states_;
+  }
+
   // Index of the node that makes each value, -1 for inputs and constants.
   std::vector<int> producers() const;
   // How many node inputs and graph outputs use each value.
@@ -83,6 +90,7 @@ class Graph {
   std::vector<Node> nodes_;
   std::vector<ValueId> inputs_;
   std::vector<ValueId> outputs_;
+  std::vector<std::shared_ptr<const Constant>> initial_states_;
 };
 
 // Integers of a constant int32 or int64 value. Fails with FAILED_PRECONDITION when it is not

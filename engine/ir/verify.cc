@@ -93,6 +93,7 @@ class Verifier {
       if (!in_range(id) || !made_[index(id)])
         return invalid_argument("a graph output is made by no node");
     }
+    INFERD_RETURN_IF_ERROR(check_states());
     Graph copy = graph_;
     return infer_shapes(copy);
   }
@@ -122,6 +123,26 @@ class Verifier {
         return invalid_argument("output '" + graph_.value(id).name + "' is made twice");
       }
       made_[index(id)] = true;
+    }
+    return ok_status();
+  }
+
+  Status check_states() const {
+    const size_t count = graph_.initial_states().size();
+    if (count > graph_.inputs().size() || count > graph_.outputs().size()) {
+      return invalid_argument("more states than inputs or outputs");
+    }
+    for (size_t i = 0; i < count; ++i) {
+      const Value& before = graph_.value(graph_.inputs()[graph_.inputs().size() - count + i]);
+      const Value& after = graph_.value(graph_.outputs()[graph_.outputs().size() - count + i]);
+      const std::string name = "state '" + before.name + "'";
+      if (before.dtype != after.dtype) return invalid_argument(name + " changes its type");
+      if (!before.shape.is_static()) return invalid_argument(name + " is of unknown size");
+      INFERD_ASSIGN_OR_RETURN(const int64_t bytes, checked_bytes(before.dtype, before.shape));
+      const auto& initial = graph_.initial_states()[i];
+      if (initial != nullptr && static_cast<int64_t>(initial->size()) != bytes) {
+        return invalid_argument(name + " begins as something of another size");
+      }
     }
     return ok_status();
   }

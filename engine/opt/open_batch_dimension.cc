@@ -150,6 +150,7 @@ class BatchOpener {
 }  // namespace
 
 Result<bool> open_batch_dimension(ir::Graph& graph) {
+  if (!graph.initial_states().empty()) return false;  // one state for each element is another model
   ir::Graph opened = graph;
   if (!BatchOpener(opened).run()) return false;
   for (ir::ValueId id : opened.inputs()) opened.value(id).shape[0] = kDynamicDim;

@@ -17,11 +17,12 @@ Result<std::unique_ptr<Context>> context_for(const ir::Graph& graph,
   imported.graph = graph;
   imported.graph.outputs().assign(values.begin(), values.end());
   imported.graph.remove_dead();
+  LoadOptions load;
+  load.limits = work.options.limits;
   plan::PlanOptions options;
   options.threads = work.pool->threads();
-  INFERD_ASSIGN_OR_RETURN(
-      const auto model,
-      runtime::LoadedModel::create(std::move(imported), work.options.limits, options, work.pool));
+  INFERD_ASSIGN_OR_RETURN(const auto model, runtime::LoadedModel::create(std::move(imported), load,
+                                                                         options, work.pool));
   return model->create_context({});
 }
 

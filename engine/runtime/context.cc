@@ -1,62 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/runtime/context.h"
 
-#include <algorithm>
-#include <array>
-#include <numeric>
-
-#include "engine/kernels/candidates.h"
-#include "engine/runtime/run_stripes.h"
-
 namespace inferd::runtime {
-namespace {
 
-size_t byte_size(DType dtype, const Shape& shape) {
-  return static_cast<size_t>(shape.elements()) * dtype_size(dtype);
-}
+ModelContext::ModelContext(std::shared_ptr<const LoadedModel> model, const ContextOptions& options)
+    : model_(std::move(model)),
+      profiles_(options.profile),
+      runner_(model_->program(), options),
+      state_(model_->new_state()) {}
 
-// What a profile says of a step whatever its time.
-LayerProfile describe(const plan::Step& step) {
-  LayerProfile layer;
-  layer.name = step.name;
-  layer.op = op_name(step.op.kind);
-  layer.kernel = step.kernel->name;
-  layer.isa = isa_name(step.kernel->isa);
-  for (const kernels::Kernel* kernel : kernels::declining(step.op, *step.kernel)) {
-    layer.declined.emplace_back(kernel->name);
-  }
-  layer.macs = step.macs;
-  for (const kernels::Operand& x : step.op.inputs) {
-    const bool packed = x.is_constant() && step.packed != nullptr;
-    if (!packed) layer.bytes += static_cast<int64_t>(x.bytes());
-  }
-  if (step.packed != nullptr) layer.bytes += static_cast<int64_t>(step.packed->bytes());
-  for (const kernels::Operand& y : step.op.outputs) layer.bytes += static_cast<int64_t>(y.bytes());
-  return layer;
-}
-
-}  // namespace
-
-bool PlanContext::planned_for(std::span<const TensorView> inputs) const {
-  return plan_ != nullptr &&
-         std::equal(inputs.begin(), inputs.end(), plan_->input_shapes.begin(),
-                    plan_->input_shapes.end(),
-                    [](const TensorView& view, const Shape& shape) { return view.shape == shape; });
-}
-
-Result<std::span<const TensorView>> PlanContext::run(std::span<const TensorView> inputs) {
+Result<std::span<const TensorView>> ModelContext::run(std::span<const TensorView> inputs,
+                                                      State* state) {
   INFERD_RETURN_IF_ERROR(check_inputs(model_->inputs(), inputs));
-  if (!planned_for(inputs)) {
-    std::vector<Shape> shapes;
-    for (const TensorView& input : inputs) shapes.push_back(input.shape);
-    INFERD_RETURN_IF_ERROR(prepare(shapes));
+  auto* const given = state != nullptr ? dynamic_cast<TensorState*>(state) : &state_;
+  if (given == nullptr || given->tensors().size() != state_.tensors().size()) {
+    return invalid_argument("the state is not one of this model");
   }
-  bind_inputs(inputs);
-  run_steps();
-  return std::span<const TensorView>(outputs_);
+  auto outputs = state_.tensors().empty() ? runner_.run(inputs) : run_with_state(inputs, *given);
+  if (profiles_ && outputs.ok()) profile_ = runner_.profile();
+  return outputs;
 }
 
-Status PlanContext::prepare(std::span<const Shape> input_shapes) {
+Result<std::span<const TensorView>> ModelContext::run_with_state(std::span<const TensorView> inputs,
+                                                                 TensorState& state) {
+  const std::span<const OwnedTensor> tensors = state.tensors();
+  inputs_.assign(inputs.begin(), inputs.end());
+  for (const OwnedTensor& tensor : tensors) inputs_.push_back(tensor.view());
+  INFERD_ASSIGN_OR_RETURN(const auto outputs, runner_.run(inputs_));
+  const size_t visible = outputs.size() - tensors.size();
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const TensorView& after = outputs[visible + i];
+    if (after.dtype != tensors[i].dtype || !(after.shape == tensors[i].shape)) {
+      return invalid_argument("state '" + model_->info().states[i].name + "' is " +
+                              tensors[i].shape.to_string() + " and would become " +
+                              after.shape.to_string());
+    }
+  }
+  state.advance(outputs.subspan(visible));
+  return outputs.first(visible);
+}
+
+Status ModelContext::prepare(std::span<const Shape> input_shapes) {
   if (input_shapes.size() != model_->inputs().size()) {
     return invalid_argument("got " + std::to_string(input_shapes.size()) +
                             " shapes, the model has " + std::to_string(model_->inputs().size()) +
@@ -64,153 +48,12 @@ Status PlanContext::prepare(std::span<const Shape> input_shapes) {
   }
   for (size_t i = 0; i < input_shapes.size(); ++i)
     INFERD_RETURN_IF_ERROR(check_shape(model_->inputs()[i], input_shapes[i]));
-  INFERD_ASSIGN_OR_RETURN(auto plan, model_->plan_for(input_shapes));
-  return use(std::move(plan));
+  return runner_.prepare(model_->with_states(input_shapes));
 }
 
-// Resolves every operand to a pointer once, so that a run only patches those that follow the
-// inputs.
-Status PlanContext::use(std::shared_ptr<const plan::Plan> plan) {
-  if (arena_.bytes() < plan->arena_bytes) {
-    INFERD_ASSIGN_OR_RETURN(arena_, MemoryBlock::allocate(plan->arena_bytes));
-  }
-  if (scratch_.bytes() < plan->scratch_bytes) {
-    INFERD_ASSIGN_OR_RETURN(scratch_, MemoryBlock::allocate(plan->scratch_bytes));
-  }
-  plan_ = std::move(plan);
-  operands_.clear();
-  input_uses_.clear();
-  output_uses_.clear();
-  outputs_.clear();
-
-  const auto resolve = [&](const plan::Location& at, size_t slot,
-                           std::vector<InputUse>& uses) -> const std::byte* {
-    switch (at.base) {
-      case plan::Location::Base::kConstant:
-        return at.constant;
-      case plan::Location::Base::kArena:
-        return arena_.data() + at.offset;
-      case plan::Location::Base::kStripe:
-        return nullptr;
-      case plan::Location::Base::kInput:
-        break;
-    }
-    uses.push_back({slot, static_cast<size_t>(at.offset)});
-    return nullptr;
-  };
-  for (const plan::Step& step : plan_->steps) {
-    for (const auto* places : {&step.inputs, &step.outputs}) {
-      for (const plan::Location& at : *places) {
-        operands_.push_back(resolve(at, operands_.size(), input_uses_));
-      }
-    }
-  }
-  for (size_t i = 0; i < plan_->outputs.size(); ++i) {
-    const TensorInfo& info = plan_->outputs[i];
-    const std::byte* data = resolve(plan_->output_locations[i], i, output_uses_);
-    outputs_.push_back({info.dtype, info.shape, {data, byte_size(info.dtype, info.shape)}});
-  }
-  profile_.clear();
-  if (options_.profile) describe_steps();
-  return ok_status();
-}
-
-void PlanContext::describe_steps() {
-  for (const plan::Step& step : plan_->steps) profile_.push_back(describe(step));
-  size_t most = 0;
-  for (const plan::StripedGroup& group : plan_->stripes) {
-    for (size_t s = group.first; s < group.end(); ++s) {
-      profile_[s].stripes = group.images * group.stripes;
-    }
-    most = std::max(most, group.steps.size());
-  }
-  stripe_seconds_.resize(most * static_cast<size_t>(model_->pool().threads()));
-}
-
-void PlanContext::bind_inputs(std::span<const TensorView> inputs) {
-  for (const InputUse& use : input_uses_) operands_[use.slot] = inputs[use.input].data.data();
-  for (const InputUse& use : output_uses_) outputs_[use.slot].data = inputs[use.input].data;
-}
-
-void PlanContext::run_steps() {
-  const std::byte* const* operands = operands_.data();
-  const Clock::time_point begin = options_.profile ? Clock::now() : Clock::time_point();
-  auto group = plan_->stripes.begin();
-  for (size_t s = 0; s < plan_->steps.size();) {
-    const Clock::time_point start = options_.profile ? Clock::now() : Clock::time_point();
-    const bool striped = group != plan_->stripes.end() && group->first == s;
-    const size_t end = striped ? group->end() : s + 1;
-    if (striped) {
-      run_group(*group++, operands);
-    } else {
-      run_step(plan_->steps[s], operands);
-    }
-    if (options_.profile) note_times(s, end, begin, start);
-    for (; s < end; ++s) operands += plan_->steps[s].inputs.size() + plan_->steps[s].outputs.size();
-  }
-}
-
-void PlanContext::run_group(const plan::StripedGroup& group, const std::byte* const* operands) {
-  std::fill(stripe_seconds_.begin(), stripe_seconds_.end(), 0.);
-  run_stripes({.plan = *plan_,
-               .group = group,
-               .operands = operands,
-               .scratch = scratch_.data(),
-               .pool = model_->pool(),
-               .max_threads = options_.threads,
-               .seconds = stripe_seconds_});
-}
-
-// Steps [first, end) have just run, together where they are several: then each gets of the time
-// what its share was of the workers' time.
-void PlanContext::note_times(size_t first, size_t end, Clock::time_point begin,
-                             Clock::time_point start) {
-  const auto seconds = [](Clock::duration d) { return std::chrono::duration<double>(d).count(); };
-  const double took = seconds(Clock::now() - start);
-  const size_t count = end - first;
-  const double all = std::accumulate(stripe_seconds_.begin(), stripe_seconds_.end(), 0.);
-  double at = seconds(start - begin);
-  for (size_t s = first; s < end; ++s) {
-    double share = 1;
-    if (count > 1) {
-      double own = 0;
-      for (size_t i = s - first; i < stripe_seconds_.size(); i += count) own += stripe_seconds_[i];
-      share = own / std::max(all, 1e-9);
-    }
-    const double own = std::max(took * share, 1e-9);
-    LayerProfile& layer = profile_[s];
-    layer.start_ms = at * 1e3;
-    layer.ms = own * 1e3;
-    layer.gmacs_per_s = static_cast<double>(layer.macs) / own * 1e-9;
-    layer.gbytes_per_s = static_cast<double>(layer.bytes) / own * 1e-9;
-    at += own;
-  }
-}
-
-void PlanContext::run_step(const plan::Step& step, const std::byte* const* operands) {
-  constexpr size_t kMaxOutputs = 8;  // ir::verify allows no operator with more
-  std::array<std::byte*, kMaxOutputs> outputs{};
-  for (size_t i = 0; i < step.outputs.size(); ++i) {
-    // An output always lies in this context's arena; operands_ is const because inputs share the
-    // list.
-    outputs[i] = const_cast<std::byte*>(operands[step.inputs.size() + i]);
-  }
-  step.kernel->run({.op = step.op,
-                    .packed = step.packed.get(),
-                    .prepared = step.prepared.get(),
-                    .inputs = {operands, step.inputs.size()},
-                    .outputs = {outputs.data(), step.outputs.size()},
-                    .scratch = scratch_.data(),
-                    .pool = model_->pool(),
-                    .max_threads = options_.threads,
-                    .lines = nullptr,
-                    .pixel_stride = step.pixel_stride,
-                    .placed = step.placed});
-}
-
-MemoryUse PlanContext::memory() const {
-  return {model_->packed_bytes(), arena_.bytes(), plan_ == nullptr ? 0 : plan_->arena_lower_bound,
-          scratch_.bytes()};
+MemoryUse ModelContext::memory() const {
+  return {model_->packed_bytes(), runner_.arena_bytes(), runner_.arena_lower_bound(),
+          runner_.scratch_bytes()};
 }
 
 }  // namespace inferd::runtime

@@ -104,7 +104,7 @@ class SharedEngine final : public Engine {
   Result<std::shared_ptr<const runtime::LoadedModel>> prepare(import::Imported imported,
                                                               const LoadOptions& options,
                                                               const std::string& path) {
-    auto model = runtime::LoadedModel::create(std::move(imported), options.limits, plan_, pool_);
+    auto model = runtime::LoadedModel::create(std::move(imported), options, plan_, pool_);
     if (!model.ok()) return model.status().with_context(path);
     return model;
   }

@@ -10,7 +10,6 @@
 #include <set>
 
 #include "engine/ir/ops.h"
-#include "engine/ir/shape_inference.h"
 #include "engine/opt/passes.h"
 #include "engine/runtime/context.h"
 #include "engine/runtime/evaluate.h"
@@ -27,26 +26,23 @@ void return_free_memory() {
 
 opt::PassContext pass_context() { return {.evaluate = evaluate_node}; }
 
-const ir::Value* first_dynamic_output(const ir::Graph& graph, const ir::Node** node_out) {
-  for (const ir::Node& node : graph.nodes()) {
-    for (ir::ValueId id : node.outputs) {
-      const ir::Value& value = graph.value(id);
-      if (value.shape_known && value.shape.is_static()) continue;
-      *node_out = &node;
-      return &value;
-    }
-  }
-  return nullptr;
-}
-
 TensorInfo tensor_info(const ir::Value& value) {
   return {value.name, value.dtype, value.shape, value.quantization};
 }
 
 ModelInfo describe_model(const ir::Graph& graph) {
   ModelInfo info;
-  for (ir::ValueId id : graph.inputs()) info.inputs.push_back(tensor_info(graph.value(id)));
-  for (ir::ValueId id : graph.outputs()) info.outputs.push_back(tensor_info(graph.value(id)));
+  const size_t states = graph.initial_states().size();
+  const auto infos = [&](std::span<const ir::ValueId> ids) {
+    std::vector<TensorInfo> all;
+    for (ir::ValueId id : ids) all.push_back(tensor_info(graph.value(id)));
+    return all;
+  };
+  const std::span inputs(graph.inputs());
+  const std::span outputs(graph.outputs());
+  info.inputs = infos(inputs.first(inputs.size() - states));
+  info.outputs = infos(outputs.first(outputs.size() - states));
+  info.states = infos(inputs.last(states));
 
   std::map<std::string, int64_t> counts;
   std::set<const Constant*> constants;
@@ -65,10 +61,43 @@ ModelInfo describe_model(const ir::Graph& graph) {
   return info;
 }
 
+// The index of the value called `name`, or NOT_FOUND.
+Result<size_t> find(const ir::Graph& graph, const std::vector<ir::ValueId>& ids,
+                    const std::string& name, const char* what) {
+  std::string names;
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const std::string& known = graph.value(ids[i]).name;
+    if (known == name) return i;
+    names += (names.empty() ? "'" : ", '") + known + "'";
+  }
+  return not_found("state: the model has no " + std::string(what) + " '" + name + "', it has " +
+                   names);
+}
+
+// Makes states of the inputs and outputs that `pairs` name.
+Status add_states(ir::Graph& graph, std::span<const StatePair> pairs) {
+  for (const StatePair& pair : pairs) {
+    INFERD_ASSIGN_OR_RETURN(const size_t in, find(graph, graph.inputs(), pair.input, "input"));
+    INFERD_ASSIGN_OR_RETURN(const size_t out, find(graph, graph.outputs(), pair.output, "output"));
+    ir::Value& value = graph.value(graph.inputs()[in]);
+    for (int d = 0; d < value.shape.rank(); ++d) {
+      if (value.shape[d] == kDynamicDim) value.shape[d] = 1;
+    }
+    const auto to_end = [](std::vector<ir::ValueId>& ids, size_t i) {
+      std::rotate(ids.begin() + static_cast<ptrdiff_t>(i),
+                  ids.begin() + static_cast<ptrdiff_t>(i) + 1, ids.end());
+    };
+    to_end(graph.inputs(), in);
+    to_end(graph.outputs(), out);
+    graph.initial_states().push_back(nullptr);
+  }
+  return pairs.empty() ? ok_status() : ir::verify(graph);
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const LoadedModel>> LoadedModel::create(import::Imported imported,
-                                                               const Limits& limits,
+                                                               const LoadOptions& load,
                                                                plan::PlanOptions options,
                                                                std::shared_ptr<ThreadPool> pool) {
   const std::shared_ptr<LoadedModel> model(new LoadedModel, [](const LoadedModel* m) {
@@ -76,23 +105,27 @@ Result<std::shared_ptr<const LoadedModel>> LoadedModel::create(import::Imported 
     return_free_memory();
   });
   model->file_ = std::move(imported.file);
-  model->graph_ = std::move(imported.graph);
-  model->options_ = std::move(options);
-  model->options_.max_arena_bytes = limits.max_arena_bytes;
-  model->options_.max_tensor_bytes = limits.max_tensor_bytes;
-  model->pool_ = std::move(pool);
+  model->shared_.options = std::move(options);
+  model->shared_.options.max_arena_bytes = load.limits.max_arena_bytes;
+  model->shared_.options.max_tensor_bytes = load.limits.max_tensor_bytes;
+  model->shared_.max_iterations = load.limits.max_iterations;
+  model->shared_.pool = std::move(pool);
 
+  ir::Graph graph = std::move(imported.graph);
+  INFERD_RETURN_IF_ERROR(add_states(graph, load.states));
   opt::Declined declined;
   opt::PassContext context = pass_context();
   context.declined = &declined;
-  INFERD_RETURN_IF_ERROR(opt::optimize(model->graph_, context));
-  INFERD_ASSIGN_OR_RETURN(const bool batchable, opt::open_batch_dimension(model->graph_));
+  INFERD_RETURN_IF_ERROR(opt::optimize(graph, context));
+  INFERD_ASSIGN_OR_RETURN(const bool batchable, opt::open_batch_dimension(graph));
   model->forget_file();
-  model->info_ = describe_model(model->graph_);
-  model->info_.conversions = opt::left_conversions(model->graph_, declined);
+  model->info_ = describe_model(graph);
+  model->info_.conversions = opt::left_conversions(graph, declined);
   model->info_.format = std::move(imported.format);
   model->info_.description = std::move(imported.description);
   model->info_.batchable = batchable;
+  model->program_ =
+      std::make_unique<Program>(std::move(graph), std::vector<size_t>(), model->shared_);
 
   if (const std::vector<Shape> shapes = model->default_shapes(); !shapes.empty()) {
     INFERD_ASSIGN_OR_RETURN(const auto plan, model->plan_for(shapes));
@@ -118,49 +151,34 @@ std::vector<Shape> LoadedModel::default_shapes() const {
   return shapes;
 }
 
-Result<ir::Graph> LoadedModel::specialize(std::span<const Shape> input_shapes) const {
-  ir::Graph graph = graph_;
-  for (size_t i = 0; i < input_shapes.size(); ++i)
-    graph.value(graph.inputs()[i]).shape = input_shapes[i];
-  INFERD_RETURN_IF_ERROR(ir::infer_shapes(graph));
-  const ir::Node* node = nullptr;
-  if (first_dynamic_output(graph, &node) == nullptr) return graph;
-
-  // Shapes that were computed from shapes become constants now.
-  INFERD_RETURN_IF_ERROR(opt::optimize(graph, pass_context()));
-  INFERD_RETURN_IF_ERROR(ir::infer_shapes(graph));
-  if (const ir::Value* value = first_dynamic_output(graph, &node); value != nullptr) {
-    return unimplemented(std::string(op_name(node->kind)) + " '" + node->name +
-                         "': the shape of '" + value->name +
-                         "' depends on data, not only on input shapes");
-  }
-  return graph;
+std::vector<Shape> LoadedModel::with_states(std::span<const Shape> input_shapes) const {
+  std::vector<Shape> shapes(input_shapes.begin(), input_shapes.end());
+  for (const TensorInfo& state : info_.states) shapes.push_back(state.shape);
+  return shapes;
 }
 
 Result<std::shared_ptr<const plan::Plan>> LoadedModel::plan_for(
     std::span<const Shape> input_shapes) const {
-  const std::lock_guard lock(mutex_);
-  for (auto it = plans_.begin(); it != plans_.end(); ++it) {
-    const std::vector<Shape>& shapes = (*it)->input_shapes;
-    if (std::equal(input_shapes.begin(), input_shapes.end(), shapes.begin(), shapes.end())) {
-      plans_.splice(plans_.begin(), plans_, it);
-      return plans_.front();
-    }
-  }
-  INFERD_ASSIGN_OR_RETURN(ir::Graph graph, specialize(input_shapes));
-  INFERD_ASSIGN_OR_RETURN(auto plan, plan::make_plan(std::move(graph), weights_, options_));
-  plans_.push_front(plan);
-  if (plans_.size() > kMaxPlans) plans_.pop_back();  // contexts that run it keep it
-  return plan;
+  INFERD_ASSIGN_OR_RETURN(const auto stage, program_->stage_for(with_states(input_shapes)));
+  return stage->plan;
 }
 
 Result<std::unique_ptr<Context>> LoadedModel::create_context(const ContextOptions& options) const {
   auto self = std::static_pointer_cast<const LoadedModel>(shared_from_this());
-  auto context = std::make_unique<PlanContext>(std::move(self), options);
+  auto context = std::make_unique<ModelContext>(std::move(self), options);
   if (const std::vector<Shape> shapes = default_shapes(); !shapes.empty()) {
     INFERD_RETURN_IF_ERROR(context->prepare(shapes));
   }
   return std::unique_ptr<Context>(std::move(context));
+}
+
+TensorState LoadedModel::new_state() const {
+  return TensorState(info_.states, program_->graph().initial_states());
+}
+
+std::unique_ptr<State> LoadedModel::create_state() const {
+  if (info_.states.empty()) return nullptr;
+  return std::make_unique<TensorState>(new_state());
 }
 
 }  // namespace inferd::runtime

@@ -42,6 +42,21 @@ Status emit_conv(Lowering& l, const ForeignNode& node, ValueId x, ValueId w,
                  std::optional<ValueId> bias, const OutputSpec& spec);
 Status emit_average_pool(Lowering& l, const ForeignNode& node, ValueId x, const OutputSpec& spec);
 
+// control.cc
+Status if_then_else(Lowering&, const ForeignNode&);
+Status loop(Lowering&, const ForeignNode&);
+Status scan(Lowering&, const ForeignNode&);
+
+// sequence.cc
+Status concat_from_sequence(Lowering&, const ForeignNode&);
+Status sequence_at(Lowering&, const ForeignNode&);
+Status sequence_construct(Lowering&, const ForeignNode&);
+Status sequence_empty(Lowering&, const ForeignNode&);
+Status sequence_erase(Lowering&, const ForeignNode&);
+Status sequence_insert(Lowering&, const ForeignNode&);
+Status sequence_length(Lowering&, const ForeignNode&);
+Status split_to_sequence(Lowering&, const ForeignNode&);
+
 // conv.cc
 Status conv(Lowering&, const ForeignNode&);
 Status conv_transpose(Lowering&, const ForeignNode&);

@@ -22,6 +22,7 @@ constexpr Step kSteps[] = {
     {Message::kGraph, 5, Message::kTensor},      // initializer
     {Message::kNode, 5, Message::kAttribute},    // attribute
     {Message::kAttribute, 5, Message::kTensor},  // t
+    {Message::kAttribute, 6, Message::kGraph},   // g
 };
 constexpr uint64_t kRawData = 9;  // of a tensor
 
@@ -37,8 +38,10 @@ class Outliner {
  public:
   explicit Outliner(std::span<const std::byte> file) : file_(file) {}
 
-  // Appends the outline of the message [begin, end) to `out`; false when it is not well-formed.
-  bool message(Message kind, size_t begin, size_t end, std::string& out) const {
+  // Appends the outline of the message [begin, end) to `out`; false when it is not well-formed, or
+  // has more than `nesting` messages inside of each other.
+  bool message(Message kind, size_t begin, size_t end, int nesting, std::string& out) const {
+    if (nesting < 0) return false;
     for (size_t at = begin; at < end;) {
       const size_t start = at;
       const std::optional<uint64_t> tag = varint(at, end);
@@ -59,7 +62,7 @@ class Outliner {
       });
       if (step != std::end(kSteps)) {
         std::string inner;
-        if (!message(step->to, body, at, inner)) return false;
+        if (!message(step->to, body, at, nesting - 1, inner)) return false;
         append_field(out, *tag, inner);
       } else if (kind == Message::kTensor && field == kRawData) {
         const RawDataPlace place{body, *length};
@@ -117,9 +120,9 @@ class Outliner {
 
 }  // namespace
 
-Result<std::string> outline_of(std::span<const std::byte> file) {
+Result<std::string> outline_of(std::span<const std::byte> file, int max_nesting) {
   std::string outline;
-  if (!Outliner(file).message(Message::kModel, 0, file.size(), outline)) {
+  if (!Outliner(file).message(Message::kModel, 0, file.size(), max_nesting, outline)) {
     return data_loss("the file is truncated or corrupt (not a valid Protocol Buffers message)");
   }
   return outline;

@@ -20,9 +20,9 @@ struct RawDataPlace {
 };
 
 // `file`, a serialized ModelProto, with the raw_data of every initializer and every attribute's
-// tensor of the main graph replaced by the bytes of a RawDataPlace that lies inside `file`.
-// DATA_LOSS when these messages are not well-formed; what is inside their other fields is not
-// looked at.
-Result<std::string> outline_of(std::span<const std::byte> file);
+// tensor replaced by the bytes of a RawDataPlace that lies inside `file`. DATA_LOSS when these
+// messages are not well-formed or nested deeper than `max_nesting`; what is inside their other
+// fields is not looked at.
+Result<std::string> outline_of(std::span<const std::byte> file, int max_nesting);
 
 }  // namespace inferd::import

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <filesystem>
 #include <optional>
+#include <utility>
 
 #include "engine/import/nibbles.h"
 #include "engine/import/onnx/onnx.h"
@@ -131,7 +132,13 @@ class Reader {
       const std::string domain = opset.domain() == "ai.onnx" ? "" : opset.domain();
       graph_.opsets[domain] = opset.version();
     }
-    const onnx::GraphProto& graph = model_.graph();
+    INFERD_RETURN_IF_ERROR(read_graph(model_.graph()));
+    return std::move(graph_);
+  }
+
+ private:
+  // Into graph_.
+  Status read_graph(const onnx::GraphProto& graph) {
     INFERD_RETURN_IF_ERROR(check_counts(graph));
     for (const auto& info : graph.value_info()) {
       // Only a hint, so one that says nothing is no mistake.
@@ -147,16 +154,26 @@ class Reader {
       if (!graph_.tensors.at(info.name()).has_data) graph_.inputs.push_back(info.name());
     }
     for (const auto& info : graph.output()) graph_.outputs.push_back(info.name());
-    return std::move(graph_);
+    return ok_status();
   }
 
- private:
+  // The nesting of messages, which parse() limits, limits that of bodies.
+  Result<std::shared_ptr<const ForeignGraph>> read_body(const onnx::GraphProto& graph) {
+    ForeignGraph outer = std::exchange(graph_, {});
+    graph_.format = outer.format;
+    graph_.opsets = outer.opsets;
+    const Status status = read_graph(graph);
+    auto body = std::make_shared<ForeignGraph>(std::exchange(graph_, std::move(outer)));
+    INFERD_RETURN_IF_ERROR(status);
+    return std::shared_ptr<const ForeignGraph>(std::move(body));
+  }
+
   Status parse() {
     const std::span<const std::byte> bytes = source_.file->bytes();
     constexpr size_t kProtobufLimit = (size_t{1} << 31) - 1;
     if (bytes.size() > kProtobufLimit)
       return resource_exhausted("an ONNX file may have at most 2 GiB");
-    INFERD_ASSIGN_OR_RETURN(const std::string outline, outline_of(bytes));
+    INFERD_ASSIGN_OR_RETURN(const std::string outline, outline_of(bytes, limits_.max_nesting));
     google::protobuf::io::ArrayInputStream stream(outline.data(), static_cast<int>(outline.size()));
     google::protobuf::io::CodedInputStream coded(&stream);
     coded.SetRecursionLimit(limits_.max_nesting);
@@ -167,13 +184,13 @@ class Reader {
     return ok_status();
   }
 
-  Status check_counts(const onnx::GraphProto& graph) const {
-    const int64_t tensors = int64_t{graph.initializer_size()} + graph.value_info_size();
-    if (graph.node_size() <= limits_.max_nodes && tensors <= limits_.max_tensors)
-      return ok_status();
-    return resource_exhausted("the graph has " + std::to_string(graph.node_size()) +
-                              " operators and " + std::to_string(tensors) +
-                              " tensors, more than the limits");
+  // All graphs of the file together.
+  Status check_counts(const onnx::GraphProto& graph) {
+    nodes_ += graph.node_size();
+    tensors_ += int64_t{graph.initializer_size()} + graph.value_info_size();
+    if (nodes_ <= limits_.max_nodes && tensors_ <= limits_.max_tensors) return ok_status();
+    return resource_exhausted("the graph has " + std::to_string(nodes_) + " operators and " +
+                              std::to_string(tensors_) + " tensors, more than the limits");
   }
 
   Status declare(const onnx::ValueInfoProto& info) {
@@ -182,7 +199,9 @@ class Reader {
     if (tensor.name.empty()) return invalid_argument("a graph input or output has no name");
     const auto& type = info.type().tensor_type();
     const std::optional<DType> dtype = dtype_of(type.elem_type());
-    if (!info.type().has_tensor_type()) {
+    if (!info.has_type()) {
+      tensor.shape_known = false;  // a body's, whose types are those of the values it is given
+    } else if (!info.type().has_tensor_type()) {
       tensor.unsupported = "not a tensor (a sequence, a map, an optional or of no type)";
     } else if (!dtype) {
       tensor.unsupported = unsupported_type(type.elem_type());
@@ -361,6 +380,7 @@ class Reader {
     if (a.has_i()) return 2;
     if (a.has_s()) return 3;
     if (a.has_t()) return 4;
+    if (a.has_g()) return 5;
     if (a.floats_size() > 0) return 6;
     if (a.ints_size() > 0) return 7;
     return a.strings_size() > 0 ? 8 : 0;
@@ -382,6 +402,10 @@ class Reader {
         INFERD_ASSIGN_OR_RETURN(value, read_tensor(a.t()));
         break;
       }
+      case 5: {
+        INFERD_ASSIGN_OR_RETURN(value, read_body(a.g()));
+        break;
+      }
       case 6:
         value = std::vector<float>(a.floats().begin(), a.floats().end());
         break;
@@ -392,8 +416,7 @@ class Reader {
         value = std::vector<std::string>(a.strings().begin(), a.strings().end());
         break;
       default:
-        return ok_status();  // subgraphs and types: the operators that have them are refused by
-                             // name
+        return ok_status();  // lists of graphs and types: no operator of the engine has them
     }
     node.attrs[a.name()] = std::move(value);
     return ok_status();
@@ -404,6 +427,8 @@ class Reader {
   onnx::ModelProto model_;
   std::map<std::string, std::shared_ptr<const MappedFile>> external_;
   ForeignGraph graph_;
+  int64_t nodes_ = 0;
+  int64_t tensors_ = 0;
 };
 
 }  // namespace

@@ -35,7 +35,7 @@ OnnxBuilder two_raw_constants() {
 
 TEST(OnnxOutline, HoldsPlacesInsteadOfRawData) {
   const std::string file = two_raw_constants().bytes();
-  const Result<std::string> outline = outline_of(std::as_bytes(std::span(file)));
+  const Result<std::string> outline = outline_of(std::as_bytes(std::span(file)), 64);
   ASSERT_TRUE(outline.ok()) << outline.status().to_string();
   onnx::ModelProto model;
   ASSERT_TRUE(model.ParseFromString(*outline));
@@ -60,7 +60,7 @@ TEST(OnnxOutline, RefusesTagsOfMoreThan32Bits) {
   };
   const std::string raw = field("\xCA\x80\x80\x80\x10", std::string(16, '\x7f'));
   const std::string file = field("\x3A", field("\x2A", raw));  // graph, initializer
-  const Result<std::string> outline = outline_of(std::as_bytes(std::span(file)));
+  const Result<std::string> outline = outline_of(std::as_bytes(std::span(file)), 64);
   EXPECT_EQ(outline.status().code(), StatusCode::kDataLoss);
 }
 
@@ -69,7 +69,7 @@ TEST(OnnxOutline, IsSmallHoweverLargeTheWeights) {
   b.floats("c", {4}, {});
   b.graph().mutable_initializer(0)->set_raw_data(std::string(1 << 22, 'w'));
   const std::string file = b.bytes();
-  const Result<std::string> outline = outline_of(std::as_bytes(std::span(file)));
+  const Result<std::string> outline = outline_of(std::as_bytes(std::span(file)), 64);
   ASSERT_TRUE(outline.ok());
   EXPECT_LT(outline->size(), 200U);
 }
@@ -83,7 +83,7 @@ TEST(OnnxOutline, EveryCutIsFoundOrLeavesAMessage) {
   const std::string file = two_raw_constants().bytes();
   int refused = 0;
   for (size_t size = 0; size < file.size(); ++size) {
-    const Result<std::string> outline = outline_of(std::as_bytes(std::span(file)).first(size));
+    const Result<std::string> outline = outline_of(std::as_bytes(std::span(file)).first(size), 64);
     if (!outline.ok()) {
       EXPECT_EQ(outline.status().code(), StatusCode::kDataLoss);
       ++refused;
@@ -97,7 +97,7 @@ TEST(OnnxOutline, EveryCutIsFoundOrLeavesAMessage) {
 
 TEST(OnnxOutline, RefusesGroupsAndEndlessNumbers) {
   const auto refused = [](std::string_view bytes) {
-    return outline_of(std::as_bytes(std::span(bytes))).status().code() == StatusCode::kDataLoss;
+    return outline_of(std::as_bytes(std::span(bytes)), 64).status().code() == StatusCode::kDataLoss;
   };
   EXPECT_TRUE(refused("\x0b"));  // field 1 starts a group
   EXPECT_TRUE(refused("\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"));  // a varint of 11 bytes

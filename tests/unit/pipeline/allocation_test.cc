@@ -62,7 +62,7 @@ class Detector final : public Model {
       for (size_t i = 0; i < 4; ++i)
         views_.push_back({DType::kFloat32, info.outputs[i].shape, data[i]});
     }
-    Result<std::span<const TensorView>> run(std::span<const TensorView>) override {
+    Result<std::span<const TensorView>> run(std::span<const TensorView>, State*) override {
       return std::span<const TensorView>(views_);
     }
     Status prepare(std::span<const Shape>) override { return ok_status(); }

@@ -52,8 +52,8 @@ std::shared_ptr<const LoadedModel> load(ir::Graph graph, int threads = 2) {
   import::Imported imported;
   imported.format = "test";
   imported.graph = std::move(graph);
-  auto model =
-      LoadedModel::create(std::move(imported), Limits{}, {}, std::make_shared<ThreadPool>(threads));
+  auto model = LoadedModel::create(std::move(imported), LoadOptions{}, {},
+                                   std::make_shared<ThreadPool>(threads));
   EXPECT_TRUE(model.ok()) << model.status().to_string();
   return model.ok() ? *model : nullptr;
 }
@@ -350,10 +350,10 @@ TEST(LoadedModel, ProfileNamesEveryStepAndItsKernel) {
 TEST(LoadedModel, ArenaOverTheLimitIsRefused) {
   import::Imported imported;
   imported.graph = arithmetic({64, 64, 64});
-  Limits limits;
-  limits.max_arena_bytes = 1024;
+  LoadOptions options;
+  options.limits.max_arena_bytes = 1024;
   const auto model =
-      LoadedModel::create(std::move(imported), limits, {}, std::make_shared<ThreadPool>(1));
+      LoadedModel::create(std::move(imported), options, {}, std::make_shared<ThreadPool>(1));
   ASSERT_FALSE(model.ok());
   EXPECT_EQ(model.status().code(), StatusCode::kResourceExhausted);
   EXPECT_THAT(model.status().message(), HasSubstr("more than the limit of 1024"));
@@ -370,7 +370,7 @@ TEST(HalfPrecision, RunsOnlyWhereItIsAllowed) {
     b.output(must(b.op(OpKind::kConv2d, {x, w}, Conv2dAttrs{}, "conv")));
     plan::PlanOptions options;
     options.allow_float16 = allowed;
-    auto model = LoadedModel::create(std::move(imported), Limits{}, options,
+    auto model = LoadedModel::create(std::move(imported), LoadOptions{}, options,
                                      std::make_shared<ThreadPool>(1));
     ASSERT_TRUE(model.ok()) << model.status().to_string();
     auto context = (*model)->create_context({.threads = 1, .profile = true});

@@ -126,7 +126,7 @@ std::shared_ptr<const LoadedModel> load(uint32_t seed, int64_t stripe_bytes, int
   imported.graph = Network(seed).take();
   plan::PlanOptions options;
   options.stripe_bytes = stripe_bytes;
-  auto model = LoadedModel::create(std::move(imported), Limits{}, options,
+  auto model = LoadedModel::create(std::move(imported), LoadOptions{}, options,
                                    std::make_shared<ThreadPool>(threads));
   EXPECT_TRUE(model.ok()) << model.status().to_string();
   return model.ok() ? *model : nullptr;
@@ -214,7 +214,7 @@ TEST(Stripes, KeepWhatPassesBetweenStepsOutOfTheArena) {
     imported.graph = block();
     plan::PlanOptions options;
     options.stripe_bytes = stripe_bytes;
-    const auto model = *LoadedModel::create(std::move(imported), Limits{}, options,
+    const auto model = *LoadedModel::create(std::move(imported), LoadOptions{}, options,
                                             std::make_shared<ThreadPool>(1));
     return (*model->create_context({}))->memory().arena_bytes;
   };

@@ -34,6 +34,7 @@ struct Limits {
   int64_t max_tensor_bytes = int64_t{2} << 30;  // one activation or weight
   int64_t max_arena_bytes = int64_t{2} << 30;   // all activations of one context
   int max_nesting = 64;                         // nested messages and tables
+  int64_t max_iterations = 1'000'000;           // of one loop inside a model
 };
 
 struct EngineOptions {
@@ -56,8 +57,18 @@ struct EngineOptions {
   bool allow_float16 = false;
 };
 
+// An output that is the same input's value at the next run: how models say that they have a state
+// (the hidden state of a recurrent network).
+struct StatePair {
+  std::string input;
+  std::string output;
+};
+
 struct LoadOptions {
   Limits limits;
+  // These inputs and outputs become state: they begin as zeros, dimensions of any size as 1, and
+  // are no inputs and outputs of the model any more.
+  std::vector<StatePair> states;
 };
 
 // One operator of an imported model that the engine cannot run.
@@ -88,8 +99,9 @@ struct ModelInfo {
   std::vector<TensorInfo> outputs;
   std::vector<OpCount> ops;  // after optimisation, by count
   int64_t macs = 0;  // multiply-accumulates of one inference at batch 1; 0 if shapes are dynamic
-  int64_t weights_bytes = 0;  // constants after optimisation
-  bool batchable = false;     // dimension 0 of every input and output is a free batch dimension
+  int64_t weights_bytes = 0;       // constants after optimisation
+  std::vector<TensorInfo> states;  // what it remembers from run to run
+  bool batchable = false;  // dimension 0 of every input and output is a free batch dimension
   std::vector<LeftConversion> conversions;  // empty: nothing, or all of it, is quantized
   std::vector<UnsupportedOp> unsupported;   // empty: the model runs
 };
@@ -124,6 +136,13 @@ struct ContextOptions {
   bool profile = false;  // record a LayerProfile per step
 };
 
+// What a model remembers of one sequence of runs. Belongs to one thread at a time.
+class State {
+ public:
+  virtual ~State() = default;
+  virtual void reset() = 0;  // as at the beginning of a sequence
+};
+
 class Context {
  public:
   virtual ~Context() = default;
@@ -133,7 +152,10 @@ class Context {
   // new shapes plans for them (milliseconds), later ones allocate nothing. Returns views of the
   // outputs in the order of Model::outputs(), owned by the context and valid until its next run.
   // Fails with INVALID_ARGUMENT on a wrong count, type, shape or byte size.
-  virtual Result<std::span<const TensorView>> run(std::span<const TensorView> inputs) = 0;
+  // A model with states reads and writes `state`, which create_state() of this model made; without
+  // one, the context has its own.
+  virtual Result<std::span<const TensorView>> run(std::span<const TensorView> inputs,
+                                                  State* state = nullptr) = 0;
 
   // Plans for these input shapes without running, so that the first run is as fast as the others.
   virtual Status prepare(std::span<const Shape> input_shapes) = 0;
@@ -153,6 +175,10 @@ class Model : public std::enable_shared_from_this<Model> {
   // The context keeps the model alive.
   virtual Result<std::unique_ptr<Context>> create_context(
       const ContextOptions& options = {}) const = 0;
+
+  // The state of a new sequence, to be handed to run(). May outlive the model. Null for a model
+  // without states.
+  virtual std::unique_ptr<State> create_state() const { return nullptr; }
 };
 
 // The shared worker pool and settings. Models keep the engine's parts they need alive.
