@@ -27,6 +27,8 @@ std::string_view op_name(OpKind op) {
       return "clamp";
     case OpKind::kPRelu:
       return "prelu";
+    case OpKind::kRandom:
+      return "random";
     case OpKind::kMaxPool2d:
       return "max_pool2d";
     case OpKind::kAveragePool2d:

@@ -39,6 +39,7 @@ enum class OpKind : uint8_t {
   kUnary,            // x -> y, element by element
   kClamp,            // x -> y; ClampAttrs
   kPRelu,            // x, slope (broadcasts to x) -> y
+  kRandom,           // x -> numbers that depend on nothing but x's shape; float32 or float64
   kMaxPool2d,        // x[N,H,W,C] -> y[N,OH,OW,C]
   kAveragePool2d,    // x[N,H,W,C] -> y[N,OH,OW,C]
   kMaxPoolIndices,   // x[N,H,W,C] -> int64[N,OH,OW,C]: where the first maximum is
@@ -212,6 +213,15 @@ struct UnaryAttrs {
 struct ClampAttrs {  // float32, float64, quantized and integers, these in their own units
   Activation range;
   bool operator==(const ClampAttrs&) const = default;
+};
+
+enum class RandomKind : uint8_t { kUniform, kNormal };
+struct RandomAttrs {  // offset + scale * (a number from [0, 1), or of the standard normal)
+  RandomKind kind = RandomKind::kUniform;
+  float offset = 0.F;
+  float scale = 1.F;
+  int64_t seed = 0;  // the same numbers in every run (kernels/ref/random.cc)
+  bool operator==(const RandomAttrs&) const = default;
 };
 
 struct Pool2dAttrs {
@@ -397,6 +407,6 @@ using OpAttrs =
                  ConcatAttrs, SliceAttrs, PadAttrs, ReshapeAttrs, TransposeAttrs, GatherAttrs,
                  ResizeAttrs, BatchNormAttrs, DetectionPostProcessAttrs, RequantizeAttrs,
                  StridedCopyAttrs, TrimAttrs, LoopAttrs, CompareAttrs, ConvTranspose2dAttrs,
-                 MaxPoolIndicesAttrs, ResizeAxisAttrs, GridSampleAttrs, RoiAlignAttrs>;
+                 MaxPoolIndicesAttrs, ResizeAxisAttrs, GridSampleAttrs, RoiAlignAttrs, RandomAttrs>;
 
 }  // namespace inferd

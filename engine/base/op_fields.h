@@ -119,6 +119,10 @@ inline constexpr auto kFields<Pool2dAttrs> = std::tuple{
     Field{"window", &Pool2dAttrs::window}, Field{"count_padding", &Pool2dAttrs::count_padding},
     Field{"activation", &Pool2dAttrs::activation}};
 template <>
+inline constexpr auto kFields<RandomAttrs> =
+    std::tuple{Field{"kind", &RandomAttrs::kind}, Field{"offset", &RandomAttrs::offset},
+               Field{"scale", &RandomAttrs::scale}, Field{"seed", &RandomAttrs::seed}};
+template <>
 inline constexpr auto kFields<ReduceAttrs> =
     std::tuple{Field{"kind", &ReduceAttrs::kind}, Field{"axes", &ReduceAttrs::axes},
                Field{"keep_dims", &ReduceAttrs::keep_dims}};
@@ -197,6 +201,9 @@ inline constexpr auto kEnumerators<NearestRounding> =
 template <>
 inline constexpr auto kEnumerators<PoolIndex> =
     std::to_array<std::string_view>({"row_major", "column_major", "tap"});
+template <>
+inline constexpr auto kEnumerators<RandomKind> = std::to_array<std::string_view>({"uniform",
+                                                                                  "normal"});
 template <>
 inline constexpr auto kEnumerators<ReduceKind> =
     std::to_array<std::string_view>({"mean", "sum", "max", "min", "prod"});

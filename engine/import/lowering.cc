@@ -37,6 +37,12 @@ Status same_padding(int64_t in, int kernel, int stride, int dilation, bool odd_f
   return ok_status();
 }
 
+int64_t name_seed(std::string_view name) {
+  uint64_t hash = 0xCBF29CE484222325U;
+  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3U;
+  return static_cast<int64_t>(hash);
+}
+
 SliceAttrs whole_slice(int rank) {
   const auto count = static_cast<size_t>(rank);
   return {std::vector<int64_t>(count, 0), std::vector<int64_t>(count, kSliceEnd),

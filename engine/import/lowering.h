@@ -145,6 +145,9 @@ class Lowering {
 Status same_padding(int64_t in, int kernel, int stride, int dilation, bool odd_first, int* before,
                     int* after);
 
+// A seed for random numbers of an operator that has none: the hash of its name (FNV-1a).
+int64_t name_seed(std::string_view name);
+
 // All of a tensor of `rank` dimensions, to be narrowed.
 SliceAttrs whole_slice(int rank);
 

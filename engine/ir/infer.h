@@ -63,6 +63,7 @@ Status infer_binary(Graph&, const Node&);
 Status infer_compare(Graph&, const Node&);
 Status infer_select(Graph&, const Node&);
 Status infer_prelu(Graph&, const Node&);
+Status infer_random(Graph&, const Node&);
 Status infer_softmax(Graph&, const Node&);
 Status infer_batch_norm(Graph&, const Node&);
 Status infer_reduce(Graph&, const Node&);

@@ -69,6 +69,8 @@ Status same_types(const InferContext& c) {
 Status infer_binary(Graph& graph, const Node& node) {
   const InferContext c(graph, node);
   Shape y;
+  // Quantized operands may be stored in two types.
+  if (c.input(0).quantization.empty()) INFERD_RETURN_IF_ERROR(same_types(c));
   INFERD_RETURN_IF_ERROR(broadcast_inputs(c, &y));
   return c.set(y);
 }
@@ -105,6 +107,15 @@ Status infer_prelu(Graph& graph, const Node& node) {
                    x.to_string());
   }
   return c.set(x);
+}
+
+Status infer_random(Graph& graph, const Node& node) {
+  const InferContext c(graph, node);
+  const DType y = c.output().dtype;
+  if (y != DType::kFloat32 && y != DType::kFloat64 && y != DType::kFloat16) {
+    return c.error("makes real numbers, not " + std::string(dtype_name(y)));
+  }
+  return c.set(c.input(0).shape);
 }
 
 Status infer_softmax(Graph& graph, const Node& node) {

@@ -36,6 +36,7 @@ const std::array<OpInfo, kOpKindCount> kOps = {{
   {K::kUnary,           "unary",                 1, 1,    1, index_of<UnaryAttrs>(),           false, infer_same,                  nullptr},
   {K::kClamp,           "clamp",                 1, 1,    1, index_of<ClampAttrs>(),           false, infer_same,                  nullptr},
   {K::kPRelu,           "prelu",                 2, 2,    1, kNone,                            false, infer_prelu,                 nullptr},
+  {K::kRandom,          "random",                1, 1,    1, index_of<RandomAttrs>(),          false, infer_random,                nullptr},
   {K::kMaxPool2d,       "max_pool2d",            1, 1,    1, index_of<Pool2dAttrs>(),          false, infer_pool2d,                nullptr},
   {K::kAveragePool2d,   "average_pool2d",        1, 1,    1, index_of<Pool2dAttrs>(),          false, infer_pool2d,                nullptr},
   {K::kMaxPoolIndices,  "max_pool_indices",      1, 1,    1, index_of<MaxPoolIndicesAttrs>(),  false, infer_max_pool_indices,      nullptr},

@@ -20,6 +20,8 @@ Activation* activation_of(ir::Node& node) {
       return &std::get<FullyConnectedAttrs>(node.attrs).activation;
     case OpKind::kMatMul:
       return &std::get<MatMulAttrs>(node.attrs).activation;
+    case OpKind::kClamp:
+      return &std::get<ClampAttrs>(node.attrs).range;
     case OpKind::kBinary:
       return &std::get<BinaryAttrs>(node.attrs).activation;
     case OpKind::kMaxPool2d:

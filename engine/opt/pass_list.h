@@ -22,6 +22,7 @@ Result<bool> sink_transposes(ir::Graph&, const PassContext&);
 Result<bool> fuse_pad(ir::Graph&, const PassContext&);
 Result<bool> binary_to_batch_norm(ir::Graph&, const PassContext&);
 Result<bool> fold_batch_norm(ir::Graph&, const PassContext&);
+Result<bool> binary_to_clamp(ir::Graph&, const PassContext&);
 Result<bool> fuse_activation(ir::Graph&, const PassContext&);
 Result<bool> fuse_silu(ir::Graph&, const PassContext&);
 Result<bool> fuse_lookup(ir::Graph&, const PassContext&);

@@ -29,6 +29,7 @@ const Pass kPasses[] = {
     {"fuse_pad", fuse_pad},
     {"binary_to_batch_norm", binary_to_batch_norm},
     {"fold_batch_norm", fold_batch_norm},
+    {"binary_to_clamp", binary_to_clamp},
     {"fuse_activation", fuse_activation},
     {"fuse_silu", fuse_silu},
     {"fuse_lookup", fuse_lookup},

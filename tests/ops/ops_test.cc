@@ -173,7 +173,7 @@ void check_kernel(const Kernel& kernel, const OpCase& c, const Operation& operat
 // What a graph says of an output before its shape rule runs: nothing, where the rule and the
 // Builder know type and quantization by themselves.
 ir::OutputSpec output_spec(OpKind kind, const CaseTensor& y) {
-  const bool open = kind == OpKind::kCast || kind == OpKind::kArgMax ||
+  const bool open = kind == OpKind::kCast || kind == OpKind::kArgMax || kind == OpKind::kRandom ||
                     (!y.quantization.empty() && !ir::op_info(kind).moves_data);
   return open ? ir::OutputSpec::typed("", y.dtype, y.quantization) : ir::OutputSpec{};
 }

@@ -25,14 +25,22 @@ std::vector<std::byte> bytes_of(T value) {
   return bytes;
 }
 
-// A constant of no dimensions and of x's type, which is one of real numbers.
-ValueId number_like(Lowering& l, ValueId x, double value, const std::string& name) {
-  const DType dtype = l.info(x).dtype;
-  const std::vector<std::byte> bytes = dtype == DType::kFloat64 ? bytes_of(value)
-                                       : dtype == DType::kFloat16
-                                           ? bytes_of(float_to_half(static_cast<float>(value)))
-                                           : bytes_of(static_cast<float>(value));
-  return l.builder().constant_bytes(name, dtype, Shape{}, bytes);
+// A constant of no dimensions and of x's type; INVALID_ARGUMENT unless that is one of real numbers.
+Result<ValueId> number_like(Lowering& l, ValueId x, double value, const std::string& name) {
+  const auto constant = [&](std::vector<std::byte> bytes) {
+    return l.builder().constant_bytes(name, l.info(x).dtype, Shape{}, std::move(bytes));
+  };
+  switch (l.info(x).dtype) {
+    case DType::kFloat64:
+      return constant(bytes_of(value));
+    case DType::kFloat32:
+      return constant(bytes_of(static_cast<float>(value)));
+    case DType::kFloat16:
+      return constant(bytes_of(float_to_half(static_cast<float>(value))));
+    default:
+      return invalid_argument("takes real numbers, not " +
+                              std::string(dtype_name(l.info(x).dtype)));
+  }
 }
 
 // x as `dtype`, itself when it is.
@@ -73,8 +81,9 @@ Status variadic(Lowering& l, const ForeignNode& node) {
 
 Status mean(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(const ValueId sum, chain(l, node, BinaryKind::kAdd, {}));
-  const ValueId count =
-      number_like(l, sum, static_cast<double>(node.inputs.size()), node.name + "/count");
+  INFERD_ASSIGN_OR_RETURN(
+      const ValueId count,
+      number_like(l, sum, static_cast<double>(node.inputs.size()), node.name + "/count"));
   return emit(l, node, OpKind::kBinary, std::array{sum, count}, BinaryAttrs{BinaryKind::kDiv, {}});
 }
 
@@ -132,7 +141,8 @@ Status is_inf(Lowering& l, const ForeignNode& node) {
   const double wanted = positive   ? kInfinity
                         : negative ? -kInfinity
                                    : std::numeric_limits<double>::quiet_NaN();
-  const ValueId infinity = number_like(l, x, wanted, node.name + "/infinity");
+  INFERD_ASSIGN_OR_RETURN(const ValueId infinity,
+                          number_like(l, x, wanted, node.name + "/infinity"));
   if (positive && negative) {
     INFERD_ASSIGN_OR_RETURN(
         x, l.builder().op(OpKind::kUnary, {x}, UnaryAttrs{UnaryKind::kAbs}, node.name));
@@ -192,7 +202,7 @@ Status selu(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(
       const ValueId elu,
       l.builder().op(OpKind::kUnary, {x}, UnaryAttrs{UnaryKind::kElu, alpha, 0.F}, node.name));
-  const ValueId factor = number_like(l, x, gamma, node.name + "/gamma");
+  INFERD_ASSIGN_OR_RETURN(const ValueId factor, number_like(l, x, gamma, node.name + "/gamma"));
   return emit(l, node, OpKind::kBinary, std::array{elu, factor}, BinaryAttrs{BinaryKind::kMul, {}});
 }
 
@@ -202,7 +212,7 @@ Status swish(Lowering& l, const ForeignNode& node, float alpha) {
   if (alpha == 1.F) {
     return emit(l, node, OpKind::kUnary, std::array{x}, UnaryAttrs{UnaryKind::kSilu});
   }
-  const ValueId factor = number_like(l, x, alpha, node.name + "/alpha");
+  INFERD_ASSIGN_OR_RETURN(const ValueId factor, number_like(l, x, alpha, node.name + "/alpha"));
   INFERD_ASSIGN_OR_RETURN(ValueId gate, binary(l, node, BinaryKind::kMul, x, factor));
   INFERD_ASSIGN_OR_RETURN(
       gate, l.builder().op(OpKind::kUnary, {gate}, UnaryAttrs{UnaryKind::kSigmoid}, node.name));
@@ -282,7 +292,7 @@ Status prelu(Lowering& l, const ForeignNode& node) {
 
 Status reciprocal(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
-  const ValueId one = number_like(l, x, 1, node.name + "/one");
+  INFERD_ASSIGN_OR_RETURN(const ValueId one, number_like(l, x, 1, node.name + "/one"));
   return emit(l, node, OpKind::kBinary, std::array{one, x}, BinaryAttrs{BinaryKind::kDiv, {}});
 }
 

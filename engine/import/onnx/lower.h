@@ -35,6 +35,8 @@ Result<std::vector<int64_t>> ints_from(Lowering& l, const ForeignNode& node,
 
 // Numbers of a constant float32 input; UNIMPLEMENTED when it is something else.
 Result<std::vector<float>> floats_of(Lowering& l, const ForeignNode& node, size_t i);
+// Of TensorProto.DataType; UNIMPLEMENTED for those that the engine lacks.
+Result<DType> element_type(int64_t code);
 
 // `x` ([N,C,spatial...], one to three spatial dimensions) and weights ([O,C/groups,kernel...]) as
 // conv2d or depthwise_conv2d with output type `spec`, as the node's output 0.
@@ -128,6 +130,14 @@ Status split(Lowering&, const ForeignNode&);
 Status squeeze(Lowering&, const ForeignNode&);
 Status transpose(Lowering&, const ForeignNode&);
 Status unsqueeze(Lowering&, const ForeignNode&);
+
+// random.cc
+Status bernoulli(Lowering&, const ForeignNode&);
+Status multinomial(Lowering&, const ForeignNode&);
+Status random_normal(Lowering&, const ForeignNode&);
+Status random_normal_like(Lowering&, const ForeignNode&);
+Status random_uniform(Lowering&, const ForeignNode&);
+Status random_uniform_like(Lowering&, const ForeignNode&);
 
 // quantized.cc
 Status quantize_linear(Lowering&, const ForeignNode&);

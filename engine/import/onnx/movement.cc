@@ -52,8 +52,7 @@ Result<std::vector<int64_t>> piece_sizes(Lowering& l, const ForeignNode& node, i
 
 }  // namespace
 
-Status cast(Lowering& l, const ForeignNode& node) {
-  INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
+Result<DType> element_type(int64_t code) {
   constexpr std::array<std::pair<int64_t, DType>, 12> kTypes = {{{1, DType::kFloat32},
                                                                  {2, DType::kUInt8},
                                                                  {3, DType::kInt8},
@@ -66,14 +65,17 @@ Status cast(Lowering& l, const ForeignNode& node) {
                                                                  {11, DType::kFloat64},
                                                                  {12, DType::kUInt32},
                                                                  {13, DType::kUInt64}}};
-  const int64_t to = Lowering::int_attr(node, "to", 0);
-  for (const auto& [code, dtype] : kTypes) {
-    if (code == to) {
-      return emit(l, node, OpKind::kCast, std::array{x}, {},
-                  OutputSpec::typed(named(node).name, dtype));
-    }
+  for (const auto& [known, dtype] : kTypes) {
+    if (known == code) return dtype;
   }
-  return unimplemented("cast to element type " + std::to_string(to));
+  return unimplemented("element type " + std::to_string(code) + " is not supported");
+}
+
+Status cast(Lowering& l, const ForeignNode& node) {
+  INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
+  INFERD_ASSIGN_OR_RETURN(const DType dtype, element_type(Lowering::int_attr(node, "to", 0)));
+  return emit(l, node, OpKind::kCast, std::array{x}, {},
+              OutputSpec::typed(named(node).name, dtype));
 }
 
 Status cast_like(Lowering& l, const ForeignNode& node) {

@@ -82,6 +82,22 @@ Status prelu(Lowering& l, const ForeignNode& node) {
   return emit(l, node, OpKind::kPRelu, std::array{x, slope}, {});
 }
 
+// Which numbers is left open; here they are the same in every run, as the seeds say, or the
+// operator's name where both are 0.
+template <RandomKind kKind>
+Status random(Lowering& l, const ForeignNode& node) {
+  INFERD_ASSIGN_OR_RETURN(const ValueId shape, l.input(node, 0));
+  const int64_t seed = Lowering::int_attr(node, "seed", 0);
+  const int64_t seed2 = Lowering::int_attr(node, "seed2", 0);
+  RandomAttrs attrs{.kind = kKind};
+  attrs.seed = seed == 0 && seed2 == 0 ? name_seed(node.name) : seed ^ (seed2 << 32);
+  ir::Builder& b = l.builder();
+  const ValueId zero = b.constant_bytes("", DType::kBool, {1}, {std::byte{0}});
+  INFERD_ASSIGN_OR_RETURN(const ValueId like,
+                          b.op(OpKind::kExpand, {zero, shape}, {}, node.name + "/shape"));
+  return emit(l, node, OpKind::kRandom, std::array{like}, attrs);
+}
+
 Status zeros_like(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
   const DType dtype = l.info(x).dtype;
@@ -127,6 +143,8 @@ const Row kRows[] = {
     {"", "NOT_EQUAL", compare<CompareKind::kNotEqual>},
     {"", "POW", binary<BinaryKind::kPow>},
     {"", "PRELU", prelu},
+    {"", "RANDOM_STANDARD_NORMAL", random<RandomKind::kNormal>},
+    {"", "RANDOM_UNIFORM", random<RandomKind::kUniform>},
     {"", "RELU", relu<0, 0>},
     {"", "RELU6", relu<0, 6>},
     {"", "RELU_0_TO_1", relu<0, 1>},

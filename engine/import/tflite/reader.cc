@@ -411,6 +411,12 @@ Status Reader::read_options(const tflite::Operator& op, ForeignNode& node) const
     return with_options<tflite::LeakyReluOptions>(
         op, [&](const auto& o) { attrs["alpha"] = o.alpha(); });
   }
+  if (kind.starts_with("RANDOM_")) {
+    return with_options<tflite::RandomOptions>(op, [&](const auto& o) {
+      set("seed", o.seed());
+      set("seed2", o.seed2());
+    });
+  }
   if (kind == "GELU") {
     return with_options<tflite::GeluOptions>(
         op, [&](const auto& o) { set("approximate", o.approximate()); });

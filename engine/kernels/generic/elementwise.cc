@@ -185,6 +185,9 @@ bool accepts_float_unary(const OpDesc& op) {
     case UnaryKind::kSquare:
     case UnaryKind::kNeg:
     case UnaryKind::kAbs:
+    case UnaryKind::kErf:
+    case UnaryKind::kGelu:
+    case UnaryKind::kGeluTanh:
       return true;
     default:
       return false;

@@ -310,6 +310,31 @@ void run_dequantize(const RunArgs& args) {
   return magnitude < 0.625F ? near : signed_far;
 }
 
+// Within 1.3e-7. Near 0 an odd polynomial, elsewhere 1 - e^(-x^2) q(1 / (1 + |x| / 2)), both of
+// least maximal deviation; from |x| = 4 on it is 1 in float32.
+[[gnu::always_inline]] inline float error_function(float x) {
+  const float magnitude = x < 0 ? -x : x;
+  const float bounded = clamped(magnitude, 0.F, 4.F);
+  const float square = x * x;
+  float p = 7.8891193e-5F;
+  p = p * square - 8.0208411e-4F;
+  p = p * square + 5.1895352e-3F;
+  p = p * square - 2.6854444e-2F;
+  p = p * square + 1.1283600e-1F;
+  p = p * square - 3.7612626e-1F;
+  p = p * square + 1.1283791F;
+  const float t = 1.F / (1.F + 0.5F * bounded);
+  float q = -2.1715595e-1F;
+  q = q * t + 6.0038602e-1F;
+  q = q * t - 2.6163418e-2F;
+  q = q * t + 3.7676671e-1F;
+  q = q * t + 2.6489624e-1F;
+  q = q * t + 1.2882712e-3F;
+  const float far = 1.F - exponential(-bounded * bounded) * q;
+  const float signed_far = x < 0 ? -far : far;
+  return magnitude < 1.F ? x * p : signed_far;
+}
+
 template <UnaryKind kKind>
 struct FloatFunction {
   float alpha, beta;
@@ -325,6 +350,13 @@ struct FloatFunction {
     if constexpr (kKind == UnaryKind::kSquare) return x * x;
     if constexpr (kKind == UnaryKind::kNeg) return -x;
     if constexpr (kKind == UnaryKind::kAbs) return std::fabs(x);
+    if constexpr (kKind == UnaryKind::kErf) return error_function(x);
+    if constexpr (kKind == UnaryKind::kGelu)
+      return 0.5F * x * (1.F + error_function(x * 0.70710678F));
+    if constexpr (kKind == UnaryKind::kGeluTanh) {
+      const float inner = 0.79788456F * (x + 0.044715F * (x * x) * x);
+      return 0.5F * x * (1.F + hyperbolic_tangent(inner));
+    }
   }
 };
 
@@ -392,7 +424,9 @@ void run_silu(const RunArgs& args) {
 template <typename P, UnaryKind kKind>
 void run_float_function(const RunArgs& args) {
   const UnaryAttrs& attrs = static_cast<const UnaryPlan&>(*args.prepared).attrs;
-  constexpr bool kExponential = kKind == UnaryKind::kExp || kKind == UnaryKind::kTanh;
+  constexpr bool kExponential = kKind == UnaryKind::kExp || kKind == UnaryKind::kTanh ||
+                                kKind == UnaryKind::kErf || kKind == UnaryKind::kGelu ||
+                                kKind == UnaryKind::kGeluTanh;
   for_each_element<P, float, float>(args, FloatFunction<kKind>{attrs.alpha, attrs.beta},
                                     kExponential ? kElementGrain : kPlainElementGrain);
 }
@@ -422,6 +456,12 @@ void run_float_unary(const RunArgs& args) {
       return run_float_function<P, UnaryKind::kSquare>(args);
     case UnaryKind::kNeg:
       return run_float_function<P, UnaryKind::kNeg>(args);
+    case UnaryKind::kErf:
+      return run_float_function<P, UnaryKind::kErf>(args);
+    case UnaryKind::kGelu:
+      return run_float_function<P, UnaryKind::kGelu>(args);
+    case UnaryKind::kGeluTanh:
+      return run_float_function<P, UnaryKind::kGeluTanh>(args);
     default:
       return run_float_function<P, UnaryKind::kAbs>(args);
   }

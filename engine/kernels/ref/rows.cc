@@ -27,6 +27,7 @@ const Kernel kRows[] = {
     row("ref_unary", OpKind::kUnary, accepts_unary, run_unary, kInPlace),
     row("ref_clamp", OpKind::kClamp, accepts_clamp, run_clamp, kInPlace),
     row("ref_prelu", OpKind::kPRelu, accepts_prelu, run_prelu, kInPlace),
+    row("ref_random", OpKind::kRandom, accepts_random, run_random),
     row("ref_max_pool2d", OpKind::kMaxPool2d, accepts_max_pool2d, run_max_pool2d),
     row("ref_average_pool2d", OpKind::kAveragePool2d, accepts_average_pool2d, run_average_pool2d),
     row("ref_max_pool_indices", OpKind::kMaxPoolIndices, accepts_max_pool_indices,

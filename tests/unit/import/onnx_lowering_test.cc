@@ -146,6 +146,7 @@ TEST(OnnxLowering, Comparisons) {
   EXPECT_THAT(lowered({"IsNaN", {X({2})}}), HasSubstr("compare not_equal (%0, %0)"));
   EXPECT_THAT(lowered({"IsInf", {X({2})}}), AllOf(HasSubstr("abs"), HasSubstr("compare equal")));
   EXPECT_THAT(lowered({"IsInf", {X({2})}, {attr("detect_negative", 0)}}), Not(HasSubstr("abs")));
+  EXPECT_THAT(lowered({"IsInf", {X({2}, kOnnxInt64)}}), HasSubstr("takes real numbers, not INT64"));
   EXPECT_EQ(lowered({"Where", {X({2}, kOnnxBool), X({2}), X({1})}}),
             "%3:FP32[2] = select (%1, %2, %0)  # y\n");
   EXPECT_THAT(lowered({"Where", {X({2}), X({2}), X({1})}}), HasSubstr("selects by FP32"));
@@ -177,6 +178,24 @@ TEST(OnnxLowering, PowersHaveTheTypeOfTheirBase) {
               AllOf(HasSubstr("FP64[2] = binary pow"), HasSubstr("INT64[2] = cast")));
   EXPECT_THAT(lowered({"Pow", {X({2}, kOnnxInt64), X({2}, kOnnxInt32)}}),
               HasSubstr("INT64[2] = binary pow"));
+}
+
+TEST(OnnxLowering, RandomNumbers) {
+  EXPECT_THAT(lowered({"RandomNormal", {}, {attr("shape", {2, 3}), attr("mean", 1.F)}}),
+              AllOf(HasSubstr("FP32[2,3] = random normal offset=1"), HasSubstr("seed=")));
+  EXPECT_THAT(
+      lowered({"RandomUniform", {}, {attr("shape", {2}), attr("low", -1.F), attr("dtype", 11)}}),
+      HasSubstr("FP64[2] = random uniform offset=-1 scale=2"));
+  EXPECT_THAT(lowered({"RandomUniform", {}, {attr("shape", {2}), attr("dtype", 6)}}),
+              HasSubstr("makes real numbers, not INT32"));
+  EXPECT_THAT(lowered({"RandomUniform", {}, {attr("shape", {2}), attr("dtype", 16)}}),
+              HasSubstr("unsupported RandomUniform 'y': element type 16"));
+  EXPECT_THAT(lowered({"RandomNormalLike", {X({2, 3})}, {attr("seed", 1.F)}}),
+              HasSubstr("FP32[2,3] = random normal seed=1065353216 (%0)"));
+  EXPECT_THAT(lowered({"Bernoulli", {X({2})}, {attr("dtype", 9)}}),
+              AllOf(HasSubstr("random uniform"), HasSubstr("BOOL[2] = compare less")));
+  EXPECT_THAT(lowered({"Multinomial", {X({2, 5})}, {attr("sample_size", 3)}}),
+              HasSubstr("INT32[2,3] = arg_max axis=2"));
 }
 
 TEST(OnnxLowering, Bits) {
@@ -587,7 +606,7 @@ TEST(OnnxLowering, Casts) {
                 HasSubstr(std::string(name) + "[2] = cast"));
   }
   EXPECT_THAT(lowered({"Cast", {X({2})}, {attr("to", 16)}}),
-              HasSubstr("unsupported Cast 'y': cast to element type 16"));
+              HasSubstr("unsupported Cast 'y': element type 16 is not supported"));
 }
 
 TEST(OnnxLowering, Shapes) {

@@ -471,6 +471,13 @@ TEST(TfliteLowering, ElementwiseOfOtherTypes) {
               AllOf(HasSubstr("shape (%0)"), HasSubstr("expand (const")));
 }
 
+TEST(TfliteLowering, RandomNumbers) {
+  EXPECT_THAT(lowered("RANDOM_UNIFORM", {I({2, 3})}, {X({2, 3})}, OPTIONS(RandomOptions, 5)),
+              HasSubstr("FP32[2,3] = random uniform seed=5 ("));
+  const std::string named = lowered("RANDOM_STANDARD_NORMAL", {I({4})}, {X({4})});
+  EXPECT_THAT(named, HasSubstr("FP32[4] = random normal seed="));
+}
+
 TEST(TfliteLowering, ComparisonsAndSelection) {
   const Operand flags = typed({2}, kTfliteBool);
   const std::pair<const char*, const char*> comparisons[] = {

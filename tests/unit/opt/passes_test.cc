@@ -71,6 +71,30 @@ TEST_F(Passes, FusesPadAndActivation) {
   EXPECT_EQ(attrs.window.pad_left, 2);
 }
 
+TEST_F(Passes, ClampsByMaximumAndMinimum) {
+  const auto number = [&](float value) {
+    return b.constant_floats("c", {1}, std::span(&value, 1));
+  };
+  ValueId y = conv(image(), random_floats(b, {4, 1, 1, 3}), {});
+  y = ok(b.op(OpKind::kBinary, {number(-0.5F), y}, BinaryAttrs{BinaryKind::kMax, {}}, "max"));
+  b.output(ok(b.op(OpKind::kBinary, {y, number(2)}, BinaryAttrs{BinaryKind::kMin, {}}, "min")));
+  optimize_checked(graph);
+  ASSERT_EQ(graph.nodes().size(), 1U) << ir::to_text(graph);
+  EXPECT_EQ(std::get<Conv2dAttrs>(graph.nodes()[0].attrs).activation, (Activation{-0.5F, 2.F}));
+}
+
+TEST_F(Passes, KeepsAMaximumThatIsNoClamp) {
+  const ValueId x = b.input("x", DType::kFloat32, {3});
+  const ValueId several = random_floats(b, {3});
+  const ValueId deeper = random_floats(b, {1, 1});
+  const auto max = [&](ValueId c) {
+    return ok(b.op(OpKind::kBinary, {x, c}, BinaryAttrs{BinaryKind::kMax, {}}, "max"));
+  };
+  b.output(max(several));
+  b.output(max(deeper));
+  EXPECT_FALSE(run_checked(graph, binary_to_clamp));
+}
+
 TEST_F(Passes, KeepsPadWithAnotherValue) {
   const ValueId padded =
       ok(b.op(OpKind::kPad, {image()}, PadAttrs{{0, 1, 1, 0}, {0, 1, 1, 0}, 1.F}, "pad"));
