@@ -68,16 +68,22 @@ class Balancer {
     });
   }
 
-  // What each channel is divided by.
+  // What each channel is divided by. Neither its values nor its bias grow beyond the largest of all
+  // channels: one of small weights and a large bias would otherwise widen what all of them share.
   std::vector<float> factors(std::span<const float> seen_max) const {
-    const float limit = activation_of(*pair_.makes).max;
+    const float clamp = activation_of(*pair_.makes).max * kBelowLimit;
+    const float largest = seen_max.empty() ? kInf : *std::ranges::max_element(seen_max);
+    const float limit = std::min(clamp, largest);
+    const std::vector<float> bias = biases();
+    const float largest_bias = magnitude(bias);
     std::vector<float> s(channels(), 1.F);
     for (size_t c = 0; c < s.size(); ++c) {
       if (!(made_[c] > 0.F) || !(read_[c] > 0.F)) continue;
       s[c] = std::clamp(std::sqrt(made_[c] / read_[c]), 1 / kMostChange, kMostChange);
+      if (largest_bias > 0.F) s[c] = std::max(s[c], std::abs(bias[c]) / largest_bias);
       if (limit == kInf) continue;
-      const float most = c < seen_max.size() ? seen_max[c] : limit;
-      s[c] = most >= limit * kBelowLimit ? 1.F : std::max(s[c], most / (limit * kBelowLimit));
+      const float most = c < seen_max.size() ? seen_max[c] : clamp;
+      s[c] = most >= clamp ? 1.F : std::max(s[c], most / limit);
     }
     return s;
   }
@@ -93,8 +99,8 @@ class Balancer {
     });
     replace(pair_.makes->inputs[1], first);
     replace(pair_.reads->inputs[1], second);
-    if (pair_.makes->inputs.size() < 3) return;
-    std::vector<float> bias = floats_of(graph_.value(pair_.makes->inputs[2]));
+    std::vector<float> bias = biases();
+    if (bias.empty()) return;
     for (size_t c = 0; c < bias.size(); ++c) bias[c] /= s[c];
     replace(pair_.makes->inputs[2], bias);
   }
@@ -103,6 +109,15 @@ class Balancer {
   size_t channels() const { return static_cast<size_t>(graph_.value(pair_.value).shape.back()); }
   std::vector<float> weights(const ir::Node& node) const {
     return floats_of(graph_.value(node.inputs[1]));
+  }
+  std::vector<float> biases() const {
+    if (pair_.makes->inputs.size() < 3) return {};
+    return floats_of(graph_.value(pair_.makes->inputs[2]));
+  }
+  static float magnitude(std::span<const float> numbers) {
+    float most = 0.F;
+    for (const float x : numbers) grow(most, x);
+    return most;
   }
   static void grow(float& most, float weight) { most = std::max(most, std::abs(weight)); }
 

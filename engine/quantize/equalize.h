@@ -18,9 +18,10 @@ namespace inferd::quantize {
 std::vector<ir::ValueId> between_layers(const ir::Graph& graph);
 
 // Changes weights and biases so that the graph computes the same. `channel_max`, by value, is the
-// largest number seen in each channel: below a limited clamp (ReLU6) a channel may grow only as far
-// as nothing that was seen reaches the limit, and one that reached it is left alone. Returns how
-// many pairs of layers were balanced.
+// largest magnitude seen in each channel: none may grow beyond the largest of all, nor as far that
+// anything seen reaches a limited clamp (ReLU6); one that reached it is left alone. Empty: nothing
+// is known, and only channels below no limit change. Returns how many pairs of layers were
+// balanced.
 int equalize(ir::Graph& graph, std::span<const std::vector<float>> channel_max);
 
 }  // namespace inferd::quantize

@@ -29,14 +29,14 @@ void Seen::add(std::span<const float> numbers) {
 
 void Seen::add_channels(std::span<const float> numbers, size_t channels) {
   if (channel_max_.empty()) {
-    channel_max_.assign(channels, -std::numeric_limits<float>::infinity());
+    channel_max_.assign(channels, 0.F);
     channel_sum_.assign(channels, 0.);
   }
   for (size_t i = 0; i + channels <= numbers.size(); i += channels) {
     for (size_t c = 0; c < channels; ++c) {
       const float x = numbers[i + c];
       if (!std::isfinite(x)) continue;
-      channel_max_[c] = std::max(channel_max_[c], x);
+      channel_max_[c] = std::max(channel_max_[c], std::abs(x));
       channel_sum_[c] += double{x};
     }
     ++channel_count_;

@@ -26,7 +26,8 @@ struct Range {
 class Seen {
  public:
   void add(std::span<const float> numbers);
-  // Also the largest number and the mean of each index of the last dimension, `channels` of them.
+  // Also the largest magnitude and the mean of each index of the last dimension, `channels` of
+  // them.
   void add_channels(std::span<const float> numbers, size_t channels);
 
   bool empty() const { return count_ == 0; }
