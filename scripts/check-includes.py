@@ -41,7 +41,7 @@ LIBRARIES = {
     "yaml-cpp/": ["daemon/config"],
     "grpcpp/": ["daemon/serve", "clients/cpp"],
     "google/protobuf/": ["engine/import/onnx", "engine/export/onnx"],
-    "flatbuffers/": ["engine/import/tflite"],
+    "flatbuffers/": ["engine/import/ifd", "engine/import/tflite"],
     "spdlog/": ["daemon/telemetry"],
     "systemd/": ["daemon/host"],
 }

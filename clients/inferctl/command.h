@@ -27,6 +27,7 @@ using AddCommand = void (*)(CLI::App& app, const Globals& globals, Run& chosen);
 
 void add_inspect(CLI::App& app, const Globals& globals, Run& chosen);
 void add_run(CLI::App& app, const Globals& globals, Run& chosen);
+void add_compile(CLI::App& app, const Globals& globals, Run& chosen);
 void add_bench(CLI::App& app, const Globals& globals, Run& chosen);
 void add_quantize(CLI::App& app, const Globals& globals, Run& chosen);
 void add_status(CLI::App& app, const Globals& globals, Run& chosen);

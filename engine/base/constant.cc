@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <new>
 
+#include "engine/base/crc32c.h"
 #include "engine/base/pages.h"
 
 namespace inferd {
@@ -40,6 +41,22 @@ std::shared_ptr<const Constant> Constant::in_file(std::shared_ptr<const MappedFi
   return constant;
 }
 
+std::shared_ptr<const Constant> Constant::in_checked_file(std::shared_ptr<const MappedFile> file,
+                                                          std::span<const std::byte> bytes,
+                                                          size_t alignment, uint32_t checksum) {
+  const std::shared_ptr<Constant> constant =
+      std::const_pointer_cast<Constant>(in_file(std::move(file), bytes, alignment));
+  constant->checksum_ = checksum;
+  return constant;
+}
+
+std::shared_ptr<const Constant> Constant::left_out(size_t bytes) {
+  const std::shared_ptr<Constant> constant = std::const_pointer_cast<Constant>(
+      made(bytes, [](std::span<std::byte> data) { std::ranges::fill(data, std::byte{0}); }));
+  constant->left_out_ = true;
+  return constant;
+}
+
 std::shared_ptr<const Constant> Constant::made(size_t bytes, Make make) {
   if (bytes < kSmall) {
     std::vector<std::byte> data(bytes);
@@ -61,6 +78,18 @@ Constant::~Constant() {
 std::span<const std::byte> Constant::bytes() const {
   acquire();  // and never released
   return bytes_;
+}
+
+Status Constant::check() const {
+  if (left_out_) return failed_precondition("its values were left out of the file");
+  if (!checksum_) return ok_status();
+  acquire();
+  {
+    const std::lock_guard lock(mutex_);
+    if (!intact_) intact_ = crc32c(bytes_) == *checksum_;
+  }
+  release();
+  return *intact_ ? ok_status() : data_loss("the file is corrupt: a checksum does not match");
 }
 
 void Constant::acquire() const {

@@ -9,13 +9,16 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "engine/base/mapped_file.h"
+#include "inferd/engine/status.h"
 
 namespace inferd {
 
@@ -33,6 +36,12 @@ class Constant {
   static std::shared_ptr<const Constant> in_file(std::shared_ptr<const MappedFile> file,
                                                  std::span<const std::byte> bytes,
                                                  size_t alignment);
+  // The same, where the file says what the checksum (crc32c()) of the bytes must be.
+  static std::shared_ptr<const Constant> in_checked_file(std::shared_ptr<const MappedFile> file,
+                                                         std::span<const std::byte> bytes,
+                                                         size_t alignment, uint32_t checksum);
+  // Left out of its file: zeros, so that nothing is read out of bounds, and check() fails.
+  static std::shared_ptr<const Constant> left_out(size_t bytes);
   // Computed when needed. A small one at once and for good. Throws std::bad_alloc when there is no
   // address space for it, and so does its use without memory.
   static std::shared_ptr<const Constant> made(size_t bytes, Make make);
@@ -49,6 +58,11 @@ class Constant {
   // ConstantUse is for others.
   std::span<const std::byte> bytes() const;
 
+  // Whether the bytes are what their file says they are; reads them at the first call. DATA_LOSS
+  // when they are not, FAILED_PRECONDITION when they were left out. What has no checksum is taken
+  // as it is.
+  Status check() const;
+
  private:
   friend class ConstantUse;
   Constant() = default;
@@ -59,8 +73,11 @@ class Constant {
   std::vector<std::byte> owned_;
   std::shared_ptr<const MappedFile> file_;  // bytes_ are a part of it
   Make make_;                               // bytes_ are pages of our own
+  bool left_out_ = false;
+  std::optional<uint32_t> checksum_;
   mutable std::mutex mutex_;
-  mutable int users_ = 0;  // by mutex_; above 0: resident
+  mutable int users_ = 0;               // by mutex_; above 0: resident
+  mutable std::optional<bool> intact_;  // by mutex_; once check() has looked
 };
 
 // Keeps a constant's bytes resident.

@@ -43,6 +43,7 @@ Result<std::vector<TensorInfo>> describe(const ForeignGraph& foreign,
 }
 
 Result<Imported> import_as(const Format& format, const Source& source, const Limits& limits) {
+  if (format.import != nullptr) return format.import(source, limits);
   INFERD_ASSIGN_OR_RETURN(const ForeignGraph foreign, format.read(source, limits));
   INFERD_RETURN_IF_ERROR(check_limits(foreign, limits));
   Imported imported;

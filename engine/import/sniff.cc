@@ -2,6 +2,7 @@
 //
 // The formats that were compiled in, in the order in which they are tried.
 
+#include "engine/import/ifd/ifd.h"
 #include "engine/import/import.h"
 #include "engine/import/onnx/onnx.h"
 #include "engine/import/tflite/tflite.h"
@@ -10,6 +11,9 @@ namespace inferd::import {
 namespace {
 
 const Format kFormats[] = {
+#if defined(INFERD_COMPILED_MODELS)
+    {"ifd", sniff_ifd, nullptr, nullptr, import_ifd},
+#endif
 #if defined(INFERD_READ_TFLITE)
     {"tflite", sniff_tflite, read_tflite, lower_tflite},
 #endif

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/ir/ops.h"
 
+#include <algorithm>
 #include <array>
+#include <utility>
 
 #include "engine/ir/infer.h"
 #include "engine/ir/shape_inference.h"
@@ -70,6 +72,13 @@ const std::array<OpInfo, kOpKindCount> kOps = {{
 }};
 // clang-format on
 
+template <size_t... kIndices>
+OpAttrs alternative(size_t index, std::index_sequence<kIndices...>) {
+  OpAttrs attrs;
+  static_cast<void>(((index == kIndices && (attrs.emplace<kIndices>(), true)) || ...));
+  return attrs;
+}
+
 }  // namespace
 
 bool runs_in_stages(OpKind kind) {
@@ -77,6 +86,17 @@ bool runs_in_stages(OpKind kind) {
 }
 
 const OpInfo& op_info(OpKind kind) { return kOps[static_cast<size_t>(kind)]; }
+
+OpAttrs default_attrs(OpKind kind) {
+  return alternative(op_info(kind).attrs_index,
+                     std::make_index_sequence<std::variant_size_v<OpAttrs>>());
+}
+
+std::optional<OpKind> op_from_name(std::string_view name) {
+  const auto found = std::ranges::find(kOps, name, &OpInfo::name);
+  if (found == kOps.end()) return std::nullopt;
+  return found->kind;
+}
 
 Status InferContext::set(const Shape& shape, size_t i) const {
   output(i).shape = shape;

@@ -4,6 +4,9 @@
 // here.
 #pragma once
 
+#include <optional>
+#include <string_view>
+
 #include "engine/base/op.h"
 #include "engine/ir/graph.h"
 
@@ -30,5 +33,11 @@ bool runs_in_stages(OpKind kind);
 
 // Total: every OpKind has a row.
 const OpInfo& op_info(OpKind kind);
+
+// The attributes of `kind`, all as by default.
+OpAttrs default_attrs(OpKind kind);
+
+// The operator of that name (op_name()).
+std::optional<OpKind> op_from_name(std::string_view name);
 
 }  // namespace inferd::ir

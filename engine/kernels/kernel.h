@@ -8,11 +8,13 @@
 //                          May look at values of 8-bit constants only: others are not in memory
 //                          before pack() or, where nothing is packed, prepare()
 //   cost(op)               estimated work; compared only between rows of the same operator
-//   pack(op)               weights in inner-loop order with bias and zero point folded in. Depends
+//   pack(op, stored)       weights in inner-loop order with bias and zero point folded in. Depends
 //                          on the constants, their types, the quantization of inputs and outputs
 //                          and the attributes, never on the shape of activations: plans of several
 //                          batch sizes and shapes share it. Then the constants leave memory: where
-//                          there are packed weights, prepare() and run() must not read them
+//                          there are packed weights, prepare() and run() must not read them.
+//                          With `stored`, what an earlier pack() left in a file: its arrays are
+//                          taken from there, and no constant is read
 //   prepare(op, packed)    what depends on shapes: indirection offsets, tables, scratch size
 //   run(args)              computes; allocates nothing, may use the thread pool
 //
@@ -56,6 +58,9 @@ struct OpDesc {
   OpAttrs attrs;
   std::vector<Operand> inputs;
   std::vector<Operand> outputs;
+  // The row that is asked has packed these weights before: accepts() took their values then and
+  // must not read them, for they may not be there.
+  bool packed_before = false;
 
   template <typename A>
   const A& attrs_as() const {
@@ -64,10 +69,33 @@ struct OpDesc {
   bool has_input(size_t i) const { return i < inputs.size(); }
 };
 
+// Arrays of packed weights as a file keeps them: one behind the other, each from a multiple of
+// kArrayAlignment. Borrows the bytes. What they hold is not to be trusted, how many there are is
+// checked: pack() takes its arrays and returns early, and who called it asks fits().
+class StoredWeights {
+ public:
+  static constexpr size_t kArrayAlignment = 64;
+
+  explicit StoredWeights(std::span<const std::byte> bytes) : left_(bytes) {}
+
+  // The next array; null when it would be longer than what is left.
+  const std::byte* take(size_t bytes);
+  bool empty() const { return left_.empty(); }
+  // Nothing was missing and nothing is left over.
+  bool fits() const { return !short_ && left_.empty(); }
+
+ private:
+  std::span<const std::byte> left_;
+  bool short_ = false;
+};
+
 // Weights in a kernel's own layout. Immutable, shared between plans.
 struct PackedWeights {
   virtual ~PackedWeights() = default;
-  virtual size_t bytes() const = 0;
+  // Everything in it that comes from the values of weights, in the order of StoredWeights. The rest
+  // follows from types, attributes and the shape of constants.
+  virtual std::vector<std::span<const std::byte>> arrays() const = 0;
+  size_t bytes() const;
 };
 
 // What a kernel derives from shapes. Immutable, owned by one plan's step.
@@ -138,7 +166,8 @@ struct Kernel {
   Isa isa;  // the row is skipped on CPUs without it
   bool (*accepts)(const OpDesc&);
   double (*cost)(const OpDesc&);
-  std::unique_ptr<PackedWeights> (*pack)(const OpDesc&);  // null: nothing to pack
+  // Null: nothing to pack. `stored` may be null.
+  std::unique_ptr<PackedWeights> (*pack)(const OpDesc&, StoredWeights* stored);
   std::unique_ptr<Prepared> (*prepare)(const OpDesc&, const PackedWeights*);  // null: nothing to do
   void (*run)(const RunArgs&);
   unsigned traits = 0;  // of Trait

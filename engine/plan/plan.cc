@@ -104,30 +104,58 @@ class Planner {
     Step& step = plan_->steps[s];
     const ir::Node& node = *step_nodes_[s];
     std::vector<std::shared_ptr<const Constant>> constants;
-    std::vector<ConstantUse> looked_at;  // the rest may be large, and packed already
     for (ValueId id : node.inputs) {
       const ir::Value& value = graph_.value(id);
       if (!value.is_constant()) continue;
       constants.push_back(value.constant);
       plan_->constants.push_back(value.constant);
-      if (dtype_size(value.dtype) == 1) looked_at.emplace_back(value.constant);
     }
-    step.kernel = kernels::choose(
-        step.op, options_.prefer_kernels,
-        options_.allow_float16 ? kernels::Precision::kHalf : kernels::Precision::kFull);
+    step.kernel = stored_kernel(&step.op);
+    if (step.kernel == nullptr) step.kernel = choose_row(step.op, constants);
     if (step.kernel == nullptr) {
       return unimplemented("no kernel for " + std::string(op_name(node.kind)) + " '" + node.name +
                            "' with " + describe_types(step.op));
     }
-    step.packed = weights_.get(*step.kernel, step.op, constants);
-    if (step.packed == nullptr) {
-      for (const auto& constant : constants) plan_->constants_in_use.emplace_back(constant);
-    }
+    INFERD_RETURN_IF_ERROR(find_weights(&step, constants).with_context(ir::title(node)));
     if (step.kernel->prepare == nullptr) return ok_status();
     step.prepared = step.kernel->prepare(step.op, step.packed.get());
     if (step.prepared == nullptr) return ok_status();
     plan_->scratch_bytes =
         std::max(plan_->scratch_bytes, static_cast<int64_t>(step.prepared->scratch_bytes));
+    return ok_status();
+  }
+
+  // The row that the weights of `op` were packed for, if it is to be kept and takes the operator.
+  const kernels::Kernel* stored_kernel(kernels::OpDesc* op) const {
+    if (!options_.keep_stored_kernels) return nullptr;
+    const kernels::Kernel* const kernel = weights_.stored_for(*op);
+    op->packed_before = kernel != nullptr;
+    if (kernel != nullptr && kernel->accepts(*op)) return kernel;
+    op->packed_before = false;
+    return nullptr;
+  }
+
+  const kernels::Kernel* choose_row(const kernels::OpDesc& op,
+                                    std::span<const std::shared_ptr<const Constant>> constants) {
+    std::vector<ConstantUse> looked_at;  // the rest may be large, and packed already
+    for (const auto& constant : constants) {
+      const auto input = std::ranges::find(op.inputs, constant->address(), &kernels::Operand::data);
+      if (input != op.inputs.end() && dtype_size(input->dtype) == 1)
+        looked_at.emplace_back(constant);
+    }
+    return kernels::choose(
+        op, options_.prefer_kernels,
+        options_.allow_float16 ? kernels::Precision::kHalf : kernels::Precision::kFull);
+  }
+
+  // Packed weights, or else the constants themselves.
+  Status find_weights(Step* step, std::span<const std::shared_ptr<const Constant>> constants) {
+    INFERD_ASSIGN_OR_RETURN(step->packed, weights_.get(*step->kernel, step->op, constants));
+    if (step->packed != nullptr) return ok_status();
+    for (const auto& constant : constants) {
+      INFERD_RETURN_IF_ERROR(constant->check());
+      plan_->constants_in_use.emplace_back(constant);
+    }
     return ok_status();
   }
 

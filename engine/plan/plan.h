@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -55,23 +56,49 @@ struct Plan {
 };
 
 // Packed weights of one model, shared by its plans: equal operators on the same constants are
-// packed once. Holds them weakly: they live as long as a plan uses them. Thread-safe.
+// packed once. Holds them weakly: they live as long as a plan uses them. Weights that were packed
+// when the model was compiled are in its file; those are stored. Thread-safe.
 class WeightCache {
  public:
   // The packed weights of `op` for `kernel`, packing them if no living plan has. Null when the
   // kernel packs nothing. `constants` are those among the inputs of `op`, which are used only to
-  // pack, and must live as long as the cache.
-  std::shared_ptr<const kernels::PackedWeights> get(
+  // pack, and must live as long as the cache. Fails as Constant::check() does, and with DATA_LOSS
+  // where stored weights are not what they should be.
+  Result<std::shared_ptr<const kernels::PackedWeights>> get(
       const kernels::Kernel& kernel, const kernels::OpDesc& op,
       std::span<const std::shared_ptr<const Constant>> constants);
   int64_t bytes() const;  // of those alive
+
+  // `bytes`, with that checksum (crc32c()), are what kernel.pack(op) made; they must live as long
+  // as the cache and everything that came from it.
+  void add_stored(const kernels::Kernel& kernel, const kernels::OpDesc& op,
+                  std::span<const std::byte> bytes, uint32_t checksum);
+  // The row that stored weights of `op` are for; null: there are none.
+  const kernels::Kernel* stored_for(const kernels::OpDesc& op) const;
+
+  // Weights that are alive, and the row that packed them.
+  struct Packed {
+    const kernels::Kernel* kernel = nullptr;
+    std::shared_ptr<const kernels::PackedWeights> weights;
+  };
+  std::optional<Packed> find(const kernels::OpDesc& op) const;
 
  private:
   struct Entry {
     const kernels::Kernel* kernel = nullptr;
     kernels::OpDesc op;  // shapes of activations do not take part in comparison
     std::weak_ptr<const kernels::PackedWeights> packed;
+    std::span<const std::byte> stored;  // empty: nothing is
+    uint32_t checksum = 0;
+    bool intact = false;  // the checksum was compared
   };
+
+  // The first entry of `op` that `accept` takes; null: none. Under mutex_.
+  template <typename F>
+  const Entry* first(const kernels::OpDesc& op, F accept) const;
+  static Result<std::shared_ptr<const kernels::PackedWeights>> restore(Entry& entry,
+                                                                       const kernels::OpDesc& op);
+
   mutable std::mutex mutex_;
   std::unordered_multimap<const std::byte*, Entry>
       entries_;  // by the first constant's data; by mutex_
@@ -80,6 +107,8 @@ class WeightCache {
 struct PlanOptions {
   std::vector<std::string> prefer_kernels;
   bool allow_float16 = false;  // kernels of half precision
+  // Operators with stored weights get the row that those are for, and their constants are not read.
+  bool keep_stored_kernels = false;
   int64_t max_arena_bytes = int64_t{2} << 30;
   int64_t max_tensor_bytes = int64_t{2} << 30;
   int64_t stripe_bytes = 0;  // see find_stripes(), as threads

@@ -69,6 +69,9 @@ Result<ir::Graph> load_float_graph(const std::string& path, std::span<const Shap
     const UnsupportedOp& op = imported.unsupported[0];
     return unimplemented(path + ": " + op.op + " '" + op.node + "': " + op.reason);
   }
+  if (imported.compiled) {
+    return failed_precondition(path + " is compiled: quantize the model that it was made of");
+  }
   Result<ir::Graph> graph = prepare(std::move(imported), input_shapes);
   if (!graph.ok()) return graph.status().with_context(path);
   return graph;

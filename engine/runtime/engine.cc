@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <optional>
 #include <sstream>
 #include <thread>
 
@@ -42,6 +43,20 @@ Status unsupported_status(const std::vector<UnsupportedOp>& unsupported) {
     message += "\n  " + op.op + " '" + op.node + "': " + op.reason;
   }
   return unimplemented(message);
+}
+
+// Packing is done by kernels, so they must be here.
+Result<Isa> isa_to_compile_for(const CompileOptions& options) {
+  if (options.isa.empty()) return best_isa();
+  const std::optional<Isa> isa = isa_from_name(options.isa);
+  if (!isa)
+    return invalid_argument("'" + options.isa + "' is no instruction set that inferd knows");
+  if (!cpu_has(*isa)) {
+    return failed_precondition("weights cannot be packed for " + options.isa +
+                               " on this CPU: compile on one that has it, or with raw weights "
+                               "alone, which are packed when the model is loaded");
+  }
+  return *isa;
 }
 
 int64_t stripe_bytes(const EngineOptions& options) {
@@ -92,6 +107,19 @@ class SharedEngine final : public Engine {
     info.outputs = std::move(imported.outputs);
     info.unsupported = std::move(imported.unsupported);
     return info;
+  }
+
+  Status compile(const std::string& path, const std::string& output, const CompileOptions& options,
+                 const LoadOptions& load) override {
+    plan::PlanOptions plan = plan_;
+    INFERD_ASSIGN_OR_RETURN(const Isa isa, isa_to_compile_for(options));
+    if (isa != best_isa()) plan.prefer_kernels.insert(plan.prefer_kernels.begin(), options.isa);
+    INFERD_ASSIGN_OR_RETURN(import::Imported imported, import::import_file(path, load.limits));
+    if (!imported.unsupported.empty())
+      return unsupported_status(imported.unsupported).with_context(path);
+    const auto model = runtime::LoadedModel::create(std::move(imported), load.limits, plan, pool_);
+    if (!model.ok()) return model.status().with_context(path);
+    return (*model)->write(output, options.weights, isa_name(isa)).with_context(path);
   }
 
   int threads() const override { return pool_->threads(); }

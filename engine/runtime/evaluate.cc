@@ -30,7 +30,7 @@ struct Node {
       if (i != wanted) others[i].resize(op.outputs[i].bytes());
       out.push_back(i == wanted ? bytes.data() : others[i].data());
     }
-    const auto packed = kernel->pack != nullptr ? kernel->pack(op) : nullptr;
+    const auto packed = kernel->pack != nullptr ? kernel->pack(op, nullptr) : nullptr;
     const auto prepared = kernel->prepare != nullptr ? kernel->prepare(op, packed.get()) : nullptr;
     const size_t scratch_bytes = prepared != nullptr ? prepared->scratch_bytes : 0;
     const Result<MemoryBlock> scratch = MemoryBlock::allocate(static_cast<int64_t>(scratch_bytes));

@@ -114,13 +114,18 @@ Result<std::shared_ptr<const LoadedModel>> LoadedModel::create(import::Imported 
   ir::Graph graph = std::move(imported.graph);
   INFERD_RETURN_IF_ERROR(add_states(graph, load.states));
   opt::Declined declined;
-  opt::PassContext context = pass_context();
-  context.declined = &declined;
-  INFERD_RETURN_IF_ERROR(opt::optimize(graph, context));
+  if (imported.compiled) {
+    INFERD_RETURN_IF_ERROR(model->adopt(*std::move(imported.compiled), graph));
+  } else {
+    opt::PassContext context = pass_context();
+    context.declined = &declined;
+    INFERD_RETURN_IF_ERROR(opt::optimize(graph, context));
+  }
   INFERD_ASSIGN_OR_RETURN(const bool batchable, opt::open_batch_dimension(graph));
   model->forget_file();
   model->info_ = describe_model(graph);
-  model->info_.conversions = opt::left_conversions(graph, declined);
+  model->info_.conversions =
+      model->compiled_ ? model->compiled_->conversions : opt::left_conversions(graph, declined);
   model->info_.format = std::move(imported.format);
   model->info_.description = std::move(imported.description);
   model->info_.batchable = batchable;
@@ -131,7 +136,7 @@ Result<std::shared_ptr<const LoadedModel>> LoadedModel::create(import::Imported 
     INFERD_ASSIGN_OR_RETURN(const auto plan, model->plan_for(shapes));
     for (const plan::Step& step : plan->steps) model->info_.macs += step.macs;
   }
-  model->forget_file();
+  if (!model->compiled_) model->forget_file();  // what was read of that is read again
   return_free_memory();
   return std::shared_ptr<const LoadedModel>(model);
 }

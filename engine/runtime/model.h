@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "engine/base/thread_pool.h"
@@ -25,6 +26,10 @@ class LoadedModel final : public Model {
                                                            plan::PlanOptions options,
                                                            std::shared_ptr<ThreadPool> pool);
 
+  // Writes it as a compiled model with the weights of its plan, which is for `isa`. Errors as
+  // Engine::compile().
+  Status write(const std::string& path, CompiledWeights weights, std::string_view isa) const;
+
   const ModelInfo& info() const override { return info_; }
   Result<std::unique_ptr<Context>> create_context(const ContextOptions& options) const override;
   std::unique_ptr<State> create_state() const override;
@@ -41,12 +46,16 @@ class LoadedModel final : public Model {
 
  private:
   LoadedModel() = default;
+  // Takes over what `compiled` has besides `graph`: packed weights, as far as this engine packs
+  // them alike. Fails where those are needed and it does not.
+  Status adopt(import::Compiled compiled, const ir::Graph& graph);
   // Takes what reading touched of the file out of memory.
   void forget_file() const;
   std::vector<Shape> default_shapes() const;  // batch 1; empty when another dimension is dynamic
 
   std::shared_ptr<const MappedFile> file_;  // may be null
   ModelInfo info_;
+  std::optional<import::Compiled> compiled_;  // of a compiled model
   ProgramContext shared_;
   std::unique_ptr<const Program> program_;
 };

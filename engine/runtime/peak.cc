@@ -41,7 +41,7 @@ double peak_of(DType activations, DType weights) {
 
   double best = 0;
   for (const kernels::Kernel* kernel : kernels::accepting(op)) {
-    const auto packed = kernel->pack != nullptr ? kernel->pack(op) : nullptr;
+    const auto packed = kernel->pack != nullptr ? kernel->pack(op, nullptr) : nullptr;
     const auto prepared = kernel->prepare != nullptr ? kernel->prepare(op, packed.get()) : nullptr;
     std::vector<std::byte> scratch((prepared != nullptr ? prepared->scratch_bytes : 0) + 64);
     ThreadPool pool(1);

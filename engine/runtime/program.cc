@@ -5,6 +5,7 @@
 
 #include "engine/ir/shape_inference.h"
 #include "engine/opt/passes.h"
+#include "engine/runtime/compiled.h"
 #include "engine/runtime/evaluate.h"
 #include "engine/runtime/split.h"
 
@@ -43,7 +44,12 @@ Result<std::shared_ptr<const Stage>> Program::stage_for(
     }
   }
   INFERD_ASSIGN_OR_RETURN(ir::Graph graph, specialize(shapes, bound, bound_shapes));
-  INFERD_ASSIGN_OR_RETURN(const auto made, make_stage(std::move(graph)));
+  plan::PlanOptions options = context_.options;
+  const std::vector<Shape>& stored = context_.keep_stored_for;
+  options.keep_stored_kernels =
+      context_.always_keep_stored ||
+      (!stored.empty() && std::equal(shapes.begin(), shapes.end(), stored.begin(), stored.end()));
+  INFERD_ASSIGN_OR_RETURN(const auto made, make_stage(std::move(graph), options));
   auto stage = std::make_shared<Stage>(*made);
   stage->shapes.assign(shapes.begin(), shapes.end());
   for (const auto& bytes : bound) stage->bound.emplace_back(bytes.begin(), bytes.end());
@@ -80,11 +86,12 @@ Result<ir::Graph> Program::specialize(std::span<const Shape> shapes,
   return graph;
 }
 
-Result<std::shared_ptr<const Stage>> Program::make_stage(ir::Graph graph) const {
+Result<std::shared_ptr<const Stage>> Program::make_stage(ir::Graph graph,
+                                                         const plan::PlanOptions& options) const {
   auto stage = std::make_shared<Stage>();
   if (can_be_planned(graph)) {
     INFERD_ASSIGN_OR_RETURN(stage->plan,
-                            plan::make_plan(std::move(graph), context_.weights, context_.options));
+                            plan::make_plan(std::move(graph), context_.weights, options));
     return std::shared_ptr<const Stage>(stage);
   }
   INFERD_ASSIGN_OR_RETURN(Split parts, split(graph));
@@ -96,8 +103,8 @@ Result<std::shared_ptr<const Stage>> Program::make_stage(ir::Graph graph) const 
   }
   for (ValueId id : parts.rest.inputs()) stage->next_inputs.push_back(position(values, id));
   stage->next = std::make_shared<Program>(std::move(parts.rest), std::move(parts.bound), context_);
-  INFERD_ASSIGN_OR_RETURN(
-      stage->plan, plan::make_plan(std::move(parts.now), context_.weights, context_.options));
+  INFERD_ASSIGN_OR_RETURN(stage->plan,
+                          plan::make_plan(std::move(parts.now), context_.weights, options));
   return std::shared_ptr<const Stage>(stage);
 }
 

@@ -49,6 +49,10 @@ struct ProgramContext {
   std::shared_ptr<ThreadPool> pool;
   mutable plan::WeightCache weights;
   int64_t max_iterations = 0;  // of one loop
+  // Whether plans keep the kernels that stored weights are for (plan::PlanOptions): all of them, or
+  // those for these shapes; empty: none.
+  bool always_keep_stored = false;
+  std::vector<Shape> keep_stored_for;
 };
 
 // Immutable but for its cache of stages; thread-safe.
@@ -73,7 +77,8 @@ class Program {
   Result<ir::Graph> specialize(std::span<const Shape> shapes,
                                std::span<const std::span<const std::byte>> bound,
                                std::span<const Shape> bound_shapes) const;
-  Result<std::shared_ptr<const Stage>> make_stage(ir::Graph graph) const;
+  Result<std::shared_ptr<const Stage>> make_stage(ir::Graph graph,
+                                                  const plan::PlanOptions& options) const;
   Result<Loop> make_loop(const ir::Graph& graph, const ir::Node& node,
                          std::span<const ir::ValueId> values) const;
 

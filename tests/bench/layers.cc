@@ -97,7 +97,7 @@ Prepared::Prepared(const Problem& problem, const kernels::Kernel& kernel, int th
     : problem_(problem),
       kernel_(kernel),
       pool_(threads),
-      packed_(kernel.pack != nullptr ? kernel.pack(problem.op) : nullptr),
+      packed_(kernel.pack != nullptr ? kernel.pack(problem.op, nullptr) : nullptr),
       prepared_(kernel.prepare != nullptr ? kernel.prepare(problem.op, packed_.get()) : nullptr),
       scratch_((prepared_ != nullptr ? prepared_->scratch_bytes : 0) + 64),
       output_(problem.op.outputs[0].bytes()) {}

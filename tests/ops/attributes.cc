@@ -5,11 +5,9 @@
 #include <charconv>
 #include <optional>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "engine/base/op_fields.h"
-#include "engine/ir/ops.h"
 
 namespace inferd::ops {
 namespace {
@@ -62,19 +60,7 @@ struct Setter {
   }
 };
 
-template <size_t... kIndices>
-OpAttrs alternative(size_t index, std::index_sequence<kIndices...>) {
-  OpAttrs attrs;
-  static_cast<void>(((index == kIndices && (attrs.emplace<kIndices>(), true)) || ...));
-  return attrs;
-}
-
 }  // namespace
-
-OpAttrs default_attributes(OpKind kind) {
-  return alternative(ir::op_info(kind).attrs_index,
-                     std::make_index_sequence<std::variant_size_v<OpAttrs>>());
-}
 
 Status set_attribute(OpAttrs* attrs, const std::string& name, const std::string& value) {
   Setter setter{name, value};

@@ -10,9 +10,6 @@
 
 namespace inferd::ops {
 
-// The attributes of `kind`, all as by default.
-OpAttrs default_attributes(OpKind kind);
-
 // Sets the member `name`, also where it lies in an inner struct (stride_h of window, min of
 // activation). Lists are separated by commas, enumerators spelled as printed by messages
 // ("leaky_relu").

@@ -8,6 +8,7 @@
 #include <sstream>
 #include <string_view>
 
+#include "engine/ir/ops.h"
 #include "tests/ops/attributes.h"
 
 namespace inferd::ops {
@@ -212,7 +213,7 @@ Status parse_statement(OpKind kind, int line, const std::string& key, const std:
     if (!cases->empty() && cases->back().outputs.empty()) {
       return invalid_argument("the case before has no output");
     }
-    cases->push_back({line, text, default_attributes(kind), {}, {}});
+    cases->push_back({line, text, ir::default_attrs(kind), {}, {}});
     return ok_status();
   }
   if (cases->empty()) return invalid_argument("a file begins with 'case: title'");

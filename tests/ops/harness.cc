@@ -95,7 +95,7 @@ std::vector<std::vector<std::byte>> run_kernel(const kernels::Kernel& kernel,
                                                const kernels::OpDesc& op,
                                                std::span<const std::byte* const> inputs,
                                                ThreadPool& pool, Placement placement) {
-  const auto packed = kernel.pack != nullptr ? kernel.pack(op) : nullptr;
+  const auto packed = kernel.pack != nullptr ? kernel.pack(op, nullptr) : nullptr;
   std::vector<const std::byte*> sources(inputs.begin(), inputs.end());
   kernels::OpDesc known = op;
   for (size_t i = 0; packed != nullptr && i < known.inputs.size(); ++i) {
@@ -158,7 +158,7 @@ int64_t line_bytes(const kernels::Operand& x) {
 std::vector<std::byte> run_by_lines(const kernels::Kernel& kernel, const kernels::OpDesc& op,
                                     std::span<const std::byte* const> inputs, int64_t lines) {
   ThreadPool pool(1);
-  const auto packed = kernel.pack != nullptr ? kernel.pack(op) : nullptr;
+  const auto packed = kernel.pack != nullptr ? kernel.pack(op, nullptr) : nullptr;
   const auto prepared = kernel.prepare != nullptr ? kernel.prepare(op, packed.get()) : nullptr;
   Fenced scratch(prepared != nullptr ? prepared->line_scratch_bytes : 0);
   const kernels::Operand& y = op.outputs[0];
@@ -205,7 +205,7 @@ std::vector<std::byte> run_by_lines(const kernels::Kernel& kernel, const kernels
 std::vector<std::byte> run_spread(const kernels::Kernel& kernel, const kernels::OpDesc& op,
                                   std::span<const std::byte* const> inputs, ThreadPool& pool) {
   constexpr int64_t kRoom = 3;  // elements
-  const auto packed = kernel.pack != nullptr ? kernel.pack(op) : nullptr;
+  const auto packed = kernel.pack != nullptr ? kernel.pack(op, nullptr) : nullptr;
   const auto prepared = kernel.prepare != nullptr ? kernel.prepare(op, packed.get()) : nullptr;
   Fenced scratch(prepared != nullptr ? prepared->scratch_bytes : 0);
   const kernels::Operand& y = op.outputs[0];

@@ -68,6 +68,7 @@ bool streams(const Window2d& window) {
 
 bool accepts_byte_depthwise(const OpDesc& op) {
   if (!accepts_quantized_depthwise(op)) return false;
+  if (op.packed_before) return true;
   const Shape& shape = op.inputs[1].shape;
   const WeightReader weights(op.inputs[1]);
   for (int64_t c = 0; c < shape[2]; ++c) {
@@ -78,6 +79,7 @@ bool accepts_byte_depthwise(const OpDesc& op) {
 
 bool accepts_narrow_byte_depthwise(const OpDesc& op) {
   if (!accepts_quantized_depthwise(op)) return false;
+  if (op.packed_before) return true;
   const Shape& shape = op.inputs[1].shape;
   const WeightReader weights(op.inputs[1]);
   for (int64_t c = 0; c < shape[2]; ++c) {
@@ -87,7 +89,8 @@ bool accepts_narrow_byte_depthwise(const OpDesc& op) {
   return true;
 }
 
-std::unique_ptr<PackedWeights> pack_byte_depthwise(const OpDesc& op, ByteDepthwiseTile tile) {
+std::unique_ptr<PackedWeights> pack_byte_depthwise(const OpDesc& op, ByteDepthwiseTile tile,
+                                                   StoredWeights* stored) {
   const Shape& shape = op.inputs[1].shape;
   const Operand& x = op.inputs[0];
   const WeightReader weights(op.inputs[1]);
@@ -99,11 +102,15 @@ std::unique_ptr<PackedWeights> pack_byte_depthwise(const OpDesc& op, ByteDepthwi
       static_cast<size_t>((channels + tile.block - 1) / tile.block * int64_t{tile.block});
   auto packed = std::make_unique<PackedByteDepthwise>();
   packed->quads = static_cast<int64_t>(taps.size() / interleave);
-  packed->w = AlignedArray<int8_t>(taps.size() * padded);
-  packed->bias = AlignedArray<int32_t>(padded);
-  packed->scale = AlignedArray<float>(padded);
+  packed->w = AlignedArray<int8_t>(taps.size() * padded, stored);
+  packed->bias = AlignedArray<int32_t>(padded, stored);
+  packed->scale = AlignedArray<float>(padded, stored);
   packed->requant = requant_params(op);
   packed->padding = zero;
+  if (stored != nullptr) {
+    if (!stored->empty()) packed->center = AlignedArray<int8_t>(interleave * padded, stored);
+    return packed;
+  }
   AlignedArray<int8_t> centers(interleave * padded);
   bool centered = true;
   const auto pack_channel = [&](int64_t c, int64_t in_block) {

@@ -38,8 +38,8 @@ struct PackedByteDepthwise final : PackedWeights {
   AlignedArray<float> scale;
   RequantParams requant;
   int32_t padding = 0;  // x's zero point in the band
-  size_t bytes() const override {
-    return w.bytes() + center.bytes() + bias.bytes() + scale.bytes();
+  std::vector<std::span<const std::byte>> arrays() const override {
+    return {w.as_bytes(), bias.as_bytes(), scale.as_bytes(), center.as_bytes()};
   }
 };
 
@@ -65,7 +65,8 @@ bool accepts_byte_depthwise(const OpDesc& op);
 // As accepts_quantized_depthwise, where all weights less their zero point are -127..127: two
 // products with int8 fit in int16 then.
 bool accepts_narrow_byte_depthwise(const OpDesc& op);
-std::unique_ptr<PackedWeights> pack_byte_depthwise(const OpDesc& op, ByteDepthwiseTile tile);
+std::unique_ptr<PackedWeights> pack_byte_depthwise(const OpDesc& op, ByteDepthwiseTile tile,
+                                                   StoredWeights* stored);
 std::unique_ptr<Prepared> plan_byte_depthwise(const OpDesc& op, ByteDepthwiseTile tile);
 
 }  // namespace inferd::kernels::generic

@@ -89,8 +89,8 @@ template <typename P>
 struct ByteDepthwise {
   using A = typename P::A;
   static double cost(const OpDesc& op) { return macs(op) / P::kMacsPerCycle; }
-  static std::unique_ptr<PackedWeights> pack(const OpDesc& op) {
-    return pack_byte_depthwise(op, P::kTile);
+  static std::unique_ptr<PackedWeights> pack(const OpDesc& op, StoredWeights* stored) {
+    return pack_byte_depthwise(op, P::kTile, stored);
   }
   static std::unique_ptr<Prepared> prepare(const OpDesc& op, const PackedWeights*) {
     return plan_byte_depthwise(op, P::kTile);

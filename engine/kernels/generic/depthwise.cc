@@ -41,18 +41,19 @@ bool accepts_quantized_depthwise(const OpDesc& op) {
 
 bool accepts_float_depthwise(const OpDesc& op) { return is_float_linear(op) && shapes_fit(op); }
 
-std::unique_ptr<PackedWeights> pack_quantized_depthwise(const OpDesc& op, int block,
-                                                        int interleave) {
+std::unique_ptr<PackedWeights> pack_quantized_depthwise(const OpDesc& op, int block, int interleave,
+                                                        StoredWeights* stored) {
   const Shape& shape = op.inputs[1].shape;
   const WeightReader weights(op.inputs[1]);
   const int64_t zero = op.inputs[0].quantization.zero_point();
   const int64_t padded = round_up(shape[2], block);
   auto packed = std::make_unique<PackedQuantizedDepthwise>();
   packed->w = AlignedArray<int16_t>(
-      static_cast<size_t>(round_up(shape[0] * shape[1], interleave) * padded));
-  packed->bias = AlignedArray<int32_t>(static_cast<size_t>(padded));
-  packed->scale = AlignedArray<float>(static_cast<size_t>(padded));
+      static_cast<size_t>(round_up(shape[0] * shape[1], interleave) * padded), stored);
+  packed->bias = AlignedArray<int32_t>(static_cast<size_t>(padded), stored);
+  packed->scale = AlignedArray<float>(static_cast<size_t>(padded), stored);
   packed->requant = requant_params(op);
+  if (stored != nullptr) return packed;
   std::vector<int64_t> bias(static_cast<size_t>(shape[2]));
   for (int64_t c = 0; c < shape[2]; ++c) {
     bias[static_cast<size_t>(c)] = bias_at(op, c);
@@ -67,16 +68,18 @@ std::unique_ptr<PackedWeights> pack_quantized_depthwise(const OpDesc& op, int bl
   return packed;
 }
 
-std::unique_ptr<PackedWeights> pack_float_depthwise(const OpDesc& op, int block) {
+std::unique_ptr<PackedWeights> pack_float_depthwise(const OpDesc& op, int block,
+                                                    StoredWeights* stored) {
   const Shape& shape = op.inputs[1].shape;
   const FloatReader weights(op.inputs[1]);
   const int64_t padded = round_up(shape[2], block);
   auto packed = std::make_unique<PackedFloatDepthwise>();
-  packed->w = AlignedArray<float>(static_cast<size_t>(shape[0] * shape[1] * padded));
-  packed->bias = AlignedArray<float>(static_cast<size_t>(padded));
+  packed->w = AlignedArray<float>(static_cast<size_t>(shape[0] * shape[1] * padded), stored);
+  packed->bias = AlignedArray<float>(static_cast<size_t>(padded), stored);
   const Activation activation = activation_of(op);
   packed->low = activation.min;
   packed->high = activation.max;
+  if (stored != nullptr) return packed;
   for_each_weight(shape, block, 1, [&](size_t from, int64_t, size_t to) {
     packed->w[to] = weights[static_cast<int64_t>(from)];
   });

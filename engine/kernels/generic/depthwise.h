@@ -25,7 +25,9 @@ struct PackedQuantizedDepthwise final : PackedWeights {
   AlignedArray<int32_t> bias;  // x's zero point folded in: x enters as stored
   AlignedArray<float> scale;
   RequantParams requant;
-  size_t bytes() const override { return w.bytes() + bias.bytes() + scale.bytes(); }
+  std::vector<std::span<const std::byte>> arrays() const override {
+    return {w.as_bytes(), bias.as_bytes(), scale.as_bytes()};
+  }
 };
 
 struct PackedFloatDepthwise final : PackedWeights {
@@ -33,7 +35,9 @@ struct PackedFloatDepthwise final : PackedWeights {
   AlignedArray<float> bias;
   float low = 0.F;
   float high = 0.F;
-  size_t bytes() const override { return w.bytes() + bias.bytes(); }
+  std::vector<std::span<const std::byte>> arrays() const override {
+    return {w.as_bytes(), bias.as_bytes()};
+  }
 };
 
 struct DepthwisePlan final : Prepared {
@@ -48,9 +52,10 @@ struct DepthwisePlan final : Prepared {
 bool accepts_quantized_depthwise(const OpDesc& op);  // types as accepts_quantized_matrix
 bool accepts_float_depthwise(const OpDesc& op);
 
-std::unique_ptr<PackedWeights> pack_quantized_depthwise(const OpDesc& op, int block,
-                                                        int interleave);
-std::unique_ptr<PackedWeights> pack_float_depthwise(const OpDesc& op, int block);
+std::unique_ptr<PackedWeights> pack_quantized_depthwise(const OpDesc& op, int block, int interleave,
+                                                        StoredWeights* stored);
+std::unique_ptr<PackedWeights> pack_float_depthwise(const OpDesc& op, int block,
+                                                    StoredWeights* stored);
 // `copied`: channels to hold of each tap of the last block, 0 when it is read in place.
 std::unique_ptr<Prepared> plan_depthwise(const OpDesc& op, int interleave, int copied);
 

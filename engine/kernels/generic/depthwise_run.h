@@ -181,8 +181,8 @@ void for_each_depthwise_block(const RunArgs& args, const Block& block, const Pix
 template <typename P>
 struct QuantizedDepthwise {
   static double cost(const OpDesc& op) { return macs(op) / P::kMacsPerCycle; }
-  static std::unique_ptr<PackedWeights> pack(const OpDesc& op) {
-    return pack_quantized_depthwise(op, P::kBlock, P::kDepthwiseInterleave);
+  static std::unique_ptr<PackedWeights> pack(const OpDesc& op, StoredWeights* stored) {
+    return pack_quantized_depthwise(op, P::kBlock, P::kDepthwiseInterleave, stored);
   }
   static std::unique_ptr<Prepared> prepare(const OpDesc& op, const PackedWeights*) {
     return plan_depthwise(op, P::kDepthwiseInterleave, P::kBlock);
@@ -215,8 +215,8 @@ struct FloatDepthwise {
     const auto computed = static_cast<double>(round_up(op.outputs[0].shape.back(), P::kBlock));
     return macs(op) / P::kMacsPerCycle * (computed / channels);
   }
-  static std::unique_ptr<PackedWeights> pack(const OpDesc& op) {
-    return pack_float_depthwise(op, P::kBlock);
+  static std::unique_ptr<PackedWeights> pack(const OpDesc& op, StoredWeights* stored) {
+    return pack_float_depthwise(op, P::kBlock, stored);
   }
   static std::unique_ptr<Prepared> prepare(const OpDesc& op, const PackedWeights*) {
     return plan_depthwise(op, 1, P::kMasksChannels ? 0 : P::kBlock);

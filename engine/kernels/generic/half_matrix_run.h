@@ -47,8 +47,8 @@ struct HalfMatrix {
     return macs(op) / P::kMacsPerCycle +
            static_cast<double>(op.inputs[0].elements()) / kConvertedPerCycle;
   }
-  static std::unique_ptr<PackedWeights> pack(const OpDesc& op) {
-    return pack_half_matrix(op, P::kTile);
+  static std::unique_ptr<PackedWeights> pack(const OpDesc& op, StoredWeights* stored) {
+    return pack_half_matrix(op, P::kTile, stored);
   }
   static std::unique_ptr<Prepared> prepare(const OpDesc& op, const PackedWeights*) {
     return plan_matrix(op, P::kTile, sizeof(Half), /*same_type=*/false);

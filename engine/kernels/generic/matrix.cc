@@ -164,6 +164,7 @@ bool accepts_byte_matrix(const OpDesc& op) {
 
 bool accepts_narrow_byte_matrix(const OpDesc& op) {
   if (!accepts_byte_matrix(op)) return false;
+  if (op.packed_before) return true;
   const Operand& w = op.inputs[1];
   const int32_t lowest = w.dtype == DType::kUInt8 ? 0 : -128;
   if (w.quantization.zero_points[0] == lowest) return false;  // what pads panels
@@ -175,6 +176,7 @@ bool accepts_float_matrix(const OpDesc& op) { return is_float_linear(op) && shap
 
 bool accepts_half_matrix(const OpDesc& op) {
   if (!accepts_float_matrix(op)) return false;
+  if (op.packed_before) return true;
   const FloatReader weights(op.inputs[1]);
   for (int64_t i = 0; i < op.inputs[1].elements(); ++i) {
     if (!std::isfinite(weights[i])) return false;
@@ -193,7 +195,8 @@ double macs(const OpDesc& op) {
 }
 
 template <typename B>
-std::unique_ptr<PackedWeights> pack_quantized_matrix(const OpDesc& op, Tile tile, Lanes lanes) {
+std::unique_ptr<PackedWeights> pack_quantized_matrix(const OpDesc& op, Tile tile, Lanes lanes,
+                                                     StoredWeights* stored) {
   const MatrixForm form = matrix_form(op);
   const Operand& x = op.inputs[0];
   const Operand& w = op.inputs[1];
@@ -201,9 +204,9 @@ std::unique_ptr<PackedWeights> pack_quantized_matrix(const OpDesc& op, Tile tile
   auto packed = std::make_unique<PackedQuantizedMatrix<B>>();
   packed->sizes = panel_sizes(form, tile);
   const auto columns = static_cast<size_t>(form.groups * packed->sizes.padded_columns);
-  packed->b = AlignedArray<B>(columns * static_cast<size_t>(packed->sizes.depth()));
-  packed->bias = AlignedArray<int32_t>(columns);
-  packed->scale = AlignedArray<float>(columns);
+  packed->b = AlignedArray<B>(columns * static_cast<size_t>(packed->sizes.depth()), stored);
+  packed->bias = AlignedArray<int32_t>(columns, stored);
+  packed->scale = AlignedArray<float>(columns, stored);
   packed->requant = requant_params(op);
 
   const int32_t zero = x.quantization.zero_point();
@@ -214,6 +217,7 @@ std::unique_ptr<PackedWeights> pack_quantized_matrix(const OpDesc& op, Tile tile
     packed->b_zero = w.quantization.zero_points[0] - (w.dtype == DType::kUInt8 ? 128 : 0);
   }
   packed->a_padding = zero - packed->a_offset;
+  if (stored != nullptr) return packed;
 
   for_each_column(form, packed->sizes, [&](int64_t column, int64_t padded) {
     int64_t sum = 0;
@@ -229,21 +233,25 @@ std::unique_ptr<PackedWeights> pack_quantized_matrix(const OpDesc& op, Tile tile
   });
   return packed;
 }
-template std::unique_ptr<PackedWeights> pack_quantized_matrix<int16_t>(const OpDesc&, Tile, Lanes);
-template std::unique_ptr<PackedWeights> pack_quantized_matrix<int8_t>(const OpDesc&, Tile, Lanes);
+template std::unique_ptr<PackedWeights> pack_quantized_matrix<int16_t>(const OpDesc&, Tile, Lanes,
+                                                                       StoredWeights*);
+template std::unique_ptr<PackedWeights> pack_quantized_matrix<int8_t>(const OpDesc&, Tile, Lanes,
+                                                                      StoredWeights*);
 
 template <typename B>
-std::unique_ptr<PackedWeights> pack_float_matrix(const OpDesc& op, Tile tile) {
+std::unique_ptr<PackedWeights> pack_float_matrix(const OpDesc& op, Tile tile,
+                                                 StoredWeights* stored) {
   const MatrixForm form = matrix_form(op);
   const B* weights = op.inputs[1].constant<B>().data();
   auto packed = std::make_unique<PackedFloatMatrix<B>>();
   packed->sizes = panel_sizes(form, tile);
   const auto columns = static_cast<size_t>(form.groups * packed->sizes.padded_columns);
-  packed->b = AlignedArray<B>(columns * static_cast<size_t>(packed->sizes.depth()));
-  packed->bias = AlignedArray<float>(columns);
+  packed->b = AlignedArray<B>(columns * static_cast<size_t>(packed->sizes.depth()), stored);
+  packed->bias = AlignedArray<float>(columns, stored);
   const Activation activation = activation_of(op);
   packed->low = activation.min;
   packed->high = activation.max;
+  if (stored != nullptr) return packed;
   for_each_column(form, packed->sizes, [&](int64_t column, int64_t padded) {
     pack_column(form, packed->sizes, tile, padded, B{0}, packed->b.data(),
                 [&](int64_t k) { return weights[weight_index(form, column, k)]; });
@@ -255,21 +263,25 @@ std::unique_ptr<PackedWeights> pack_float_matrix(const OpDesc& op, Tile tile) {
   return packed;
 }
 
-template std::unique_ptr<PackedWeights> pack_float_matrix<float>(const OpDesc&, Tile);
-template std::unique_ptr<PackedWeights> pack_float_matrix<Half>(const OpDesc&, Tile);
+template std::unique_ptr<PackedWeights> pack_float_matrix<float>(const OpDesc&, Tile,
+                                                                 StoredWeights*);
+template std::unique_ptr<PackedWeights> pack_float_matrix<Half>(const OpDesc&, Tile,
+                                                                StoredWeights*);
 
-std::unique_ptr<PackedWeights> pack_half_matrix(const OpDesc& op, Tile tile) {
+std::unique_ptr<PackedWeights> pack_half_matrix(const OpDesc& op, Tile tile,
+                                                StoredWeights* stored) {
   const MatrixForm form = matrix_form(op);
   const FloatReader weights(op.inputs[1]);
   auto packed = std::make_unique<PackedHalfMatrix>();
   packed->sizes = panel_sizes(form, tile);
   const auto columns = static_cast<size_t>(form.groups * packed->sizes.padded_columns);
-  packed->b = AlignedArray<Half>(columns * static_cast<size_t>(packed->sizes.depth()));
-  packed->bias = AlignedArray<float>(columns);
-  packed->scale = AlignedArray<float>(columns);
+  packed->b = AlignedArray<Half>(columns * static_cast<size_t>(packed->sizes.depth()), stored);
+  packed->bias = AlignedArray<float>(columns, stored);
+  packed->scale = AlignedArray<float>(columns, stored);
   const Activation activation = activation_of(op);
   packed->low = activation.min;
   packed->high = activation.max;
+  if (stored != nullptr) return packed;
   for_each_column(form, packed->sizes, [&](int64_t column, int64_t padded) {
     float largest = 0.F;
     for (int64_t k = 0; k < form.depth; ++k) {

@@ -103,7 +103,9 @@ struct PackedQuantizedMatrix final : PackedWeights {
   int32_t a_offset = 0;   // subtracted from x on its way into the inner loop
   int32_t a_padding = 0;  // what a padded pixel is there
   int32_t b_zero = 0;     // what stands for 0 in b; always 0 for Lanes::kS16
-  size_t bytes() const override { return b.bytes() + bias.bytes() + scale.bytes(); }
+  std::vector<std::span<const std::byte>> arrays() const override {
+    return {b.as_bytes(), bias.as_bytes(), scale.as_bytes()};
+  }
 };
 
 template <typename B>  // float, or Half where the operator's weights are
@@ -113,7 +115,9 @@ struct PackedFloatMatrix final : PackedWeights {
   AlignedArray<float> bias;
   float low = 0.F;
   float high = 0.F;
-  size_t bytes() const override { return b.bytes() + bias.bytes(); }
+  std::vector<std::span<const std::byte>> arrays() const override {
+    return {b.as_bytes(), bias.as_bytes()};
+  }
 };
 
 // For inner loops that multiply in half precision. Each column of `b` is multiplied with a power of
@@ -126,7 +130,9 @@ struct PackedHalfMatrix final : PackedWeights {
   AlignedArray<float> scale;  // what a column's sums are multiplied with: that power's inverse
   float low = 0.F;
   float high = 0.F;
-  size_t bytes() const override { return b.bytes() + bias.bytes() + scale.bytes(); }
+  std::vector<std::span<const std::byte>> arrays() const override {
+    return {b.as_bytes(), bias.as_bytes(), scale.as_bytes()};
+  }
 };
 
 // Bands are numbered [image][band]; `lines` and `rows` below are of output.
@@ -172,10 +178,12 @@ bool accepts_half_matrix(const OpDesc& op);
 double macs(const OpDesc& op);
 
 template <typename B>
-std::unique_ptr<PackedWeights> pack_quantized_matrix(const OpDesc& op, Tile tile, Lanes lanes);
+std::unique_ptr<PackedWeights> pack_quantized_matrix(const OpDesc& op, Tile tile, Lanes lanes,
+                                                     StoredWeights* stored);
 template <typename B>  // of the operator's weights
-std::unique_ptr<PackedWeights> pack_float_matrix(const OpDesc& op, Tile tile);
-std::unique_ptr<PackedWeights> pack_half_matrix(const OpDesc& op, Tile tile);
+std::unique_ptr<PackedWeights> pack_float_matrix(const OpDesc& op, Tile tile,
+                                                 StoredWeights* stored);
+std::unique_ptr<PackedWeights> pack_half_matrix(const OpDesc& op, Tile tile, StoredWeights* stored);
 
 // `element_bytes`: of one element in a band, and in a panel. `same_type`: the inner loop takes the
 // input's elements as they are.

@@ -372,8 +372,8 @@ void row_biases(const MatrixPlan& plan, const PanelSizes& sizes, int32_t zero,
 template <typename P>
 struct QuantizedMatrix {
   static double cost(const OpDesc& op) { return macs(op) / P::kMacsPerCycle; }
-  static std::unique_ptr<PackedWeights> pack(const OpDesc& op) {
-    return pack_quantized_matrix<typename P::B>(op, P::kTile, P::kLanes);
+  static std::unique_ptr<PackedWeights> pack(const OpDesc& op, StoredWeights* stored) {
+    return pack_quantized_matrix<typename P::B>(op, P::kTile, P::kLanes, stored);
   }
   static std::unique_ptr<Prepared> prepare(const OpDesc& op, const PackedWeights*) {
     return plan_matrix(op, P::kTile, sizeof(typename P::A),
@@ -438,9 +438,9 @@ template <typename P>
 struct FloatMatrix {
   static bool has_half_weights(const OpDesc& op) { return op.inputs[1].dtype == DType::kFloat16; }
   static double cost(const OpDesc& op) { return macs(op) / P::kMacsPerCycle; }
-  static std::unique_ptr<PackedWeights> pack(const OpDesc& op) {
-    return has_half_weights(op) ? pack_float_matrix<Half>(op, P::kTile)
-                                : pack_float_matrix<float>(op, P::kTile);
+  static std::unique_ptr<PackedWeights> pack(const OpDesc& op, StoredWeights* stored) {
+    return has_half_weights(op) ? pack_float_matrix<Half>(op, P::kTile, stored)
+                                : pack_float_matrix<float>(op, P::kTile, stored);
   }
   static std::unique_ptr<Prepared> prepare(const OpDesc& op, const PackedWeights*) {
     // Panels of float16 are split as those of float32 are, so that sums are the same.

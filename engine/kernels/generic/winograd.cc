@@ -78,7 +78,7 @@ double winograd_cost(const OpDesc& op, double macs_per_cycle) {
   return (macs + moved) / macs_per_cycle + weights * blocks;
 }
 
-std::unique_ptr<PackedWeights> pack_winograd(const OpDesc& op, Tile tile) {
+std::unique_ptr<PackedWeights> pack_winograd(const OpDesc& op, Tile tile, StoredWeights* stored) {
   const Shape& w = op.inputs[1].shape;
   const int64_t in_c = w[3];
   const int64_t out_c = w[0];
@@ -86,12 +86,13 @@ std::unique_ptr<PackedWeights> pack_winograd(const OpDesc& op, Tile tile) {
   auto packed = std::make_unique<PackedWinograd>();
   // Of one product: its depth is the input channels, never padded in float.
   const PanelSizes& sizes = packed->sizes = panel_sizes(out_c, 1, in_c, tile);
-  packed->u =
-      AlignedArray<float>(static_cast<size_t>(kWinogradProducts * in_c * sizes.padded_columns));
-  packed->bias = AlignedArray<float>(static_cast<size_t>(sizes.padded_columns));
+  packed->u = AlignedArray<float>(
+      static_cast<size_t>(kWinogradProducts * in_c * sizes.padded_columns), stored);
+  packed->bias = AlignedArray<float>(static_cast<size_t>(sizes.padded_columns), stored);
   const Activation activation = activation_of(op);
   packed->low = activation.min;
   packed->high = activation.max;
+  if (stored != nullptr) return packed;
   for (int64_t o = 0; o < out_c; ++o) {
     const int64_t first = o / tile.columns * tile.columns;
     const int64_t width = std::min<int64_t>(tile.columns, sizes.padded_columns - first);

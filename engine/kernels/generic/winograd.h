@@ -37,7 +37,9 @@ struct PackedWinograd final : PackedWeights {
   AlignedArray<float> bias;
   float low = 0.F;
   float high = 0.F;
-  size_t bytes() const override { return u.bytes() + bias.bytes(); }
+  std::vector<std::span<const std::byte>> arrays() const override {
+    return {u.as_bytes(), bias.as_bytes()};
+  }
 };
 
 struct WinogradPlan final : Prepared {
@@ -56,7 +58,7 @@ struct WinogradPlan final : Prepared {
 bool accepts_winograd(const OpDesc& op);
 // In cycles, of an inner loop that does so many multiply-accumulates in each.
 double winograd_cost(const OpDesc& op, double macs_per_cycle);
-std::unique_ptr<PackedWeights> pack_winograd(const OpDesc& op, Tile tile);
+std::unique_ptr<PackedWeights> pack_winograd(const OpDesc& op, Tile tile, StoredWeights* stored);
 std::unique_ptr<Prepared> plan_winograd(const OpDesc& op, Tile tile);
 
 }  // namespace inferd::kernels::generic

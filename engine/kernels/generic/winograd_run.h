@@ -24,8 +24,8 @@ struct Winograd {
   };
 
   static double cost(const OpDesc& op) { return winograd_cost(op, P::kMacsPerCycle); }
-  static std::unique_ptr<PackedWeights> pack(const OpDesc& op) {
-    return pack_winograd(op, P::kTile);
+  static std::unique_ptr<PackedWeights> pack(const OpDesc& op, StoredWeights* stored) {
+    return pack_winograd(op, P::kTile, stored);
   }
   static std::unique_ptr<Prepared> prepare(const OpDesc& op, const PackedWeights*) {
     return plan_winograd(op, P::kTile);

@@ -71,6 +71,20 @@ struct LoadOptions {
   std::vector<StatePair> states;
 };
 
+// What of the weights a compiled model holds. Its file is mapped: what is not read takes no memory.
+enum class CompiledWeights : uint8_t {
+  kBoth,    // as the model has them and as kernels want them: starts fast here, runs everywhere
+  kRaw,     // as the model has them: packed anew whenever it is loaded
+  kPacked,  // as kernels want them, where they are packed: starts only on CPUs and with engines
+            // that pack the same
+};
+
+struct CompileOptions {
+  CompiledWeights weights = CompiledWeights::kBoth;
+  // The instruction set to pack for ("avx2"); empty: the best one that this CPU has.
+  std::string isa;
+};
+
 // One operator of an imported model that the engine cannot run.
 struct UnsupportedOp {
   std::string op;      // the file format's name for it
@@ -93,7 +107,7 @@ struct OpCount {
 
 // What `inferctl inspect` shows.
 struct ModelInfo {
-  std::string format;  // "tflite", "onnx"
+  std::string format;  // "tflite", "onnx", "ifd" (compiled)
   std::string description;
   std::vector<TensorInfo> inputs;
   std::vector<TensorInfo> outputs;
@@ -196,6 +210,13 @@ class Engine {
 
   // Like load(), but a model with unsupported operators is described instead of refused.
   virtual Result<ModelInfo> inspect(const std::string& path, const LoadOptions& options = {}) = 0;
+
+  // Loads `path` and writes it to `output` as a compiled model, which load() takes like any other:
+  // imported, optimised and its weights packed already. Fails as load() does, with
+  // FAILED_PRECONDITION when weights cannot be packed as asked, with UNAVAILABLE when the file
+  // cannot be written, and with UNIMPLEMENTED in a build without compiled models.
+  virtual Status compile(const std::string& path, const std::string& output,
+                         const CompileOptions& options = {}, const LoadOptions& load = {}) = 0;
 
   virtual int threads() const = 0;
   virtual std::string_view isa()
