@@ -57,8 +57,12 @@ struct ModelsConfig {
   std::string root;                // folder; may be empty when no model is served
   bool load_all = true;            // false when `serve` names them
   std::vector<ModelConfig> serve;  // merged with <root>/<model>/model.yaml, this one wins
-  int64_t max_arena_bytes = int64_t{1} << 30;
+  // What a model file may ask for; see inferd::Limits.
   int64_t max_file_bytes = int64_t{1} << 30;
+  int64_t max_arena_bytes = int64_t{1} << 30;
+  int64_t max_tensor_bytes = int64_t{1} << 30;
+  int64_t max_nodes = 100'000;
+  int max_nesting = 64;
 };
 
 struct LogConfig {

@@ -112,8 +112,11 @@ void read_models(MapReader& parent, ModelsConfig& models) {
   MapReader r(parent.child("models"), parent.file(), parent.errors());
   r.read("root", models.root);
   models.root = resolve(r.file(), models.root);
-  r.read("max_arena_bytes", models.max_arena_bytes, 1 << 16, INT64_MAX);
   r.read("max_file_bytes", models.max_file_bytes, 1 << 10, INT64_MAX);
+  r.read("max_arena_bytes", models.max_arena_bytes, 1 << 16, INT64_MAX);
+  r.read("max_tensor_bytes", models.max_tensor_bytes, 1 << 10, INT64_MAX);
+  r.read("max_nodes", models.max_nodes, 1, 10'000'000);
+  r.read("max_nesting", models.max_nesting, 8, 1000);
   const YAML::Node list = r.child("serve");
   if (list.IsDefined() && !list.IsSequence()) r.error(list, "'serve' must be a list of models");
   if (list.IsSequence()) models.load_all = false;

@@ -159,6 +159,9 @@ class FolderRepository final : public Repository {
     LoadOptions options;
     options.limits.max_file_bytes = config_.max_file_bytes;
     options.limits.max_arena_bytes = config_.max_arena_bytes;
+    options.limits.max_tensor_bytes = config_.max_tensor_bytes;
+    options.limits.max_nodes = config_.max_nodes;
+    options.limits.max_nesting = config_.max_nesting;
     INFERD_ASSIGN_OR_RETURN(loaded->model, engine_->load(loaded->path, options));
     INFERD_ASSIGN_OR_RETURN(loaded->labels, labels(folder, version_folder, config));
     INFERD_ASSIGN_OR_RETURN(loaded->queue, schedule::ModelQueue::create(loaded->model, wanted.name,

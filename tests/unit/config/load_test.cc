@@ -54,9 +54,10 @@ TEST_F(ConfigTest, PathsAreRelativeToTheFile) {
   const auto config =
       load(write("c.yaml",
                  "server: {grpc: [unix:s, {address: unix:t}, 'unix:/run/u', 127.0.0.1:1]}\n"
-                 "models: {root: models}\npipelines: [{file: p.yaml}]\n"));
+                 "models: {root: models, max_nodes: 7}\npipelines: [{file: p.yaml}]\n"));
   ASSERT_TRUE(config.ok()) << config.status().to_string();
   ASSERT_EQ(config->server.grpc.size(), 4U);
+  EXPECT_EQ(config->models.max_nodes, 7);
   EXPECT_EQ(config->server.grpc[0].address, "unix:" + folder_.file("s"));
   EXPECT_EQ(config->server.grpc[1].address, "unix:" + folder_.file("t"));
   EXPECT_EQ(config->server.grpc[2].address, "unix:/run/u");
@@ -82,6 +83,7 @@ TEST_F(ConfigTest, MistakesAreReportedWithTheirPlace) {
       {"models: {serve: [a, a]}\n", "c.yaml:1:21: model 'a' is listed twice"},
       {"models: {serve: [{name: a, max_batch: 0}]}\n",
        "c.yaml:1:39: 'max_batch' must be a whole number from 1"},
+      {"models: {max_nesting: 4}\n", "c.yaml:1:23: 'max_nesting' must be a whole number from 8"},
       {"log: {level: info}\nlog: {level: info}\n", "c.yaml:2:1: key 'log' stands twice"},
       {"log: {format: xml}\n", "c.yaml:1:15: 'format' must be one of text, json"},
       {"a: &x [1]\nb: *x\n", "c.yaml:2:4: aliases (*name) are not supported"},
