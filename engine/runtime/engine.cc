@@ -117,7 +117,7 @@ class SharedEngine final : public Engine {
     INFERD_ASSIGN_OR_RETURN(import::Imported imported, import::import_file(path, load.limits));
     if (!imported.unsupported.empty())
       return unsupported_status(imported.unsupported).with_context(path);
-    const auto model = runtime::LoadedModel::create(std::move(imported), load.limits, plan, pool_);
+    const auto model = runtime::LoadedModel::create(std::move(imported), load, plan, pool_);
     if (!model.ok()) return model.status().with_context(path);
     return (*model)->write(output, options.weights, isa_name(isa)).with_context(path);
   }
