@@ -57,8 +57,34 @@ std::string_view op_name(OpKind op) {
       return "strided_copy";
     case OpKind::kExpand:
       return "expand";
+    case OpKind::kTile:
+      return "tile";
+    case OpKind::kReverseSequence:
+      return "reverse_sequence";
+    case OpKind::kTrilu:
+      return "trilu";
     case OpKind::kGather:
       return "gather";
+    case OpKind::kGatherElements:
+      return "gather_elements";
+    case OpKind::kGatherNd:
+      return "gather_nd";
+    case OpKind::kScatterElements:
+      return "scatter_elements";
+    case OpKind::kScatterNd:
+      return "scatter_nd";
+    case OpKind::kUpdateSlice:
+      return "update_slice";
+    case OpKind::kRange:
+      return "range";
+    case OpKind::kOneHot:
+      return "one_hot";
+    case OpKind::kTopK:
+      return "top_k";
+    case OpKind::kNonZero:
+      return "non_zero";
+    case OpKind::kUnique:
+      return "unique";
     case OpKind::kResize:
       return "resize";
     case OpKind::kResizeAxis:
@@ -87,6 +113,8 @@ std::string_view op_name(OpKind op) {
       return "if";
     case OpKind::kLoop:
       return "loop";
+    case OpKind::kNonMaxSuppression:
+      return "non_max_suppression";
     case OpKind::kDetectionPostProcess:
       return "detection_post_process";
   }

@@ -49,12 +49,25 @@ enum class OpKind : uint8_t {
   kConcat,           // x0, x1, ... -> y
   kSlice,            // x -> y
   kTrim,             // x, count (int64[1]) -> the first `count` slices of x along axis
-  kPad,              // x -> y; constant value
+  kPad,              // x, value? (scalar of x's type, instead of PadAttrs::value) -> y
   kReshape,          // x -> y, or x, shape (int32/int64) -> y
   kTranspose,        // x -> y
   kStridedCopy,      // x -> y; y[i,j,...] = x at offset + i * strides[0] + j * strides[1] ...
   kExpand,           // x, shape (int64) -> y; numpy broadcasting to that shape
+  kTile,             // x, repeats (int32/int64[rank]) -> y; x over and over
+  kReverseSequence,  // x, lengths (int32/int64[batch]) -> y; the first elements backwards
+  kTrilu,            // x[...,M,N], diagonal? (int64 scalar) -> y; one triangle is 0
   kGather,           // x, indices (int32/int64) -> y
+  kGatherElements,   // x, indices -> y; along axis 0: y[i,j] = x[indices[i,j],j]
+  kGatherNd,         // x, indices[...,K] -> y; each row of indices leads to a slice of x
+  kScatterElements,  // x, indices, updates -> x with updates where kGatherElements reads
+  kScatterNd,        // x, indices[...,K], updates -> x with updates where kGatherNd reads
+  kUpdateSlice,      // x, update, start[rank] -> x with update from start on; clips start
+  kRange,            // start, limit, delta (scalars) -> y[n] = start + i * delta
+  kOneHot,           // indices, depth (scalar), values[2] (off, on) -> y; OneHotAttrs
+  kTopK,             // x, k (scalar) -> values, indices (int64); of equal ones the first
+  kNonZero,          // x -> indices int64[rank, elements], count int64[1]; see kUnique
+  kUnique,           // x -> y, first, inverse, counts, count int64[1]; UniqueAttrs
   kResize,           // x[N,H,W,C] -> y[N,OH,OW,C], nearest or linear
   kResizeAxis,       // x -> y along one dimension, in every mode
   kGridSample,       // x[N,H,W,C], grid[N,OH,OW,2] -> y[N,OH,OW,C]; or with depth
@@ -70,6 +83,8 @@ enum class OpKind : uint8_t {
   kIf,               // condition (bool[]), captured... -> the outputs of one of two bodies
   kLoop,             // most (int64[]), condition (bool[]), carried..., captured... -> carried...,
                      // scanned...; LoopAttrs
+  // boxes, scores -> selected, scores, count int64[1]; NonMaxSuppressionAttrs
+  kNonMaxSuppression,
   kDetectionPostProcess,  // boxes[1,A,4], scores[1,A,K], anchors[A,4] -> boxes, classes, scores,
                           // count
 };
@@ -272,9 +287,17 @@ struct TrimAttrs {
 // As `end`: to the end of the dimension whatever its size (with a negative step: through index 0).
 inline constexpr int64_t kSliceEnd = std::numeric_limits<int64_t>::max();
 
+enum class PadMode : uint8_t {
+  kConstant,
+  kReflect,    // 2 1 | 0 1 2 3 | 2 1
+  kSymmetric,  // 1 0 | 0 1 2 3 | 3 2
+  kEdge,       // 0 0 | 0 1 2 3 | 3 3
+  kWrap,       // 2 3 | 0 1 2 3 | 0 1
+};
 struct PadAttrs {
   std::vector<int64_t> before, after;  // one entry per dimension, >= 0
-  float value = 0.F;                   // real units
+  float value = 0.F;                   // real units; kConstant only
+  PadMode mode = PadMode::kConstant;
   bool operator==(const PadAttrs&) const = default;
 };
 struct ReshapeAttrs {
@@ -299,9 +322,72 @@ struct StridedCopyAttrs {
   bool each_slice = false;
   bool operator==(const StridedCopyAttrs&) const = default;
 };
-struct GatherAttrs {
-  int axis = 0;  // non-negative
+
+// Indices of all operators below count from the end when negative, unless said otherwise. Data
+// cannot make a kernel read or write out of bounds: what an index outside of x asks for is 0, and
+// what it would write is left out.
+struct GatherAttrs {  // kGather, kGatherElements
+  int axis = 0;       // non-negative
+  // kGather: x and indices share so many leading dimensions, of which each has indices of its own.
+  int batch_dims = 0;
   bool operator==(const GatherAttrs&) const = default;
+};
+struct GatherNdAttrs {
+  int batch_dims = 0;  // x and indices share so many leading dimensions
+  bool operator==(const GatherNdAttrs&) const = default;
+};
+// What becomes of an element of x and an update for it; several updates of one element act one
+// after the other.
+enum class ScatterReduction : uint8_t { kNone, kAdd, kMul, kMax, kMin };
+struct ScatterAttrs {  // kScatterElements, kScatterNd
+  ScatterReduction reduction = ScatterReduction::kNone;
+  int axis = 0;  // kScatterElements
+  bool operator==(const ScatterAttrs&) const = default;
+};
+struct OneHotAttrs {
+  int axis = 0;  // of the output
+  // Otherwise a negative index is "off" everywhere, as one that is `depth` or more always is.
+  bool negative_from_end = true;
+  bool operator==(const OneHotAttrs&) const = default;
+};
+struct ReverseSequenceAttrs {
+  int batch_axis = 0;
+  int time_axis = 1;
+  bool operator==(const ReverseSequenceAttrs&) const = default;
+};
+struct TriluAttrs {
+  bool upper = true;  // keep column >= row + diagonal; otherwise column <= row + diagonal
+  bool operator==(const TriluAttrs&) const = default;
+};
+struct TopKAttrs {
+  int axis = 0;
+  bool largest = true;
+  bool operator==(const TopKAttrs&) const = default;
+};
+// How many rows or columns come out of kNonZero, kUnique and kNonMaxSuppression depends on data:
+// they have room for the most there can be, `count` says how many are there, the rest is 0.
+//
+// Slices of x along `axis`, each of them once. y is as large as x; first, inverse and counts are
+// int64[n]: where in x a slice of y comes first, where in y each slice of x is, how often it comes.
+struct UniqueAttrs {
+  int axis = 0;
+  bool sorted = true;  // otherwise in the order in which they come first
+  bool operator==(const UniqueAttrs&) const = default;
+};
+// Of boxes[B,A,4] and scores[B,K,A], for each image and class the best boxes that overlap no better
+// one: selected int64[M,3] (image, class, box) and scores[M], the best first within a class.
+// M = B * K * min(A, max_per_class).
+struct NonMaxSuppressionAttrs {
+  int64_t max_per_class = 0;
+  float iou_threshold = 0.F;
+  float score_threshold = -kInf;  // only scores above take part
+  bool center_boxes = false;  // x, y of the centre, width, height; otherwise y, x of two corners
+  // Whether an overlap of exactly iou_threshold suppresses (TensorFlow), or only more (ONNX).
+  bool at_threshold = false;
+  // > 0: what overlaps a better box less than that still loses score, by
+  // exp(-0.5 * overlap^2 / soft_sigma).
+  float soft_sigma = 0.F;
+  bool operator==(const NonMaxSuppressionAttrs&) const = default;
 };
 
 enum class ResizeMode : uint8_t { kNearest, kLinear, kCubic };  // kResize: not cubic
@@ -399,14 +485,16 @@ struct LoopAttrs {
   bool operator==(const LoopAttrs&) const = default;
 };
 
-// kExpand, kCast, kQuantize, kDequantize, kSelect, kShape and kPRelu have no attributes: the
-// types of their outputs say everything.
+// kExpand, kTile, kUpdateSlice, kRange, kNonZero, kCast, kQuantize, kDequantize, kSelect, kShape
+// and kPRelu have no attributes: types and shapes say everything.
 using OpAttrs =
     std::variant<std::monostate, Conv2dAttrs, FullyConnectedAttrs, MatMulAttrs, BinaryAttrs,
                  UnaryAttrs, ClampAttrs, Pool2dAttrs, ReduceAttrs, ArgMaxAttrs, SoftmaxAttrs,
                  ConcatAttrs, SliceAttrs, PadAttrs, ReshapeAttrs, TransposeAttrs, GatherAttrs,
                  ResizeAttrs, BatchNormAttrs, DetectionPostProcessAttrs, RequantizeAttrs,
                  StridedCopyAttrs, TrimAttrs, LoopAttrs, CompareAttrs, ConvTranspose2dAttrs,
-                 MaxPoolIndicesAttrs, ResizeAxisAttrs, GridSampleAttrs, RoiAlignAttrs, RandomAttrs>;
+                 MaxPoolIndicesAttrs, ResizeAxisAttrs, GridSampleAttrs, RoiAlignAttrs, RandomAttrs,
+                 GatherNdAttrs, ScatterAttrs, OneHotAttrs, ReverseSequenceAttrs, TriluAttrs,
+                 TopKAttrs, UniqueAttrs, NonMaxSuppressionAttrs>;
 
 }  // namespace inferd

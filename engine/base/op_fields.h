@@ -98,7 +98,11 @@ template <>
 inline constexpr auto kFields<FullyConnectedAttrs> =
     std::tuple{Field{"activation", &FullyConnectedAttrs::activation}};
 template <>
-inline constexpr auto kFields<GatherAttrs> = std::tuple{Field{"axis", &GatherAttrs::axis}};
+inline constexpr auto kFields<GatherAttrs> =
+    std::tuple{Field{"axis", &GatherAttrs::axis}, Field{"batch_dims", &GatherAttrs::batch_dims}};
+template <>
+inline constexpr auto kFields<GatherNdAttrs> =
+    std::tuple{Field{"batch_dims", &GatherNdAttrs::batch_dims}};
 template <>
 inline constexpr auto kFields<GridSampleAttrs> =
     std::tuple{Field{"mode", &GridSampleAttrs::mode}, Field{"padding", &GridSampleAttrs::padding},
@@ -111,9 +115,20 @@ template <>
 inline constexpr auto kFields<MaxPoolIndicesAttrs> = std::tuple{
     Field{"window", &MaxPoolIndicesAttrs::window}, Field{"index", &MaxPoolIndicesAttrs::index}};
 template <>
+inline constexpr auto kFields<NonMaxSuppressionAttrs> =
+    std::tuple{Field{"max_per_class", &NonMaxSuppressionAttrs::max_per_class},
+               Field{"iou_threshold", &NonMaxSuppressionAttrs::iou_threshold},
+               Field{"score_threshold", &NonMaxSuppressionAttrs::score_threshold},
+               Field{"center_boxes", &NonMaxSuppressionAttrs::center_boxes},
+               Field{"at_threshold", &NonMaxSuppressionAttrs::at_threshold},
+               Field{"soft_sigma", &NonMaxSuppressionAttrs::soft_sigma}};
+template <>
+inline constexpr auto kFields<OneHotAttrs> = std::tuple{
+    Field{"axis", &OneHotAttrs::axis}, Field{"negative_from_end", &OneHotAttrs::negative_from_end}};
+template <>
 inline constexpr auto kFields<PadAttrs> =
     std::tuple{Field{"before", &PadAttrs::before}, Field{"after", &PadAttrs::after},
-               Field{"value", &PadAttrs::value}};
+               Field{"value", &PadAttrs::value}, Field{"mode", &PadAttrs::mode}};
 template <>
 inline constexpr auto kFields<Pool2dAttrs> = std::tuple{
     Field{"window", &Pool2dAttrs::window}, Field{"count_padding", &Pool2dAttrs::count_padding},
@@ -161,6 +176,13 @@ inline constexpr auto kFields<RoiAlignAttrs> =
                Field{"max", &RoiAlignAttrs::max},
                Field{"half_pixel", &RoiAlignAttrs::half_pixel}};
 template <>
+inline constexpr auto kFields<ReverseSequenceAttrs> =
+    std::tuple{Field{"batch_axis", &ReverseSequenceAttrs::batch_axis},
+               Field{"time_axis", &ReverseSequenceAttrs::time_axis}};
+template <>
+inline constexpr auto kFields<ScatterAttrs> =
+    std::tuple{Field{"reduction", &ScatterAttrs::reduction}, Field{"axis", &ScatterAttrs::axis}};
+template <>
 inline constexpr auto kFields<SliceAttrs> =
     std::tuple{Field{"begin", &SliceAttrs::begin}, Field{"end", &SliceAttrs::end},
                Field{"step", &SliceAttrs::step}};
@@ -172,11 +194,19 @@ inline constexpr auto kFields<StridedCopyAttrs> = std::tuple{
     Field{"shape", &StridedCopyAttrs::shape}, Field{"strides", &StridedCopyAttrs::strides},
     Field{"offset", &StridedCopyAttrs::offset}, Field{"each_slice", &StridedCopyAttrs::each_slice}};
 template <>
+inline constexpr auto kFields<TopKAttrs> =
+    std::tuple{Field{"axis", &TopKAttrs::axis}, Field{"largest", &TopKAttrs::largest}};
+template <>
 inline constexpr auto kFields<TransposeAttrs> = std::tuple{Field{"perm", &TransposeAttrs::perm}};
+template <>
+inline constexpr auto kFields<TriluAttrs> = std::tuple{Field{"upper", &TriluAttrs::upper}};
 template <>
 inline constexpr auto kFields<UnaryAttrs> =
     std::tuple{Field{"kind", &UnaryAttrs::kind}, Field{"alpha", &UnaryAttrs::alpha},
                Field{"beta", &UnaryAttrs::beta}};
+template <>
+inline constexpr auto kFields<UniqueAttrs> =
+    std::tuple{Field{"axis", &UniqueAttrs::axis}, Field{"sorted", &UniqueAttrs::sorted}};
 
 // Names of an enum's enumerators in the order of their values: "hard_swish" for kHardSwish.
 template <typename Enum>
@@ -199,6 +229,9 @@ template <>
 inline constexpr auto kEnumerators<NearestRounding> =
     std::to_array<std::string_view>({"floor", "round_prefer_floor", "round_prefer_ceil", "ceil"});
 template <>
+inline constexpr auto kEnumerators<PadMode> =
+    std::to_array<std::string_view>({"constant", "reflect", "symmetric", "edge", "wrap"});
+template <>
 inline constexpr auto kEnumerators<PoolIndex> =
     std::to_array<std::string_view>({"row_major", "column_major", "tap"});
 template <>
@@ -217,6 +250,9 @@ inline constexpr auto kEnumerators<ResizeMode> =
 template <>
 inline constexpr auto kEnumerators<Rounding> = std::to_array<std::string_view>({"fixed_point",
                                                                                 "float"});
+template <>
+inline constexpr auto kEnumerators<ScatterReduction> =
+    std::to_array<std::string_view>({"none", "add", "mul", "max", "min"});
 template <>
 inline constexpr auto kEnumerators<UnaryKind> =
     std::to_array<std::string_view>({"sigmoid",    "tanh",

@@ -81,8 +81,29 @@ Status infer_reshape(Graph&, const Node&);
 Status infer_transpose(Graph&, const Node&);
 Status infer_strided_copy(Graph&, const Node&);
 Status infer_expand(Graph&, const Node&);
-Status infer_gather(Graph&, const Node&);
 Status infer_shape(Graph&, const Node&);
+Status infer_tile(Graph&, const Node&);
+Status infer_reverse_sequence(Graph&, const Node&);
+Status infer_trilu(Graph&, const Node&);
+Status infer_update_slice(Graph&, const Node&);
+
+// infer_indices.cc
+Status infer_gather(Graph&, const Node&);
+Status infer_gather_elements(Graph&, const Node&);
+Status infer_gather_nd(Graph&, const Node&);
+Status infer_scatter_elements(Graph&, const Node&);
+Status infer_scatter_nd(Graph&, const Node&);
+Status infer_range(Graph&, const Node&);
+Status infer_one_hot(Graph&, const Node&);
+Status infer_top_k(Graph&, const Node&);
+Status infer_non_zero(Graph&, const Node&);
+Status infer_unique(Graph&, const Node&);
+Status infer_non_max_suppression(Graph&, const Node&);
+
+// Of a type that indices have.
+bool is_index(const Value& v);
+// Has one element, as far as can be known.
+bool may_be_scalar(const Value& v);
 
 // infer_control.cc
 Status infer_late(Graph&, const Node&);

@@ -20,6 +20,12 @@ int64_t product_or_dynamic(const Shape& shape) {
   return product;
 }
 
+// A vector of indices with an element for each dimension of `x`, as far as can be known.
+bool is_vector_for(const Value& v, const Shape& x) {
+  return is_index(v) && v.shape.rank() == 1 &&
+         (v.shape[0] == kDynamicDim || v.shape[0] == x.rank());
+}
+
 }  // namespace
 
 Status infer_concat(Graph& graph, const Node& node) {
@@ -110,6 +116,9 @@ Status infer_pad(Graph& graph, const Node& node) {
   const auto& attrs = c.attrs<PadAttrs>();
   const Shape& x = c.input(0).shape;
   const auto rank = static_cast<size_t>(x.rank());
+  if (c.inputs() > 1 && (c.input(1).dtype != c.input(0).dtype || !may_be_scalar(c.input(1)))) {
+    return c.error("the value to pad with must be a scalar of the input's type");
+  }
   if (attrs.before.size() != rank || attrs.after.size() != rank) {
     return c.error("needs padding for each dimension of " + x.to_string());
   }
@@ -123,6 +132,9 @@ Status infer_pad(Graph& graph, const Node& node) {
     int64_t& dim = y[static_cast<int>(i)];
     if (dim == kDynamicDim) {
       continue;
+    }
+    if (attrs.mode != PadMode::kConstant && dim == 0 && before + after > 0) {
+      return c.error("has nothing to pad " + x.to_string() + " with");
     }
     if (!checked_add(dim, before + after, &dim)) return c.error("the result is too large");
   }
@@ -268,33 +280,74 @@ Status infer_expand(Graph& graph, const Node& node) {
   return c.set(y);
 }
 
-Status infer_gather(Graph& graph, const Node& node) {
+Status infer_shape(Graph& graph, const Node& node) {
   const InferContext c(graph, node);
-  const int axis = c.attrs<GatherAttrs>().axis;
-  const Shape& x = c.input(0).shape;
-  const Shape& indices = c.input(1).shape;
-  if (axis < 0 || axis >= x.rank()) {
-    return c.error("axis " + std::to_string(axis) + " is out of range for " + x.to_string());
+  c.output().dtype = DType::kInt64;
+  return c.set({c.input(0).shape.rank()});
+}
+
+Status infer_tile(Graph& graph, const Node& node) {
+  const InferContext c(graph, node);
+  Shape y = c.input(0).shape;
+  if (!is_vector_for(c.input(1), y)) {
+    return c.error("needs a number of repeats for each dimension of " + y.to_string());
   }
-  if (c.input(1).dtype != DType::kInt32 && c.input(1).dtype != DType::kInt64) {
-    return c.error("indices must be INT32 or INT64");
-  }
-  if (x.rank() - 1 + indices.rank() > kMaxRank) return c.error("more than 8 dimensions");
-  Shape y;
-  for (int i = 0; i < x.rank(); ++i) {
-    if (i == axis) {
-      for (int64_t dim : indices) y.push_back(dim);
-    } else {
-      y.push_back(x[i]);
+  const Result<std::vector<int64_t>> repeats = constant_ints(graph, node.inputs[1]);
+  for (int d = 0; d < y.rank(); ++d) {
+    const int64_t times = repeats.ok() ? (*repeats)[static_cast<size_t>(d)] : kDynamicDim;
+    if (repeats.ok() && times < 0) return c.error("repeats a dimension a negative number of times");
+    if (!repeats.ok() || y[d] == kDynamicDim) {
+      y[d] = kDynamicDim;
+    } else if (!checked_mul(y[d], times, &y[d])) {
+      return c.error("the result is too large");
     }
   }
   return c.set(y);
 }
 
-Status infer_shape(Graph& graph, const Node& node) {
+Status infer_reverse_sequence(Graph& graph, const Node& node) {
   const InferContext c(graph, node);
-  c.output().dtype = DType::kInt64;
-  return c.set({c.input(0).shape.rank()});
+  const auto& attrs = c.attrs<ReverseSequenceAttrs>();
+  const Shape& x = c.input(0).shape;
+  const auto outside = [&](int axis) { return axis < 0 || axis >= x.rank(); };
+  if (outside(attrs.batch_axis) || outside(attrs.time_axis) ||
+      attrs.batch_axis == attrs.time_axis) {
+    return c.error("batch and time must be two dimensions of " + x.to_string());
+  }
+  const Shape& lengths = c.input(1).shape;
+  const int64_t batch = x[attrs.batch_axis];
+  if (!is_index(c.input(1)) || lengths.rank() != 1 ||
+      (lengths[0] != kDynamicDim && batch != kDynamicDim && lengths[0] != batch)) {
+    return c.error("needs a length for each of the batch of " + x.to_string());
+  }
+  return c.set(x);
+}
+
+Status infer_trilu(Graph& graph, const Node& node) {
+  const InferContext c(graph, node);
+  const Shape& x = c.input(0).shape;
+  if (x.rank() < 2) return c.error("needs two dimensions, has " + x.to_string());
+  if (c.inputs() > 1 && (c.input(1).dtype != DType::kInt64 || !may_be_scalar(c.input(1)))) {
+    return c.error("the diagonal must be an INT64 scalar");
+  }
+  return c.set(x);
+}
+
+Status infer_update_slice(Graph& graph, const Node& node) {
+  const InferContext c(graph, node);
+  const Shape& x = c.input(0).shape;
+  const Shape& update = c.input(1).shape;
+  bool fits = update.rank() == x.rank();
+  for (int d = 0; fits && d < x.rank(); ++d) {
+    fits = x[d] == kDynamicDim || update[d] <= x[d];
+  }
+  if (!fits || c.input(1).dtype != c.input(0).dtype) {
+    return c.error("update " + update.to_string() + " does not fit into " + x.to_string());
+  }
+  if (!is_vector_for(c.input(2), x)) {
+    return c.error("needs a start for each dimension of " + x.to_string());
+  }
+  return c.set(x);
 }
 
 }  // namespace inferd::ir

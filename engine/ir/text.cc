@@ -75,7 +75,7 @@ std::string field_text(std::string_view name, const T& value, const T& usual) {
     return window_text(value);
   } else if constexpr (std::is_same_v<T, Activation>) {
     return activation_text(value);
-  } else if constexpr (std::is_same_v<T, Rounding>) {
+  } else if constexpr (std::is_same_v<T, Rounding> || std::is_same_v<T, PadMode>) {
     return value == usual ? "" : " " + std::string(enumerator_name(value));
   } else if constexpr (std::is_enum_v<T>) {
     return " " + std::string(enumerator_name(value));

@@ -10,9 +10,10 @@ namespace {
 constexpr int64_t kMaxPad = 1 << 16;
 
 bool pads_image_with_zero(const ir::Node& node) {
-  if (node.kind != OpKind::kPad) return false;
+  if (node.kind != OpKind::kPad || node.inputs.size() > 1) return false;
   const auto& attrs = std::get<PadAttrs>(node.attrs);
-  if (attrs.value != 0.F || attrs.before.size() != 4) return false;
+  if (attrs.mode != PadMode::kConstant || attrs.value != 0.F || attrs.before.size() != 4)
+    return false;
   for (size_t d : {size_t{0}, size_t{3}}) {
     if (attrs.before[d] != 0 || attrs.after[d] != 0) return false;
   }

@@ -253,9 +253,9 @@ class ViewMerger {
       case OpKind::kSlice:
         return slice(view, std::get<SliceAttrs>(node.attrs), y);
       case OpKind::kGather: {
-        const int axis = std::get<GatherAttrs>(node.attrs).axis;
+        const auto [axis, batch_dims] = std::get<GatherAttrs>(node.attrs);
         const Result<std::vector<int64_t>> indices = ir::constant_ints(graph_, node.inputs[1]);
-        return indices.ok() &&
+        return indices.ok() && batch_dims == 0 &&
                gather(view, axis, x[axis], *indices, graph_.value(node.inputs[1]).shape.rank());
       }
       case OpKind::kExpand:

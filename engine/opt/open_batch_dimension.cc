@@ -55,6 +55,11 @@ class BatchOpener {
                                : v.shape.rank() < rank || v.shape.rank() == 0 || v.shape[0] == 1;
   }
 
+  bool all_batched(const ir::Node& node) const {
+    return std::all_of(node.inputs.begin(), node.inputs.end(),
+                       [&](ir::ValueId id) { return batched_[index(id)]; });
+  }
+
   bool keeps_batch(ir::Node& node) {
     const bool only_first = std::none_of(node.inputs.begin() + 1, node.inputs.end(),
                                          [&](ir::ValueId id) { return batched_[index(id)]; });
@@ -89,14 +94,11 @@ class BatchOpener {
         return rank >= 3 && std::all_of(node.inputs.begin(), node.inputs.end(),
                                         [&](ir::ValueId id) { return same_for_all(id, rank); });
       case OpKind::kConcat:
-        return std::get<ConcatAttrs>(node.attrs).axis != 0 &&
-               std::all_of(node.inputs.begin(), node.inputs.end(),
-                           [&](ir::ValueId id) { return batched_[index(id)]; });
+        return std::get<ConcatAttrs>(node.attrs).axis != 0 && all_batched(node);
       case OpKind::kResizeAxis:
         return std::get<ResizeAxisAttrs>(node.attrs).axis != 0;
       case OpKind::kGridSample:
-        return std::all_of(node.inputs.begin(), node.inputs.end(),
-                           [&](ir::ValueId id) { return batched_[index(id)]; });
+        return all_batched(node);
       case OpKind::kReduce:
         return !contains(std::get<ReduceAttrs>(node.attrs).axes, 0);
       case OpKind::kArgMax:
@@ -109,11 +111,29 @@ class BatchOpener {
         return std::get<TransposeAttrs>(node.attrs).perm[0] == 0;
       case OpKind::kStridedCopy:
         return std::get<StridedCopyAttrs>(node.attrs).each_slice;
-      case OpKind::kGather:
-        return only_first && std::get<GatherAttrs>(node.attrs).axis != 0;
+      case OpKind::kGather: {
+        const auto& attrs = std::get<GatherAttrs>(node.attrs);
+        return attrs.batch_dims > 0 ? all_batched(node) : only_first && attrs.axis != 0;
+      }
+      case OpKind::kGatherNd:
+        return all_batched(node) && std::get<GatherNdAttrs>(node.attrs).batch_dims > 0;
+      case OpKind::kGatherElements:
+        return all_batched(node) && std::get<GatherAttrs>(node.attrs).axis != 0;
+      case OpKind::kOneHot:
+        return only_first && std::get<OneHotAttrs>(node.attrs).axis != 0;
+      case OpKind::kReverseSequence: {
+        const auto& attrs = std::get<ReverseSequenceAttrs>(node.attrs);
+        return attrs.batch_axis == 0 ? all_batched(node) : only_first && attrs.time_axis != 0;
+      }
+      case OpKind::kTile:
+        return only_first && repeats_once(node);
+      case OpKind::kTopK:
+        return only_first && std::get<TopKAttrs>(node.attrs).axis != 0;
+      case OpKind::kTrilu:
+        return only_first && rank > 2;
       case OpKind::kPad: {
         const auto& attrs = std::get<PadAttrs>(node.attrs);
-        return attrs.before[0] == 0 && attrs.after[0] == 0;
+        return only_first && attrs.before[0] == 0 && attrs.after[0] == 0;
       }
       case OpKind::kSlice:
         return open_slice(std::get<SliceAttrs>(node.attrs));
@@ -122,6 +142,12 @@ class BatchOpener {
       default:
         return false;
     }
+  }
+
+  // A constant number of times, along dimension 0 once.
+  bool repeats_once(const ir::Node& tile) const {
+    const Result<std::vector<int64_t>> repeats = ir::constant_ints(graph_, tile.inputs[1]);
+    return repeats.ok() && !repeats->empty() && repeats->front() == 1;
   }
 
   static bool open_slice(SliceAttrs& attrs) {

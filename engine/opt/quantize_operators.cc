@@ -48,7 +48,7 @@ bool commutes_with_quantize(const ir::Node& node) {
     case OpKind::kMaxPool2d:
       return true;
     case OpKind::kPad:
-      return std::isfinite(std::get<PadAttrs>(node.attrs).value);
+      return node.inputs.size() == 1 && std::isfinite(std::get<PadAttrs>(node.attrs).value);
     default:
       return moves_one_input(node);
   }

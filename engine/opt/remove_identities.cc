@@ -28,6 +28,7 @@ bool is_identity(const ir::Graph& graph, const ir::Node& node) {
     case OpKind::kReshape:
     case OpKind::kExpand:
     case OpKind::kSlice:
+    case OpKind::kTile:
     case OpKind::kPad: {
       const auto* slice = std::get_if<SliceAttrs>(&node.attrs);
       const bool forward = slice == nullptr || std::all_of(slice->step.begin(), slice->step.end(),

@@ -111,7 +111,8 @@ class Sinker {
       }
       case OpKind::kPad: {
         const auto& attrs = std::get<PadAttrs>(node.attrs);
-        return PadAttrs{to_source(attrs.before, perm), to_source(attrs.after, perm), attrs.value};
+        return PadAttrs{to_source(attrs.before, perm), to_source(attrs.after, perm), attrs.value,
+                        attrs.mode};
       }
       case OpKind::kReduce:
         return renamed_reduce(std::get<ReduceAttrs>(node.attrs), perm, after);

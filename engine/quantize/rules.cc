@@ -192,7 +192,9 @@ Role role_of(const ir::Node& node) {
       return std::get<ReduceAttrs>(node.attrs).kind == ReduceKind::kMean ? Role::kInteger
                                                                          : Role::kFloat;
     case OpKind::kPad:
-      return std::isfinite(std::get<PadAttrs>(node.attrs).value) ? Role::kCarries : Role::kFloat;
+      return node.inputs.size() == 1 && std::isfinite(std::get<PadAttrs>(node.attrs).value)
+                 ? Role::kCarries
+                 : Role::kFloat;
     case OpKind::kConcat:
     case OpKind::kGather:
     case OpKind::kMaxPool2d:

@@ -83,6 +83,9 @@ Status write_expand(Emit& e, const ir::Node& node) {
 }
 
 Status write_gather(Emit& e, const ir::Node& node) {
+  if (std::get<GatherAttrs>(node.attrs).batch_dims != 0) {
+    return unimplemented("ONNX has no indices of their own for each of a batch");
+  }
   emit(e, node, "Gather",
        {e.tensors.name(node.inputs[0], Layout::kPlain),
         e.tensors.name(node.inputs[1], Layout::kPlain)},
@@ -95,6 +98,9 @@ Status write_pad(Emit& e, const ir::Node& node) {
   const auto& attrs = std::get<PadAttrs>(node.attrs);
   if (e.tensors.info(node.inputs[0]).dtype != DType::kFloat32) {
     return unimplemented("padding of other than float32");
+  }
+  if (attrs.mode != PadMode::kConstant || node.inputs.size() > 1) {
+    return unimplemented("padding with other than a known number");
   }
   const Layout layout = layout_of(e, node);
   std::vector<int64_t> pads = reordered(layout, attrs.before);

@@ -99,7 +99,7 @@ std::array<std::byte, 8> pad_element(const OpDesc& op) {
   OpDesc one = op;
   one.inputs[0].shape = {0};
   one.outputs[0].shape = {1};
-  one.attrs = PadAttrs{{1}, {0}, op.attrs_as<PadAttrs>().value};
+  one.attrs = PadAttrs{{1}, {0}, op.attrs_as<PadAttrs>().value, PadMode::kConstant};
   std::array<std::byte, 8> element{};
   const std::array<const std::byte*, 1> in = {element.data()};
   const std::array<std::byte*, 1> out = {element.data()};
@@ -217,7 +217,10 @@ void run_concat(const RunArgs& args) {
   });
 }
 
-bool accepts_pad(const OpDesc& op) { return reference(op) != nullptr; }
+bool accepts_pad(const OpDesc& op) {
+  return op.attrs_as<PadAttrs>().mode == PadMode::kConstant && !op.has_input(1) &&
+         reference(op) != nullptr;
+}
 
 std::unique_ptr<Prepared> plan_pad(const OpDesc& op, const PackedWeights*) {
   const auto& attrs = op.attrs_as<PadAttrs>();
@@ -273,7 +276,7 @@ void run_pad(const RunArgs& args) {
 
 bool accepts_gather(const OpDesc& op) {
   const DType indices = op.inputs[1].dtype;
-  return op.inputs[0].dtype == op.outputs[0].dtype &&
+  return op.inputs[0].dtype == op.outputs[0].dtype && op.attrs_as<GatherAttrs>().batch_dims == 0 &&
          (indices == DType::kInt32 || indices == DType::kInt64);
 }
 

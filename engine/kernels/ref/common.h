@@ -134,6 +134,40 @@ void with_type(DType dtype, F f) {
   }
 }
 
+// As with_type(), with Half for float16.
+template <typename F>
+void with_number(DType dtype, F f) {
+  return dtype == DType::kFloat16 ? f(Half{}) : with_type(dtype, f);
+}
+
+// What an element is computed with, and back.
+template <typename T>
+auto to_number(T value) {
+  if constexpr (std::is_same_v<T, Half>) {
+    return static_cast<float>(value);
+  } else {
+    return value;
+  }
+}
+template <typename T, typename Number>
+T from_number(Number value) {
+  if constexpr (std::is_same_v<T, Half>) {
+    return {float_to_half(value)};
+  } else {
+    return static_cast<T>(value);
+  }
+}
+
+inline bool is_index(const Operand& x) {
+  return x.dtype == DType::kInt32 || x.dtype == DType::kInt64;
+}
+
+// Element `i` of an input of indices.
+inline int64_t index_at(const RunArgs& args, size_t input, int64_t i) {
+  return args.op.inputs[input].dtype == DType::kInt64 ? args.input<int64_t>(input)[i]
+                                                      : int64_t{args.input<int32_t>(input)[i]};
+}
+
 // m of requantize.h for output channel `c`.
 inline float channel_multiplier(const OpDesc& op, size_t c) {
   const Quantization& w = op.inputs[1].quantization;

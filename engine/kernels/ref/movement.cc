@@ -69,6 +69,57 @@ std::array<std::byte, 8> pad_element(const Operand& x, float value) {
   return bytes;
 }
 
+// f(first element of a row of y, index of the row by dimension) for each row, which lies along the
+// last dimension; a scalar is a row of one.
+template <typename F>
+void for_rows(const Shape& y, F f) {
+  const auto outer_rank = static_cast<size_t>(std::max(y.rank() - 1, 0));
+  const Shape outer(y.dims().first(outer_rank));
+  const int64_t run = y.rank() == 0 ? 1 : y.back();
+  const int64_t total = y.elements();
+  Index index{};
+  std::array<int64_t, 1> unused{};
+  for (int64_t i = 0; i < total; i += run) {
+    f(i, index);
+    advance(outer, index, unused, {Index{}});
+  }
+}
+
+int64_t modulo(int64_t i, int64_t n) { return (i % n + n) % n; }
+
+// Which of `size` elements stands at place `i`, which may be before or behind them.
+int64_t padded_index(PadMode mode, int64_t i, int64_t size) {
+  if (mode == PadMode::kEdge) return std::clamp<int64_t>(i, 0, size - 1);
+  if (mode == PadMode::kWrap) return modulo(i, size);
+  // Mirrored over and over: there and back again. A reflection does not repeat its ends.
+  const int64_t back = mode == PadMode::kSymmetric ? 2 * size - 1 : 2 * size - 2;
+  const int64_t at = modulo(i, std::max<int64_t>(mode == PadMode::kSymmetric ? back + 1 : back, 1));
+  return at < size ? at : back - at;
+}
+
+void pad_with_itself(const RunArgs& args) {
+  const auto& attrs = args.op.attrs_as<PadAttrs>();
+  const Shape& x = args.op.inputs[0].shape;
+  const Shape& y = args.op.outputs[0].shape;
+  const size_t size = dtype_size(args.op.inputs[0].dtype);
+  const Index strides = strides_of(x);
+  const auto from = [&](size_t d, int64_t i) {
+    const int64_t at = padded_index(attrs.mode, i - attrs.before[d], x[static_cast<int>(d)]);
+    return at * strides[d];
+  };
+  const auto last = static_cast<size_t>(std::max(y.rank() - 1, 0));
+  const int64_t run = y.rank() == 0 ? 1 : y.back();
+  for_rows(y, [&](int64_t first, const Index& index) {
+    int64_t row = 0;
+    for (size_t d = 0; d < last; ++d) row += from(d, index[d]);
+    for (int64_t j = 0; j < run; ++j) {
+      const int64_t at = y.rank() == 0 ? 0 : row + from(last, j);
+      std::memcpy(args.outputs[0] + static_cast<size_t>(first + j) * size,
+                  args.inputs[0] + static_cast<size_t>(at) * size, size);
+    }
+  });
+}
+
 }  // namespace
 
 bool accepts_concat(const OpDesc& op) {
@@ -157,10 +208,12 @@ bool accepts_pad(const OpDesc& op) {
 
 void run_pad(const RunArgs& args) {
   const auto& attrs = args.op.attrs_as<PadAttrs>();
+  if (attrs.mode != PadMode::kConstant) return pad_with_itself(args);
   const Operand& x = args.op.inputs[0];
   const Shape& y = args.op.outputs[0].shape;
   const size_t size = dtype_size(x.dtype);
-  const std::array<std::byte, 8> element = pad_element(x, attrs.value);
+  std::array<std::byte, 8> element = pad_element(x, attrs.value);
+  if (args.op.has_input(1)) std::memcpy(element.data(), args.inputs[1], size);
   const auto total = static_cast<size_t>(y.elements());
   for (size_t i = 0; i < total; ++i) std::memcpy(args.outputs[0] + i * size, element.data(), size);
   if (x.elements() == 0) return;
@@ -179,35 +232,72 @@ void run_pad(const RunArgs& args) {
   }
 }
 
-bool accepts_gather(const OpDesc& op) {
-  const DType indices = op.inputs[1].dtype;
-  return same_type(op) && (indices == DType::kInt32 || indices == DType::kInt64);
+bool accepts_tile(const OpDesc& op) { return same_type(op); }
+
+void run_tile(const RunArgs& args) {
+  const Shape& x = args.op.inputs[0].shape;
+  const Shape& y = args.op.outputs[0].shape;
+  const size_t size = dtype_size(args.op.inputs[0].dtype);
+  const Index strides = strides_of(x);
+  const int64_t run = x.rank() == 0 ? 1 : x.back();
+  const int64_t row = y.rank() == 0 ? 1 : y.back();
+  for_rows(y, [&](int64_t first, const Index& index) {
+    int64_t from = 0;
+    for (int d = 0; d < x.rank() - 1; ++d) {
+      from += index[static_cast<size_t>(d)] % x[d] * strides[static_cast<size_t>(d)];
+    }
+    for (int64_t j = 0; j < row; j += run) {
+      std::memcpy(args.outputs[0] + static_cast<size_t>(first + j) * size,
+                  args.inputs[0] + static_cast<size_t>(from) * size,
+                  static_cast<size_t>(run) * size);
+    }
+  });
 }
 
-// An index counts from the end when negative; one that is still outside gives zeros, so that data
-// can never make a read out of bounds.
-void run_gather(const RunArgs& args) {
-  const int axis = args.op.attrs_as<GatherAttrs>().axis;
+bool accepts_reverse_sequence(const OpDesc& op) { return same_type(op) && is_index(op.inputs[1]); }
+
+// A length outside of the time dimension is clipped to it.
+void run_reverse_sequence(const RunArgs& args) {
+  const auto& attrs = args.op.attrs_as<ReverseSequenceAttrs>();
   const Shape& x = args.op.inputs[0].shape;
-  const int64_t count = args.op.inputs[1].elements();
-  const int64_t outer = x.elements(0, axis);
-  const auto bytes =
-      static_cast<size_t>(x.elements(axis + 1, x.rank())) * dtype_size(args.op.inputs[0].dtype);
-  if (bytes == 0) return;
-  std::byte* out = args.outputs[0];
-  for (int64_t o = 0; o < outer; ++o) {
-    for (int64_t i = 0; i < count; ++i, out += bytes) {
-      int64_t index = args.op.inputs[1].dtype == DType::kInt64
-                          ? args.input<int64_t>(1)[i]
-                          : static_cast<int64_t>(args.input<int32_t>(1)[i]);
-      if (index < 0) index += x[axis];
-      if (index < 0 || index >= x[axis]) {
-        std::memset(out, 0, bytes);
-      } else {
-        std::memcpy(out, args.inputs[0] + static_cast<size_t>(o * x[axis] + index) * bytes, bytes);
-      }
-    }
+  const auto batch = static_cast<size_t>(attrs.batch_axis);
+  const auto time = static_cast<size_t>(attrs.time_axis);
+  const size_t size = dtype_size(args.op.inputs[0].dtype);
+  const int64_t step = strides_of(x)[time];
+  const Index unmoved{};
+  Index index{};
+  std::array<int64_t, 1> unused{};
+  for (int64_t i = 0; i < x.elements(); ++i, advance(x, index, unused, {unmoved})) {
+    const int64_t length =
+        std::clamp<int64_t>(index_at(args, 1, index[batch]), 0, x[attrs.time_axis]);
+    const int64_t at = index[time];
+    const int64_t from = at < length ? i + (length - 1 - 2 * at) * step : i;
+    std::memcpy(args.outputs[0] + static_cast<size_t>(i) * size,
+                args.inputs[0] + static_cast<size_t>(from) * size, size);
   }
+}
+
+bool accepts_trilu(const OpDesc& op) { return same_type(op) && op.inputs[0].quantization.empty(); }
+
+void run_trilu(const RunArgs& args) {
+  constexpr int64_t kFar = int64_t{1} << 62;  // beyond any matrix, and sums do not overflow
+  const bool upper = args.op.attrs_as<TriluAttrs>().upper;
+  const int64_t diagonal =
+      args.op.has_input(1) ? std::clamp(args.input<int64_t>(1)[0], -kFar, kFar) : 0;
+  const Shape& x = args.op.inputs[0].shape;
+  const auto size = static_cast<int64_t>(dtype_size(args.op.inputs[0].dtype));
+  const int64_t columns = x.back();
+  for_rows(x, [&](int64_t first, const Index& index) {
+    const int64_t row = index[static_cast<size_t>(x.rank() - 2)];
+    // Columns [begin, end) stay.
+    const int64_t border = std::clamp<int64_t>(row + diagonal + (upper ? 0 : 1), 0, columns);
+    const int64_t begin = upper ? border : 0;
+    const int64_t end = upper ? columns : border;
+    std::byte* const y = args.outputs[0] + first * size;
+    std::memset(y, 0, static_cast<size_t>(columns * size));
+    std::memcpy(y + begin * size, args.inputs[0] + (first + begin) * size,
+                static_cast<size_t>((end - begin) * size));
+  });
 }
 
 bool accepts_shape(const OpDesc& op) { return op.outputs[0].dtype == DType::kInt64; }

@@ -43,7 +43,21 @@ INFERD_REF_KERNEL(reshape);
 INFERD_REF_KERNEL(transpose);
 INFERD_REF_KERNEL(strided_copy);
 INFERD_REF_KERNEL(expand);
+INFERD_REF_KERNEL(tile);
+INFERD_REF_KERNEL(reverse_sequence);
+INFERD_REF_KERNEL(trilu);
 INFERD_REF_KERNEL(gather);
+INFERD_REF_KERNEL(gather_elements);
+INFERD_REF_KERNEL(gather_nd);
+INFERD_REF_KERNEL(scatter_elements);
+INFERD_REF_KERNEL(scatter_nd);
+INFERD_REF_KERNEL(update_slice);
+INFERD_REF_KERNEL(range);
+INFERD_REF_KERNEL(one_hot);
+INFERD_REF_KERNEL(top_k);
+INFERD_REF_KERNEL(non_zero);
+INFERD_REF_KERNEL(unique);
+INFERD_REF_KERNEL(non_max_suppression);
 INFERD_REF_KERNEL(shape);
 INFERD_REF_KERNEL(resize);
 INFERD_REF_KERNEL(resize_axis);
@@ -56,5 +70,8 @@ INFERD_REF_KERNEL(requantize);
 INFERD_REF_KERNEL(detection_post_process);
 #undef INFERD_REF_KERNEL
 std::unique_ptr<Prepared> prepare_detection_post_process(const OpDesc&, const PackedWeights*);
+std::unique_ptr<Prepared> prepare_top_k(const OpDesc&, const PackedWeights*);
+std::unique_ptr<Prepared> prepare_unique(const OpDesc&, const PackedWeights*);
+std::unique_ptr<Prepared> prepare_non_max_suppression(const OpDesc&, const PackedWeights*);
 
 }  // namespace inferd::kernels::ref

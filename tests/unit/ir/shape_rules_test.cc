@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <array>
+#include <cmath>
+#include <span>
+#include <vector>
+
 #include "engine/ir/builder.h"
 #include "engine/ir/shape_inference.h"
 
@@ -227,6 +232,101 @@ TEST_F(ShapeRules, Movement) {
       "[2,2,4]");
   EXPECT_EQ(shape(OpKind::kSlice, {x}, SliceAttrs{{0, 0, 0}, {2, 3, 4}, {1, 0, 1}}), kInvalid);
   EXPECT_EQ(shape(OpKind::kSlice, {x}, SliceAttrs{{0}, {2}, {1}}), kInvalid);
+}
+
+TEST_F(ShapeRules, MovementByIndices) {
+  const ValueId x = floats({2, 3, 4});
+  const ValueId open = floats({kDynamicDim, 3, 4});
+  const auto indices = [&](const Shape& shape) { return b.input("i", DType::kInt64, shape); };
+  EXPECT_EQ(shape(OpKind::kGather, {x, indices({5, 6})}, GatherAttrs{1, 0}), "[2,5,6,4]");
+  EXPECT_EQ(shape(OpKind::kGather, {x, indices({2, 6})}, GatherAttrs{1, 1}), "[2,6,4]");
+  EXPECT_EQ(shape(OpKind::kGather, {open, indices({kDynamicDim, 6})}, GatherAttrs{1, 1}),
+            "[?,6,4]");
+  EXPECT_EQ(shape(OpKind::kGather, {x, indices({3, 6})}, GatherAttrs{1, 1}), kInvalid);
+  EXPECT_EQ(shape(OpKind::kGather, {x, indices({2, 3})}, GatherAttrs{1, 2}), kInvalid);
+  EXPECT_EQ(shape(OpKind::kGather, {x, indices({2})}, GatherAttrs{1, -1}), kInvalid);
+  EXPECT_EQ(shape(OpKind::kGather, {x, floats({2})}, GatherAttrs{1, 0}), kInvalid);
+  EXPECT_EQ(shape(OpKind::kGather, {x, indices({1, 1, 1, 1, 1, 1, 1})}, GatherAttrs{0, 0}),
+            kInvalid);
+  EXPECT_EQ(shape(OpKind::kGatherElements, {open, indices({7, 3, 2})}, GatherAttrs{1, 0}),
+            "[7,3,2]");
+  EXPECT_EQ(shape(OpKind::kGatherElements, {x, indices({3, 3, 4})}, GatherAttrs{1, 0}), kInvalid);
+  EXPECT_EQ(shape(OpKind::kGatherNd, {x, indices({5, 2})}, GatherNdAttrs{}), "[5,4]");
+  EXPECT_EQ(shape(OpKind::kGatherNd, {open, indices({2, 5, 1})}, GatherNdAttrs{1}), "[2,5,4]");
+  EXPECT_EQ(shape(OpKind::kGatherNd, {x, indices({5, kDynamicDim})}, GatherNdAttrs{}), kInvalid);
+  EXPECT_EQ(shape(OpKind::kGatherNd, {x, indices({2, 5, 3})}, GatherNdAttrs{1}), kInvalid);
+  EXPECT_EQ(shape(OpKind::kGatherNd, {x, indices({})}, GatherNdAttrs{}), kInvalid);
+  EXPECT_EQ(shape(OpKind::kScatterNd, {open, indices({5, 1}), floats({5, 3, 4})}, ScatterAttrs{}),
+            "[?,3,4]");
+  EXPECT_EQ(shape(OpKind::kScatterNd, {x, indices({5, 1}), floats({5, 3})}, ScatterAttrs{}),
+            kInvalid);
+  EXPECT_EQ(shape(OpKind::kScatterElements, {x, indices({1, 9, 1}), floats({1, 9, 1})},
+                  ScatterAttrs{ScatterReduction::kAdd, 1}),
+            "[2,3,4]");
+  EXPECT_EQ(
+      shape(OpKind::kScatterElements, {x, indices({1, 1, 1}), indices({1, 1, 1})}, ScatterAttrs{}),
+      kInvalid);
+  EXPECT_EQ(shape(OpKind::kUpdateSlice, {x, floats({1, 3, 2}), indices({3})}, {}), "[2,3,4]");
+  EXPECT_EQ(shape(OpKind::kUpdateSlice, {x, floats({1, 4, 2}), indices({3})}, {}), kInvalid);
+  EXPECT_EQ(shape(OpKind::kUpdateSlice, {x, floats({1, 3, 2}), indices({2})}, {}), kInvalid);
+}
+
+TEST_F(ShapeRules, SizesFromValues) {
+  const ValueId x = floats({2, kDynamicDim});
+  const auto ints = [&](std::vector<int64_t> values) { return b.constant_int64s("i", values); };
+  const auto floats_of = [&](float value) {
+    return b.constant_floats("f", Shape{}, std::span(&value, 1));
+  };
+  const ValueId unknown = b.input("n", DType::kInt64, {1});
+  EXPECT_EQ(shape(OpKind::kTile, {x, ints({3, 2})}, {}), "[6,?]");
+  EXPECT_EQ(shape(OpKind::kTile, {floats({4}), unknown}, {}), "[?]");
+  EXPECT_EQ(shape(OpKind::kTile, {floats({4}), ints({INT64_MAX})}, {}), kInvalid);
+  EXPECT_EQ(shape(OpKind::kTile, {floats({4}), ints({-1})}, {}), kInvalid);
+  EXPECT_EQ(shape(OpKind::kRange, {ints({0}), ints({10}), ints({3})}, {}), "[4]");
+  EXPECT_EQ(shape(OpKind::kRange, {ints({0}), unknown, ints({3})}, {}), "[?]");
+  EXPECT_EQ(shape(OpKind::kRange, {ints({0}), ints({10}), ints({0})}, {}), kInvalid);
+  EXPECT_EQ(shape(OpKind::kRange, {ints({INT64_MIN}), ints({INT64_MAX}), ints({1})}, {}), kInvalid);
+  EXPECT_EQ(shape(OpKind::kRange, {ints({1, 2}), ints({10}), ints({1})}, {}), kInvalid);
+  EXPECT_EQ(shape(OpKind::kRange, {floats_of(0), floats_of(1), floats_of(0.3F)}, {}), "[4]");
+  EXPECT_EQ(shape(OpKind::kRange, {floats_of(0), floats_of(1), floats_of(NAN)}, {}), kInvalid);
+  EXPECT_EQ(shape(OpKind::kRange, {floats_of(0), floats_of(INFINITY), floats_of(1)}, {}), kInvalid);
+  const ValueId off_on = floats({2});
+  EXPECT_EQ(shape(OpKind::kOneHot, {unknown, ints({5}), off_on}, OneHotAttrs{0}), "[5,1]");
+  EXPECT_EQ(shape(OpKind::kOneHot, {unknown, unknown, off_on}, OneHotAttrs{1}), "[1,?]");
+  EXPECT_EQ(shape(OpKind::kOneHot, {unknown, ints({5}), off_on}, OneHotAttrs{2}), kInvalid);
+  EXPECT_EQ(shape(OpKind::kOneHot, {unknown, ints({-1}), off_on}, OneHotAttrs{0}), kInvalid);
+  EXPECT_EQ(shape(OpKind::kOneHot, {unknown, ints({INT64_MAX}), off_on}, OneHotAttrs{0}), kInvalid);
+}
+
+TEST_F(ShapeRules, SeveralOutputs) {
+  const auto shapes = [&](OpKind kind, std::vector<ValueId> inputs, OpAttrs attrs, size_t outputs) {
+    const std::vector<OutputSpec> specs(outputs);
+    const auto ids = b.ops(kind, inputs, std::move(attrs), "node", specs);
+    if (!ids.ok()) return std::string(status_code_name(ids.status().code()));
+    std::string text;
+    for (ValueId id : *ids) text += graph.value(id).shape.to_string();
+    return text;
+  };
+  const ValueId x = floats({2, 3});
+  const std::array<int64_t, 1> two = {2};
+  const ValueId k = b.constant_int64s("k", two);
+  EXPECT_EQ(shapes(OpKind::kTopK, {x, k}, TopKAttrs{1, true}, 2), "[2,2][2,2]");
+  EXPECT_EQ(shapes(OpKind::kTopK, {floats({1, 3}), k}, TopKAttrs{0, true}, 2), kInvalid);
+  EXPECT_EQ(shapes(OpKind::kTopK, {x, k}, TopKAttrs{2, true}, 2), kInvalid);
+  EXPECT_EQ(shapes(OpKind::kNonZero, {x}, {}, 2), "[2,6][1]");
+  EXPECT_EQ(shapes(OpKind::kNonZero, {floats({2, kDynamicDim})}, {}, 2), "[2,?][1]");
+  EXPECT_EQ(shapes(OpKind::kUnique, {x}, UniqueAttrs{1, true}, 5), "[2,3][3][3][3][1]");
+  EXPECT_EQ(shapes(OpKind::kUnique, {x}, UniqueAttrs{2, true}, 5), kInvalid);
+  NonMaxSuppressionAttrs attrs;
+  attrs.max_per_class = 2;
+  const ValueId boxes = floats({1, 5, 4});
+  EXPECT_EQ(shapes(OpKind::kNonMaxSuppression, {boxes, floats({1, 3, 5})}, attrs, 3),
+            "[6,3][6][1]");
+  EXPECT_EQ(shapes(OpKind::kNonMaxSuppression, {boxes, floats({1, 3, kDynamicDim})}, attrs, 3),
+            "[?,3][?][1]");
+  EXPECT_EQ(shapes(OpKind::kNonMaxSuppression, {boxes, floats({1, 3, 6})}, attrs, 3), kInvalid);
+  attrs.max_per_class = -1;
+  EXPECT_EQ(shapes(OpKind::kNonMaxSuppression, {boxes, floats({1, 3, 5})}, attrs, 3), kInvalid);
 }
 
 TEST_F(ShapeRules, Products) {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <array>
 #include <cstring>
+#include <vector>
 
 #include "engine/base/float16.h"
 #include "tests/unit/opt/pass_testing.h"
@@ -99,6 +101,19 @@ TEST_F(Passes, KeepsPadWithAnotherValue) {
   const ValueId padded =
       ok(b.op(OpKind::kPad, {image()}, PadAttrs{{0, 1, 1, 0}, {0, 1, 1, 0}, 1.F}, "pad"));
   b.output(conv(padded, random_floats(b, {4, 3, 3, 3}), {.kernel_h = 3, .kernel_w = 3}));
+  EXPECT_FALSE(run_checked(graph, fuse_pad));
+}
+
+TEST_F(Passes, KeepsPadWithItsInputOrAComputedValue) {
+  const Window2d window{.kernel_h = 3, .kernel_w = 3};
+  const ValueId x = image();
+  const PadAttrs mirror{{0, 1, 1, 0}, {0, 1, 1, 0}, 0.F, PadMode::kReflect};
+  b.output(
+      conv(ok(b.op(OpKind::kPad, {x}, mirror, "mirror")), random_floats(b, {4, 3, 3, 3}), window));
+  const PadAttrs constant{{0, 1, 1, 0}, {0, 1, 1, 0}};
+  const ValueId value = b.input("value", DType::kFloat32, {});
+  b.output(conv(ok(b.op(OpKind::kPad, {x, value}, constant, "value")),
+                random_floats(b, {4, 3, 3, 3}), window));
   EXPECT_FALSE(run_checked(graph, fuse_pad));
 }
 
@@ -463,6 +478,29 @@ TEST_F(Passes, OpensTheBatchOfAClassifier) {
   graph.value(graph.inputs()[0]).shape[0] = 3;
   ASSERT_TRUE(ir::infer_shapes(graph).ok());
   EXPECT_EQ(graph.value(graph.outputs()[0]).shape, (Shape{3, 120}));
+}
+
+TEST_F(Passes, OpensABatchThatHasIndicesOfItsOwn) {
+  const ValueId x = b.input("x", DType::kFloat32, {1, 6, 2});
+  const std::array<int64_t, 3> once = {1, 2, 1};
+  const ValueId tiled = ok(b.op(OpKind::kTile, {x, b.constant_int64s("n", once)}, {}, "tile"));
+  const std::array<int64_t, 1> three = {3};
+  const std::vector<ir::OutputSpec> specs(2);
+  const auto top = ok(b.ops(OpKind::kTopK, std::array{tiled, b.constant_int64s("k", three)},
+                            TopKAttrs{1, true}, "top", specs));
+  b.output(ok(b.op(OpKind::kGatherElements, {tiled, top[1]}, GatherAttrs{1, 0}, "elements")));
+  const ValueId flat = ok(b.reshape(top[1], {1, 6}, "flat"));
+  b.output(ok(b.op(OpKind::kGather, {tiled, flat}, GatherAttrs{1, 1}, "slices")));
+  EXPECT_TRUE(ok(open_batch_dimension(graph)));
+  EXPECT_EQ(graph.value(graph.outputs()[0]).shape, (Shape{kDynamicDim, 3, 2}));
+  EXPECT_EQ(graph.value(graph.outputs()[1]).shape, (Shape{kDynamicDim, 6, 2}));
+}
+
+// The indices lead into one x for all of the batch: for two there would be none for the second.
+TEST_F(Passes, LeavesABatchOfIndicesIntoAConstant) {
+  const ValueId indices = b.input("i", DType::kInt64, {1, 2});
+  b.output(ok(b.op(OpKind::kGather, {random_floats(b, {1, 5}), indices}, GatherAttrs{1, 1}, "g")));
+  EXPECT_FALSE(ok(open_batch_dimension(graph)));
 }
 
 TEST_F(Passes, LeavesABatchThatIsMixed) {
