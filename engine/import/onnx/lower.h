@@ -33,6 +33,13 @@ inline Status emit(Lowering& l, const ForeignNode& node, OpKind kind,
 Result<std::vector<int64_t>> ints_from(Lowering& l, const ForeignNode& node,
                                        const std::string& attr, size_t i);
 
+// The type that TensorProto.DataType calls `code`; UNIMPLEMENTED when the engine lacks it.
+Result<DType> element_type(int64_t code);
+
+// Zeros, for a node's own use.
+Result<ValueId> zeros_of(Lowering& l, const ForeignNode& node, DType dtype,
+                         const std::vector<int64_t>& dims);
+
 // Numbers of a constant float32 input; UNIMPLEMENTED when it is something else.
 Result<std::vector<float>> floats_of(Lowering& l, const ForeignNode& node, size_t i);
 // Of TensorProto.DataType; UNIMPLEMENTED for those that the engine lacks.
@@ -96,7 +103,30 @@ Status matmul_integer(Lowering&, const ForeignNode&);
 
 // image.cc
 Status batch_normalization(Lowering&, const ForeignNode&);
+
+// blocks.cc
+Status center_crop_pad(Lowering&, const ForeignNode&);
+Status col2im(Lowering&, const ForeignNode&);
 Status depth_to_space(Lowering&, const ForeignNode&);
+Status space_to_depth(Lowering&, const ForeignNode&);
+Status tile(Lowering&, const ForeignNode&);
+
+// indices.cc
+Status compress(Lowering&, const ForeignNode&);
+Status eye_like(Lowering&, const ForeignNode&);
+Status gather(Lowering&, const ForeignNode&);
+Status gather_elements(Lowering&, const ForeignNode&);
+Status gather_nd(Lowering&, const ForeignNode&);
+Status non_max_suppression(Lowering&, const ForeignNode&);
+Status non_zero(Lowering&, const ForeignNode&);
+Status one_hot(Lowering&, const ForeignNode&);
+Status range(Lowering&, const ForeignNode&);
+Status reverse_sequence(Lowering&, const ForeignNode&);
+Status scatter_elements(Lowering&, const ForeignNode&);
+Status scatter_nd(Lowering&, const ForeignNode&);
+Status top_k(Lowering&, const ForeignNode&);
+Status trilu(Lowering&, const ForeignNode&);
+Status unique(Lowering&, const ForeignNode&);
 
 // elementwise.cc, which has its rows of the table; null: not of that family
 Lowering::LowerNode find_elementwise(const ForeignNode& node);
@@ -120,11 +150,11 @@ Status constant(Lowering&, const ForeignNode&);
 Status constant_of_shape(Lowering&, const ForeignNode&);
 Status expand(Lowering&, const ForeignNode&);
 Status flatten(Lowering&, const ForeignNode&);
-Status gather(Lowering&, const ForeignNode&);
 Status identity(Lowering&, const ForeignNode&);
 Status pad(Lowering&, const ForeignNode&);
 Status reshape(Lowering&, const ForeignNode&);
 Status shape(Lowering&, const ForeignNode&);
+Status size(Lowering&, const ForeignNode&);
 Status slice(Lowering&, const ForeignNode&);
 Status split(Lowering&, const ForeignNode&);
 Status squeeze(Lowering&, const ForeignNode&);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
 #include "engine/import/onnx/lower.h"
 
@@ -50,6 +51,73 @@ Result<std::vector<int64_t>> piece_sizes(Lowering& l, const ForeignNode& node, i
   return sizes;
 }
 
+Result<PadMode> pad_mode(const ForeignNode& node) {
+  const std::string mode = Lowering::text_attr(node, "mode", "constant");
+  if (mode == "constant") return PadMode::kConstant;
+  if (mode == "reflect") return PadMode::kReflect;
+  if (mode == "edge") return PadMode::kEdge;
+  if (mode == "wrap") return PadMode::kWrap;
+  return invalid_argument("mode '" + mode + "' is none of constant, reflect, edge and wrap");
+}
+
+// The axes that Pad's amounts are for: all, or those of its fourth input.
+Result<std::vector<int>> pad_axes(Lowering& l, const ForeignNode& node, int rank) {
+  std::vector<int> axes;
+  if (!l.has(node, 3)) {
+    for (int d = 0; d < rank; ++d) axes.push_back(d);
+    return axes;
+  }
+  INFERD_ASSIGN_OR_RETURN(const auto wanted, l.ints(node, 3));
+  for (int64_t axis : wanted) {
+    INFERD_ASSIGN_OR_RETURN(const int a, normalize_axis(axis, rank));
+    axes.push_back(a);
+  }
+  std::vector<int> sorted = axes;
+  std::sort(sorted.begin(), sorted.end());
+  if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) {
+    return invalid_argument("axes are repeated");
+  }
+  return axes;
+}
+
+// A float that is known is an attribute, which kernels and passes like best; another value, which
+// may not be exact as a float or is computed, stays an input.
+Status set_pad_value(Lowering& l, const ForeignNode& node, PadAttrs* attrs,
+                     std::vector<ValueId>* inputs) {
+  INFERD_ASSIGN_OR_RETURN(const ValueId value, l.input(node, 2));
+  const ir::Value& v = l.info(value);
+  const bool is_float = v.dtype == DType::kFloat32 || v.dtype == DType::kFloat16;
+  if (v.is_constant() && is_float) {
+    INFERD_ASSIGN_OR_RETURN(attrs->value, l.scalar(node, 2));
+  } else {
+    inputs->push_back(value);
+  }
+  return ok_status();
+}
+
+// Negative amounts of padding take away instead: first, and they are 0 then.
+Result<ValueId> crop(Lowering& l, const ForeignNode& node, ValueId x, PadAttrs* attrs) {
+  const Shape s = l.info(x).shape;
+  SliceAttrs slice = whole_slice(s.rank());
+  bool crops = false;
+  for (size_t d = 0; d < attrs->before.size(); ++d) {
+    const int64_t before = std::exchange(attrs->before[d], std::max<int64_t>(attrs->before[d], 0));
+    const int64_t after = std::exchange(attrs->after[d], std::max<int64_t>(attrs->after[d], 0));
+    if (before >= 0 && after >= 0) continue;
+    const int64_t dim = s[static_cast<int>(d)];
+    if (dim == kDynamicDim) return failed_precondition("crops a dimension of unknown size");
+    const int64_t left = std::max(dim + std::min<int64_t>(before, 0), -kFar);
+    if (left + std::max(std::min<int64_t>(after, 0), -kFar) < 0) {
+      return invalid_argument("pads take away more than all of " + s.to_string());
+    }
+    crops = true;
+    slice.begin[d] = dim - left;
+    slice.end[d] = dim + std::min<int64_t>(after, 0);
+  }
+  if (!crops) return x;
+  return l.builder().op(OpKind::kSlice, {x}, slice, node.name);
+}
+
 }  // namespace
 
 Result<DType> element_type(int64_t code) {
@@ -69,6 +137,15 @@ Result<DType> element_type(int64_t code) {
     if (known == code) return dtype;
   }
   return unimplemented("element type " + std::to_string(code) + " is not supported");
+  return unimplemented("element type " + std::to_string(code));
+}
+
+Result<ValueId> zeros_of(Lowering& l, const ForeignNode& node, DType dtype,
+                         const std::vector<int64_t>& dims) {
+  ir::Builder& b = l.builder();
+  const ValueId zero =
+      b.constant_bytes("", dtype, Shape{}, std::vector<std::byte>(dtype_size(dtype)));
+  return b.op(OpKind::kExpand, {zero, b.constant_int64s("", dims)}, {}, node.name);
 }
 
 Status cast(Lowering& l, const ForeignNode& node) {
@@ -76,6 +153,8 @@ Status cast(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(const DType dtype, element_type(Lowering::int_attr(node, "to", 0)));
   return emit(l, node, OpKind::kCast, std::array{x}, {},
               OutputSpec::typed(named(node).name, dtype));
+  INFERD_ASSIGN_OR_RETURN(const DType to, element_type(Lowering::int_attr(node, "to", 0)));
+  return emit(l, node, OpKind::kCast, std::array{x}, {}, OutputSpec::typed(named(node).name, to));
 }
 
 Status cast_like(Lowering& l, const ForeignNode& node) {
@@ -92,7 +171,9 @@ Status concat(Lowering& l, const ForeignNode& node) {
     inputs.push_back(id);
   }
   if (inputs.empty()) return invalid_argument("has no inputs");
-  INFERD_ASSIGN_OR_RETURN(const int axis, l.axis(Lowering::int_attr(node, "axis", 0), inputs[0]));
+  const int64_t usual = node.version < 4 ? 1 : 0;
+  INFERD_ASSIGN_OR_RETURN(const int axis,
+                          l.axis(Lowering::int_attr(node, "axis", usual), inputs[0]));
   return emit(l, node, OpKind::kConcat, inputs, ConcatAttrs{axis});
 }
 
@@ -167,42 +248,42 @@ Status flatten(Lowering& l, const ForeignNode& node) {
   return reshape_to(l, node, x, {s.elements(0, static_cast<int>(axis)), -1}, true);
 }
 
-Status gather(Lowering& l, const ForeignNode& node) {
-  INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
-  INFERD_ASSIGN_OR_RETURN(const ValueId indices, l.input(node, 1));
-  INFERD_ASSIGN_OR_RETURN(const int axis, l.axis(Lowering::int_attr(node, "axis", 0), x));
-  return emit(l, node, OpKind::kGather, std::array{x, indices}, GatherAttrs{axis});
-}
-
 Status identity(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
   return l.set_output(node, 0, x);
 }
 
 Status pad(Lowering& l, const ForeignNode& node) {
-  if (Lowering::text_attr(node, "mode", "constant") != "constant")
-    return unimplemented("modes other than constant");
-  if (l.has(node, 3)) return unimplemented("the axes input");
-  INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
+  INFERD_ASSIGN_OR_RETURN(ValueId x, l.input(node, 0));
   INFERD_RETURN_IF_ERROR(l.known_rank(x));
   INFERD_ASSIGN_OR_RETURN(const auto pads, ints_from(l, node, "pads", 1));
-  PadAttrs attrs;
-  attrs.value = Lowering::float_attr(node, "value", 0.F);
-  if (l.has(node, 2)) {
-    INFERD_ASSIGN_OR_RETURN(attrs.value, l.scalar(node, 2));
-  }
+  INFERD_ASSIGN_OR_RETURN(const auto axes, pad_axes(l, node, l.info(x).shape.rank()));
   const auto rank = static_cast<size_t>(l.info(x).shape.rank());
-  if (pads.size() != 2 * rank) return invalid_argument("pads does not fit the input's rank");
-  if (std::any_of(pads.begin(), pads.end(), [](int64_t p) { return p < 0; })) {
-    return unimplemented("negative padding");
+  if (pads.size() != 2 * axes.size()) {
+    return invalid_argument("pads does not fit the input's rank or axes");
   }
-  attrs.before.assign(pads.begin(), pads.begin() + static_cast<long>(rank));
-  attrs.after.assign(pads.begin() + static_cast<long>(rank), pads.end());
-  return emit(l, node, OpKind::kPad, std::array{x}, attrs);
+  PadAttrs attrs;
+  INFERD_ASSIGN_OR_RETURN(attrs.mode, pad_mode(node));
+  attrs.value = Lowering::float_attr(node, "value", 0.F);
+  attrs.before.resize(rank);
+  attrs.after.resize(rank);
+  for (size_t i = 0; i < axes.size(); ++i) {
+    attrs.before[static_cast<size_t>(axes[i])] = pads[i];
+    attrs.after[static_cast<size_t>(axes[i])] = pads[i + axes.size()];
+  }
+  std::vector<ValueId> inputs = {x};
+  if (l.has(node, 2) && attrs.mode == PadMode::kConstant) {
+    INFERD_RETURN_IF_ERROR(set_pad_value(l, node, &attrs, &inputs));
+  }
+  INFERD_ASSIGN_OR_RETURN(inputs[0], crop(l, node, x, &attrs));
+  return emit(l, node, OpKind::kPad, inputs, attrs);
 }
 
 Status reshape(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
+  if (Lowering::has_attr(node, "shape")) {  // until opset 5
+    return reshape_to(l, node, x, Lowering::ints_attr(node, "shape"), false);
+  }
   INFERD_ASSIGN_OR_RETURN(const ValueId target, l.input(node, 1));
   const bool literal = Lowering::int_attr(node, "allowzero", 0) != 0;
   if (!l.info(target).is_constant()) {
@@ -213,10 +294,24 @@ Status reshape(Lowering& l, const ForeignNode& node) {
 }
 
 Status shape(Lowering& l, const ForeignNode& node) {
-  if (Lowering::has_attr(node, "start") || Lowering::has_attr(node, "end"))
-    return unimplemented("start and end");
   INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
-  return emit(l, node, OpKind::kShape, std::array{x}, {});
+  if (!Lowering::has_attr(node, "start") && !Lowering::has_attr(node, "end")) {
+    return emit(l, node, OpKind::kShape, std::array{x}, {});
+  }
+  INFERD_RETURN_IF_ERROR(l.known_rank(x));
+  const int64_t rank = l.info(x).shape.rank();
+  SliceAttrs part{
+      {Lowering::int_attr(node, "start", 0)}, {Lowering::int_attr(node, "end", rank)}, {1}};
+  INFERD_RETURN_IF_ERROR(clip(rank, 1, part.begin.data(), part.end.data()));
+  INFERD_ASSIGN_OR_RETURN(const ValueId dims, l.builder().op(OpKind::kShape, {x}, {}, node.name));
+  return emit(l, node, OpKind::kSlice, std::array{dims}, part);
+}
+
+Status size(Lowering& l, const ForeignNode& node) {
+  INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
+  INFERD_ASSIGN_OR_RETURN(const ValueId dims, l.builder().op(OpKind::kShape, {x}, {}, node.name));
+  return emit(l, node, OpKind::kReduce, std::array{dims},
+              ReduceAttrs{ReduceKind::kProd, {0}, false});
 }
 
 Status slice(Lowering& l, const ForeignNode& node) {

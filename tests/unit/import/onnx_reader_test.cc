@@ -111,8 +111,8 @@ TEST(OnnxReader, AttributesMayLackAType) {
   OnnxBuilder p(9);
   OnnxAttrs mode = {attr("mode", "reflect")};
   mode[0].clear_type();
-  p.input("x", {2}).output("y", {4}).node("Pad", {"x"}, {"y"}, mode);
-  EXPECT_THAT(outcome(p.bytes()), HasSubstr("modes other than constant"));
+  p.input("x", {2}).output("y", {4}).node("Pad", {"x", "pads"}, {"y"}, mode).ints("pads", {1, 1});
+  EXPECT_THAT(outcome(p.bytes()), HasSubstr("pad before=[1] after=[1] reflect"));
 
   OnnxBuilder c;
   OnnxAttrs value(1);
@@ -294,7 +294,7 @@ TEST(OnnxReader, AllThatIsUnsupportedIsListed) {
   b.node("Identity", {"x"}, {"bf"});
   b.node("Constant", {}, {"text"}, value);
   b.node("ConstantOfShape", {"x"}, {"filled"}, value);
-  b.node("NonZero", {"x"}, {"n"});
+  b.node("NoSuchOperator", {"x"}, {"n"});
   b.node("Softmax", {"n"}, {"s"});
   b.node("Abs", {"x"}, {"y"});
   EXPECT_EQ(outcome(b.bytes()),
@@ -304,7 +304,7 @@ TEST(OnnxReader, AllThatIsUnsupportedIsListed) {
             "unsupported Identity 'bf': output 'bf': element type 16 is not supported\n"
             "unsupported Constant 'text': element type 8 is not supported\n"
             "unsupported ConstantOfShape 'filled': element type 8 is not supported\n"
-            "unsupported NonZero 'n': the engine does not have this operator\n")
+            "unsupported NoSuchOperator 'n': the engine does not have this operator\n")
       << "Softmax of something unknown is no finding of its own";
 }
 
