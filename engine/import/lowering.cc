@@ -267,6 +267,13 @@ class ForeignLateOp final : public ir::LateOp {
       : lower_(how), node_(std::move(node)) {
     graph_.format = graph.format;
     graph_.opsets = graph.opsets;
+    for (const std::string& name : node_.outputs) {
+      const auto declared = graph.tensors.find(name);
+      if (declared == graph.tensors.end()) continue;
+      ForeignTensor type = declared->second;
+      type.shape_known = false;
+      graph_.tensors.emplace(name, std::move(type));
+    }
   }
 
   std::string_view op() const override { return node_.op; }
@@ -277,7 +284,7 @@ class ForeignLateOp final : public ir::LateOp {
   }
 
  private:
-  ForeignGraph graph_;  // without operators and tensors
+  ForeignGraph graph_;  // without operators; of tensors, the types of the outputs
   Lowering::LowerNode lower_;
   ForeignNode node_;  // inputs that are absent are empty, the others stand in order
 };

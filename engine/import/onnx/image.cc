@@ -5,10 +5,6 @@
 #include "engine/import/onnx/lower.h"
 
 namespace inferd::import::onnx_lower {
-namespace {
-
-}  // namespace
-
 Result<std::vector<float>> floats_of(Lowering& l, const ForeignNode& node, size_t i) {
   INFERD_ASSIGN_OR_RETURN(const ValueId id, l.input(node, i));
   const ir::Value& v = l.info(id);

@@ -137,7 +137,6 @@ Result<DType> element_type(int64_t code) {
     if (known == code) return dtype;
   }
   return unimplemented("element type " + std::to_string(code) + " is not supported");
-  return unimplemented("element type " + std::to_string(code));
 }
 
 Result<ValueId> zeros_of(Lowering& l, const ForeignNode& node, DType dtype,
@@ -153,8 +152,6 @@ Status cast(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(const DType dtype, element_type(Lowering::int_attr(node, "to", 0)));
   return emit(l, node, OpKind::kCast, std::array{x}, {},
               OutputSpec::typed(named(node).name, dtype));
-  INFERD_ASSIGN_OR_RETURN(const DType to, element_type(Lowering::int_attr(node, "to", 0)));
-  return emit(l, node, OpKind::kCast, std::array{x}, {}, OutputSpec::typed(named(node).name, to));
 }
 
 Status cast_like(Lowering& l, const ForeignNode& node) {

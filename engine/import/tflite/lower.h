@@ -21,9 +21,11 @@ struct Row {
 };
 inline constexpr const char* kCustomDomain = "custom";
 
+std::span<const Row> block_rows();
 std::span<const Row> conv_rows();
 std::span<const Row> elementwise_rows();
 std::span<const Row> image_rows();
+std::span<const Row> index_rows();
 std::span<const Row> landmark_rows();
 std::span<const Row> math_rows();
 std::span<const Row> movement_rows();

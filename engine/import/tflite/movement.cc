@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <array>
+#include <numeric>
+#include <span>
 
+#include "engine/base/checked.h"
 #include "engine/import/tflite/lower.h"
 
 namespace inferd::import::tflite_lower {
@@ -72,7 +75,8 @@ Status transpose(Lowering& l, const ForeignNode& node) {
 
 // Inputs of one concatenation share their quantization in ir; those that differ are brought to the
 // output's.
-Status concat_of(Lowering& l, const ForeignNode& node, std::vector<ValueId> inputs, int axis) {
+Result<std::vector<ValueId>> same_scale(Lowering& l, const ForeignNode& node,
+                                        std::vector<ValueId> inputs) {
   const OutputSpec out = spec(l, node);
   for (ValueId& id : inputs) {
     const ir::Value& x = l.info(id);
@@ -81,12 +85,16 @@ Status concat_of(Lowering& l, const ForeignNode& node, std::vector<ValueId> inpu
         id, l.builder().op(OpKind::kRequantize, {id}, RequantizeAttrs{}, node.name + "/scale",
                            OutputSpec::typed("", x.dtype, out.quantization)));
   }
+  return inputs;
+}
+
+Status concat_of(Lowering& l, const ForeignNode& node, std::vector<ValueId> inputs, int axis) {
+  INFERD_ASSIGN_OR_RETURN(inputs, same_scale(l, node, std::move(inputs)));
   return emit(l, node, OpKind::kConcat, inputs, ConcatAttrs{axis});
 }
 
 Status concatenation(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(const Activation act, activation(node));
-  if (!act.none()) return unimplemented("concatenation with a fused activation");
   std::vector<ValueId> inputs;
   for (size_t i = 0; i < node.inputs.size(); ++i) {
     INFERD_ASSIGN_OR_RETURN(const ValueId id, l.input(node, i));
@@ -94,7 +102,11 @@ Status concatenation(Lowering& l, const ForeignNode& node) {
   }
   if (inputs.empty()) return invalid_argument("has no inputs");
   INFERD_ASSIGN_OR_RETURN(const int axis, l.axis(Lowering::int_attr(node, "axis", 0), inputs[0]));
-  return concat_of(l, node, std::move(inputs), axis);
+  if (act.none()) return concat_of(l, node, std::move(inputs), axis);
+  INFERD_ASSIGN_OR_RETURN(inputs, same_scale(l, node, std::move(inputs)));
+  INFERD_ASSIGN_OR_RETURN(const ValueId all,
+                          l.builder().op(OpKind::kConcat, inputs, ConcatAttrs{axis}, node.name));
+  return emit(l, node, OpKind::kClamp, std::array{all}, ClampAttrs{act});
 }
 
 Status pack(Lowering& l, const ForeignNode& node) {
@@ -228,81 +240,126 @@ Status clip(int64_t dim, int64_t step, bool from_start, bool to_end, int64_t* be
   return ok_status();
 }
 
-Status strided_slice(Lowering& l, const ForeignNode& node) {
-  if (Lowering::int_attr(node, "ellipsis_mask", 0) != 0 ||
-      Lowering::int_attr(node, "new_axis_mask", 0) != 0) {
-    return unimplemented("ellipsis and new-axis masks");
+// An index that must be inside of a dimension.
+Result<int64_t> index_of(int64_t index, int64_t dim) {
+  if (dim == kDynamicDim)
+    return failed_precondition("takes an index of a dimension of unknown size");
+  if (index >= -dim && index < dim) return index < 0 ? index + dim : index;
+  return invalid_argument("index " + std::to_string(index) +
+                          " is out of range for a dimension of " + std::to_string(dim));
+}
+
+// What STRIDED_SLICE's masks make of its begin, end and strides: a slice of each dimension of x,
+// and the dimensions of the result.
+struct StridedSlice {
+  static constexpr int kNew = -1;  // a dimension of size 1 that x does not have
+  SliceAttrs attrs;
+  std::vector<int> kept;  // dimensions of x, or kNew
+};
+
+Result<StridedSlice> strided_slice_of(const ForeignNode& node, const Shape& x,
+                                      std::span<const int64_t> begin, std::span<const int64_t> end,
+                                      std::span<const int64_t> step) {
+  const auto bit = [&](const char* mask, size_t i) {
+    return ((Lowering::int_attr(node, mask, 0) >> i) & 1) != 0;
+  };
+  const auto is_new = [&](size_t i) { return !bit("ellipsis_mask", i) && bit("new_axis_mask", i); };
+  const Status unfit = invalid_argument("begin, end and strides do not fit " + x.to_string());
+  if (begin.size() != end.size() || begin.size() != step.size() || begin.size() > 32) return unfit;
+  int consumed = 0;  // dimensions of x by entries other than an ellipsis
+  for (size_t i = 0; i < begin.size(); ++i)
+    consumed += is_new(i) || bit("ellipsis_mask", i) ? 0 : 1;
+  if (consumed > x.rank()) return unfit;
+  const bool relative_end = Lowering::int_attr(node, "offset", 0) != 0;
+  StridedSlice slice{whole_slice(x.rank()), {}};
+  int d = 0;
+  const auto keep_until = [&](int until) {
+    while (d < until) slice.kept.push_back(d++);
+  };
+  for (size_t i = 0; i < begin.size(); ++i) {
+    if (bit("ellipsis_mask", i)) {
+      keep_until(d + x.rank() - consumed);
+      consumed = x.rank();  // another ellipsis stands for nothing
+      continue;
+    }
+    if (is_new(i)) {
+      slice.kept.push_back(StridedSlice::kNew);
+      continue;
+    }
+    const auto at = static_cast<size_t>(d);
+    int64_t& first = slice.attrs.begin[at] = begin[i];
+    int64_t& last = slice.attrs.end[at] = end[i];
+    if (relative_end && !checked_add(begin[i], end[i], &last)) return unfit;
+    slice.attrs.step[at] = step[i];
+    if (bit("shrink_axis_mask", i)) {
+      INFERD_ASSIGN_OR_RETURN(first, index_of(begin[i], x[d]));
+      last = first + 1;
+      slice.attrs.step[at] = 1;
+    } else {
+      if (step[i] == 0) return invalid_argument("a stride is 0");
+      INFERD_RETURN_IF_ERROR(
+          clip(x[d], step[i], bit("begin_mask", i), bit("end_mask", i), &first, &last));
+      slice.kept.push_back(d);
+    }
+    ++d;
   }
+  keep_until(x.rank());
+  return slice;
+}
+
+Status strided_slice(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
   INFERD_RETURN_IF_ERROR(l.known_rank(x));
   INFERD_ASSIGN_OR_RETURN(const auto begin, l.ints(node, 1));
   INFERD_ASSIGN_OR_RETURN(const auto end, l.ints(node, 2));
   INFERD_ASSIGN_OR_RETURN(const auto step, l.ints(node, 3));
   const Shape shape = l.info(x).shape;
-  if (begin.size() != end.size() || begin.size() != step.size() ||
-      begin.size() > static_cast<size_t>(shape.rank())) {
-    return invalid_argument("begin, end and strides do not fit " + shape.to_string());
-  }
-  const bool relative_end = Lowering::int_attr(node, "offset", 0) != 0;
-  SliceAttrs attrs = whole_slice(shape.rank());
-  std::vector<int64_t> kept;
-  const auto bit = [&](const char* mask, size_t d) {
-    return ((Lowering::int_attr(node, mask, 0) >> d) & 1) != 0;
-  };
-  for (size_t d = 0; d < static_cast<size_t>(shape.rank()); ++d) {
-    const int64_t dim = shape[static_cast<int>(d)];
-    if (d >= begin.size()) {
-      kept.push_back(static_cast<int64_t>(d));
-      continue;
-    }
-    attrs.begin[d] = begin[d];
-    attrs.end[d] = relative_end ? begin[d] + end[d] : end[d];
-    attrs.step[d] = step[d];
-    if (bit("shrink_axis_mask", d)) {
-      INFERD_ASSIGN_OR_RETURN(const int at,
-                              normalize_axis(begin[d], static_cast<int>(std::min<int64_t>(
-                                                           std::max<int64_t>(dim, 0), INT32_MAX))));
-      attrs.begin[d] = at;
-      attrs.end[d] = at + 1;
-      attrs.step[d] = 1;
-      continue;
-    }
-    kept.push_back(static_cast<int64_t>(d));
-    if (step[d] == 0) return invalid_argument("a stride is 0");
-    INFERD_RETURN_IF_ERROR(clip(dim, step[d], bit("begin_mask", d), bit("end_mask", d),
-                                &attrs.begin[d], &attrs.end[d]));
-  }
-  if (kept.size() == static_cast<size_t>(shape.rank())) {
-    return emit(l, node, OpKind::kSlice, std::array{x}, attrs);
-  }
+  INFERD_ASSIGN_OR_RETURN(const StridedSlice slice,
+                          strided_slice_of(node, shape, begin, end, step));
+  std::vector<int> all(static_cast<size_t>(shape.rank()));
+  std::iota(all.begin(), all.end(), 0);
+  if (slice.kept == all) return emit(l, node, OpKind::kSlice, std::array{x}, slice.attrs);
   INFERD_ASSIGN_OR_RETURN(const ValueId piece,
-                          l.builder().op(OpKind::kSlice, {x}, attrs, node.name));
+                          l.builder().op(OpKind::kSlice, {x}, slice.attrs, node.name));
   std::vector<int64_t> dims;
-  dims.reserve(kept.size());
-  for (int64_t d : kept) dims.push_back(l.info(piece).shape[static_cast<int>(d)]);
+  dims.reserve(slice.kept.size());
+  for (int d : slice.kept) {
+    dims.push_back(d == StridedSlice::kNew ? 1 : l.info(piece).shape[d]);
+  }
   return reshape_to(l, node, piece, std::move(dims));
 }
 
-Status pad(Lowering& l, const ForeignNode& node) {
-  INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
+// Amounts of padding before and after each dimension, one after the other.
+Result<PadAttrs> pad_amounts(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(const auto amounts, l.ints(node, 1));
   PadAttrs attrs;
-  if (l.has(node, 2)) {
-    INFERD_ASSIGN_OR_RETURN(attrs.value, l.scalar(node, 2));
-  }
   for (size_t i = 0; i + 1 < amounts.size(); i += 2) {
     attrs.before.push_back(amounts[i]);
     attrs.after.push_back(amounts[i + 1]);
   }
+  return attrs;
+}
+
+// A real value that is known is an attribute, which kernels and passes like best; another one,
+// which may not be exact as a float or is computed, stays an input.
+Status pad(Lowering& l, const ForeignNode& node) {
+  INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
+  INFERD_ASSIGN_OR_RETURN(PadAttrs attrs, pad_amounts(l, node));
+  if (!l.has(node, 2)) return emit(l, node, OpKind::kPad, std::array{x}, attrs);
+  INFERD_ASSIGN_OR_RETURN(const ValueId value, l.input(node, 2));
+  const ir::Value& v = l.info(value);
+  if (!v.is_constant() || (v.dtype != DType::kFloat32 && v.quantization.empty())) {
+    return emit(l, node, OpKind::kPad, std::array{x, value}, attrs);
+  }
+  INFERD_ASSIGN_OR_RETURN(attrs.value, l.scalar(node, 2));
   return emit(l, node, OpKind::kPad, std::array{x}, attrs);
 }
 
-Status gather(Lowering& l, const ForeignNode& node) {
-  if (Lowering::int_attr(node, "batch_dims", 0) != 0) return unimplemented("batch dimensions");
+Status mirror_pad(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
-  INFERD_ASSIGN_OR_RETURN(const ValueId indices, l.input(node, 1));
-  INFERD_ASSIGN_OR_RETURN(const int axis, l.axis(Lowering::int_attr(node, "axis", 0), x));
-  return emit(l, node, OpKind::kGather, std::array{x, indices}, GatherAttrs{axis});
+  INFERD_ASSIGN_OR_RETURN(PadAttrs attrs, pad_amounts(l, node));
+  attrs.mode = Lowering::int_attr(node, "mode", 0) == 0 ? PadMode::kReflect : PadMode::kSymmetric;
+  return emit(l, node, OpKind::kPad, std::array{x}, attrs);
 }
 
 Status cast(Lowering& l, const ForeignNode& node) {
@@ -329,7 +386,7 @@ const Row kRows[] = {
     {"", "CAST", cast},
     {"", "CONCATENATION", concatenation},
     {"", "EXPAND_DIMS", expand_dims},
-    {"", "GATHER", gather},
+    {"", "MIRROR_PAD", mirror_pad},
     {"", "PACK", pack},
     {"", "PAD", pad},
     {"", "PADV2", pad},

@@ -451,6 +451,23 @@ Status Reader::read_options(const tflite::Operator& op, ForeignNode& node) const
       set("batch_dims", o.batch_dims());
     });
   }
+  if (kind == "DEPTH_TO_SPACE" || kind == "SPACE_TO_DEPTH") {
+    return with_options<tflite::BlockOptions>(
+        op, [&](const auto& o) { set("block_size", o.block_size()); });
+  }
+  if (kind == "MIRROR_PAD") {
+    return with_options<tflite::MirrorPadOptions>(op,
+                                                  [&](const auto& o) { set("mode", o.mode()); });
+  }
+  if (kind == "ONE_HOT") {
+    return with_options<tflite::OneHotOptions>(op, [&](const auto& o) { set("axis", o.axis()); });
+  }
+  if (kind == "REVERSE_SEQUENCE") {
+    return with_options<tflite::ReverseSequenceOptions>(op, [&](const auto& o) {
+      set("seq_dim", o.seq_dim());
+      set("batch_dim", o.batch_dim());
+    });
+  }
   return ok_status();
 }
 
