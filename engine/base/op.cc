@@ -37,10 +37,18 @@ std::string_view op_name(OpKind op) {
       return "max_pool_indices";
     case OpKind::kReduce:
       return "reduce";
+    case OpKind::kCumSum:
+      return "cum_sum";
     case OpKind::kArgMax:
       return "arg_max";
     case OpKind::kSoftmax:
       return "softmax";
+    case OpKind::kNormalize:
+      return "normalize";
+    case OpKind::kLocalResponseNorm:
+      return "local_response_norm";
+    case OpKind::kDeterminant:
+      return "determinant";
     case OpKind::kConcat:
       return "concat";
     case OpKind::kSlice:

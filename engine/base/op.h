@@ -85,6 +85,51 @@ enum class OpKind : uint8_t {
                      // scanned...; LoopAttrs
   // boxes, scores -> selected, scores, count int64[1]; NonMaxSuppressionAttrs
   kNonMaxSuppression,
+  kConv2d,             // x[N,H,W,C], w[O,KH,KW,C/groups], bias?[O] -> y[N,OH,OW,O]
+  kDepthwiseConv2d,    // x[N,H,W,C], w[KH,KW,O], bias?[O] -> y[N,OH,OW,O]; O = C * multiplier
+  kConvTranspose2d,    // x[N,H,W,C], w[O,KH,KW,C/groups], bias?[O] -> y[N,OH,OW,O]
+  kFullyConnected,     // x[...,K], w[O,K], bias?[O] -> y[...,O]
+  kMatMul,             // a[...,M,K], b[...,K,N] -> y[...,M,N]; leading dimensions broadcast
+  kBinary,             // a, b -> y; numpy broadcasting
+  kCompare,            // a, b -> bool y; numpy broadcasting
+  kSelect,             // a, b, which (bool) -> y = which ? a : b; numpy broadcasting
+  kUnary,              // x -> y, element by element
+  kClamp,              // x -> y; ClampAttrs
+  kPRelu,              // x, slope (broadcasts to x) -> y
+  kMaxPool2d,          // x[N,H,W,C] -> y[N,OH,OW,C]
+  kAveragePool2d,      // x[N,H,W,C] -> y[N,OH,OW,C]
+  kMaxPoolIndices,     // x[N,H,W,C] -> int64[N,OH,OW,C]: where the first maximum is
+  kReduce,             // x -> y over axes
+  kCumSum,             // x -> y, sums along an axis so far; any number type
+  kArgMax,             // x -> y (int32 or int64)
+  kSoftmax,            // x -> y along axis
+  kNormalize,          // x, scale?, shift? (broadcast to x) -> y; NormalizeAttrs
+  kLocalResponseNorm,  // x -> y along axis (float32)
+  kDeterminant,        // x[...,M,M] -> y[...] (float32, float64)
+  kConcat,             // x0, x1, ... -> y
+  kSlice,              // x -> y
+  kTrim,               // x, count (int64[1]) -> the first `count` slices of x along axis
+  kPad,                // x -> y; constant value
+  kReshape,            // x -> y, or x, shape (int32/int64) -> y
+  kTranspose,          // x -> y
+  kStridedCopy,        // x -> y; y[i,j,...] = x at offset + i * strides[0] + j * strides[1] ...
+  kExpand,             // x, shape (int64) -> y; numpy broadcasting to that shape
+  kGather,             // x, indices (int32/int64) -> y
+  kResize,             // x[N,H,W,C] -> y[N,OH,OW,C], nearest or linear
+  kResizeAxis,         // x -> y along one dimension, in every mode
+  kGridSample,         // x[N,H,W,C], grid[N,OH,OW,2] -> y[N,OH,OW,C]; or with depth
+  kRoiAlign,           // x[N,H,W,C], rois[R,4], images (int32/int64)[R] -> y[R,OH,OW,C]
+  kCast,               // x -> y, plain conversion of numbers
+  kQuantize,           // float32 x -> quantized y
+  kDequantize,         // quantized or float16 x -> float32 y
+  kRequantize,         // quantized x -> quantized y with another type or quantization
+  kLookup,             // 8-bit x, constant table[256] of y's type -> y = table[x's byte]
+  kBatchNorm,          // x, scale[C], shift[C] -> x * scale + shift along `axis` (float32)
+  kShape,              // x -> int64[rank]
+  kLate,               // what is not an operator yet (ir/late.h)
+  kIf,                 // condition (bool[]), captured... -> the outputs of one of two bodies
+  kLoop,               // most (int64[]), condition (bool[]), carried..., captured... -> carried...,
+                       // scanned...; LoopAttrs
   kDetectionPostProcess,  // boxes[1,A,4], scores[1,A,K], anchors[A,4] -> boxes, classes, scores,
                           // count
 };
@@ -131,7 +176,7 @@ struct FullyConnectedAttrs {
   Activation activation;
   bool operator==(const FullyConnectedAttrs&) const = default;
 };
-struct MatMulAttrs {
+struct MatMulAttrs {  // float64, int32, uint32, int64 and uint64 too, without an activation
   bool transpose_a = false, transpose_b = false;  // of the last two dimensions
   Activation activation;
   bool operator==(const MatMulAttrs&) const = default;
@@ -255,21 +300,44 @@ struct MaxPoolIndicesAttrs {
   bool operator==(const MaxPoolIndicesAttrs&) const = default;
 };
 
-enum class ReduceKind : uint8_t { kMean, kSum, kMax, kMin, kProd };
+enum class ReduceKind : uint8_t {
+  kMean,
+  kSum,
+  kMax,  // of bool: whether any is true
+  kMin,  // of bool: whether all are true
+  kProd,
+  kL1,  // sum of magnitudes
+  kL2,  // square root of the sum of squares
+  kSumSquare,
+  kLogSum,
+  kLogSumExp,  // shifted by the maximum, so that it overflows only where the result does
+};
+// float32, float64 and quantized (quantized: the first four); integers too, which wrap around and
+// whose means and roots are cut off towards zero; bool for kMax and kMin. Over no element: 0 for
+// sums and norms, 1 for a product, NaN for a mean of floats, 0 for one of integers, the type's
+// least value for kMax and its greatest for kMin (infinity for floats).
 struct ReduceAttrs {
   ReduceKind kind = ReduceKind::kMean;
   std::vector<int> axes;  // sorted, unique, non-negative
   bool keep_dims = false;
   bool operator==(const ReduceAttrs&) const = default;
 };
-struct ArgMaxAttrs {
+struct ArgMaxAttrs {  // every type
   int axis = 0;
   bool keep_dims = false;
+  bool smallest = false;  // the index of the minimum instead
+  bool last = false;      // of equal ones the last instead of the first
   bool operator==(const ArgMaxAttrs&) const = default;
 };
-struct SoftmaxAttrs {
-  int axis = -1;  // negative: counted from the end
+enum class SoftmaxKind : uint8_t {
+  kSoftmax,     // exp(beta * (x - max)) / sum of these
+  kLogSoftmax,  // its logarithm
+  kHardmax,     // 1 where the first maximum is, 0 elsewhere
+};
+struct SoftmaxAttrs {  // float64 too, but for kHardmax, which takes any number type
+  int axis = -1;       // negative: counted from the end
   float beta = 1.F;
+  SoftmaxKind kind = SoftmaxKind::kSoftmax;
   bool operator==(const SoftmaxAttrs&) const = default;
 };
 struct ConcatAttrs {
@@ -456,6 +524,32 @@ struct RequantizeAttrs {
   Rounding rounding = Rounding::kFloat;
   bool operator==(const RequantizeAttrs&) const = default;
 };
+struct CumSumAttrs {
+  int axis = 0;            // non-negative
+  bool exclusive = false;  // y[i] without x[i]
+  bool reverse = false;    // from the end
+  bool operator==(const CumSumAttrs&) const = default;
+};
+enum class NormalizeKind : uint8_t {
+  kMeanVariance,  // (x - mean) / sqrt(variance + epsilon)
+  kRms,           // x / sqrt(mean of squares + epsilon)
+  kL2,            // x / max(sqrt(sum of squares), epsilon); 0 where that is 0 / 0
+};
+// Everything from `axis` on is one row, which is brought to a common size; then * scale + shift.
+// float32; float64; kL2 without scale and shift quantized too (kernels/ref/normalize.cc).
+struct NormalizeAttrs {
+  NormalizeKind kind = NormalizeKind::kMeanVariance;
+  int axis = 0;  // non-negative
+  float epsilon = 0.F;
+  bool operator==(const NormalizeAttrs&) const = default;
+};
+// y = x / (bias + alpha * sum of squares over [i - before, i + after] along axis) ^ beta
+struct LocalResponseNormAttrs {
+  int axis = 0;                   // non-negative
+  int64_t before = 0, after = 0;  // neighbours, >= 0; those outside of x count as zero
+  float alpha = 1.F, beta = 0.5F, bias = 1.F;
+  bool operator==(const LocalResponseNormAttrs&) const = default;
+};
 struct BatchNormAttrs {
   int axis = 0;
   bool operator==(const BatchNormAttrs&) const = default;
@@ -496,5 +590,7 @@ using OpAttrs =
                  MaxPoolIndicesAttrs, ResizeAxisAttrs, GridSampleAttrs, RoiAlignAttrs, RandomAttrs,
                  GatherNdAttrs, ScatterAttrs, OneHotAttrs, ReverseSequenceAttrs, TriluAttrs,
                  TopKAttrs, UniqueAttrs, NonMaxSuppressionAttrs>;
+                 MaxPoolIndicesAttrs, ResizeAxisAttrs, GridSampleAttrs, RoiAlignAttrs, CumSumAttrs,
+                 NormalizeAttrs, LocalResponseNormAttrs>;
 
 }  // namespace inferd

@@ -52,7 +52,8 @@ inline constexpr auto kFields<Window2d> = std::tuple{
 
 template <>
 inline constexpr auto kFields<ArgMaxAttrs> =
-    std::tuple{Field{"axis", &ArgMaxAttrs::axis}, Field{"keep_dims", &ArgMaxAttrs::keep_dims}};
+    std::tuple{Field{"axis", &ArgMaxAttrs::axis}, Field{"keep_dims", &ArgMaxAttrs::keep_dims},
+               Field{"smallest", &ArgMaxAttrs::smallest}, Field{"last", &ArgMaxAttrs::last}};
 template <>
 inline constexpr auto kFields<LoopAttrs> =
     std::tuple{Field{"carried", &LoopAttrs::carried}, Field{"scanned", &LoopAttrs::scanned}};
@@ -82,6 +83,10 @@ inline constexpr auto kFields<ConvTranspose2dAttrs> =
                Field{"groups", &ConvTranspose2dAttrs::groups},
                Field{"activation", &ConvTranspose2dAttrs::activation}};
 template <>
+inline constexpr auto kFields<CumSumAttrs> =
+    std::tuple{Field{"axis", &CumSumAttrs::axis}, Field{"exclusive", &CumSumAttrs::exclusive},
+               Field{"reverse", &CumSumAttrs::reverse}};
+template <>
 inline constexpr auto kFields<DetectionPostProcessAttrs> = std::tuple{
     Field{"max_detections", &DetectionPostProcessAttrs::max_detections},
     Field{"max_classes_per_detection", &DetectionPostProcessAttrs::max_classes_per_detection},
@@ -108,6 +113,14 @@ inline constexpr auto kFields<GridSampleAttrs> =
     std::tuple{Field{"mode", &GridSampleAttrs::mode}, Field{"padding", &GridSampleAttrs::padding},
                Field{"positions", &GridSampleAttrs::positions}};
 template <>
+inline constexpr auto kFields<LocalResponseNormAttrs> =
+    std::tuple{Field{"axis", &LocalResponseNormAttrs::axis},
+               Field{"before", &LocalResponseNormAttrs::before},
+               Field{"after", &LocalResponseNormAttrs::after},
+               Field{"alpha", &LocalResponseNormAttrs::alpha},
+               Field{"beta", &LocalResponseNormAttrs::beta},
+               Field{"bias", &LocalResponseNormAttrs::bias}};
+template <>
 inline constexpr auto kFields<MatMulAttrs> = std::tuple{
     Field{"transpose_a", &MatMulAttrs::transpose_a},
     Field{"transpose_b", &MatMulAttrs::transpose_b}, Field{"activation", &MatMulAttrs::activation}};
@@ -125,6 +138,9 @@ inline constexpr auto kFields<NonMaxSuppressionAttrs> =
 template <>
 inline constexpr auto kFields<OneHotAttrs> = std::tuple{
     Field{"axis", &OneHotAttrs::axis}, Field{"negative_from_end", &OneHotAttrs::negative_from_end}};
+inline constexpr auto kFields<NormalizeAttrs> =
+    std::tuple{Field{"kind", &NormalizeAttrs::kind}, Field{"axis", &NormalizeAttrs::axis},
+               Field{"epsilon", &NormalizeAttrs::epsilon}};
 template <>
 inline constexpr auto kFields<PadAttrs> =
     std::tuple{Field{"before", &PadAttrs::before}, Field{"after", &PadAttrs::after},
@@ -188,7 +204,8 @@ inline constexpr auto kFields<SliceAttrs> =
                Field{"step", &SliceAttrs::step}};
 template <>
 inline constexpr auto kFields<SoftmaxAttrs> =
-    std::tuple{Field{"axis", &SoftmaxAttrs::axis}, Field{"beta", &SoftmaxAttrs::beta}};
+    std::tuple{Field{"axis", &SoftmaxAttrs::axis}, Field{"beta", &SoftmaxAttrs::beta},
+               Field{"kind", &SoftmaxAttrs::kind}};
 template <>
 inline constexpr auto kFields<StridedCopyAttrs> = std::tuple{
     Field{"shape", &StridedCopyAttrs::shape}, Field{"strides", &StridedCopyAttrs::strides},
@@ -231,6 +248,8 @@ inline constexpr auto kEnumerators<NearestRounding> =
 template <>
 inline constexpr auto kEnumerators<PadMode> =
     std::to_array<std::string_view>({"constant", "reflect", "symmetric", "edge", "wrap"});
+inline constexpr auto kEnumerators<NormalizeKind> =
+    std::to_array<std::string_view>({"mean_variance", "rms", "l2"});
 template <>
 inline constexpr auto kEnumerators<PoolIndex> =
     std::to_array<std::string_view>({"row_major", "column_major", "tap"});
@@ -240,6 +259,8 @@ inline constexpr auto kEnumerators<RandomKind> = std::to_array<std::string_view>
 template <>
 inline constexpr auto kEnumerators<ReduceKind> =
     std::to_array<std::string_view>({"mean", "sum", "max", "min", "prod"});
+inline constexpr auto kEnumerators<ReduceKind> = std::to_array<std::string_view>(
+    {"mean", "sum", "max", "min", "prod", "l1", "l2", "sum_square", "log_sum", "log_sum_exp"});
 template <>
 inline constexpr auto kEnumerators<ResizeCoordinates> = std::to_array<std::string_view>(
     {"asymmetric", "half_pixel", "align_corners", "pytorch_half_pixel", "half_pixel_symmetric",
@@ -253,6 +274,8 @@ inline constexpr auto kEnumerators<Rounding> = std::to_array<std::string_view>({
 template <>
 inline constexpr auto kEnumerators<ScatterReduction> =
     std::to_array<std::string_view>({"none", "add", "mul", "max", "min"});
+inline constexpr auto kEnumerators<SoftmaxKind> =
+    std::to_array<std::string_view>({"softmax", "log_softmax", "hardmax"});
 template <>
 inline constexpr auto kEnumerators<UnaryKind> =
     std::to_array<std::string_view>({"sigmoid",    "tanh",

@@ -53,6 +53,7 @@ Status infer_roi_align(Graph&, const Node&);
 // infer_matrix.cc
 Status infer_fully_connected(Graph&, const Node&);
 Status infer_matmul(Graph&, const Node&);
+Status infer_determinant(Graph&, const Node&);
 int64_t macs_fully_connected(const Graph&, const Node&);
 int64_t macs_matmul(const Graph&, const Node&);
 
@@ -71,6 +72,15 @@ Status infer_arg_max(Graph&, const Node&);
 Status infer_quantize(Graph&, const Node&);
 Status infer_dequantize(Graph&, const Node&);
 Status infer_detection_post_process(Graph&, const Node&);
+
+// infer_reduce.cc
+Status infer_arg_max(Graph&, const Node&);
+Status infer_batch_norm(Graph&, const Node&);
+Status infer_cum_sum(Graph&, const Node&);
+Status infer_local_response_norm(Graph&, const Node&);
+Status infer_normalize(Graph&, const Node&);
+Status infer_reduce(Graph&, const Node&);
+Status infer_softmax(Graph&, const Node&);
 
 // infer_movement.cc
 Status infer_concat(Graph&, const Node&);

@@ -49,6 +49,16 @@ Status infer_matmul(Graph& graph, const Node& node) {
   return c.set(y);
 }
 
+Status infer_determinant(Graph& graph, const Node& node) {
+  const InferContext c(graph, node);
+  const Shape& x = c.input(0).shape;
+  const int rank = x.rank();
+  const bool square = rank >= 2 && (x[rank - 2] == x[rank - 1] || x[rank - 2] == kDynamicDim ||
+                                    x[rank - 1] == kDynamicDim);
+  if (!square) return c.error("needs square matrices, got " + x.to_string());
+  return c.set(Shape(x.dims().first(static_cast<size_t>(rank - 2))));
+}
+
 int64_t macs_fully_connected(const Graph& graph, const Node& node) {
   const Shape& y = graph.value(node.outputs[0]).shape;
   return y.elements() * graph.value(node.inputs[1]).shape[1];

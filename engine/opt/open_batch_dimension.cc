@@ -101,6 +101,16 @@ class BatchOpener {
         return all_batched(node);
       case OpKind::kReduce:
         return !contains(std::get<ReduceAttrs>(node.attrs).axes, 0);
+      case OpKind::kCumSum:
+        return std::get<CumSumAttrs>(node.attrs).axis != 0;
+      case OpKind::kLocalResponseNorm:
+        return std::get<LocalResponseNormAttrs>(node.attrs).axis != 0;
+      case OpKind::kDeterminant:
+        return rank >= 1;
+      case OpKind::kNormalize:
+        return std::get<NormalizeAttrs>(node.attrs).axis != 0 &&
+               std::all_of(node.inputs.begin(), node.inputs.end(),
+                           [&](ir::ValueId id) { return same_for_all(id, rank); });
       case OpKind::kArgMax:
         return std::get<ArgMaxAttrs>(node.attrs).axis != 0;
       case OpKind::kSoftmax: {

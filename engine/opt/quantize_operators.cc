@@ -65,9 +65,10 @@ bool has_quantized_form(const ir::Node& node) {
     case OpKind::kUnary:
     case OpKind::kPRelu:
     case OpKind::kAveragePool2d:
-    case OpKind::kSoftmax:
     case OpKind::kResize:
       return true;
+    case OpKind::kSoftmax:
+      return std::get<SoftmaxAttrs>(node.attrs).kind != SoftmaxKind::kHardmax;
     case OpKind::kBinary: {
       const BinaryKind kind = std::get<BinaryAttrs>(node.attrs).kind;
       return kind == BinaryKind::kAdd || kind == BinaryKind::kSub || kind == BinaryKind::kMul;

@@ -104,6 +104,16 @@ class Sinker {
         attrs.axis = axis(attrs.axis < 0 ? attrs.axis + static_cast<int>(perm.size()) : attrs.axis);
         return attrs;
       }
+      case OpKind::kCumSum: {
+        auto attrs = std::get<CumSumAttrs>(node.attrs);
+        attrs.axis = axis(attrs.axis);
+        return attrs;
+      }
+      case OpKind::kLocalResponseNorm: {
+        auto attrs = std::get<LocalResponseNormAttrs>(node.attrs);
+        attrs.axis = axis(attrs.axis);
+        return attrs;
+      }
       case OpKind::kSlice: {
         const auto& attrs = std::get<SliceAttrs>(node.attrs);
         return SliceAttrs{to_source(attrs.begin, perm), to_source(attrs.end, perm),

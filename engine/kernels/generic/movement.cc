@@ -307,7 +307,8 @@ void run_gather(const RunArgs& args) {
 
 bool accepts_arg_max(const OpDesc& op) {
   const Operand& x = op.inputs[0];
-  return op.attrs_as<ArgMaxAttrs>().axis == x.shape.rank() - 1 && x.shape.back() > 0 &&
+  const auto& attrs = op.attrs_as<ArgMaxAttrs>();
+  return attrs.axis == x.shape.rank() - 1 && x.shape.back() > 0 && !attrs.smallest && !attrs.last &&
          (x.dtype == DType::kFloat32 || x.dtype == DType::kInt8 || x.dtype == DType::kUInt8);
 }
 

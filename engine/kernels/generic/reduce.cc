@@ -9,7 +9,7 @@ bool accepts_reduce(const OpDesc& op) {
   const auto& attrs = op.attrs_as<ReduceAttrs>();
   const Operand& x = op.inputs[0];
   const Operand& y = op.outputs[0];
-  if (attrs.kind == ReduceKind::kProd || attrs.axes.empty() ||
+  if (attrs.kind >= ReduceKind::kProd || attrs.axes.empty() ||
       attrs.axes.back() - attrs.axes.front() + 1 != static_cast<int>(attrs.axes.size())) {
     return false;
   }

@@ -13,6 +13,7 @@
 #include "engine/kernels/generic/elementwise_run.h"
 #include "engine/kernels/generic/matrix_run.h"
 #include "engine/kernels/generic/movement.h"
+#include "engine/kernels/generic/normalize.h"
 #include "engine/kernels/generic/pool.h"
 #include "engine/kernels/generic/reduce.h"
 #include "engine/kernels/generic/resize.h"
@@ -100,6 +101,8 @@ inline constexpr auto kElementwiseRows = std::array{
            nullptr, plan_linear_resize, LinearResize<P>::run},
     Kernel{"softmax_f32", OpKind::kSoftmax, kIsa, accepts_float_softmax, cost_of_elements<P>,
            nullptr, plan_softmax, run_float_softmax<P>, kInPlace},
+    Kernel{"normalize_f32", OpKind::kNormalize, kIsa, accepts_normalize, cost_of_elements<P>,
+           nullptr, plan_normalize, Normalize<P>::run, kInPlace},
     Kernel{"prelu_f32", OpKind::kPRelu, kIsa, accepts_float_prelu, cost_of_elements<P>, nullptr,
            plan_prelu, run_float_prelu<P>, kInPlace | kByLines},
     Kernel{"reduce", OpKind::kReduce, kIsa, accepts_reduce, cost_of_elements<P>, nullptr,

@@ -45,12 +45,14 @@ void run_typed(const RunArgs& args) {
 }  // namespace
 
 bool accepts_float_softmax(const OpDesc& op) {
-  return op.inputs[0].dtype == DType::kFloat32 && op.outputs[0].dtype == DType::kFloat32 &&
+  return op.attrs_as<SoftmaxAttrs>().kind == SoftmaxKind::kSoftmax &&
+         op.inputs[0].dtype == DType::kFloat32 && op.outputs[0].dtype == DType::kFloat32 &&
          axis_of(op) == op.inputs[0].shape.rank() - 1;
 }
 
 bool accepts_quantized_softmax(const OpDesc& op) {
-  return is_quantized(op.inputs[0]) && is_quantized(op.outputs[0]);
+  return op.attrs_as<SoftmaxAttrs>().kind == SoftmaxKind::kSoftmax && is_quantized(op.inputs[0]) &&
+         is_quantized(op.outputs[0]);
 }
 
 std::unique_ptr<Prepared> plan_softmax(const OpDesc& op, const PackedWeights*) {

@@ -197,10 +197,43 @@ TEST_F(ShapeRules, AxesOutOfRange) {
     EXPECT_EQ(shape(OpKind::kReduce, {x}, ReduceAttrs{ReduceKind::kSum, {axis}, false}), kInvalid);
     EXPECT_EQ(shape(OpKind::kArgMax, {x}, ArgMaxAttrs{axis, false}), kInvalid) << axis;
     EXPECT_EQ(shape(OpKind::kTranspose, {x}, TransposeAttrs{{0, 1, axis}}), kInvalid) << axis;
+    EXPECT_EQ(shape(OpKind::kCumSum, {x}, CumSumAttrs{axis}), kInvalid) << axis;
+    EXPECT_EQ(shape(OpKind::kBatchNorm, {x, x, x}, BatchNormAttrs{axis}), kInvalid) << axis;
+    EXPECT_EQ(shape(OpKind::kNormalize, {x}, NormalizeAttrs{.axis = axis}), kInvalid) << axis;
+    EXPECT_EQ(shape(OpKind::kLocalResponseNorm, {x}, LocalResponseNormAttrs{.axis = axis}),
+              kInvalid)
+        << axis;
   }
   EXPECT_EQ(shape(OpKind::kTranspose, {x}, TransposeAttrs{{0, 1, 1}}), kInvalid);
   EXPECT_EQ(shape(OpKind::kSoftmax, {x}, SoftmaxAttrs{-4}), kInvalid);
   EXPECT_EQ(shape(OpKind::kSoftmax, {x}, SoftmaxAttrs{-3}), "[2,3,4]");
+}
+
+TEST_F(ShapeRules, Normalisation) {
+  const ValueId x = floats({kDynamicDim, 3, 4});
+  const NormalizeAttrs rows{.axis = 2};
+  EXPECT_EQ(shape(OpKind::kNormalize, {x, floats({4})}, rows), "[?,3,4]");
+  EXPECT_EQ(shape(OpKind::kNormalize, {x, floats({3, 1}), floats({})}, rows), "[?,3,4]");
+  EXPECT_EQ(shape(OpKind::kNormalize, {x, floats({3})}, rows), kInvalid);
+  EXPECT_EQ(shape(OpKind::kNormalize, {x, floats({4}), floats({1, 1, 1, 4})}, rows), kInvalid);
+  EXPECT_EQ(shape(OpKind::kNormalize, {floats({1, 4}), floats({2, 4})}, NormalizeAttrs{.axis = 1}),
+            kInvalid);
+  for (float epsilon : {-1.F, std::numeric_limits<float>::quiet_NaN()}) {
+    EXPECT_EQ(shape(OpKind::kNormalize, {x}, NormalizeAttrs{.axis = 2, .epsilon = epsilon}),
+              kInvalid);
+  }
+  EXPECT_EQ(shape(OpKind::kLocalResponseNorm, {x}, LocalResponseNormAttrs{.axis = 1, .after = 2}),
+            "[?,3,4]");
+  EXPECT_EQ(shape(OpKind::kLocalResponseNorm, {x}, LocalResponseNormAttrs{.axis = 1, .before = -1}),
+            kInvalid);
+  EXPECT_EQ(shape(OpKind::kCumSum, {x}, CumSumAttrs{.axis = 0}), "[?,3,4]");
+}
+
+TEST_F(ShapeRules, Determinant) {
+  EXPECT_EQ(shape(OpKind::kDeterminant, {floats({kDynamicDim, 3, 3})}, {}), "[?]");
+  EXPECT_EQ(shape(OpKind::kDeterminant, {floats({2, 2})}, {}), "[]");
+  EXPECT_EQ(shape(OpKind::kDeterminant, {floats({2, 3})}, {}), kInvalid);
+  EXPECT_EQ(shape(OpKind::kDeterminant, {floats({3})}, {}), kInvalid);
 }
 
 TEST_F(ShapeRules, Movement) {

@@ -188,6 +188,26 @@ TEST_P(FastKernels, Softmax) {
   }
 }
 
+TEST_P(FastKernels, Normalize) {
+  if (GetParam()) GTEST_SKIP() << "quantized rows have only the reference";
+  for (uint32_t seed = 0; seed < 100 && !HasFailure(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Case c(seed);
+    const Shape row{c.pick(1, 4), c.pick(1, 90)};
+    OpDesc op;
+    op.kind = OpKind::kNormalize;
+    op.attrs = NormalizeAttrs{static_cast<NormalizeKind>(c.pick(0, 2)), 1, c.real(0.01F, 1.F)};
+    op.inputs = {c.operand(DType::kFloat32, {c.pick(1, 20), row[0], row[1]})};
+    const int64_t parameters = c.pick(0, 2);
+    for (int64_t i = 0; i < parameters; ++i) {
+      op.inputs.push_back(c.operand(DType::kFloat32, row));
+    }
+    op.outputs = {c.operand(DType::kFloat32, op.inputs[0].shape)};
+    for (Operand& input : op.inputs) c.fill(&input, false);
+    EXPECT_GT(check(op, c), 0);
+  }
+}
+
 TEST_P(FastKernels, Reduce) {
   for (uint32_t seed = 0; seed < 200 && !HasFailure(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
