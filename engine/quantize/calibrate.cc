@@ -12,7 +12,8 @@ std::vector<Range> ranges_by_definition(const ir::Graph& graph) {
   std::vector<Range> ranges(graph.value_count());
   for (const ir::Node& node : graph.nodes()) {
     Range& range = ranges[static_cast<size_t>(node.outputs[0])];
-    if (node.kind == OpKind::kSoftmax) range = {0.F, 255.F / 256.F};
+    const auto* softmax = std::get_if<SoftmaxAttrs>(&node.attrs);
+    if (softmax != nullptr && softmax->kind == SoftmaxKind::kSoftmax) range = {0.F, 255.F / 256.F};
     const auto* unary = std::get_if<UnaryAttrs>(&node.attrs);
     if (unary == nullptr) continue;
     if (unary->kind == UnaryKind::kSigmoid) range = {0.F, 255.F / 256.F};

@@ -12,7 +12,7 @@ namespace inferd::quantize {
 namespace {
 
 // Passes whose results no format can express, or that keep weights in float16.
-const std::string_view kLeftOut[] = {"keep_float16", "merge_views"};
+const std::string_view kLeftOut[] = {"fuse_normalize", "keep_float16", "merge_views"};
 
 Status check_not_quantized(const ir::Graph& graph) {
   for (size_t v = 0; v < graph.value_count(); ++v) {

@@ -178,8 +178,10 @@ Role role_of(const ir::Node& node) {
     case OpKind::kPRelu:
     case OpKind::kClamp:
     case OpKind::kAveragePool2d:
-    case OpKind::kSoftmax:
       return Role::kInteger;
+    case OpKind::kSoftmax:
+      return std::get<SoftmaxAttrs>(node.attrs).kind == SoftmaxKind::kSoftmax ? Role::kInteger
+                                                                              : Role::kFloat;
     case OpKind::kUnary:
       return is_activation(std::get<UnaryAttrs>(node.attrs).kind) ? Role::kInteger : Role::kFloat;
     case OpKind::kBinary: {

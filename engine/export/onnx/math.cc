@@ -75,9 +75,18 @@ const char* reduce_name(ReduceKind kind) {
       return "ReduceMin";
     case ReduceKind::kProd:
       return "ReduceProd";
-    default:
-      return nullptr;
+    case ReduceKind::kL1:
+      return "ReduceL1";
+    case ReduceKind::kL2:
+      return "ReduceL2";
+    case ReduceKind::kSumSquare:
+      return "ReduceSumSquare";
+    case ReduceKind::kLogSum:
+      return "ReduceLogSum";
+    case ReduceKind::kLogSumExp:
+      return "ReduceLogSumExp";
   }
+  return nullptr;
 }
 
 // Gemm knows matrices only: [...,K] becomes [rows,K].
@@ -228,12 +237,17 @@ Status write_arg_max(Emit& e, const ir::Node& node) {
   const int64_t keep_dims = attrs.keep_dims ? 1 : 0;
   const int64_t axis = axis_in(layout, attrs.axis);
   const DType type = e.tensors.info(node.outputs[0]).dtype;
+  const char* op = attrs.smallest ? "ArgMin" : "ArgMax";
+  const int64_t last = attrs.last ? 1 : 0;
+  const auto set = [&](NodeBuilder position) {
+    position.attr("axis", axis).attr("keepdims", keep_dims).attr("select_last_index", last);
+  };
   if (type == DType::kInt64) {
-    emit(e, node, "ArgMax", {x}, layout).attr("axis", axis).attr("keepdims", keep_dims);
+    set(emit(e, node, op, {x}, layout));
     return ok_status();
   }
   std::string wide;
-  emit_inner(e, node, "ArgMax", {x}, &wide).attr("axis", axis).attr("keepdims", keep_dims);
+  set(emit_inner(e, node, op, {x}, &wide));
   emit(e, node, "Cast", {wide}, layout).attr("to", int64_t{element_type(type)});
   return ok_status();
 }
@@ -246,7 +260,31 @@ Status write_softmax(Emit& e, const ir::Node& node) {
   if (attrs.beta != 1.F) {
     emit_inner(e, node, "Mul", {x, e.document.scalar(attrs.beta)}, &x);
   }
-  emit(e, node, "Softmax", {x}, layout).attr("axis", axis_in(layout, axis));
+  const char* op = attrs.kind == SoftmaxKind::kLogSoftmax ? "LogSoftmax"
+                   : attrs.kind == SoftmaxKind::kHardmax  ? "Hardmax"
+                                                          : "Softmax";
+  emit(e, node, op, {x}, layout).attr("axis", axis_in(layout, axis));
+  return ok_status();
+}
+
+// Layer normalisation, whose parameters have the shape of a row.
+Status write_normalize(Emit& e, const ir::Node& node) {
+  const auto& attrs = std::get<NormalizeAttrs>(node.attrs);
+  const Shape& x = e.tensors.info(node.inputs[0]).shape;
+  const Shape row(x.dims().subspan(static_cast<size_t>(attrs.axis)));
+  std::vector<std::string> inputs;
+  for (const ir::ValueId id : node.inputs) {
+    if (!inputs.empty() && !(e.tensors.info(id).shape == row)) {
+      return unimplemented("parameters that are not one for each element of a row");
+    }
+    inputs.push_back(e.tensors.name(id, Layout::kPlain));
+  }
+  if (attrs.kind != NormalizeKind::kMeanVariance || inputs.size() < 2) {
+    return unimplemented("this normalisation");
+  }
+  emit(e, node, "LayerNormalization", inputs, Layout::kPlain)
+      .attr("axis", int64_t{attrs.axis})
+      .attr("epsilon", attrs.epsilon);
   return ok_status();
 }
 

@@ -32,6 +32,7 @@ const Row kRows[] = {
     {OpKind::kGather, write_gather},
     {OpKind::kMatMul, write_matmul},
     {OpKind::kMaxPool2d, write_max_pool},
+    {OpKind::kNormalize, write_normalize},
     {OpKind::kPad, write_pad},
     {OpKind::kPRelu, write_prelu},
     {OpKind::kQuantize, write_quantize},

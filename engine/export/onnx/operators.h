@@ -53,6 +53,7 @@ Status write_binary(Emit&, const ir::Node&);
 Status write_clamp(Emit&, const ir::Node&);
 Status write_fully_connected(Emit&, const ir::Node&);
 Status write_matmul(Emit&, const ir::Node&);
+Status write_normalize(Emit&, const ir::Node&);
 Status write_prelu(Emit&, const ir::Node&);
 Status write_reduce(Emit&, const ir::Node&);
 Status write_softmax(Emit&, const ir::Node&);
