@@ -131,16 +131,19 @@ Status unique(Lowering&, const ForeignNode&);
 // elementwise.cc, which has its rows of the table; null: not of that family
 Lowering::LowerNode find_elementwise(const ForeignNode& node);
 
-// math.cc
+// attention.cc
+Status attention(Lowering&, const ForeignNode&);
+Status embed_layer_normalization(Lowering&, const ForeignNode&);
+Status packed_attention(Lowering&, const ForeignNode&);
+
+// einsum.cc
+Status einsum(Lowering&, const ForeignNode&);
+
+// matrix.cc
+Status determinant(Lowering&, const ForeignNode&);
+Status fused_matmul(Lowering&, const ForeignNode&);
 Status gemm(Lowering&, const ForeignNode&);
 Status matmul(Lowering&, const ForeignNode&);
-Status softmax(Lowering&, const ForeignNode&);
-Status arg_max(Lowering&, const ForeignNode&);
-Status reduce_max(Lowering&, const ForeignNode&);
-Status reduce_mean(Lowering&, const ForeignNode&);
-Status reduce_min(Lowering&, const ForeignNode&);
-Status reduce_prod(Lowering&, const ForeignNode&);
-Status reduce_sum(Lowering&, const ForeignNode&);
 
 // movement.cc
 Status cast(Lowering&, const ForeignNode&);
@@ -168,6 +171,20 @@ Status random_normal(Lowering&, const ForeignNode&);
 Status random_normal_like(Lowering&, const ForeignNode&);
 Status random_uniform(Lowering&, const ForeignNode&);
 Status random_uniform_like(Lowering&, const ForeignNode&);
+// normalize.cc
+Status batch_normalization(Lowering&, const ForeignNode&);
+Status group_normalization(Lowering&, const ForeignNode&);
+Status instance_normalization(Lowering&, const ForeignNode&);
+Status layer_normalization(Lowering&, const ForeignNode&);
+Status local_response_normalization(Lowering&, const ForeignNode&);
+Status lp_normalization(Lowering&, const ForeignNode&);
+Status mean_variance_normalization(Lowering&, const ForeignNode&);
+Status rms_normalization(Lowering&, const ForeignNode&);
+Status skip_layer_normalization(Lowering&, const ForeignNode&);
+Status skip_rms_normalization(Lowering&, const ForeignNode&);
+
+// reduce.cc, which has its rows of the table; null: not of that family
+Lowering::LowerNode find_reduction(const ForeignNode& node);
 
 // quantized.cc
 Status quantize_linear(Lowering&, const ForeignNode&);

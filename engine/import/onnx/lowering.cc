@@ -23,7 +23,7 @@ struct Row {
 constexpr const char* kMicrosoft = "com.microsoft";
 
 const Row kRows[] = {
-    {"", "ArgMax", arg_max},
+    {"", "Attention", attention},
     {"", "AveragePool", average_pool},
     {"", "BatchNormalization", batch_normalization},
     {"", "Bernoulli", bernoulli},
@@ -44,7 +44,9 @@ const Row kRows[] = {
     {"", "DeformConv", deform_conv},
     {"", "DepthToSpace", depth_to_space},
     {"", "DequantizeLinear", dequantize_linear},
+    {"", "Det", determinant},
     {"", "DynamicQuantizeLinear", dynamic_quantize_linear},
+    {"", "Einsum", einsum},
     {"", "Expand", expand},
     {"", "EyeLike", eye_like},
     {"", "Flatten", flatten},
@@ -56,15 +58,21 @@ const Row kRows[] = {
     {"", "GlobalLpPool", global_lp_pool},
     {"", "GlobalMaxPool", global_max_pool},
     {"", "GridSample", grid_sample},
+    {"", "GroupNormalization", group_normalization},
     {"", "HammingWindow", hamming_window},
     {"", "HannWindow", hann_window},
     {"", "Identity", identity},
     {"", "If", if_then_else},
+    {"", "InstanceNormalization", instance_normalization},
+    {"", "LRN", local_response_normalization},
+    {"", "LayerNormalization", layer_normalization},
     {"", "Loop", loop},
+    {"", "LpNormalization", lp_normalization},
     {"", "LpPool", lp_pool},
     {"", "MatMul", matmul},
     {"", "MatMulInteger", matmul_integer},
     {"", "MaxPool", max_pool},
+    {"", "MeanVarianceNormalization", mean_variance_normalization},
     {"", "MelWeightMatrix", mel_weight_matrix},
     {"", "Multinomial", multinomial},
     {"", "NonMaxSuppression", non_max_suppression},
@@ -84,6 +92,7 @@ const Row kRows[] = {
     {"", "ReduceMin", reduce_min},
     {"", "ReduceProd", reduce_prod},
     {"", "ReduceSum", reduce_sum},
+    {"", "RMSNormalization", rms_normalization},
     {"", "Reshape", reshape},
     {"", "Resize", resize},
     {"", "ReverseSequence", reverse_sequence},
@@ -104,6 +113,8 @@ const Row kRows[] = {
     {"", "Slice", slice},
     {"", "Softmax", softmax},
     {"", "SpaceToDepth", space_to_depth},
+    {"", "SimplifiedLayerNormalization", rms_normalization},
+    {"", "Slice", slice},
     {"", "Split", split},
     {"", "SplitToSequence", split_to_sequence},
     {"", "Squeeze", squeeze},
@@ -114,8 +125,12 @@ const Row kRows[] = {
     {"", "Unique", unique},
     {"", "Unsqueeze", unsqueeze},
     {"", "Upsample", upsample},
+    {kMicrosoft, "Attention", packed_attention},
     {kMicrosoft, "DequantizeLinear", dequantize_linear},
+    {kMicrosoft, "EmbedLayerNormalization", embed_layer_normalization},
     {kMicrosoft, "FusedConv", fused_conv},
+    {kMicrosoft, "FusedMatMul", fused_matmul},
+    {kMicrosoft, "LayerNormalization", layer_normalization},
     {kMicrosoft, "QLinearAdd", qlinear_add},
     {kMicrosoft, "QLinearAveragePool", qlinear_average_pool},
     {kMicrosoft, "QLinearConcat", qlinear_concat},
@@ -125,6 +140,8 @@ const Row kRows[] = {
     {kMicrosoft, "QLinearSigmoid", qlinear_sigmoid},
     {kMicrosoft, "QLinearWhere", qlinear_where},
     {kMicrosoft, "QuantizeLinear", quantize_linear},
+    {kMicrosoft, "SkipLayerNormalization", skip_layer_normalization},
+    {kMicrosoft, "SkipSimplifiedLayerNormalization", skip_rms_normalization},
     {kUpgradeDomain, "Align", align},
 };
 
@@ -133,6 +150,7 @@ Lowering::LowerNode find(const ForeignGraph&, const ForeignNode& node) {
     return node.domain == r.domain && node.op == r.op;
   });
   if (row != std::end(kRows)) return row->lower;
+  if (const Lowering::LowerNode reduction = find_reduction(node)) return reduction;
   return find_elementwise(node);
 }
 

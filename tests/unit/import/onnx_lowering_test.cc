@@ -15,8 +15,10 @@ using ::testing::AllOf;
 using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::FloatEq;
+using ::testing::FloatNear;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::Pointwise;
 
 using Dims = std::vector<int64_t>;
 
@@ -228,7 +230,11 @@ TEST(OnnxLowering, Clip) {
 TEST(OnnxLowering, MatrixProducts) {
   EXPECT_THAT(lowered({"MatMul", {X({2, 3}), F({3, 4})}}), HasSubstr("FP32[2,4] = matmul (%0"));
   EXPECT_THAT(lowered({"MatMul", {X({3}), F({3, 4})}}),
-              HasSubstr("unsupported MatMul 'y': operands of rank 1"));
+              AllOf(HasSubstr("FP32[1,4] = matmul"), HasSubstr("FP32[4] = reshape")));
+  EXPECT_THAT(lowered({"MatMul", {X({5, 2, 3}), F({3})}}), HasSubstr("FP32[5,2] = reshape"));
+  EXPECT_THAT(lowered({"MatMul", {X({3}), F({3})}}), HasSubstr("FP32[] = reshape"));
+  EXPECT_THAT(lowered({"MatMul", {X({}), F({3})}}), HasSubstr("a scalar is no matrix"));
+  EXPECT_THAT(lowered({"MatMul", {X({2, -1, 3}), F({3})}}), HasSubstr("late MatMul ("));
   EXPECT_THAT(lowered({"MatMul", {X({2, 3}), F({2, 4})}}), HasSubstr("inner dimensions"));
   EXPECT_THAT(lowered({"Gemm", {X({2, 3}), F({4, 3}), F({4})}, {attr("transB", 1)}}),
               AllOf(HasSubstr("matmul transpose_b"), HasSubstr("binary add")));
@@ -239,6 +245,40 @@ TEST(OnnxLowering, MatrixProducts) {
   EXPECT_THAT(run_floats(scaled, {{1, 1}}), ElementsAre(2 * 3 + 3 * 10));
   EXPECT_THAT(run_floats(file({"Gemm", {X({1, 2}), F({2, 1})}, {attr("alpha", 2.F)}}), {{1, 1}}),
               ElementsAre(6));
+  const Node fused{"FusedMatMul",
+                   {X({2, 1}), F({1, 2})},
+                   {attr("transA", 1), attr("transB", 1), attr("alpha", 2.F)},
+                   13,
+                   "com.microsoft"};
+  EXPECT_THAT(run_floats(file(fused), {{3, 4}}), ElementsAre(2 * (3 * 1 + 4 * 2)));
+}
+
+TEST(OnnxLowering, Einsum) {
+  const auto einsum = [](const char* equation, std::vector<Operand> inputs) {
+    return Node{"Einsum", std::move(inputs), {attr("equation", equation)}};
+  };
+  const auto run = [&](const char* equation, std::vector<Operand> inputs) {
+    return run_floats(file(einsum(equation, std::move(inputs))), {{1, 2, 3, 4}});
+  };
+  const Operand x = X({2, 2});  // 1 2 | 3 4
+  EXPECT_THAT(run("ij,jk->ik", {x, F({2, 2})}), ElementsAre(7, 10, 15, 22));
+  EXPECT_THAT(run("ij , jk -> ki", {x, F({2, 2})}), ElementsAre(7, 15, 10, 22));
+  EXPECT_THAT(run("ij,ij->ij", {x, F({2, 2})}), ElementsAre(1, 4, 9, 16));
+  EXPECT_THAT(run("ij,jk,k->i", {x, F({2, 2}), F({2})}), ElementsAre(27, 59));
+  EXPECT_THAT(run("ij,k->ijk", {x, F({2})}), ElementsAre(1, 2, 2, 4, 3, 6, 4, 8));
+  EXPECT_THAT(run("ii->i", {x}), ElementsAre(1, 4));
+  EXPECT_THAT(run("ii", {x}), ElementsAre(5));
+  EXPECT_THAT(run("ba", {x}), ElementsAre(1, 3, 2, 4)) << "letters in their order";
+  EXPECT_THAT(run("...j,...->...", {x, F({1})}), ElementsAre(3, 7)) << "a 1 goes with any size";
+  EXPECT_THAT(run("i...->...i", {x}), ElementsAre(1, 3, 2, 4));
+  EXPECT_THAT(lowered(einsum("ij,jk", {x})), HasSubstr("2 operands, the operator 1"));
+  EXPECT_THAT(lowered(einsum("ij->ik", {x})), HasSubstr("output 'ik'"));
+  EXPECT_THAT(lowered(einsum("ij->ii", {x})), HasSubstr("repeats a letter"));
+  EXPECT_THAT(lowered(einsum("i-", {x})), HasSubstr("the equation has 'i-'"));
+  EXPECT_THAT(lowered(einsum("ijk", {x})), HasSubstr("operand 'ijk' of the equation does not fit"));
+  EXPECT_THAT(lowered(einsum("ij,jk", {x, F({3, 2})})), HasSubstr("stands for both 2 and 3"));
+  EXPECT_THAT(lowered(einsum("ii", {X({2, 3})})), HasSubstr("different sizes of [2,3]"));
+  EXPECT_THAT(lowered(einsum("ij->ji", {X({-1, 3})})), HasSubstr("late Einsum ("));
 }
 
 TEST(OnnxLowering, Softmax) {
@@ -259,7 +299,12 @@ TEST(OnnxLowering, Reductions) {
                                                             {"ReduceSum", "sum"},
                                                             {"ReduceMax", "max"},
                                                             {"ReduceMin", "min"},
-                                                            {"ReduceProd", "prod"}};
+                                                            {"ReduceProd", "prod"},
+                                                            {"ReduceL1", "l1"},
+                                                            {"ReduceL2", "l2"},
+                                                            {"ReduceLogSum", "log_sum"},
+                                                            {"ReduceLogSumExp", "log_sum_exp"},
+                                                            {"ReduceSumSquare", "sum_square"}};
   for (const auto& [op, name] : reductions) {
     EXPECT_THAT(lowered({op, {X({1, 2, 3})}, {attr("axes", {-1, 1})}, 11}),
                 HasSubstr(std::string("FP32[1,1,1] = reduce ") + name + " axes=[1,2] keep"));
@@ -276,7 +321,12 @@ TEST(OnnxLowering, Reductions) {
   EXPECT_THAT(lowered({"ArgMax", {X({2, 3})}, {attr("keepdims", 0)}}),
               HasSubstr("INT64[3] = arg_max axis=0 ("));
   EXPECT_THAT(lowered({"ArgMax", {X({2, 3})}, {attr("select_last_index", 1)}}),
-              HasSubstr("unsupported ArgMax 'y': select_last_index"));
+              HasSubstr("arg_max axis=0 keep_dims last ("));
+  EXPECT_THAT(lowered({"ArgMin", {X({2, 3})}}), HasSubstr("arg_max axis=0 keep_dims smallest ("));
+  EXPECT_THAT(lowered({"CumSum", {X({2, 3}), I({-1})}, {attr("reverse", 1)}}),
+              HasSubstr("cum_sum axis=1 reverse ("));
+  EXPECT_THAT(lowered({"CumSum", {X({2, 3}), I({2})}}), HasSubstr("axis 2 is out of range"));
+  EXPECT_THAT(lowered({"CumSum", {X({2, 3}), I({0, 1})}}), HasSubstr("axis is not a scalar"));
 }
 
 TEST(OnnxLowering, Convolutions) {
@@ -451,14 +501,108 @@ TEST(OnnxLowering, BatchNormalization) {
       file({"BatchNormalization", {X({1, 2, 1, 1}), p, p, p, p}, {attr("epsilon", 0.F)}});
   EXPECT_THAT(outcome(bytes), HasSubstr("batch_norm axis=1"));
   EXPECT_THAT(run_floats(bytes, {{3, 8}}), ElementsAre(3, 4 * (8 - 4) / 2.F + 4));
-  EXPECT_THAT(lowered({"BatchNormalization", {X({1, 2}), p, p, p, p}, {attr("training_mode", 1)}}),
-              HasSubstr("unsupported BatchNormalization 'y': training mode"));
+  const Node training{"BatchNormalization",
+                      {X({2, 2}), p, p, p, p},
+                      {attr("training_mode", 1), attr("epsilon", 0.F)},
+                      15,
+                      "",
+                      3};
+  EXPECT_THAT(run_floats(file(training), {{3, 8, 5, 4}}), ElementsAre(0, 8, 2, 0));
   EXPECT_THAT(lowered({"BatchNormalization", {X({1, 2}), p, p, F({3}), p}}),
-              HasSubstr("parameters differ in size"));
+              HasSubstr("do not broadcast"));
   EXPECT_THAT(lowered({"BatchNormalization", {X({1, 2}), X({2}), p, p, p}}),
-              HasSubstr("late BatchNormalization ("));
+              HasSubstr("batch_norm axis=1"));
+  EXPECT_THAT(lowered({"BatchNormalization", {X({2}), p, p, p, p}}),
+              HasSubstr("an input without channels"));
   EXPECT_THAT(lowered({"BatchNormalization", {X({1, 3}), p, p, p, p}}),
               HasSubstr("parameters [2] do not fit the channels of [1,3]"));
+}
+
+TEST(OnnxLowering, NormalisationsOfChannels) {
+  const Operand x = X({1, 4, 2});
+  const std::vector<float> values = {1, 3, 2, 6, -1, 1, 4, 8};
+  const OnnxAttrs groups = {attr("num_groups", 2), attr("epsilon", 0.5F)};
+  EXPECT_THAT(run_floats(file({"GroupNormalization", {x, F({4}), F({4})}, groups, 21}), {values}),
+              Pointwise(FloatNear(1e-6F), std::vector<float>{0.F, 1.F, 1.F, 5.F, -0.4641016F,
+                                                             1.2679492F, 5.1547005F, 9.7735027F}));
+  EXPECT_THAT(
+      run_floats(file({"GroupNormalization", {x, F({2}, {1, 1}), F({2}, {0, 0})}, groups, 18}),
+                 {values}),
+      Pointwise(FloatNear(1e-6F), std::vector<float>{-1.F, 0.F, -0.5F, 1.5F, -1.1547005F,
+                                                     -0.5773503F, 0.2886751F, 1.4433757F}));
+  EXPECT_THAT(lowered({"GroupNormalization", {x, F({4}), F({4})}, {attr("num_groups", 3)}, 21}),
+              HasSubstr("num_groups 3 does not divide the 4 channels"));
+  EXPECT_THAT(lowered({"InstanceNormalization", {x, F({4}), F({4})}}),
+              HasSubstr("FP32[1,4,2] = normalize mean_variance axis=2"));
+  EXPECT_THAT(lowered({"InstanceNormalization", {x, F({3}), F({3})}}),
+              HasSubstr("does not broadcast to [1,4,2]"));
+  EXPECT_THAT(lowered({"InstanceNormalization", {X({1, 4}), F({4}), F({4})}}),
+              HasSubstr("without channels and an image"));
+  EXPECT_THAT(lowered({"LRN", {x}, {attr("size", 4), attr("alpha", 2.F)}}),
+              HasSubstr("local_response_norm axis=1 before=1 after=2 alpha=0.5 beta=0.75 ("));
+  EXPECT_THAT(lowered({"LRN", {x}, {attr("size", 0)}}), HasSubstr("size 0 is not positive"));
+}
+
+TEST(OnnxLowering, NormalisationsOfRows) {
+  const std::vector<float> rows = {1, 2, 3, 4, 6, 2};
+  const Node rms{"RMSNormalization", {X({2, 3}), F({3})}, {attr("epsilon", 0.5F)}, 23};
+  EXPECT_THAT(run_floats(file(rms), {rows}),
+              Pointwise(FloatNear(1e-6F), std::vector<float>{0.4399414F, 1.7597654F, 3.9594721F,
+                                                             0.9136644F, 2.7409932F, 1.3704966F}));
+  const Node skip{
+      "SkipLayerNormalization", {X({2, 3}), F({2, 3}, {1, 0, 1, 0, 1, 0}), F({3}), F({3}), F({3})},
+      {attr("epsilon", 0.5F)},  1,
+      "com.microsoft",          4};
+  EXPECT_THAT(run_floats(file(skip), {rows}),
+              Pointwise(FloatNear(1e-5F), std::vector<float>{0.0946425F, 1.275714F, 6.8025013F,
+                                                             0.3379153F, 4.6483388F, 1.0137459F}));
+  EXPECT_THAT(lowered({"LayerNormalization", {X({2, 3}), F({2}), F({3})}, {}, 17}),
+              HasSubstr("[2] does not broadcast to [2,3]"));
+  EXPECT_THAT(lowered({"LayerNormalization", {X({2, 3}), F({3})}, {attr("axis", 2)}, 17}),
+              HasSubstr("axis 2 is out of range"));
+  const auto lp = [](int64_t p, int64_t axis) {
+    return Node{"LpNormalization", {X({2, 2})}, {attr("p", p), attr("axis", axis)}};
+  };
+  EXPECT_THAT(run_floats(file(lp(2, -1)), {{3, 4, 0, 0}}), ElementsAre(0.6F, 0.8F, 0, 0));
+  EXPECT_THAT(run_floats(file(lp(2, 0)), {{3, 0, 4, 0}}), ElementsAre(0.6F, 0, 0.8F, 0));
+  EXPECT_THAT(run_floats(file(lp(1, 1)), {{1, -3, 0, 0}}), ElementsAre(0.25F, -0.75F, 0, 0));
+  EXPECT_THAT(lowered(lp(3, 0)), HasSubstr("p is 3, not 1 or 2"));
+}
+
+TEST(OnnxLowering, Attention) {
+  const auto near = [](std::vector<float> values) {
+    return Pointwise(FloatNear(1e-5F), std::move(values));
+  };
+  const Operand x = X({1, 1, 2, 2});
+  const OnnxAttrs causal = {attr("is_causal", 1)};
+  const std::vector<Operand> one_head = {x, F({1, 1, 2, 2}, {1, 0, 0, 1}), F({1, 1, 2, 2})};
+  EXPECT_THAT(run_floats(file({"Attention", one_head, {}, 23}), {{1, 2, 3, 4}}),
+              near({2.3395231F, 3.3395231F, 2.3395231F, 3.3395231F}));
+  EXPECT_THAT(run_floats(file({"Attention", one_head, causal, 23}), {{1, 2, 3, 4}}),
+              near({1, 2, 2.3395231F, 3.3395231F}));
+  EXPECT_THAT(lowered({"Attention",
+                       {X({1, 2, 8}), X({1, 5, 4}), X({1, 5, 6})},
+                       {attr("q_num_heads", 4), attr("kv_num_heads", 2)},
+                       23}),
+              AllOf(HasSubstr("FP32[1,4,5,2] = reshape"), HasSubstr("FP32[1,2,12] = reshape")));
+  EXPECT_THAT(lowered({"Attention", {X({1, 2, 8}), X({1, 5, 4}), X({1, 5, 6})}, {}, 23}),
+              HasSubstr("cannot split [1,2,8] into 0 heads"));
+  EXPECT_THAT(lowered({"Attention", {X({1, -1, 2, 2}), x, x}, {}, 23}),
+              HasSubstr("late Attention ("));
+
+  const Operand weights = F({2, 6}, {-1, -.5F, 0, .5F, 1, -1, -.5F, 0, .5F, 1, -1, -.5F});
+  const Operand bias = F({6}, {0, .1F, .2F, .3F, .4F, .5F});
+  const auto packed = [&](std::vector<Operand> inputs, OnnxAttrs attrs) {
+    attrs.push_back(attr("num_heads", 2));
+    return Node{"Attention", std::move(inputs), std::move(attrs), 1, "com.microsoft"};
+  };
+  const Operand rows = X({1, 2, 2});
+  EXPECT_THAT(
+      run_floats(file(packed({rows, weights, bias}, {attr("unidirectional", 1)})), {{1, 2, 3, 4}}),
+      near({-0.6F, -1.5F, -0.6F, -1.5443221F}));
+  EXPECT_THAT(
+      run_floats(file(packed({rows, weights, bias, F({1, 2}, {1, 0})}, {})), {{1, 2, 3, 4}}),
+      near({-0.6F, -1.5F, -0.6F, -1.5F}));
 }
 
 TEST(OnnxLowering, Resize) {
