@@ -30,6 +30,7 @@ std::span<const Row> landmark_rows();
 std::span<const Row> math_rows();
 std::span<const Row> movement_rows();
 std::span<const Row> quantized_rows();
+std::span<const Row> reduce_rows();
 
 // Name, type and quantization of output `i`, as the file declares them.
 OutputSpec spec(const Lowering& l, const ForeignNode& node, size_t i = 0);

@@ -391,7 +391,8 @@ Status Reader::read_options(const tflite::Operator& op, ForeignNode& node) const
       set("activation", o.activation());
     });
   }
-  if (kind == "ADD" || kind == "SUB" || kind == "MUL" || kind == "DIV") {
+  if (kind == "ADD" || kind == "SUB" || kind == "MUL" || kind == "DIV" ||
+      kind == "L2_NORMALIZATION") {
     return with_options<tflite::ActivationOptions>(
         op, [&](const auto& o) { set("activation", o.activation()); });
   }
@@ -428,6 +429,20 @@ Status Reader::read_options(const tflite::Operator& op, ForeignNode& node) const
   if (kind == "MEAN" || kind == "SUM" || kind.starts_with("REDUCE_")) {
     return with_options<tflite::ReducerOptions>(
         op, [&](const auto& o) { set("keep_dims", o.keep_dims()); });
+  }
+  if (kind == "CUMSUM") {
+    return with_options<tflite::CumsumOptions>(op, [&](const auto& o) {
+      set("exclusive", o.exclusive());
+      set("reverse", o.reverse());
+    });
+  }
+  if (kind == "LOCAL_RESPONSE_NORMALIZATION") {
+    return with_options<tflite::LocalResponseNormalizationOptions>(op, [&](const auto& o) {
+      set("radius", o.radius());
+      attrs["bias"] = o.bias();
+      attrs["alpha"] = o.alpha();
+      attrs["beta"] = o.beta();
+    });
   }
   if (kind == "PACK") {
     return with_options<tflite::PackOptions>(op, [&](const auto& o) { set("axis", o.axis()); });

@@ -451,7 +451,7 @@ TEST(TfliteLowering, Elementwise) {
               HasSubstr("slope [2,3] does not broadcast to [3]"));
   EXPECT_THAT(lowered("SOFTMAX", {X({2, 3})}, {X({2, 3})}, OPTIONS(SoftmaxOptions, 2.F)),
               HasSubstr("softmax axis=-1 beta=2"));
-  EXPECT_THAT(lowered("SOFTMAX", {X({2, 3})}, {X({2, 3})}), HasSubstr("softmax axis=-1 ("));
+  EXPECT_THAT(lowered("SOFTMAX", {X({2, 3})}, {X({2, 3})}), HasSubstr("softmax axis=-1 softmax ("));
 }
 
 TEST(TfliteLowering, ElementwiseOfOtherTypes) {
@@ -516,10 +516,48 @@ TEST(TfliteLowering, Reductions) {
   }
   EXPECT_THAT(lowered("ARG_MAX", {X({2, 3}), I({-1})}, {typed({2}, kTfliteInt64)}),
               HasSubstr("INT64[2] = arg_max axis=1 (%0)"));
+  EXPECT_THAT(lowered("ARG_MIN", {X({2, 3}), I({0})}, {typed({3}, kTfliteInt32)}),
+              HasSubstr("INT32[3] = arg_max axis=0 smallest (%0)"));
   EXPECT_THAT(lowered("ARG_MAX", {X({2, 3}), I({0, 1})}, {typed({2}, kTfliteInt64)}),
               HasSubstr("axis is not a scalar"));
   EXPECT_THAT(lowered("ARG_MAX", {X({2, 3}), I({0})}, {X({3})}),
               HasSubstr("output must be INT32 or INT64"));
+}
+
+TEST(TfliteLowering, LogicalReductions) {
+  const Operand x = typed({2, 3}, kTfliteBool);
+  const Operand y = typed({2}, kTfliteBool);
+  EXPECT_THAT(lowered("REDUCE_ANY", {x, I({1})}, {y}), HasSubstr("BOOL[2] = reduce max axes=[1]"));
+  EXPECT_THAT(lowered("REDUCE_ALL", {x, I({1})}, {y}), HasSubstr("BOOL[2] = reduce min axes=[1]"));
+}
+
+TEST(TfliteLowering, ProductsOfQuantizedNumbersAreReal) {
+  EXPECT_THAT(lowered("REDUCE_PROD", {Q({2, 3}, 0.5F, 1), I({1})}, {Q({2}, 0.25F, 2)}),
+              AllOf(HasSubstr("= dequantize (%0)"), HasSubstr("reduce prod axes=[1]"),
+                    HasSubstr("= quantize (")));
+}
+
+TEST(TfliteLowering, SumsAlongAnAxis) {
+  EXPECT_THAT(lowered("CUMSUM", {X({2, 3}), I({-1})}, {X({2, 3})}, OPTIONS(CumsumOptions, true)),
+              HasSubstr("cum_sum axis=1 exclusive (%0)"));
+  EXPECT_THAT(lowered("CUMSUM", {X({2, 3}), I({2})}, {X({2, 3})}),
+              HasSubstr("axis 2 is out of range"));
+}
+
+TEST(TfliteLowering, Normalisations) {
+  EXPECT_THAT(lowered("L2_NORMALIZATION", {X({2, 3})}, {X({2, 3})}),
+              HasSubstr("normalize l2 axis=1 epsilon=1e-06 (%0)"));
+  EXPECT_THAT(lowered("L2_NORMALIZATION", {X({2, 3})}, {X({2, 3})}, OPTIONS(ActivationOptions, 1)),
+              HasSubstr("unsupported L2_NORMALIZATION 'y0': a fused activation"));
+  // radius, bias, alpha, beta
+  EXPECT_THAT(lowered("LOCAL_RESPONSE_NORMALIZATION", {X({1, 2, 3})}, {X({1, 2, 3})},
+                      OPTIONS(LocalResponseNormalizationOptions, 2, 3.F, 0.25F, 0.75F)),
+              HasSubstr("axis=2 before=2 after=2 alpha=0.25 beta=0.75 bias=3 (%0)"));
+  EXPECT_THAT(lowered("LOCAL_RESPONSE_NORMALIZATION", {X({3})}, {X({3})},
+                      OPTIONS(LocalResponseNormalizationOptions, -1, 3.F, 0.25F, 0.75F)),
+              HasSubstr("negative number of neighbours"));
+  EXPECT_THAT(lowered("LOG_SOFTMAX", {X({2, 3})}, {X({2, 3})}),
+              HasSubstr("softmax axis=-1 log_softmax (%0)"));
 }
 
 TEST(TfliteLowering, Shapes) {
