@@ -24,6 +24,7 @@ Result<bool> binary_to_batch_norm(ir::Graph&, const PassContext&);
 Result<bool> fold_batch_norm(ir::Graph&, const PassContext&);
 Result<bool> binary_to_clamp(ir::Graph&, const PassContext&);
 Result<bool> fuse_activation(ir::Graph&, const PassContext&);
+Result<bool> fuse_normalize(ir::Graph&, const PassContext&);
 Result<bool> fuse_silu(ir::Graph&, const PassContext&);
 Result<bool> fuse_lookup(ir::Graph&, const PassContext&);
 Result<bool> merge_common(ir::Graph&, const PassContext&);

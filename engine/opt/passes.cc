@@ -27,6 +27,7 @@ const Pass kPasses[] = {
     {"remove_identities", remove_identities},
     {"sink_transposes", sink_transposes},
     {"fuse_pad", fuse_pad},
+    {"fuse_normalize", fuse_normalize},
     {"binary_to_batch_norm", binary_to_batch_norm},
     {"fold_batch_norm", fold_batch_norm},
     {"binary_to_clamp", binary_to_clamp},
