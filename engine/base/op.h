@@ -28,63 +28,6 @@
 namespace inferd {
 
 enum class OpKind : uint8_t {
-  kConv2d,           // x[N,H,W,C], w[O,KH,KW,C/groups], bias?[O] -> y[N,OH,OW,O]
-  kDepthwiseConv2d,  // x[N,H,W,C], w[KH,KW,O], bias?[O] -> y[N,OH,OW,O]; O = C * multiplier
-  kConvTranspose2d,  // x[N,H,W,C], w[O,KH,KW,C/groups], bias?[O] -> y[N,OH,OW,O]
-  kFullyConnected,   // x[...,K], w[O,K], bias?[O] -> y[...,O]
-  kMatMul,           // a[...,M,K], b[...,K,N] -> y[...,M,N]; leading dimensions broadcast
-  kBinary,           // a, b -> y; numpy broadcasting
-  kCompare,          // a, b -> bool y; numpy broadcasting
-  kSelect,           // a, b, which (bool) -> y = which ? a : b; numpy broadcasting
-  kUnary,            // x -> y, element by element
-  kClamp,            // x -> y; ClampAttrs
-  kPRelu,            // x, slope (broadcasts to x) -> y
-  kRandom,           // x -> numbers that depend on nothing but x's shape; float32 or float64
-  kMaxPool2d,        // x[N,H,W,C] -> y[N,OH,OW,C]
-  kAveragePool2d,    // x[N,H,W,C] -> y[N,OH,OW,C]
-  kMaxPoolIndices,   // x[N,H,W,C] -> int64[N,OH,OW,C]: where the first maximum is
-  kReduce,           // x -> y over axes
-  kArgMax,           // x -> y (int32 or int64)
-  kSoftmax,          // x -> y along axis
-  kConcat,           // x0, x1, ... -> y
-  kSlice,            // x -> y
-  kTrim,             // x, count (int64[1]) -> the first `count` slices of x along axis
-  kPad,              // x, value? (scalar of x's type, instead of PadAttrs::value) -> y
-  kReshape,          // x -> y, or x, shape (int32/int64) -> y
-  kTranspose,        // x -> y
-  kStridedCopy,      // x -> y; y[i,j,...] = x at offset + i * strides[0] + j * strides[1] ...
-  kExpand,           // x, shape (int64) -> y; numpy broadcasting to that shape
-  kTile,             // x, repeats (int32/int64[rank]) -> y; x over and over
-  kReverseSequence,  // x, lengths (int32/int64[batch]) -> y; the first elements backwards
-  kTrilu,            // x[...,M,N], diagonal? (int64 scalar) -> y; one triangle is 0
-  kGather,           // x, indices (int32/int64) -> y
-  kGatherElements,   // x, indices -> y; along axis 0: y[i,j] = x[indices[i,j],j]
-  kGatherNd,         // x, indices[...,K] -> y; each row of indices leads to a slice of x
-  kScatterElements,  // x, indices, updates -> x with updates where kGatherElements reads
-  kScatterNd,        // x, indices[...,K], updates -> x with updates where kGatherNd reads
-  kUpdateSlice,      // x, update, start[rank] -> x with update from start on; clips start
-  kRange,            // start, limit, delta (scalars) -> y[n] = start + i * delta
-  kOneHot,           // indices, depth (scalar), values[2] (off, on) -> y; OneHotAttrs
-  kTopK,             // x, k (scalar) -> values, indices (int64); of equal ones the first
-  kNonZero,          // x -> indices int64[rank, elements], count int64[1]; see kUnique
-  kUnique,           // x -> y, first, inverse, counts, count int64[1]; UniqueAttrs
-  kResize,           // x[N,H,W,C] -> y[N,OH,OW,C], nearest or linear
-  kResizeAxis,       // x -> y along one dimension, in every mode
-  kGridSample,       // x[N,H,W,C], grid[N,OH,OW,2] -> y[N,OH,OW,C]; or with depth
-  kRoiAlign,         // x[N,H,W,C], rois[R,4], images (int32/int64)[R] -> y[R,OH,OW,C]
-  kCast,             // x -> y, plain conversion of numbers
-  kQuantize,         // float32 x -> quantized y
-  kDequantize,       // quantized or float16 x -> float32 y
-  kRequantize,       // quantized x -> quantized y with another type or quantization
-  kLookup,           // 8-bit x, constant table[256] of y's type -> y = table[x's byte]
-  kBatchNorm,        // x, scale[C], shift[C] -> x * scale + shift along `axis` (float32)
-  kShape,            // x -> int64[rank]
-  kLate,             // what is not an operator yet (ir/late.h)
-  kIf,               // condition (bool[]), captured... -> the outputs of one of two bodies
-  kLoop,             // most (int64[]), condition (bool[]), carried..., captured... -> carried...,
-                     // scanned...; LoopAttrs
-  // boxes, scores -> selected, scores, count int64[1]; NonMaxSuppressionAttrs
-  kNonMaxSuppression,
   kConv2d,             // x[N,H,W,C], w[O,KH,KW,C/groups], bias?[O] -> y[N,OH,OW,O]
   kDepthwiseConv2d,    // x[N,H,W,C], w[KH,KW,O], bias?[O] -> y[N,OH,OW,O]; O = C * multiplier
   kConvTranspose2d,    // x[N,H,W,C], w[O,KH,KW,C/groups], bias?[O] -> y[N,OH,OW,O]
@@ -96,6 +39,7 @@ enum class OpKind : uint8_t {
   kUnary,              // x -> y, element by element
   kClamp,              // x -> y; ClampAttrs
   kPRelu,              // x, slope (broadcasts to x) -> y
+  kRandom,             // x -> numbers that depend on nothing but x's shape; float32 or float64
   kMaxPool2d,          // x[N,H,W,C] -> y[N,OH,OW,C]
   kAveragePool2d,      // x[N,H,W,C] -> y[N,OH,OW,C]
   kMaxPoolIndices,     // x[N,H,W,C] -> int64[N,OH,OW,C]: where the first maximum is
@@ -109,12 +53,25 @@ enum class OpKind : uint8_t {
   kConcat,             // x0, x1, ... -> y
   kSlice,              // x -> y
   kTrim,               // x, count (int64[1]) -> the first `count` slices of x along axis
-  kPad,                // x -> y; constant value
+  kPad,                // x, value? (scalar of x's type, instead of PadAttrs::value) -> y
   kReshape,            // x -> y, or x, shape (int32/int64) -> y
   kTranspose,          // x -> y
   kStridedCopy,        // x -> y; y[i,j,...] = x at offset + i * strides[0] + j * strides[1] ...
   kExpand,             // x, shape (int64) -> y; numpy broadcasting to that shape
+  kTile,               // x, repeats (int32/int64[rank]) -> y; x over and over
+  kReverseSequence,    // x, lengths (int32/int64[batch]) -> y; the first elements backwards
+  kTrilu,              // x[...,M,N], diagonal? (int64 scalar) -> y; one triangle is 0
   kGather,             // x, indices (int32/int64) -> y
+  kGatherElements,     // x, indices -> y; along axis 0: y[i,j] = x[indices[i,j],j]
+  kGatherNd,           // x, indices[...,K] -> y; each row of indices leads to a slice of x
+  kScatterElements,    // x, indices, updates -> x with updates where kGatherElements reads
+  kScatterNd,          // x, indices[...,K], updates -> x with updates where kGatherNd reads
+  kUpdateSlice,        // x, update, start[rank] -> x with update from start on; clips start
+  kRange,              // start, limit, delta (scalars) -> y[n] = start + i * delta
+  kOneHot,             // indices, depth (scalar), values[2] (off, on) -> y; OneHotAttrs
+  kTopK,               // x, k (scalar) -> values, indices (int64); of equal ones the first
+  kNonZero,            // x -> indices int64[rank, elements], count int64[1]; see kUnique
+  kUnique,             // x -> y, first, inverse, counts, count int64[1]; UniqueAttrs
   kResize,             // x[N,H,W,C] -> y[N,OH,OW,C], nearest or linear
   kResizeAxis,         // x -> y along one dimension, in every mode
   kGridSample,         // x[N,H,W,C], grid[N,OH,OW,2] -> y[N,OH,OW,C]; or with depth
@@ -130,6 +87,8 @@ enum class OpKind : uint8_t {
   kIf,                 // condition (bool[]), captured... -> the outputs of one of two bodies
   kLoop,               // most (int64[]), condition (bool[]), carried..., captured... -> carried...,
                        // scanned...; LoopAttrs
+  // boxes, scores -> selected, scores, count int64[1]; NonMaxSuppressionAttrs
+  kNonMaxSuppression,
   kDetectionPostProcess,  // boxes[1,A,4], scores[1,A,K], anchors[A,4] -> boxes, classes, scores,
                           // count
 };
@@ -589,8 +548,7 @@ using OpAttrs =
                  StridedCopyAttrs, TrimAttrs, LoopAttrs, CompareAttrs, ConvTranspose2dAttrs,
                  MaxPoolIndicesAttrs, ResizeAxisAttrs, GridSampleAttrs, RoiAlignAttrs, RandomAttrs,
                  GatherNdAttrs, ScatterAttrs, OneHotAttrs, ReverseSequenceAttrs, TriluAttrs,
-                 TopKAttrs, UniqueAttrs, NonMaxSuppressionAttrs>;
-                 MaxPoolIndicesAttrs, ResizeAxisAttrs, GridSampleAttrs, RoiAlignAttrs, CumSumAttrs,
-                 NormalizeAttrs, LocalResponseNormAttrs>;
+                 TopKAttrs, UniqueAttrs, NonMaxSuppressionAttrs, CumSumAttrs, NormalizeAttrs,
+                 LocalResponseNormAttrs>;
 
 }  // namespace inferd

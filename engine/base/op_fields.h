@@ -138,6 +138,7 @@ inline constexpr auto kFields<NonMaxSuppressionAttrs> =
 template <>
 inline constexpr auto kFields<OneHotAttrs> = std::tuple{
     Field{"axis", &OneHotAttrs::axis}, Field{"negative_from_end", &OneHotAttrs::negative_from_end}};
+template <>
 inline constexpr auto kFields<NormalizeAttrs> =
     std::tuple{Field{"kind", &NormalizeAttrs::kind}, Field{"axis", &NormalizeAttrs::axis},
                Field{"epsilon", &NormalizeAttrs::epsilon}};
@@ -248,6 +249,7 @@ inline constexpr auto kEnumerators<NearestRounding> =
 template <>
 inline constexpr auto kEnumerators<PadMode> =
     std::to_array<std::string_view>({"constant", "reflect", "symmetric", "edge", "wrap"});
+template <>
 inline constexpr auto kEnumerators<NormalizeKind> =
     std::to_array<std::string_view>({"mean_variance", "rms", "l2"});
 template <>
@@ -257,8 +259,6 @@ template <>
 inline constexpr auto kEnumerators<RandomKind> = std::to_array<std::string_view>({"uniform",
                                                                                   "normal"});
 template <>
-inline constexpr auto kEnumerators<ReduceKind> =
-    std::to_array<std::string_view>({"mean", "sum", "max", "min", "prod"});
 inline constexpr auto kEnumerators<ReduceKind> = std::to_array<std::string_view>(
     {"mean", "sum", "max", "min", "prod", "l1", "l2", "sum_square", "log_sum", "log_sum_exp"});
 template <>
@@ -274,6 +274,7 @@ inline constexpr auto kEnumerators<Rounding> = std::to_array<std::string_view>({
 template <>
 inline constexpr auto kEnumerators<ScatterReduction> =
     std::to_array<std::string_view>({"none", "add", "mul", "max", "min"});
+template <>
 inline constexpr auto kEnumerators<SoftmaxKind> =
     std::to_array<std::string_view>({"softmax", "log_softmax", "hardmax"});
 template <>

@@ -120,7 +120,9 @@ std::string kind_text(const OpAttrs& attrs) {
 
 std::string title(const Node& node) {
   std::string kind(op_name(node.kind));
-  if (const std::string which = kind_text(node.attrs); !which.empty()) kind += " " + which;
+  // The usual softmax is named after the operator.
+  const std::string which = kind_text(node.attrs);
+  if (!which.empty() && which != kind) kind += " " + which;
   return kind + " '" + node.name + "'";
 }
 

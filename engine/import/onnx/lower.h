@@ -101,9 +101,6 @@ Status conv_integer(Lowering&, const ForeignNode&);
 Status dynamic_quantize_linear(Lowering&, const ForeignNode&);
 Status matmul_integer(Lowering&, const ForeignNode&);
 
-// image.cc
-Status batch_normalization(Lowering&, const ForeignNode&);
-
 // blocks.cc
 Status center_crop_pad(Lowering&, const ForeignNode&);
 Status col2im(Lowering&, const ForeignNode&);

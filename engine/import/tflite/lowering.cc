@@ -52,10 +52,9 @@ namespace {
 
 Lowering::LowerNode find(const ForeignGraph&, const ForeignNode& node) {
   using namespace tflite_lower;  // NOLINT: the tables only
-  for (const auto rows : {block_rows(), conv_rows(), elementwise_rows(), image_rows(), index_rows(),
-                          landmark_rows(), math_rows(), movement_rows(), quantized_rows()}) {
-  for (const auto rows : {conv_rows(), elementwise_rows(), image_rows(), landmark_rows(),
-                          math_rows(), movement_rows(), quantized_rows(), reduce_rows()}) {
+  for (const auto rows :
+       {block_rows(), conv_rows(), elementwise_rows(), image_rows(), index_rows(), landmark_rows(),
+        math_rows(), movement_rows(), quantized_rows(), reduce_rows()}) {
     const auto row = std::find_if(rows.begin(), rows.end(), [&](const Row& r) {
       return node.domain == r.domain && node.op == r.op;
     });

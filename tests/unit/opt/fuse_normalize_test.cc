@@ -13,12 +13,12 @@ class FuseNormalize : public ::testing::Test {
   ValueId binary(BinaryKind kind, ValueId a, ValueId c) {
     return ok(b.op(OpKind::kBinary, {a, c}, BinaryAttrs{kind, {}}, "binary"));
   }
-  ValueId unary(UnaryKind kind, ValueId x) {
-    return ok(b.op(OpKind::kUnary, {x}, UnaryAttrs{kind, 0.F, 0.F}, "unary"));
+  ValueId unary(UnaryKind kind, ValueId of) {
+    return ok(b.op(OpKind::kUnary, {of}, UnaryAttrs{kind, 0.F, 0.F}, "unary"));
   }
-  ValueId mean(ValueId x, std::vector<int> axes) {
+  ValueId mean(ValueId of, std::vector<int> axes) {
     return ok(
-        b.op(OpKind::kReduce, {x}, ReduceAttrs{ReduceKind::kMean, std::move(axes), true}, "mean"));
+        b.op(OpKind::kReduce, {of}, ReduceAttrs{ReduceKind::kMean, std::move(axes), true}, "mean"));
   }
   ValueId number(float value) { return b.constant_floats("number", {}, std::span(&value, 1)); }
 
