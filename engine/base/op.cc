@@ -125,6 +125,18 @@ std::string_view op_name(OpKind op) {
       return "non_max_suppression";
     case OpKind::kDetectionPostProcess:
       return "detection_post_process";
+    case OpKind::kRnn:
+      return "rnn";
+    case OpKind::kGru:
+      return "gru";
+    case OpKind::kLstm:
+      return "lstm";
+    case OpKind::kQuantizedLstm:
+      return "quantized_lstm";
+    case OpKind::kSvdf:
+      return "svdf";
+    case OpKind::kTreeEnsemble:
+      return "tree_ensemble";
   }
   return "unknown";
 }

@@ -23,6 +23,7 @@
 #include <variant>
 #include <vector>
 
+#include "engine/base/op_recurrent.h"
 #include "inferd/engine/tensor.h"
 
 namespace inferd {
@@ -91,8 +92,14 @@ enum class OpKind : uint8_t {
   kNonMaxSuppression,
   kDetectionPostProcess,  // boxes[1,A,4], scores[1,A,K], anchors[A,4] -> boxes, classes, scores,
                           // count
+  kRnn,                   // x[B,T,H], w[H,H], h[B,H], lengths? -> y[B,T,H], h[B,H]; op_recurrent.h
+  kGru,                   // x[B,T,3*H], w[3*H,H], h[B,H], bias?[H], lengths? -> y[B,T,H], h[B,H]
+  kLstm,                  // x[B,T,G*H], w[G*H,P], h[B,P], c[B,H], more? -> y[B,T,P], h, c
+  kQuantizedLstm,         // x[B,T,I], v, w, bias, h[B,P], c[B,H], more? -> y[B,T,P], h, c
+  kSvdf,          // x[B,I], w[F,I], t[F,M], state[B,F,M], bias?[F/rank] -> y[B,F/rank], state
+  kTreeEnsemble,  // x[N,F], nodes[M,4], thresholds[M], roots[R], leaves[L], weights[L] -> y[N,K]
 };
-inline constexpr int kOpKindCount = static_cast<int>(OpKind::kDetectionPostProcess) + 1;
+inline constexpr int kOpKindCount = static_cast<int>(OpKind::kTreeEnsemble) + 1;
 
 std::string_view op_name(OpKind op);  // "conv2d", "depthwise_conv2d", ...
 
@@ -538,6 +545,16 @@ struct LoopAttrs {
   bool operator==(const LoopAttrs&) const = default;
 };
 
+// One step of a filter over time: x * w' enters the state from the right, whose oldest column
+// leaves it; y = the sum over `rank` neighbouring filters of state . t, plus bias. float32; or int8
+// with w int8, t and state int16 and an int32 bias, which rounds as TensorFlow Lite's integer
+// kernel does (kernels/fixed_point.h).
+struct SvdfAttrs {
+  int rank = 1;
+  Activation activation;  // float32 only
+  bool operator==(const SvdfAttrs&) const = default;
+};
+
 // kExpand, kTile, kUpdateSlice, kRange, kNonZero, kCast, kQuantize, kDequantize, kSelect, kShape
 // and kPRelu have no attributes: types and shapes say everything.
 using OpAttrs =
@@ -549,6 +566,7 @@ using OpAttrs =
                  MaxPoolIndicesAttrs, ResizeAxisAttrs, GridSampleAttrs, RoiAlignAttrs, RandomAttrs,
                  GatherNdAttrs, ScatterAttrs, OneHotAttrs, ReverseSequenceAttrs, TriluAttrs,
                  TopKAttrs, UniqueAttrs, NonMaxSuppressionAttrs, CumSumAttrs, NormalizeAttrs,
-                 LocalResponseNormAttrs>;
+                 LocalResponseNormAttrs, RnnAttrs, GruAttrs, LstmAttrs, QuantizedLstmAttrs,
+                 SvdfAttrs, TreeEnsembleAttrs>;
 
 }  // namespace inferd

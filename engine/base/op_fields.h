@@ -121,6 +121,38 @@ inline constexpr auto kFields<LocalResponseNormAttrs> =
                Field{"beta", &LocalResponseNormAttrs::beta},
                Field{"bias", &LocalResponseNormAttrs::bias}};
 template <>
+inline constexpr auto kFields<GruAttrs> = std::tuple{Field{"f", &GruAttrs::f},
+                                                     Field{"f_alpha", &GruAttrs::f_alpha},
+                                                     Field{"f_beta", &GruAttrs::f_beta},
+                                                     Field{"g", &GruAttrs::g},
+                                                     Field{"g_alpha", &GruAttrs::g_alpha},
+                                                     Field{"g_beta", &GruAttrs::g_beta},
+                                                     Field{"clip", &GruAttrs::clip},
+                                                     Field{"reset_after", &GruAttrs::reset_after},
+                                                     Field{"reverse", &GruAttrs::reverse},
+                                                     Field{"lengths", &GruAttrs::lengths}};
+template <>
+inline constexpr auto kFields<LstmAttrs> =
+    std::tuple{Field{"f", &LstmAttrs::f},
+               Field{"f_alpha", &LstmAttrs::f_alpha},
+               Field{"f_beta", &LstmAttrs::f_beta},
+               Field{"g", &LstmAttrs::g},
+               Field{"g_alpha", &LstmAttrs::g_alpha},
+               Field{"g_beta", &LstmAttrs::g_beta},
+               Field{"h", &LstmAttrs::h},
+               Field{"h_alpha", &LstmAttrs::h_alpha},
+               Field{"h_beta", &LstmAttrs::h_beta},
+               Field{"coupling", &LstmAttrs::coupling},
+               Field{"clip", &LstmAttrs::clip},
+               Field{"cell_clip", &LstmAttrs::cell_clip},
+               Field{"projection_clip", &LstmAttrs::projection_clip},
+               Field{"reverse", &LstmAttrs::reverse},
+               Field{"lengths", &LstmAttrs::lengths},
+               Field{"peephole", &LstmAttrs::peephole},
+               Field{"norm", &LstmAttrs::norm},
+               Field{"projection", &LstmAttrs::projection},
+               Field{"projection_bias", &LstmAttrs::projection_bias}};
+template <>
 inline constexpr auto kFields<MatMulAttrs> = std::tuple{
     Field{"transpose_a", &MatMulAttrs::transpose_a},
     Field{"transpose_b", &MatMulAttrs::transpose_b}, Field{"activation", &MatMulAttrs::activation}};
@@ -154,6 +186,16 @@ template <>
 inline constexpr auto kFields<RandomAttrs> =
     std::tuple{Field{"kind", &RandomAttrs::kind}, Field{"offset", &RandomAttrs::offset},
                Field{"scale", &RandomAttrs::scale}, Field{"seed", &RandomAttrs::seed}};
+template <>
+inline constexpr auto kFields<QuantizedLstmAttrs> =
+    std::tuple{Field{"input_from_forget", &QuantizedLstmAttrs::input_from_forget},
+               Field{"cell_clip", &QuantizedLstmAttrs::cell_clip},
+               Field{"projection_clip", &QuantizedLstmAttrs::projection_clip},
+               Field{"hidden_scale", &QuantizedLstmAttrs::hidden_scale},
+               Field{"hidden_zero_point", &QuantizedLstmAttrs::hidden_zero_point},
+               Field{"peephole", &QuantizedLstmAttrs::peephole},
+               Field{"projection", &QuantizedLstmAttrs::projection},
+               Field{"projection_bias", &QuantizedLstmAttrs::projection_bias}};
 template <>
 inline constexpr auto kFields<ReduceAttrs> =
     std::tuple{Field{"kind", &ReduceAttrs::kind}, Field{"axes", &ReduceAttrs::axes},
@@ -200,6 +242,13 @@ template <>
 inline constexpr auto kFields<ScatterAttrs> =
     std::tuple{Field{"reduction", &ScatterAttrs::reduction}, Field{"axis", &ScatterAttrs::axis}};
 template <>
+inline constexpr auto kFields<RnnAttrs> = std::tuple{Field{"f", &RnnAttrs::f},
+                                                     Field{"f_alpha", &RnnAttrs::f_alpha},
+                                                     Field{"f_beta", &RnnAttrs::f_beta},
+                                                     Field{"clip", &RnnAttrs::clip},
+                                                     Field{"reverse", &RnnAttrs::reverse},
+                                                     Field{"lengths", &RnnAttrs::lengths}};
+template <>
 inline constexpr auto kFields<SliceAttrs> =
     std::tuple{Field{"begin", &SliceAttrs::begin}, Field{"end", &SliceAttrs::end},
                Field{"step", &SliceAttrs::step}};
@@ -215,9 +264,16 @@ template <>
 inline constexpr auto kFields<TopKAttrs> =
     std::tuple{Field{"axis", &TopKAttrs::axis}, Field{"largest", &TopKAttrs::largest}};
 template <>
+inline constexpr auto kFields<TriluAttrs> = std::tuple{Field{"upper", &TriluAttrs::upper}};
+template <>
+inline constexpr auto kFields<SvdfAttrs> =
+    std::tuple{Field{"rank", &SvdfAttrs::rank}, Field{"activation", &SvdfAttrs::activation}};
+template <>
 inline constexpr auto kFields<TransposeAttrs> = std::tuple{Field{"perm", &TransposeAttrs::perm}};
 template <>
-inline constexpr auto kFields<TriluAttrs> = std::tuple{Field{"upper", &TriluAttrs::upper}};
+inline constexpr auto kFields<TreeEnsembleAttrs> =
+    std::tuple{Field{"targets", &TreeEnsembleAttrs::targets},
+               Field{"aggregate", &TreeEnsembleAttrs::aggregate}};
 template <>
 inline constexpr auto kFields<UnaryAttrs> =
     std::tuple{Field{"kind", &UnaryAttrs::kind}, Field{"alpha", &UnaryAttrs::alpha},
@@ -243,6 +299,13 @@ inline constexpr auto kEnumerators<GridPadding> =
 template <>
 inline constexpr auto kEnumerators<GridPositions> =
     std::to_array<std::string_view>({"edges", "align_corners", "pixels"});
+template <>
+inline constexpr auto kEnumerators<CellFunction> = std::to_array<std::string_view>(
+    {"sigmoid", "tanh", "clamp", "affine", "leaky_relu", "thresholded_relu", "scaled_tanh",
+     "hard_sigmoid", "elu", "softsign", "softplus"});
+template <>
+inline constexpr auto kEnumerators<GateCoupling> =
+    std::to_array<std::string_view>({"none", "forget_from_input", "input_from_forget"});
 template <>
 inline constexpr auto kEnumerators<NearestRounding> =
     std::to_array<std::string_view>({"floor", "round_prefer_floor", "round_prefer_ceil", "ceil"});
@@ -277,6 +340,9 @@ inline constexpr auto kEnumerators<ScatterReduction> =
 template <>
 inline constexpr auto kEnumerators<SoftmaxKind> =
     std::to_array<std::string_view>({"softmax", "log_softmax", "hardmax"});
+template <>
+inline constexpr auto kEnumerators<TreeAggregate> = std::to_array<std::string_view>({"sum", "mean",
+                                                                                     "min", "max"});
 template <>
 inline constexpr auto kEnumerators<UnaryKind> =
     std::to_array<std::string_view>({"sigmoid",    "tanh",

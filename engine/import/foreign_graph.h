@@ -26,6 +26,7 @@ struct ForeignTensor {
   bool shape_known = true;
   Quantization quantization;  // TFLite; empty elsewhere
   bool has_data = false;      // an initializer / constant buffer
+  bool is_variable = false;   // TFLite: a state, which nodes change and the next run finds
   // Set when has_data, unless unsupported. The reader has checked its size against shape and dtype.
   std::shared_ptr<const Constant> data;
   bool was_4bit = false;  // a constant of 4-bit integers in the file, unpacked to 8 bits here

@@ -57,6 +57,19 @@ Status infer_determinant(Graph&, const Node&);
 int64_t macs_fully_connected(const Graph&, const Node&);
 int64_t macs_matmul(const Graph&, const Node&);
 
+// infer_recurrent.cc
+Status infer_rnn(Graph&, const Node&);
+Status infer_gru(Graph&, const Node&);
+Status infer_lstm(Graph&, const Node&);
+Status infer_quantized_lstm(Graph&, const Node&);
+Status infer_svdf(Graph&, const Node&);
+int64_t macs_recurrent(const Graph&, const Node&);
+int64_t macs_quantized_lstm(const Graph&, const Node&);
+int64_t macs_svdf(const Graph&, const Node&);
+
+// infer_trees.cc
+Status infer_tree_ensemble(Graph&, const Node&);
+
 // infer_elementwise.cc
 Status infer_same(Graph&, const Node&);  // output 0 is shaped as input 0
 Status infer_lookup(Graph&, const Node&);

@@ -87,6 +87,12 @@ const std::array<OpInfo, kOpKindCount> kOps = {{
   {K::kLoop,            "loop",                  2, kAny, kAny, index_of<LoopAttrs>(),         false, infer_loop,                  nullptr},
   {K::kNonMaxSuppression, "non_max_suppression",   2, 2,    3, index_of<NonMaxSuppressionAttrs>(), false, infer_non_max_suppression,   nullptr},
   {K::kDetectionPostProcess, "detection_post_process", 3, 3, 4, index_of<DetectionPostProcessAttrs>(), false, infer_detection_post_process, nullptr},
+  {K::kRnn,             "rnn",                   3, 4,    2, index_of<RnnAttrs>(),             false, infer_rnn,                   macs_recurrent},
+  {K::kGru,             "gru",                   3, 5,    2, index_of<GruAttrs>(),             false, infer_gru,                   macs_recurrent},
+  {K::kLstm,            "lstm",                  4, 10,   3, index_of<LstmAttrs>(),            false, infer_lstm,                  macs_recurrent},
+  {K::kQuantizedLstm,   "quantized_lstm",        6, 9,    3, index_of<QuantizedLstmAttrs>(),   false, infer_quantized_lstm,        macs_quantized_lstm},
+  {K::kSvdf,            "svdf",                  4, 5,    2, index_of<SvdfAttrs>(),            false, infer_svdf,                  macs_svdf},
+  {K::kTreeEnsemble,    "tree_ensemble",         6, 6,    1, index_of<TreeEnsembleAttrs>(),    false, infer_tree_ensemble,         nullptr},
 }};
 // clang-format on
 

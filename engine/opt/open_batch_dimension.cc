@@ -81,7 +81,19 @@ class BatchOpener {
       case OpKind::kDequantize:
       case OpKind::kRequantize:
       case OpKind::kLookup:
+      case OpKind::kTreeEnsemble:
         return only_first;
+      case OpKind::kRnn:
+        return only_first && !std::get<RnnAttrs>(node.attrs).lengths &&
+               same_for_all(node.inputs[2], 2);
+      case OpKind::kGru:
+        return only_first && !std::get<GruAttrs>(node.attrs).lengths &&
+               same_for_all(node.inputs[2], 2);
+      case OpKind::kLstm:
+        return only_first && !std::get<LstmAttrs>(node.attrs).lengths &&
+               same_for_all(node.inputs[2], 2) && same_for_all(node.inputs[3], 2);
+      case OpKind::kQuantizedLstm:
+        return only_first && same_for_all(node.inputs[4], 2) && same_for_all(node.inputs[5], 2);
       case OpKind::kFullyConnected:
         return only_first && x.shape.rank() >= 2;
       case OpKind::kBinary:

@@ -100,18 +100,34 @@ std::string test_name(const ::testing::TestParamInfo<Golden>& info) {
 
 INSTANTIATE_TEST_SUITE_P(Models, TfliteGolden, ::testing::ValuesIn(kGoldens), test_name);
 
-// Models that npm brings, against the official runtime run now, on noise.
+// Models that npm brings, or for which no outputs were recorded, against the official runtime run
+// now, on noise.
 struct Live {
-  std::string path;  // under the test cache
+  std::string path;
 
   friend void PrintTo(const Live& live, std::ostream* out) { *out << live.path; }
 };
+
+// Floats from -1 to 1, or any bytes.
+void fill_with_noise(media::Array& array) {
+  std::mt19937 random(5);
+  const auto count = static_cast<size_t>(array.shape.elements());
+  if (array.dtype == DType::kFloat32) {
+    std::vector<float> noise(count);
+    for (float& v : noise) v = static_cast<float>(random() % 2001) / 1000.F - 1.F;
+    const auto bytes = std::as_bytes(std::span(noise));
+    array.data.assign(bytes.begin(), bytes.end());
+  } else {
+    array.data.resize(count);
+    for (std::byte& b : array.data) b = static_cast<std::byte>(random() % 256);
+  }
+}
 
 class TfliteLive : public ::testing::TestWithParam<Live> {};
 
 TEST_P(TfliteLive, MatchesTheOfficialRuntime) {
   const fs::path cache(INFERD_TEST_CACHE);
-  const fs::path model = cache / GetParam().path;
+  const fs::path model = GetParam().path;
   const fs::path package = cache / "node_modules/@tensorflow/tfjs-tflite";
   if (!fs::exists(model) || !fs::exists(package)) {
     GTEST_SKIP() << "SKIPPED: run scripts/fetch-test-data.sh";
@@ -120,13 +136,9 @@ TEST_P(TfliteLive, MatchesTheOfficialRuntime) {
   ASSERT_TRUE(engine.ok());
   const auto info = (*engine)->inspect(model.string());
   ASSERT_TRUE(info.ok()) << info.status().to_string();
-  media::Array input{DType::kFloat32, info->inputs[0].shape, {}};
+  media::Array input{info->inputs[0].dtype, info->inputs[0].shape, {}};
   if (info->batchable) input.shape[0] = 1;
-  std::mt19937 random(5);
-  std::vector<float> noise(static_cast<size_t>(input.shape.elements()));
-  for (float& v : noise) v = static_cast<float>(random() % 2001) / 1000.F - 1.F;
-  const auto bytes = std::as_bytes(std::span(noise));
-  input.data.assign(bytes.begin(), bytes.end());
+  fill_with_noise(input);
 
   const fs::path folder = cache / "tflite-live" / model.stem();
   fs::create_directories(folder);
@@ -147,11 +159,18 @@ TEST_P(TfliteLive, MatchesTheOfficialRuntime) {
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    Npm, TfliteLive,
+    Models, TfliteLive,
     ::testing::Values(
-        Live{"ssd_mobilenet_v2_oid.tflite"},
-        Live{"node_modules/@mediapipe/face_detection/face_detection_short_range.tflite"}),
-    [](const auto& test) { return test.index == 0 ? "Ssd" : "FaceShortRange"; });
+        Live{INFERD_TEST_CACHE "/ssd_mobilenet_v2_oid.tflite"},
+        Live{INFERD_TEST_CACHE
+             "/node_modules/@mediapipe/face_detection/face_detection_short_range.tflite"},
+        Live{INFERD_TEST_MODELS "/tflite/keras_lstm_mnist_ptq.tflite"},
+        Live{INFERD_TEST_MODELS "/tflite/trained_lstm_int8.tflite"}),
+    [](const auto& test) {
+      std::string name = fs::path(test.param.path).stem();
+      std::replace(name.begin(), name.end(), '.', '_');
+      return name;
+    });
 
 // Each frame of the sequence shows a vehicle at the right edge, driving to the left. The state
 // inputs are zero.

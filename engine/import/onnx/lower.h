@@ -29,6 +29,14 @@ inline Status emit(Lowering& l, const ForeignNode& node, OpKind kind,
   return emit(l, node, kind, inputs, std::move(attrs), named(node));
 }
 
+// Values of a list attribute; empty when it is absent or of another type.
+template <typename T>
+std::vector<T> list_attr(const ForeignNode& node, const char* name) {
+  const auto it = node.attrs.find(name);
+  const auto* list = it == node.attrs.end() ? nullptr : std::get_if<std::vector<T>>(&it->second);
+  return list == nullptr ? std::vector<T>() : *list;
+}
+
 // Integers that moved from an attribute to input `i` in a later opset; empty when neither is there.
 Result<std::vector<int64_t>> ints_from(Lowering& l, const ForeignNode& node,
                                        const std::string& attr, size_t i);
@@ -168,6 +176,7 @@ Status random_normal(Lowering&, const ForeignNode&);
 Status random_normal_like(Lowering&, const ForeignNode&);
 Status random_uniform(Lowering&, const ForeignNode&);
 Status random_uniform_like(Lowering&, const ForeignNode&);
+
 // normalize.cc
 Status batch_normalization(Lowering&, const ForeignNode&);
 Status group_normalization(Lowering&, const ForeignNode&);
@@ -182,6 +191,34 @@ Status skip_rms_normalization(Lowering&, const ForeignNode&);
 
 // reduce.cc, which has its rows of the table; null: not of that family
 Lowering::LowerNode find_reduction(const ForeignNode& node);
+
+// classic.cc
+Status array_feature_extractor(Lowering&, const ForeignNode&);
+Status binarizer(Lowering&, const ForeignNode&);
+Status feature_vectorizer(Lowering&, const ForeignNode&);
+Status linear_classifier(Lowering&, const ForeignNode&);
+Status linear_regressor(Lowering&, const ForeignNode&);
+Status normalizer(Lowering&, const ForeignNode&);
+Status scaler(Lowering&, const ForeignNode&);
+
+// encoders.cc
+Status imputer(Lowering&, const ForeignNode&);
+Status label_encoder(Lowering&, const ForeignNode&);
+Status one_hot_encoder(Lowering&, const ForeignNode&);
+
+// svm.cc
+Status svm_classifier(Lowering&, const ForeignNode&);
+Status svm_regressor(Lowering&, const ForeignNode&);
+
+// trees.cc
+Status tree_ensemble(Lowering&, const ForeignNode&);
+Status tree_ensemble_classifier(Lowering&, const ForeignNode&);
+Status tree_ensemble_regressor(Lowering&, const ForeignNode&);
+
+// recurrent.cc
+Status gru(Lowering&, const ForeignNode&);
+Status lstm(Lowering&, const ForeignNode&);
+Status rnn(Lowering&, const ForeignNode&);
 
 // quantized.cc
 Status quantize_linear(Lowering&, const ForeignNode&);

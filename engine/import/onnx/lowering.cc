@@ -5,6 +5,7 @@
 // upgraded first.
 #include <algorithm>
 
+#include "engine/import/onnx/class_names.h"
 #include "engine/import/onnx/lower.h"
 #include "engine/import/onnx/onnx.h"
 #include "engine/import/onnx/upgrade.h"
@@ -21,6 +22,7 @@ struct Row {
 };
 
 constexpr const char* kMicrosoft = "com.microsoft";
+constexpr const char* kClassic = "ai.onnx.ml";
 
 const Row kRows[] = {
     {"", "Attention", attention},
@@ -50,6 +52,7 @@ const Row kRows[] = {
     {"", "Expand", expand},
     {"", "EyeLike", eye_like},
     {"", "Flatten", flatten},
+    {"", "GRU", gru},
     {"", "Gather", gather},
     {"", "GatherElements", gather_elements},
     {"", "GatherND", gather_nd},
@@ -66,6 +69,7 @@ const Row kRows[] = {
     {"", "InstanceNormalization", instance_normalization},
     {"", "LRN", local_response_normalization},
     {"", "LayerNormalization", layer_normalization},
+    {"", "LSTM", lstm},
     {"", "Loop", loop},
     {"", "LpNormalization", lp_normalization},
     {"", "LpPool", lp_pool},
@@ -88,7 +92,7 @@ const Row kRows[] = {
     {"", "RandomUniform", random_uniform},
     {"", "RandomUniformLike", random_uniform_like},
     {"", "Range", range},
-
+    {"", "RNN", rnn},
     {"", "Reshape", reshape},
     {"", "Resize", resize},
     {"", "ReverseSequence", reverse_sequence},
@@ -120,6 +124,21 @@ const Row kRows[] = {
     {"", "Unsqueeze", unsqueeze},
     {"", "Upsample", upsample},
     {kMicrosoft, "Attention", packed_attention},
+    {kClassic, "ArrayFeatureExtractor", array_feature_extractor},
+    {kClassic, "Binarizer", binarizer},
+    {kClassic, "FeatureVectorizer", feature_vectorizer},
+    {kClassic, "Imputer", imputer},
+    {kClassic, "LabelEncoder", label_encoder},
+    {kClassic, "LinearClassifier", linear_classifier},
+    {kClassic, "LinearRegressor", linear_regressor},
+    {kClassic, "Normalizer", normalizer},
+    {kClassic, "OneHotEncoder", one_hot_encoder},
+    {kClassic, "SVMClassifier", svm_classifier},
+    {kClassic, "SVMRegressor", svm_regressor},
+    {kClassic, "Scaler", scaler},
+    {kClassic, "TreeEnsemble", tree_ensemble},
+    {kClassic, "TreeEnsembleClassifier", tree_ensemble_classifier},
+    {kClassic, "TreeEnsembleRegressor", tree_ensemble_regressor},
     {kMicrosoft, "DequantizeLinear", dequantize_linear},
     {kMicrosoft, "EmbedLayerNormalization", embed_layer_normalization},
     {kMicrosoft, "FusedConv", fused_conv},
@@ -173,6 +192,10 @@ Result<ir::Graph> lower_onnx(const ForeignGraph& foreign, std::vector<Unsupporte
   if (opset != foreign.opsets.end() && opset->second < kNumpyBroadcasting) {
     const ForeignGraph upgraded = upgrade(foreign);
     return Lowering(upgraded).run(find, unsupported);
+  }
+  if (names_classes(foreign)) {
+    const ForeignGraph numbered = number_classes(foreign);
+    return Lowering(numbered).run(find, unsupported);
   }
   return Lowering(foreign).run(find, unsupported);
 }

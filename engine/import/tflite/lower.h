@@ -31,6 +31,7 @@ std::span<const Row> math_rows();
 std::span<const Row> movement_rows();
 std::span<const Row> quantized_rows();
 std::span<const Row> reduce_rows();
+std::span<const Row> recurrent_rows();
 
 // Name, type and quantization of output `i`, as the file declares them.
 OutputSpec spec(const Lowering& l, const ForeignNode& node, size_t i = 0);

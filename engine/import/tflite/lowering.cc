@@ -54,7 +54,7 @@ Lowering::LowerNode find(const ForeignGraph&, const ForeignNode& node) {
   using namespace tflite_lower;  // NOLINT: the tables only
   for (const auto rows :
        {block_rows(), conv_rows(), elementwise_rows(), image_rows(), index_rows(), landmark_rows(),
-        math_rows(), movement_rows(), quantized_rows(), reduce_rows()}) {
+        math_rows(), movement_rows(), quantized_rows(), recurrent_rows(), reduce_rows()}) {
     const auto row = std::find_if(rows.begin(), rows.end(), [&](const Row& r) {
       return node.domain == r.domain && node.op == r.op;
     });

@@ -127,6 +127,7 @@ class Reader {
     }
     if (!tensor.unsupported.empty()) return tensor;
     tensor.dtype = *dtype;
+    tensor.is_variable = t.is_variable();
     INFERD_ASSIGN_OR_RETURN(tensor.shape, read_shape(t));
     INFERD_ASSIGN_OR_RETURN(tensor.quantization, read_quantization(t.quantization()));
     INFERD_RETURN_IF_ERROR(attach_data(t, tensor));
@@ -265,6 +266,10 @@ class Reader {
     INFERD_ASSIGN_OR_RETURN(node.inputs, names_of(op.inputs(), "inputs"));
     INFERD_ASSIGN_OR_RETURN(node.outputs, names_of(op.outputs(), "outputs"));
     if (!node.outputs.empty()) node.name = node.outputs[0];
+    if (op.intermediates() != nullptr) {
+      INFERD_ASSIGN_OR_RETURN(node.attrs["intermediates"],
+                              names_of(op.intermediates(), "intermediates"));
+    }
     return read_options(op, node).with_context(node.op + " '" + node.name + "'");
   }
 
@@ -311,6 +316,7 @@ class Reader {
   }
 
   Status read_options(const tflite::Operator& op, ForeignNode& node) const;
+  Status read_recurrent_options(const tflite::Operator& op, ForeignNode& node) const;
   Status read_custom_options(const tflite::Operator& op, ForeignNode& node) const;
 
   const Source& source_;
@@ -483,6 +489,43 @@ Status Reader::read_options(const tflite::Operator& op, ForeignNode& node) const
       set("batch_dim", o.batch_dim());
     });
   }
+  return read_recurrent_options(op, node);
+}
+
+Status Reader::read_recurrent_options(const tflite::Operator& op, ForeignNode& node) const {
+  auto& attrs = node.attrs;
+  const auto fill = [&](const auto& o) {
+    attrs["activation"] = int64_t{o.activation()};
+    if constexpr (requires { o.time_major(); }) attrs["time_major"] = int64_t{o.time_major()};
+    if constexpr (requires { o.merge_outputs(); }) {
+      attrs["merge_outputs"] = int64_t{o.merge_outputs()};
+    }
+    if constexpr (requires { o.cell_clip(); }) {
+      attrs["cell_clip"] = o.cell_clip();
+      attrs["proj_clip"] = o.proj_clip();
+    }
+    if constexpr (requires { o.kernel_type(); }) attrs["kernel_type"] = int64_t{o.kernel_type()};
+    if constexpr (requires { o.diagonal_recurrent(); }) {
+      attrs["diagonal_recurrent"] = int64_t{o.diagonal_recurrent()};
+    }
+    if constexpr (requires { o.rank(); }) attrs["rank"] = int64_t{o.rank()};
+  };
+  const std::string& kind = node.op;
+  if (kind == "LSTM") return with_options<tflite::LstmOptions>(op, fill);
+  if (kind == "UNIDIRECTIONAL_SEQUENCE_LSTM") {
+    return with_options<tflite::UnidirectionalSequenceLstmOptions>(op, fill);
+  }
+  if (kind == "BIDIRECTIONAL_SEQUENCE_LSTM") {
+    return with_options<tflite::BidirectionalSequenceLstmOptions>(op, fill);
+  }
+  if (kind == "RNN") return with_options<tflite::RnnOptions>(op, fill);
+  if (kind == "UNIDIRECTIONAL_SEQUENCE_RNN") {
+    return with_options<tflite::SequenceRnnOptions>(op, fill);
+  }
+  if (kind == "BIDIRECTIONAL_SEQUENCE_RNN") {
+    return with_options<tflite::BidirectionalSequenceRnnOptions>(op, fill);
+  }
+  if (kind == "SVDF") return with_options<tflite::SvdfOptions>(op, fill);
   return ok_status();
 }
 

@@ -85,6 +85,16 @@ const Kernel kRows[] = {
     {"ref_detection_post_process", OpKind::kDetectionPostProcess, Isa::kPortable,
      accepts_detection_post_process, cost, nullptr, prepare_detection_post_process,
      run_detection_post_process},
+    {"ref_rnn", OpKind::kRnn, Isa::kPortable, accepts_rnn, cost, nullptr, prepare_recurrent,
+     run_rnn},
+    {"ref_gru", OpKind::kGru, Isa::kPortable, accepts_gru, cost, nullptr, prepare_recurrent,
+     run_gru},
+    {"ref_lstm", OpKind::kLstm, Isa::kPortable, accepts_lstm, cost, nullptr, prepare_recurrent,
+     run_lstm},
+    {"ref_quantized_lstm", OpKind::kQuantizedLstm, Isa::kPortable, accepts_quantized_lstm, cost,
+     nullptr, prepare_quantized_lstm, run_quantized_lstm},
+    row("ref_svdf", OpKind::kSvdf, accepts_svdf, run_svdf),
+    row("ref_tree_ensemble", OpKind::kTreeEnsemble, accepts_tree_ensemble, run_tree_ensemble),
 };
 
 }  // namespace

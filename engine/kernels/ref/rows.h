@@ -72,11 +72,19 @@ INFERD_REF_KERNEL(quantize);
 INFERD_REF_KERNEL(dequantize);
 INFERD_REF_KERNEL(requantize);
 INFERD_REF_KERNEL(detection_post_process);
+INFERD_REF_KERNEL(rnn);
+INFERD_REF_KERNEL(gru);
+INFERD_REF_KERNEL(lstm);
+INFERD_REF_KERNEL(quantized_lstm);
+INFERD_REF_KERNEL(svdf);
+INFERD_REF_KERNEL(tree_ensemble);
 #undef INFERD_REF_KERNEL
 std::unique_ptr<Prepared> prepare_determinant(const OpDesc&, const PackedWeights*);
 std::unique_ptr<Prepared> prepare_detection_post_process(const OpDesc&, const PackedWeights*);
 std::unique_ptr<Prepared> prepare_top_k(const OpDesc&, const PackedWeights*);
 std::unique_ptr<Prepared> prepare_unique(const OpDesc&, const PackedWeights*);
 std::unique_ptr<Prepared> prepare_non_max_suppression(const OpDesc&, const PackedWeights*);
+std::unique_ptr<Prepared> prepare_recurrent(const OpDesc&, const PackedWeights*);
+std::unique_ptr<Prepared> prepare_quantized_lstm(const OpDesc&, const PackedWeights*);
 
 }  // namespace inferd::kernels::ref

@@ -61,6 +61,20 @@ inline onnx::AttributeProto attr(const char* name, std::initializer_list<int64_t
   for (int64_t v : values) a.add_ints(v);
   return a;
 }
+inline onnx::AttributeProto floats_attr(const char* name, std::initializer_list<float> values) {
+  onnx::AttributeProto a;
+  a.set_name(name);
+  a.set_type(6);
+  for (float v : values) a.add_floats(v);
+  return a;
+}
+inline onnx::AttributeProto texts_attr(const char* name, std::initializer_list<const char*> texts) {
+  onnx::AttributeProto a;
+  a.set_name(name);
+  a.set_type(8);
+  for (const char* text : texts) a.add_strings(text);
+  return a;
+}
 
 using OnnxAttrs = std::vector<onnx::AttributeProto>;
 

@@ -41,6 +41,7 @@ struct TfliteTensor {
   bool sparse = false;
   std::optional<std::string> data = {};  // bytes of a buffer of its own
   std::optional<uint32_t> buffer = {};   // this buffer instead, whether or not it exists
+  bool variable = false;
 };
 
 template <typename T>
@@ -71,7 +72,7 @@ class TfliteBuilder {
     }
     const auto sparsity = t.sparse ? tflite::CreateEmpty(fbb_) : 0;
     tensors_.push_back(tflite::CreateTensorDirect(fbb_, &t.shape, t.type, buffer, t.name.c_str(),
-                                                  quantization, false, sparsity,
+                                                  quantization, t.variable, sparsity,
                                                   t.signature.empty() ? nullptr : &t.signature));
     return static_cast<int32_t>(tensors_.size()) - 1;
   }
