@@ -77,7 +77,13 @@ class Splitter {
       case OpKind::kReshape:
       case OpKind::kExpand:
       case OpKind::kTrim:
+      case OpKind::kTile:
+      case OpKind::kOneHot:
+      case OpKind::kTopK:
         if (node.inputs.size() > 1) add(1);
+        break;
+      case OpKind::kRange:
+        for (size_t i = 0; i < node.inputs.size(); ++i) add(i);
         break;
       case OpKind::kLate:
         // The first is what it works on, unless it has nothing else.

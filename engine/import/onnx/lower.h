@@ -177,6 +177,13 @@ Status random_normal_like(Lowering&, const ForeignNode&);
 Status random_uniform(Lowering&, const ForeignNode&);
 Status random_uniform_like(Lowering&, const ForeignNode&);
 
+// loss.cc
+Status negative_log_likelihood_loss(Lowering&, const ForeignNode&);
+Status softmax_cross_entropy_loss(Lowering&, const ForeignNode&);
+
+// unpool.cc
+Status max_unpool(Lowering&, const ForeignNode&);
+
 // normalize.cc
 Status batch_normalization(Lowering&, const ForeignNode&);
 Status group_normalization(Lowering&, const ForeignNode&);
