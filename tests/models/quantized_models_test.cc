@@ -153,7 +153,7 @@ TEST_P(Quantized, FindsTheSame) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, Quantized, ::testing::ValuesIn(kCases),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& test) { return std::string(test.param.name); });
 
 }  // namespace
 }  // namespace inferd
