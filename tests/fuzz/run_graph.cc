@@ -25,11 +25,11 @@ Result<std::vector<Tensor>> run(const ir::Graph& graph, Optimised optimised,
   if (optimised == Optimised::kNo) imported.compiled.emplace();  // counts as optimised already
   plan::PlanOptions options;
   options.prefer_kernels = prefer;
-  Limits limits;
-  limits.max_tensor_bytes = 1 << 20;
-  limits.max_arena_bytes = 1 << 22;
+  LoadOptions load;
+  load.limits.max_tensor_bytes = 1 << 20;
+  load.limits.max_arena_bytes = 1 << 22;
   INFERD_ASSIGN_OR_RETURN(const auto model,
-                          runtime::LoadedModel::create(std::move(imported), limits, options, pool));
+                          runtime::LoadedModel::create(std::move(imported), load, options, pool));
   INFERD_ASSIGN_OR_RETURN(const auto context, model->create_context({}));
   std::vector<std::vector<std::byte>> buffers;
   std::vector<TensorView> views;

@@ -61,18 +61,18 @@ std::shared_ptr<const LoadedModel> load(ir::Graph graph) {
   imported.description = "a network";
   imported.graph = std::move(graph);
   auto model =
-      LoadedModel::create(std::move(imported), Limits{}, {}, std::make_shared<ThreadPool>(1));
+      LoadedModel::create(std::move(imported), LoadOptions{}, {}, std::make_shared<ThreadPool>(1));
   EXPECT_TRUE(model.ok()) << model.status().to_string();
   return model.ok() ? *model : nullptr;
 }
 
 Result<std::shared_ptr<const LoadedModel>> load_file(const std::string& path,
                                                      const plan::PlanOptions& options = {}) {
-  Limits limits;
-  limits.max_tensor_bytes = 1 << 24;
-  limits.max_arena_bytes = 1 << 24;
-  INFERD_ASSIGN_OR_RETURN(import::Imported imported, import::import_file(path, limits));
-  return LoadedModel::create(std::move(imported), limits, options, std::make_shared<ThreadPool>(1));
+  LoadOptions load;
+  load.limits.max_tensor_bytes = 1 << 24;
+  load.limits.max_arena_bytes = 1 << 24;
+  INFERD_ASSIGN_OR_RETURN(import::Imported imported, import::import_file(path, load.limits));
+  return LoadedModel::create(std::move(imported), load, options, std::make_shared<ThreadPool>(1));
 }
 
 std::vector<float> outputs_of(const LoadedModel& model, int64_t batch = 1) {
