@@ -152,6 +152,10 @@ Status infer_reshape(Graph& graph, const Node& node) {
       // The shape is computed: only its length may be known.
       const Shape& s = c.input(1).shape;
       if (s.rank() != 1 || s[0] < 0 || s[0] > kMaxRank) return c.set_unknown();
+      const int64_t elements = product_or_dynamic(x);
+      if (s[0] == 0 && elements != kDynamicDim && elements != 1) {
+        return c.error("cannot make a scalar of " + x.to_string());
+      }
       Shape y;
       for (int64_t i = 0; i < s[0]; ++i) y.push_back(kDynamicDim);
       return c.set(y);

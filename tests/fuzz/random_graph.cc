@@ -2,6 +2,7 @@
 #include "tests/fuzz/random_graph.h"
 
 #include <algorithm>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,7 @@
 namespace inferd {
 namespace {
 
-constexpr int kMostNodes = 12;
+constexpr int kMostTries = 40;  // to add a node; most are refused
 constexpr int64_t kMostElements = 1 << 12;  // of a tensor
 
 // Sets members of attributes to small numbers, now and then to absurd ones.
@@ -59,7 +60,7 @@ class Maker {
       values_.push_back(
           builder_.input("x" + std::to_string(i), dtype, pick_shape(), pick_quantization(dtype)));
     }
-    for (int i = 0; i < kMostNodes && !source_.empty(); ++i) add_node(i);
+    for (int i = 0; i < kMostTries && !source_.empty(); ++i) add_node(i);
     const size_t outputs = std::min<size_t>(graph_.nodes().size(), 2);
     for (size_t i = 0; i < outputs; ++i) {
       builder_.output(graph_.nodes()[graph_.nodes().size() - 1 - i].outputs[0]);
@@ -92,15 +93,17 @@ class Maker {
 
   ir::ValueId constant(DType dtype, const Shape& shape) {
     std::vector<std::byte> bytes(static_cast<size_t>(shape.elements()) * dtype_size(dtype));
-    // Small numbers of every type: indices, sizes and weights alike.
-    for (size_t i = 0; i < bytes.size(); ++i) {
-      const bool low = i % dtype_size(dtype) == 0;
-      bytes[i] = static_cast<std::byte>(low && dtype != DType::kFloat32 ? source_.pick(0, 8) : 0);
-    }
+    // Small numbers of every type: indices, sizes and weights alike. They all follow from one byte,
+    // for the source's bytes to go round for many nodes.
+    std::minstd_rand random(source_.byte());
     if (dtype == DType::kFloat32) {
       for (size_t i = 0; i + 4 <= bytes.size(); i += 4) {
-        const float value = static_cast<float>(source_.pick(-32, 32)) / 8.F;
+        const float value = (static_cast<float>(random() % 65) - 32.F) / 8.F;
         std::copy_n(reinterpret_cast<const std::byte*>(&value), 4, &bytes[i]);
+      }
+    } else {
+      for (size_t i = 0; i < bytes.size(); i += dtype_size(dtype)) {
+        bytes[i] = static_cast<std::byte>(random() % 9);
       }
     }
     return builder_.constant_bytes("c", dtype, shape, std::move(bytes), pick_quantization(dtype));

@@ -57,7 +57,7 @@ const Case kCases[] = {
      "yunet",
      0.98,
      0.94,
-     40},
+     35},
     {"blazeface",
      kCache / "node_modules/@mediapipe/face_detection/face_detection_short_range.tflite",
      "mean=127.5,std=127.5",

@@ -144,7 +144,8 @@ bool accepts_table(const OpDesc& op) {
     return is_8bit(op.inputs[0].dtype) && is_8bit(op.outputs[0].dtype) &&
            op.inputs[1].is_constant();
   }
-  return is_quantized(op.inputs[0]) && is_quantized(op.outputs[0]);
+  // Whatever else the reference computes of quantized numbers.
+  return is_quantized(op.inputs[0]) && is_quantized(op.outputs[0]) && reference(op) != nullptr;
 }
 
 bool accepts_float_prelu(const OpDesc& op) {
