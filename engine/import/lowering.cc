@@ -101,6 +101,18 @@ Result<ir::ValueId> Lowering::input(const ForeignNode& node, size_t i) {
   return value(node.inputs[i]);
 }
 
+Result<ir::ValueId> Lowering::untyped_input(const ForeignNode& node, size_t i) {
+  const Result<ir::ValueId> id = input(node, i);
+  if (id.status().code() != StatusCode::kFailedPrecondition) return id;
+  return values_.at(node.inputs[i]);
+}
+
+Result<ir::ValueId> Lowering::input_of(const ForeignNode& node, size_t i, DType dtype) {
+  INFERD_ASSIGN_OR_RETURN(const ir::ValueId id, untyped_input(node, i));
+  if (untyped_.erase(id) > 0) builder_.graph().value(id).dtype = dtype;
+  return id;
+}
+
 Result<std::vector<int64_t>> Lowering::ints(const ForeignNode& node, size_t i) {
   INFERD_ASSIGN_OR_RETURN(const ir::ValueId id, input(node, i));
   if (!info(id).is_constant()) {
@@ -406,6 +418,7 @@ Result<Lowering::Body> Lowering::lower_body(const ForeignGraph& body,
     const ir::ValueId id = inner.builder_.input(body.inputs[i], inputs[i].dtype, inputs[i].shape,
                                                 inputs[i].quantization);
     inner.own_graph_.value(id).shape_known = inputs[i].shape_known;
+    if (inputs[i].untyped) inner.untyped_.insert(id);
     if (!inner.values_.emplace(body.inputs[i], id).second) {
       return invalid_argument("a body lists input '" + body.inputs[i] + "' twice");
     }

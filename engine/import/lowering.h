@@ -42,6 +42,11 @@ class Lowering {
   // Inputs of a node; `has` is false for an optional one that is absent.
   bool has(const ForeignNode& node, size_t i) const;
   Result<ir::ValueId> input(const ForeignNode& node, size_t i);
+  // Like input(), for a value that has `dtype` by the format's rules if its type is known only
+  // later.
+  Result<ir::ValueId> input_of(const ForeignNode& node, size_t i, DType dtype);
+  // Like input(), also where its type is known only later.
+  Result<ir::ValueId> untyped_input(const ForeignNode& node, size_t i);
   // Numbers of a constant input; FAILED_PRECONDITION when it is computed.
   Result<std::vector<int64_t>> ints(const ForeignNode& node, size_t i);
   Result<float> scalar(const ForeignNode& node, size_t i);
@@ -66,6 +71,7 @@ class Lowering {
     Shape shape;
     bool shape_known = true;
     Quantization quantization = {};
+    bool untyped = false;  // its type is known only later
   };
   // What it lacks is collected as run() does.
   Result<Body> lower_body(const ForeignGraph& body, std::span<const BodyInput> inputs);

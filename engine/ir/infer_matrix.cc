@@ -11,7 +11,7 @@ Status infer_fully_connected(Graph& graph, const Node& node) {
     return c.error("needs an input of rank 1 or more and static 2-D weights, got " + x.to_string() +
                    " and " + w.to_string());
   }
-  if (x.back() != w[1]) {
+  if (x.back() != kDynamicDim && x.back() != w[1]) {
     return c.error("weights " + w.to_string() + " do not fit the input " + x.to_string());
   }
   if (c.inputs() > 2) {

@@ -73,7 +73,7 @@ std::vector<ValueId> share_captures(const Lowering& l, Body& a, Body& b) {
 
 BodyInput input_like(const Lowering& l, ValueId id) {
   const ir::Value& v = l.info(id);
-  return {v.dtype, v.shape, v.shape_known, v.quantization};
+  return {v.dtype, v.shape, v.shape_known, v.quantization, l.is_untyped(id)};
 }
 
 // What a loop carries may change its size from one iteration to the next.
@@ -139,7 +139,7 @@ Result<ValueId> size_along(Lowering& l, ValueId x, int64_t axis, const std::stri
 }  // namespace
 
 Status if_then_else(Lowering& l, const ForeignNode& node) {
-  INFERD_ASSIGN_OR_RETURN(const ValueId given, l.input(node, 0));
+  INFERD_ASSIGN_OR_RETURN(const ValueId given, l.input_of(node, 0, DType::kBool));
   INFERD_ASSIGN_OR_RETURN(const ValueId condition, as_scalar(l, given, node));
   INFERD_ASSIGN_OR_RETURN(const auto then_graph, body_attr(node, "then_branch"));
   INFERD_ASSIGN_OR_RETURN(const auto else_graph, body_attr(node, "else_branch"));
@@ -164,20 +164,20 @@ Status if_then_else(Lowering& l, const ForeignNode& node) {
 Status loop(Lowering& l, const ForeignNode& node) {
   ir::Node made{.kind = OpKind::kLoop, .name = node.name, .attrs = {}, .inputs = {}, .outputs = {}};
   if (l.has(node, 0)) {
-    INFERD_ASSIGN_OR_RETURN(const ValueId most, l.input(node, 0));
+    INFERD_ASSIGN_OR_RETURN(const ValueId most, l.input_of(node, 0, DType::kInt64));
     INFERD_ASSIGN_OR_RETURN(made.inputs.emplace_back(), as_scalar(l, most, node));
   } else {
     made.inputs.push_back(scalar_int64(l, std::numeric_limits<int64_t>::max()));
   }
   if (l.has(node, 1)) {
-    INFERD_ASSIGN_OR_RETURN(const ValueId condition, l.input(node, 1));
+    INFERD_ASSIGN_OR_RETURN(const ValueId condition, l.input_of(node, 1, DType::kBool));
     INFERD_ASSIGN_OR_RETURN(made.inputs.emplace_back(), as_scalar(l, condition, node));
   } else {
     made.inputs.push_back(true_scalar(l));
   }
   std::vector<BodyInput> inputs = {{DType::kInt64, Shape()}, {DType::kBool, Shape()}};
   for (size_t i = 2; i < node.inputs.size(); ++i) {
-    INFERD_ASSIGN_OR_RETURN(made.inputs.emplace_back(), l.input(node, i));
+    INFERD_ASSIGN_OR_RETURN(made.inputs.emplace_back(), l.untyped_input(node, i));
     inputs.push_back(carried_like(l, made.inputs.back()));
   }
   INFERD_ASSIGN_OR_RETURN(const auto graph, body_attr(node, "body"));

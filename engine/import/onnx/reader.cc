@@ -145,7 +145,11 @@ class Reader {
       const bool says = !info.name().empty() && info.type().tensor_type().elem_type() != 0;
       if (says) INFERD_RETURN_IF_ERROR(declare(info));
     }
-    for (const auto& info : graph.output()) INFERD_RETURN_IF_ERROR(declare(info));
+    for (const auto& info : graph.output()) {
+      // What a body makes has the type that its operators give it; exporters may leave it open.
+      const bool open = in_body_ && !info.type().has_tensor_type();
+      if (!open) INFERD_RETURN_IF_ERROR(declare(info));
+    }
     for (const auto& info : graph.input()) INFERD_RETURN_IF_ERROR(declare(info));
     for (const auto& tensor : graph.initializer()) INFERD_RETURN_IF_ERROR(add_initializer(tensor));
     for (int i = 0; i < graph.node_size(); ++i) INFERD_RETURN_IF_ERROR(add_node(graph.node(i), i));
@@ -162,7 +166,9 @@ class Reader {
     ForeignGraph outer = std::exchange(graph_, {});
     graph_.format = outer.format;
     graph_.opsets = outer.opsets;
+    const bool outer_is_body = std::exchange(in_body_, true);
     const Status status = read_graph(graph);
+    in_body_ = outer_is_body;
     auto body = std::make_shared<ForeignGraph>(std::exchange(graph_, std::move(outer)));
     INFERD_RETURN_IF_ERROR(status);
     return std::shared_ptr<const ForeignGraph>(std::move(body));
@@ -427,6 +433,7 @@ class Reader {
   onnx::ModelProto model_;
   std::map<std::string, std::shared_ptr<const MappedFile>> external_;
   ForeignGraph graph_;
+  bool in_body_ = false;  // graph_ is one
   int64_t nodes_ = 0;
   int64_t tensors_ = 0;
 };
