@@ -69,6 +69,12 @@ bool matches(const Kernel& kernel, std::string_view wanted) {
   return wanted == isa_name(kernel.isa) && !is_reference(kernel);
 }
 
+// pack() takes the constants over, and only knows those that are weights: data that is constant
+// would be lost. Folding leaves no such operator but what was too large for it.
+bool loses_data(const Kernel& kernel, const OpDesc& op) {
+  return kernel.pack != nullptr && op.inputs[0].is_constant();
+}
+
 }  // namespace
 
 std::span<const Kernel> all() {
@@ -80,7 +86,8 @@ std::vector<const Kernel*> accepting(const OpDesc& op, Precision precision) {
   std::vector<std::pair<double, const Kernel*>> found;
   for (const Kernel& kernel : all()) {
     const bool precise = !kernel.has(kHalfPrecision) || precision == Precision::kHalf;
-    if (kernel.op == op.kind && precise && cpu_has(kernel.isa) && kernel.accepts(op)) {
+    if (kernel.op == op.kind && precise && cpu_has(kernel.isa) && !loses_data(kernel, op) &&
+        kernel.accepts(op)) {
       found.emplace_back(kernel.cost(op), &kernel);
     }
   }
