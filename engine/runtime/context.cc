@@ -16,6 +16,7 @@ Result<std::span<const TensorView>> ModelContext::run(std::span<const TensorView
   if (given == nullptr || given->tensors().size() != state_.tensors().size()) {
     return invalid_argument("the state is not one of this model");
   }
+  if (state == nullptr) state_.reset();
   auto outputs = state_.tensors().empty() ? runner_.run(inputs) : run_with_state(inputs, *given);
   if (profiles_ && outputs.ok()) profile_ = runner_.profile();
   return outputs;

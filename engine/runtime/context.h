@@ -31,7 +31,7 @@ class ModelContext final : public Context {
   const std::shared_ptr<const LoadedModel> model_;
   const bool profiles_;
   ProgramRunner runner_;
-  TensorState state_;               // where run() is given none
+  TensorState state_;               // where run() is given none: as at a beginning, each time
   std::vector<TensorView> inputs_;  // with states behind them
   std::vector<LayerProfile> profile_;
 };

@@ -16,24 +16,25 @@ namespace inferd::runtime {
 class TensorState final : public State {
  public:
   // `initial` is null where a state begins as zeros.
-  TensorState(std::vector<TensorInfo> infos, std::vector<std::shared_ptr<const Constant>> initial)
-      : infos_(std::move(infos)), initial_(std::move(initial)) {
+  TensorState(std::span<const TensorInfo> infos,
+              std::vector<std::shared_ptr<const Constant>> initial)
+      : initial_(std::move(initial)) {
+    for (const TensorInfo& info : infos) {
+      const auto bytes = static_cast<size_t>(info.shape.elements()) * dtype_size(info.dtype);
+      tensors_.push_back({info.dtype, info.shape, std::vector<std::byte>(bytes)});
+    }
+    after_ = tensors_;
     reset();
   }
 
+  // Allocates nothing.
   void reset() override {
-    tensors_.clear();
-    after_.clear();
-    for (size_t i = 0; i < infos_.size(); ++i) {
-      const Shape& shape = infos_[i].shape;
-      OwnedTensor tensor{infos_[i].dtype, shape, {}};
-      tensor.data.resize(static_cast<size_t>(shape.elements()) * dtype_size(tensor.dtype));
+    for (size_t i = 0; i < tensors_.size(); ++i) {
       if (initial_[i] != nullptr) {
-        const auto bytes = initial_[i]->bytes();
-        tensor.data.assign(bytes.begin(), bytes.end());
+        std::ranges::copy(initial_[i]->bytes(), tensors_[i].data.begin());
+      } else {
+        std::ranges::fill(tensors_[i].data, std::byte{0});
       }
-      after_.push_back(tensor);
-      tensors_.push_back(std::move(tensor));
     }
   }
 
@@ -49,7 +50,6 @@ class TensorState final : public State {
   }
 
  private:
-  std::vector<TensorInfo> infos_;
   std::vector<std::shared_ptr<const Constant>> initial_;
   std::vector<OwnedTensor> tensors_;
   std::vector<OwnedTensor> after_;

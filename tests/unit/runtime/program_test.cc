@@ -186,7 +186,7 @@ TEST(State, StaysFromRunToRunForEachSequence) {
   EXPECT_THAT(run(10, 20, two.get()), ElementsAre(-10, -20));
   EXPECT_THAT(run(1, 2, one.get()), ElementsAre(-2, -4));
   EXPECT_THAT(run(5, 5, nullptr), ElementsAre(-5, -5));
-  EXPECT_THAT(run(5, 5, nullptr), ElementsAre(-10, -10));
+  EXPECT_THAT(run(5, 5, nullptr), ElementsAre(-5, -5));
   one->reset();
   EXPECT_THAT(run(1, 2, one.get()), ElementsAre(-1, -2));
 }
