@@ -10,8 +10,8 @@
 #include <map>
 #include <optional>
 
-#include "clients/inferctl/agreement.h"
 #include "clients/inferctl/command.h"
+#include "clients/inferctl/measure/agreement.h"
 #include "clients/inferctl/progress.h"
 #include "clients/inferctl/samples.h"
 #include "clients/inferctl/text.h"
@@ -49,12 +49,6 @@ std::vector<TensorView> views_of(const std::vector<media::Array>& arrays) {
   return views;
 }
 
-double median(std::vector<double> numbers) {
-  const auto middle = numbers.begin() + static_cast<std::ptrdiff_t>(numbers.size() / 2);
-  std::nth_element(numbers.begin(), middle, numbers.end());
-  return *middle;
-}
-
 Result<std::span<const TensorView>> timed_run(Context& context, std::span<const TensorView> inputs,
                                               std::vector<double>* ms) {
   const auto start = std::chrono::steady_clock::now();
@@ -62,6 +56,12 @@ Result<std::span<const TensorView>> timed_run(Context& context, std::span<const 
   ms->push_back(
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
   return outputs;
+}
+
+Result<Agreement> evaluated(const std::string& task, const ModelInfo& info) {
+  if (info.inputs.empty()) return invalid_argument("the model has no inputs");
+  Result<Agreement> agreement = Agreement::create(task, info.inputs[0], info.outputs);
+  return agreement.ok() ? std::move(agreement) : agreement.status().with_context("--evaluate");
 }
 
 Result<Comparison> compare(const Options& o, const Samples& samples, Engine& engine) {
@@ -72,7 +72,7 @@ Result<Comparison> compare(const Options& o, const Samples& samples, Engine& eng
   Comparison result;
   result.conversions = after->info().conversions;
   if (!o.evaluate.empty()) {
-    INFERD_ASSIGN_OR_RETURN(result.agreement, Agreement::create(o.evaluate, before->outputs()));
+    INFERD_ASSIGN_OR_RETURN(result.agreement, evaluated(o.evaluate, before->info()));
   }
   constexpr size_t kToTime = 20;
   const size_t count = o.evaluate.empty() ? std::min(samples.count(), kToTime) : samples.count();
@@ -105,19 +105,6 @@ nlohmann::json to_json(const LayerNoise& layer) {
   return json;
 }
 
-nlohmann::json to_json(const Agreement& agreement) {
-  nlohmann::json json = {{"task", agreement.task()}, {"samples", agreement.samples()}};
-  if (agreement.is_classifier()) {
-    json["same_top1"] = agreement.same_top1();
-    return json;
-  }
-  json["boxes"] = agreement.boxes();
-  json["found"] = agreement.found();
-  json["mean_overlap"] = agreement.mean_overlap();
-  json["share_overlapping_90"] = agreement.share_of_overlaps(0.9F);
-  return json;
-}
-
 void print_json(const QuantizeReport& report, const Comparison& c) {
   nlohmann::json json = {{"bytes_before", c.bytes_before},
                          {"bytes_after", c.bytes_after},
@@ -135,17 +122,6 @@ void print_json(const QuantizeReport& report, const Comparison& c) {
   }
   if (c.agreement) json["agreement"] = to_json(*c.agreement);
   std::cout << json.dump(2) << "\n";
-}
-
-void print_agreement(const Agreement& a) {
-  if (a.is_classifier()) {
-    std::printf("the same class for %zu of %zu samples\n", a.same_top1(), a.samples());
-    return;
-  }
-  std::printf(
-      "%zu boxes over 0.5 in %zu samples: %zu found again, mean overlap %.3f, "
-      "%.1f %% overlap by 0.9 or more\n",
-      a.boxes(), a.samples(), a.found(), a.mean_overlap(), a.share_of_overlaps(0.9F) * 100);
 }
 
 void print_text(const Options& o, const QuantizeReport& report, const Comparison& c) {
@@ -181,7 +157,7 @@ Status quantize(const Options& o, const Globals& globals) {
   INFERD_ASSIGN_OR_RETURN(const Samples samples,
                           Samples::open(info.inputs, o.calibrate, o.preprocess));
   if (!o.evaluate.empty()) {  // before the work, not after it
-    INFERD_RETURN_IF_ERROR(Agreement::create(o.evaluate, info.outputs).status());
+    INFERD_RETURN_IF_ERROR(evaluated(o.evaluate, info).status());
   }
   std::vector<media::Array> arrays;
   const CalibrationData data{.count = samples.count(),
@@ -242,7 +218,7 @@ void add_quantize(CLI::App& app, const Globals& globals, Run& chosen) {
   command
       ->add_option("--evaluate", o->evaluate,
                    "compare answers before and after: auto, top1, detections, ssd, blazeface, "
-                   "fastestdet, yunet")
+                   "fastestdet, yunet, yolox")
       ->expected(0, 1)
       ->default_str("auto");
   command->add_option("--threads", o->threads, "worker threads, 0: one per core")

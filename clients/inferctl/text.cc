@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "clients/inferctl/text.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 
@@ -38,6 +39,36 @@ std::string human(int64_t count) {
   char text[32];
   std::snprintf(text, sizeof text, unit == 0 ? "%.0f%s" : "%.3g%s", value, kUnits[unit]);
   return text;
+}
+
+nlohmann::json to_json(const Agreement& agreement) {
+  nlohmann::json json = {{"task", agreement.task()}, {"samples", agreement.samples()}};
+  if (agreement.is_classifier()) {
+    json["same_top1"] = agreement.same_top1();
+    return json;
+  }
+  json["boxes"] = agreement.boxes();
+  json["found"] = agreement.found();
+  json["mean_overlap"] = agreement.mean_overlap();
+  json["share_overlapping_90"] = agreement.share_of_overlaps(0.9F);
+  return json;
+}
+
+void print_agreement(const Agreement& a) {
+  if (a.is_classifier()) {
+    std::printf("the same class for %zu of %zu samples\n", a.same_top1(), a.samples());
+    return;
+  }
+  std::printf(
+      "%zu boxes over 0.5 in %zu samples: %zu found again, mean overlap %.3f, "
+      "%.1f %% overlap by 0.9 or more\n",
+      a.boxes(), a.samples(), a.found(), a.mean_overlap(), a.share_of_overlaps(0.9F) * 100);
+}
+
+double median(std::vector<double> numbers) {
+  const auto middle = numbers.begin() + static_cast<std::ptrdiff_t>(numbers.size() / 2);
+  std::nth_element(numbers.begin(), middle, numbers.end());
+  return *middle;
 }
 
 void print_warnings(LogLevel level, std::string_view message) {

@@ -4,7 +4,9 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "clients/inferctl/measure/agreement.h"
 #include "inferd/engine/engine.h"
 
 namespace inferd::ctl {
@@ -16,6 +18,11 @@ std::string to_text(
 
 // 3 significant parts of a count: "314 M"
 std::string human(int64_t count);
+
+nlohmann::json to_json(const Agreement& agreement);
+void print_agreement(const Agreement& agreement);  // to standard output
+
+double median(std::vector<double> numbers);  // of at least one
 
 // For EngineOptions::log: warnings and errors to stderr.
 void print_warnings(LogLevel level, std::string_view message);

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "daemon/pipeline/stages/anchors.h"
 #include "daemon/pipeline/stages/stages.h"
+#include "media/anchors.h"
 
 namespace inferd::pipeline {
 namespace {
@@ -22,7 +22,7 @@ struct Options {
 
 class DecodeSsd final : public Stage {
  public:
-  DecodeSsd(const Options& options, std::vector<Anchor> anchors, const Model& model)
+  DecodeSsd(const Options& options, std::vector<media::Anchor> anchors, const Model& model)
       : options_(options),
         anchors_(std::move(anchors)),
         box_quantization_(model.outputs()[options.boxes].quantization),
@@ -55,7 +55,7 @@ class DecodeSsd final : public Stage {
   }
 
  private:
-  Detection decode(std::span<const float> code, const Anchor& anchor) const {
+  Detection decode(std::span<const float> code, const media::Anchor& anchor) const {
     Detection d;
     float x = 0;
     float y = 0;
@@ -88,7 +88,7 @@ class DecodeSsd final : public Stage {
   }
 
   const Options options_;
-  const std::vector<Anchor> anchors_;
+  const std::vector<media::Anchor> anchors_;
   const Quantization box_quantization_, score_quantization_;
   const float logit_threshold_;
   std::vector<float> box_storage_, score_storage_;
@@ -123,8 +123,9 @@ StageResult make_decode_ssd(const config::NodeConfig& node, StageContext& contex
   if (input.shape[0] == kDynamicDim) input.shape[0] = 1;
   INFERD_ASSIGN_OR_RETURN(const media::ImageTensor image, media::image_tensor_of(input));
   options.input_size = static_cast<float>(image.width);
-  std::vector<Anchor> anchors = options.blazeface ? blazeface_anchors(image.width, strides)
-                                                  : ssd_anchors(layers, min_scale, max_scale);
+  std::vector<media::Anchor> anchors = options.blazeface
+                                           ? media::blazeface_anchors(image.width, strides)
+                                           : media::ssd_anchors(layers, min_scale, max_scale);
 
   const Shape& boxes = context.model->model->outputs()[options.boxes].shape;
   const Shape& scores = context.model->model->outputs()[options.scores].shape;

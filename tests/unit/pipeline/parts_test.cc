@@ -10,9 +10,9 @@
 #include "daemon/pipeline/mailbox.h"
 #include "daemon/pipeline/slot.h"
 #include "daemon/pipeline/source.h"
-#include "daemon/pipeline/stages/anchors.h"
 #include "daemon/pipeline/stages/stages.h"
 #include "daemon/pipeline/window.h"
+#include "media/anchors.h"
 #include "tests/unit/fakes.h"
 #include "tests/unit/pipeline/nodes.h"
 
@@ -91,7 +91,7 @@ TEST(Mailbox, KeepsTheNewestAndCountsTheRest) {
 }
 
 TEST(Anchors, SsdHasOnePerBoxOfTheDetector) {
-  const auto anchors = ssd_anchors({19, 10, 5, 3, 2, 1}, 0.2F, 0.95F);
+  const auto anchors = media::ssd_anchors({19, 10, 5, 3, 2, 1}, 0.2F, 0.95F);
   ASSERT_EQ(anchors.size(), 1917U);
   EXPECT_FLOAT_EQ(anchors[0].x, 0.5F / 19);
   EXPECT_FLOAT_EQ(anchors[0].width, 0.1F);
@@ -101,7 +101,7 @@ TEST(Anchors, SsdHasOnePerBoxOfTheDetector) {
 }
 
 TEST(Anchors, BlazefaceSharesOneGridBetweenEqualStrides) {
-  const auto anchors = blazeface_anchors(128, {8, 16, 16, 16});
+  const auto anchors = media::blazeface_anchors(128, {8, 16, 16, 16});
   ASSERT_EQ(anchors.size(), 896U);
   EXPECT_FLOAT_EQ(anchors[0].x, 0.5F / 16);
   EXPECT_FLOAT_EQ(anchors[512].x, 0.5F / 8);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "daemon/pipeline/stages/anchors.h"
+#include "media/anchors.h"
 
 #include <cmath>
 
-namespace inferd::pipeline {
+namespace inferd::media {
 
 std::vector<Anchor> ssd_anchors(const std::vector<int>& cells, float min_scale, float max_scale) {
   struct Box {
@@ -57,4 +57,4 @@ std::vector<Anchor> blazeface_anchors(int input_size, const std::vector<int>& st
   return anchors;
 }
 
-}  // namespace inferd::pipeline
+}  // namespace inferd::media

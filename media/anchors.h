@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Where detectors measure their boxes from.
 #pragma once
 
 #include <vector>
 
-namespace inferd::pipeline {
+namespace inferd::media {
 
 // Relative to the model's input.
 struct Anchor {
@@ -20,4 +22,4 @@ std::vector<Anchor> ssd_anchors(const std::vector<int>& cells, float min_scale, 
 // grid.
 std::vector<Anchor> blazeface_anchors(int input_size, const std::vector<int>& strides);
 
-}  // namespace inferd::pipeline
+}  // namespace inferd::media
