@@ -30,6 +30,7 @@ void add_run(CLI::App& app, const Globals& globals, Run& chosen);
 void add_compile(CLI::App& app, const Globals& globals, Run& chosen);
 void add_bench(CLI::App& app, const Globals& globals, Run& chosen);
 void add_quantize(CLI::App& app, const Globals& globals, Run& chosen);
+void add_evaluate(CLI::App& app, const Globals& globals, Run& chosen);
 void add_status(CLI::App& app, const Globals& globals, Run& chosen);
 void add_health(CLI::App& app, const Globals& globals, Run& chosen);
 void add_infer(CLI::App& app, const Globals& globals, Run& chosen);

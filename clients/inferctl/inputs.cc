@@ -5,14 +5,24 @@
 #include <filesystem>
 
 #include "media/preprocess.h"
+#include "media/sound_tensor.h"
 
 namespace inferd::ctl {
 namespace {
 
 namespace fs = std::filesystem;
 
-Result<media::Array> read_picture(const TensorInfo& info, const std::string& path,
-                                  const std::string& preprocess) {
+std::string extension_of(const std::string& path) {
+  std::string extension = fs::path(path).extension();
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  return extension;
+}
+
+}  // namespace
+
+Result<media::Array> picture_tensor(const TensorInfo& info, const media::Image& image,
+                                    const std::string& preprocess, media::Placement* placement) {
   if (info.dtype == DType::kFloat32 && preprocess.empty()) {
     return invalid_argument(
         "input '" + info.name +
@@ -23,21 +33,20 @@ Result<media::Array> read_picture(const TensorInfo& info, const std::string& pat
   TensorInfo one = info;
   if (one.shape.rank() > 0 && one.shape[0] == kDynamicDim) one.shape[0] = 1;
   INFERD_RETURN_IF_ERROR(media::image_tensor_of(one).status());
-  INFERD_ASSIGN_OR_RETURN(const media::Image image, media::read_image(path));
   media::Array array{one.dtype, one.shape, {}};
   array.data.resize(static_cast<size_t>(one.shape.elements()) * dtype_size(one.dtype));
-  INFERD_RETURN_IF_ERROR(media::fill_tensor(image, options, one, array.data).status());
+  INFERD_ASSIGN_OR_RETURN(const media::Placement where,
+                          media::fill_tensor(image, options, one, array.data));
+  if (placement != nullptr) *placement = where;
   return array;
 }
 
-}  // namespace
-
 bool is_picture(const std::string& path) {
-  std::string extension = fs::path(path).extension();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char c) { return std::tolower(c); });
+  const std::string extension = extension_of(path);
   return extension == ".jpg" || extension == ".jpeg" || extension == ".png" || extension == ".bmp";
 }
+
+bool is_sound(const std::string& path) { return extension_of(path) == ".wav"; }
 
 Result<std::pair<size_t, std::string>> split_option(std::span<const TensorInfo> infos,
                                                     const std::string& flag,
@@ -61,8 +70,15 @@ Result<std::pair<size_t, std::string>> split_option(std::span<const TensorInfo> 
 }
 
 Result<media::Array> read_input(const TensorInfo& info, const std::string& path,
-                                const std::string& preprocess) {
-  return is_picture(path) ? read_picture(info, path, preprocess) : media::read_npy(path);
+                                const std::string& preprocess, media::Placement* placement) {
+  if (is_sound(path)) {
+    INFERD_ASSIGN_OR_RETURN(const media::Sound sound, media::read_sound(path));
+    Result<media::Array> array = media::sound_tensor(sound, info);
+    return array.ok() ? std::move(array) : array.status().with_context(path);
+  }
+  if (!is_picture(path)) return media::read_npy(path);
+  INFERD_ASSIGN_OR_RETURN(const media::Image image, media::read_image(path));
+  return picture_tensor(info, image, preprocess, placement);
 }
 
 Result<std::vector<media::Array>> read_inputs(std::span<const TensorInfo> infos,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// --input NAME=FILE options: .npy files as they are, pictures through the model's preprocessing.
+// --input NAME=FILE options: .npy files as they are, pictures through the model's preprocessing,
+// sounds as features.
 #pragma once
 
 #include <span>
@@ -10,6 +11,7 @@
 
 #include "inferd/engine/engine.h"
 #include "media/npy.h"
+#include "media/preprocess.h"
 
 namespace inferd::ctl {
 
@@ -25,12 +27,21 @@ Result<std::pair<size_t, std::string>> split_option(std::span<const TensorInfo> 
                                                     const std::string& flag,
                                                     const std::string& option);
 
-// By its extension.
+// By their extensions.
 bool is_picture(const std::string& path);
 
-// One tensor of an input from a .npy file, as it is, or a picture, through `preprocess`.
+bool is_sound(const std::string& path);
+
+// One tensor of an input from a .npy file, as it is; a picture, through `preprocess`; or a .wav
+// file, as media/sound_tensor.h says. `placement`, where it is wanted, tells where a picture lies.
 Result<media::Array> read_input(const TensorInfo& info, const std::string& path,
-                                const std::string& preprocess);
+                                const std::string& preprocess,
+                                media::Placement* placement = nullptr);
+
+// One tensor of an input from a picture.
+Result<media::Array> picture_tensor(const TensorInfo& info, const media::Image& image,
+                                    const std::string& preprocess,
+                                    media::Placement* placement = nullptr);
 
 // Writes DIR/NAME.npy; characters outside [A-Za-z0-9._-] in the name become '_'. Creates the
 // folder.

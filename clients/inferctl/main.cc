@@ -6,8 +6,9 @@
 namespace inferd::ctl {
 namespace {
 
-const AddCommand kCommands[] = {add_inspect, add_run,    add_bench, add_compile, add_quantize,
-                                add_status,  add_health, add_infer, add_model,   add_pipeline};
+const AddCommand kCommands[] = {add_inspect,  add_run,      add_bench,   add_compile,
+                                add_quantize, add_evaluate, add_status,  add_health,
+                                add_infer,    add_model,    add_pipeline};
 
 int exit_code(const Status& status, bool talks_to_daemon) {
   if (status.ok()) return kExitOk;
@@ -26,6 +27,8 @@ int run(int argc, char** argv) {
       "  inferctl compile model.tflite -o model.ifd\n"
       "  inferctl quantize model.tflite -o int8.onnx --calibrate photos --preprocess "
       "mean=127.5,std=127.5\n"
+      "  inferctl evaluate int8.onnx --task ssd --data photos --against detector.tflite "
+      "--preprocess mean=127.5,std=127.5\n"
       "  inferctl --endpoint unix:/tmp/inferd.sock infer detector --input photo.jpg\n"
       "  inferctl pipeline watch demo\n"
       "Exit codes: 0 ok, 1 the operation failed, 2 usage, 3 the daemon is not reachable");
@@ -46,7 +49,7 @@ int run(int argc, char** argv) {
   const Status status = chosen();
   const std::string command = app.get_subcommands()[0]->get_name();
   const bool local = command == "inspect" || command == "run" || command == "bench" ||
-                     command == "compile" || command == "quantize";
+                     command == "compile" || command == "quantize" || command == "evaluate";
   const int code = exit_code(status, !local);
   if (code == kExitUnreachable) {
     std::cerr << "inferctl: no daemon answers at " << globals.endpoint << " (" << status.message()

@@ -18,12 +18,14 @@ Result<std::vector<std::string>> files_in(const std::string& folder) {
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
     const std::string path = entry.path().string();
-    if (entry.is_regular_file() && (is_picture(path) || is_npy(path))) files.push_back(path);
+    if (entry.is_regular_file() && (is_picture(path) || is_sound(path) || is_npy(path)))
+      files.push_back(path);
   }
   if (error) return unavailable("cannot read folder '" + folder + "': " + error.message());
   if (files.empty()) {
     return not_found("folder '" + folder +
-                     "' holds no pictures (.jpg, .png, .bmp) and no .npy files to calibrate with");
+                     "' holds no pictures (.jpg, .png, .bmp), sounds (.wav) or .npy files to "
+                     "calibrate with");
   }
   std::sort(files.begin(), files.end());
   return files;
@@ -44,8 +46,9 @@ Result<Samples::Input> Samples::find(const TensorInfo& info, const std::string& 
     return input;
   }
   if (!fs::exists(path)) return not_found("'" + path + "' does not exist");
-  if (!is_picture(path) && !is_npy(path)) {
-    return invalid_argument("'" + path + "' is neither a folder nor a .npy file nor a picture");
+  if (!is_picture(path) && !is_sound(path) && !is_npy(path)) {
+    return invalid_argument("'" + path +
+                            "' is neither a folder nor a .npy file nor a picture nor a sound");
   }
   if (is_npy(path)) {
     INFERD_ASSIGN_OR_RETURN(media::Array array, media::read_npy(path));

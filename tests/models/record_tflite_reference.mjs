@@ -9,6 +9,9 @@
 // the model is loaded once:
 //
 //   node record_tflite_reference.mjs PACKAGE_FOLDER MODEL -- OUT1 IN1.npy OUT2 IN2.npy ...
+//
+// An input file with the bytes of several samples, one behind the other, is run once for each; so are the outputs
+// then, with the first dimension that many times as large.
 import fs from 'node:fs';
 import path from 'node:path';
 import vm from 'node:vm';
@@ -62,21 +65,28 @@ function bytesOf(typed) {
 function run({runner}, outputFolder, inputFiles) {
   const inputs = list(runner.GetInputs());
   if (inputs.length !== inputFiles.length) throw new Error(`the model has ${inputs.length} inputs`);
-  inputs.forEach((tensor, i) => {
-    const data = npyData(inputFiles[i]);
-    const target = bytesOf(tensor.data());
-    if (target.length !== data.length) {
-      throw new Error(`${inputFiles[i]} has ${data.length} bytes, the input takes ${target.length}`);
+  const data = inputFiles.map(npyData);
+  const sizes = inputs.map(tensor => bytesOf(tensor.data()).length);
+  const samples = data[0].length / sizes[0];
+  data.forEach((bytes, i) => {
+    if (samples < 1 || bytes.length !== samples * sizes[i]) {
+      throw new Error(`${inputFiles[i]} has ${bytes.length} bytes, the input takes ${sizes[i]}`);
     }
-    target.set(data);
   });
-  if (!runner.Infer()) throw new Error('inference failed');
+  const outputs = list(runner.GetOutputs());
+  const results = outputs.map(() => []);
+  for (let s = 0; s < samples; ++s) {
+    inputs.forEach((tensor, i) => bytesOf(tensor.data()).set(data[i].subarray(s * sizes[i], (s + 1) * sizes[i])));
+    if (!runner.Infer()) throw new Error('inference failed');
+    outputs.forEach((tensor, i) => results[i].push(Buffer.from(bytesOf(tensor.data()))));
+  }
   fs.mkdirSync(outputFolder, {recursive: true});
-  const names = list(runner.GetOutputs()).map((tensor, i) => {
+  const names = outputs.map((tensor, i) => {
     const shape = tensor.shape.split(',').filter(Boolean).map(Number);
     const descr = TFLITE_TO_NPY[tensor.dataType];
     if (!descr) throw new Error(`output type ${tensor.dataType} is not known`);
-    writeNpy(path.join(outputFolder, `output_${i}.npy`), descr, shape, bytesOf(tensor.data()));
+    if (samples > 1) shape[0] *= samples;
+    writeNpy(path.join(outputFolder, `output_${i}.npy`), descr, shape, Buffer.concat(results[i]));
     return tensor.name;
   });
   fs.writeFileSync(path.join(outputFolder, 'meta.json'), JSON.stringify({outputs: names}, null, 1) + '\n');

@@ -74,10 +74,11 @@ std::vector<FoundBox> read_fastestdet(std::span<const TensorView> outputs, const
     const float score = std::pow(at(0), 0.6F) * std::pow(at(best), 0.4F);
     if (!(score >= min_score)) continue;
     const auto column = static_cast<float>(cell % columns);
-    const auto row = static_cast<float>(cell / columns);
-    found.push_back(centred(
-        cell, best - 5, score, (column + std::tanh(at(1))) / static_cast<float>(columns),
-        (row + std::tanh(at(2))) / static_cast<float>(shape[2]), sigmoid(at(3)), sigmoid(at(4))));
+    const size_t row = cell / columns;
+    found.push_back(
+        centred(cell, best - 5, score, (column + std::tanh(at(1))) / static_cast<float>(columns),
+                (static_cast<float>(row) + std::tanh(at(2))) / static_cast<float>(shape[2]),
+                sigmoid(at(3)), sigmoid(at(4))));
   }
   return found;
 }
