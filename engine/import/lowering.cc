@@ -371,6 +371,18 @@ Status Lowering::lower_nodes() {
   return ok_status();
 }
 
+// Another name for a value (an identity): a view of its own, so that both names stay.
+Result<ir::ValueId> Lowering::named(ir::ValueId id, const std::string& name) {
+  std::vector<ir::ValueId> inputs = {id};
+  ReshapeAttrs same;
+  if (info(id).shape_known) {
+    same.dims.assign(static_cast<size_t>(info(id).shape.rank()), 0);
+  } else {
+    INFERD_ASSIGN_OR_RETURN(inputs.emplace_back(), builder_.op(OpKind::kShape, {id}, {}, name));
+  }
+  return builder_.op(OpKind::kReshape, inputs, same, name, ir::OutputSpec::named(name));
+}
+
 Status Lowering::set_outputs() {
   for (const std::string& name : foreign_.outputs) {
     Result<ir::ValueId> id = value(name);
@@ -381,11 +393,8 @@ Status Lowering::set_outputs() {
     }
     if (!id.ok() && !unsupported_->empty()) continue;
     if (!id.ok()) return id.status().with_context("graph output");
-    if (info(*id).name != name) {
-      // Another name for a value (an identity): a view of its own, so that both names stay.
-      const std::vector<int64_t> same(static_cast<size_t>(info(*id).shape.rank()), 0);
-      id = builder_.op(OpKind::kReshape, {*id}, ReshapeAttrs{same, false}, name,
-                       ir::OutputSpec::named(name));
+    if (info(*id).name != name && outer_ == nullptr) {  // outputs of bodies need no names
+      id = named(*id, name);
       if (!id.ok()) return id.status();
     }
     builder_.output(*id);

@@ -118,6 +118,7 @@ class Lowering {
 
   Status check_names();
   Status lower_nodes();
+  Result<ir::ValueId> named(ir::ValueId id, const std::string& name);
   Status set_outputs();
   Result<ir::ValueId> capture(const std::string& name);
   Status add_inputs(std::vector<UnsupportedOp>* unsupported);

@@ -148,8 +148,6 @@ Status infer_pool2d(Graph& graph, const Node& node) {
 
 Status infer_max_pool_indices(Graph& graph, const Node& node) {
   const InferContext c(graph, node);
-  c.output().dtype = DType::kInt64;
-  c.output().quantization = {};
   return pool_over(c, c.attrs<MaxPoolIndicesAttrs>().window);
 }
 

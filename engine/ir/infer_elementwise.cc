@@ -80,7 +80,6 @@ Status infer_compare(Graph& graph, const Node& node) {
   Shape y;
   INFERD_RETURN_IF_ERROR(same_types(c));
   INFERD_RETURN_IF_ERROR(broadcast_inputs(c, &y));
-  c.output().dtype = DType::kBool;
   return c.set(y);
 }
 
@@ -129,7 +128,6 @@ Status infer_dequantize(Graph& graph, const Node& node) {
   if (c.input(0).dtype != DType::kFloat16 && c.input(0).quantization.empty()) {
     return c.error("input has no quantization");
   }
-  c.output().dtype = DType::kFloat32;
   return c.set(c.input(0).shape);
 }
 
@@ -156,7 +154,6 @@ Status infer_detection_post_process(Graph& graph, const Node& node) {
                    std::to_string(attrs.num_classes) + " classes with or without background");
   }
   const int64_t count = int64_t{attrs.max_detections} * attrs.max_classes_per_detection;
-  for (size_t i = 0; i < 4; ++i) c.output(i).dtype = DType::kFloat32;
   INFERD_RETURN_IF_ERROR(c.set({1, count, 4}, 0));
   INFERD_RETURN_IF_ERROR(c.set({1, count}, 1));
   INFERD_RETURN_IF_ERROR(c.set({1, count}, 2));

@@ -249,8 +249,6 @@ Status infer_top_k(Graph& graph, const Node& node) {
     }
   }
   y[axis] = k;
-  c.output(1).dtype = DType::kInt64;
-  c.output(1).quantization = {};
   INFERD_RETURN_IF_ERROR(c.set(y, 0));
   return c.set(y, 1);
 }
@@ -262,7 +260,6 @@ Status infer_non_zero(Graph& graph, const Node& node) {
   if (x.is_static()) {
     INFERD_ASSIGN_OR_RETURN(elements, checked_elements(x));
   }
-  c.output(0).dtype = c.output(1).dtype = DType::kInt64;
   INFERD_RETURN_IF_ERROR(c.set({x.rank(), elements}, 0));
   return c.set({1}, 1);
 }
@@ -274,8 +271,6 @@ Status infer_unique(Graph& graph, const Node& node) {
   INFERD_RETURN_IF_ERROR(check_axis(c, axis, x.rank()));
   INFERD_RETURN_IF_ERROR(c.set(x, 0));
   for (size_t i = 1; i < 5; ++i) {
-    c.output(i).dtype = DType::kInt64;
-    c.output(i).quantization = {};
     INFERD_RETURN_IF_ERROR(c.set({i < 4 ? x[axis] : 1}, i));
   }
   return ok_status();
@@ -297,8 +292,6 @@ Status infer_non_max_suppression(Graph& graph, const Node& node) {
                              !checked_mul(room, std::min(scores[2], attrs.max_per_class), &room))) {
     return c.error("the result is too large");
   }
-  c.output(0).dtype = c.output(2).dtype = DType::kInt64;
-  c.output(1).dtype = DType::kFloat32;
   INFERD_RETURN_IF_ERROR(c.set({room, 3}, 0));
   INFERD_RETURN_IF_ERROR(c.set({room}, 1));
   return c.set({1}, 2);

@@ -286,7 +286,6 @@ Status infer_expand(Graph& graph, const Node& node) {
 
 Status infer_shape(Graph& graph, const Node& node) {
   const InferContext c(graph, node);
-  c.output().dtype = DType::kInt64;
   return c.set({c.input(0).shape.rank()});
 }
 

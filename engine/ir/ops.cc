@@ -96,6 +96,33 @@ const std::array<OpInfo, kOpKindCount> kOps = {{
 }};
 // clang-format on
 
+// Outputs whose types follow from the operator alone. They are not quantized.
+struct OutputType {
+  OpKind kind;
+  size_t output;
+  DType dtype;
+};
+constexpr OutputType kOutputTypes[] = {
+    {K::kCompare, 0, DType::kBool},
+    {K::kMaxPoolIndices, 0, DType::kInt64},
+    {K::kTopK, 1, DType::kInt64},
+    {K::kNonZero, 0, DType::kInt64},
+    {K::kNonZero, 1, DType::kInt64},
+    {K::kUnique, 1, DType::kInt64},
+    {K::kUnique, 2, DType::kInt64},
+    {K::kUnique, 3, DType::kInt64},
+    {K::kUnique, 4, DType::kInt64},
+    {K::kDequantize, 0, DType::kFloat32},
+    {K::kShape, 0, DType::kInt64},
+    {K::kNonMaxSuppression, 0, DType::kInt64},
+    {K::kNonMaxSuppression, 1, DType::kFloat32},
+    {K::kNonMaxSuppression, 2, DType::kInt64},
+    {K::kDetectionPostProcess, 0, DType::kFloat32},
+    {K::kDetectionPostProcess, 1, DType::kFloat32},
+    {K::kDetectionPostProcess, 2, DType::kFloat32},
+    {K::kDetectionPostProcess, 3, DType::kFloat32},
+};
+
 template <size_t... kIndices>
 OpAttrs alternative(size_t index, std::index_sequence<kIndices...>) {
   OpAttrs attrs;
@@ -155,6 +182,12 @@ Status infer_shapes(Graph& graph, const Node& node) {
   }
   if (node.attrs.index() != info.attrs_index)
     return context.error("has the wrong kind of attributes");
+  // Before shapes, which may be known much later: others take their types from these.
+  for (const OutputType& type : kOutputTypes) {
+    if (type.kind != node.kind) continue;
+    context.output(type.output).dtype = type.dtype;
+    context.output(type.output).quantization = {};
+  }
   for (ValueId id : node.inputs) {
     if (graph.value(id).shape_known || runs_in_stages(node.kind)) continue;
     // Without a rank nothing can be said of any output.

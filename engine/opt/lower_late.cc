@@ -3,6 +3,7 @@
 // Late operators (ir/late.h) become what they stand for once enough is known of their inputs.
 #include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "engine/ir/late.h"
 #include "engine/opt/pass_list.h"
@@ -11,6 +12,13 @@ namespace inferd::opt {
 namespace {
 
 bool is_late(const ir::Node& node) { return node.kind == OpKind::kLate; }
+
+// The types of what it makes are known only once something late has been lowered.
+bool has_late(const ir::Node& node) {
+  return is_late(node) || std::ranges::any_of(node.bodies, [](const auto& body) {
+           return std::ranges::any_of(body->nodes(), has_late);
+         });
+}
 
 }  // namespace
 
@@ -24,10 +32,17 @@ Result<bool> lower_late(ir::Graph& graph, const PassContext&) {
     const auto it = replaced.find(id);
     return it == replaced.end() ? id : it->second;
   };
+  std::unordered_set<ir::ValueId> untyped;
+  const auto keep = [&](ir::Node& node) {
+    if (has_late(node)) untyped.insert(node.outputs.begin(), node.outputs.end());
+    graph.add_node(std::move(node));
+  };
   for (ir::Node& node : before) {
     for (ir::ValueId& id : node.inputs) id = current(id);
-    if (!is_late(node)) {
-      graph.add_node(std::move(node));
+    const bool waits =
+        std::ranges::any_of(node.inputs, [&](ir::ValueId id) { return untyped.contains(id); });
+    if (!is_late(node) || waits) {
+      keep(node);
       continue;
     }
     const size_t mark = graph.nodes().size();
@@ -40,7 +55,7 @@ Result<bool> lower_late(ir::Graph& graph, const PassContext&) {
       return made.status().with_context(std::string(node.late->op()) + " '" + node.name + "'");
     }
     graph.nodes().resize(mark);
-    graph.add_node(std::move(node));
+    keep(node);
   }
   for (ir::ValueId& id : graph.outputs()) id = current(id);
   return !replaced.empty();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// TensorFlow Lite models against recorded outputs of the official runtime: the same top-1, at least
-// 99 % of 8-bit outputs within one step, floats within 1e-3.
+// TensorFlow Lite models against recorded outputs of the official runtime: the same top-1, 8-bit
+// outputs equal, floats within 1e-3 of the largest (or of 1).
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -55,6 +55,9 @@ void expect_close(const TensorView& got, const TensorView& expected) {
   const std::vector<double> a = to_numbers(got);
   const std::vector<double> b = to_numbers(expected);
   const bool is_float = got.dtype == DType::kFloat32;
+  // Noise drives some networks far out, where sums taken in another order differ by more.
+  double largest = 1;
+  for (double number : b) largest = std::max(largest, std::abs(number));
   size_t equal = 0;
   size_t near = 0;
   double worst = 0;
@@ -62,16 +65,12 @@ void expect_close(const TensorView& got, const TensorView& expected) {
     const double distance = std::abs(a[i] - b[i]);
     worst = std::max(worst, distance);
     equal += distance == 0 ? 1 : 0;
-    near += distance <= (is_float ? 1e-3 : 1) ? 1 : 0;
+    near += distance <= (is_float ? 1e-3 * largest : 0) ? 1 : 0;
   }
   const double count = static_cast<double>(a.size());
   std::cout << "  " << 100.0 * static_cast<double>(equal) / count << " % equal, largest difference "
             << worst << "\n";
-  if (is_float) {
-    EXPECT_EQ(near, a.size());
-  } else {
-    EXPECT_EQ(equal, a.size());
-  }
+  EXPECT_EQ(near, a.size());
   EXPECT_EQ(std::max_element(a.begin(), a.end()) - a.begin(),
             std::max_element(b.begin(), b.end()) - b.begin());
 }
@@ -164,6 +163,17 @@ INSTANTIATE_TEST_SUITE_P(
         Live{INFERD_TEST_CACHE "/ssd_mobilenet_v2_oid.tflite"},
         Live{INFERD_TEST_CACHE
              "/node_modules/@mediapipe/face_detection/face_detection_short_range.tflite"},
+        Live{INFERD_TEST_CACHE
+             "/node_modules/@mediapipe/face_detection/face_detection_full_range.tflite"},
+        Live{INFERD_TEST_CACHE
+             "/node_modules/@mediapipe/objectron/object_detection_3d_camera.tflite"},
+        Live{INFERD_TEST_CACHE
+             "/node_modules/@mediapipe/objectron/object_detection_3d_chair.tflite"},
+        Live{INFERD_TEST_CACHE "/node_modules/@mediapipe/objectron/object_detection_3d_cup.tflite"},
+        Live{INFERD_TEST_CACHE
+             "/node_modules/@mediapipe/objectron/object_detection_3d_sneakers.tflite"},
+        Live{INFERD_TEST_CACHE "/node_modules/@mediapipe/pose/pose_landmark_lite.tflite"},
+        Live{INFERD_TEST_CACHE "/node_modules/@mediapipe/pose/pose_landmark_full.tflite"},
         Live{INFERD_TEST_MODELS "/tflite/keras_lstm_mnist_ptq.tflite"},
         Live{INFERD_TEST_MODELS "/tflite/trained_lstm_int8.tflite"}),
     [](const auto& test) {
