@@ -19,12 +19,26 @@ bool is_sample(const std::string& path) {
   return is_picture(path) || is_sound(path) || extension == ".npy" || extension == ".bin";
 }
 
+// What cannot even be asked for (a name that is too long) is not there.
+bool is_there(const fs::path& path) {
+  std::error_code error;
+  return fs::exists(path, error);
+}
+bool is_folder(const fs::path& path) {
+  std::error_code error;
+  return fs::is_directory(path, error);
+}
+bool is_file(const fs::path& path) {
+  std::error_code error;
+  return fs::is_regular_file(path, error);
+}
+
 // In the order of names.
 Result<std::vector<fs::path>> entries_of(const std::string& folder) {
   std::vector<fs::path> entries;
   std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
-    entries.push_back(entry.path());
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    entries.push_back(it->path());
   }
   if (error) return not_found("cannot read folder '" + folder + "': " + error.message());
   std::sort(entries.begin(), entries.end());
@@ -88,7 +102,7 @@ Result<SampleInput> read_raw(const LabelledSample& sample, const TensorInfo& inp
 Status LabelledData::list_files(const std::string& folder) {
   INFERD_ASSIGN_OR_RETURN(const auto entries, entries_of(folder));
   for (const fs::path& entry : entries) {
-    if (fs::is_regular_file(entry) && is_sample(entry.string())) {
+    if (is_file(entry) && is_sample(entry.string())) {
       samples_.push_back({entry.string(), 0, 0, 0, {}});
     }
   }
@@ -100,7 +114,7 @@ Status LabelledData::list_labels(const std::string& file, const std::string& fol
   INFERD_ASSIGN_OR_RETURN(const auto labels, parse_class_labels(text, file));
   for (const LabelledFile& label : labels) {
     const std::string path = (fs::path(folder) / label.file).string();
-    if (!fs::exists(path)) {
+    if (!is_there(path)) {
       ++missing_;
       continue;
     }
@@ -113,13 +127,13 @@ Status LabelledData::list_classes(const DataOptions& options) {
   if (!options.truth.empty()) return list_labels(options.truth, options.folder);
   for (const char* name : {"y_labels.csv", "labels.csv"}) {
     const std::string file = (fs::path(options.folder) / name).string();
-    if (fs::exists(file)) return list_labels(file, options.folder);
+    if (is_there(file)) return list_labels(file, options.folder);
   }
   INFERD_ASSIGN_OR_RETURN(const auto entries, entries_of(options.folder));
   size_t number = 0;
   size_t with_samples = 0;
   for (const fs::path& entry : entries) {
-    if (!fs::is_directory(entry)) continue;
+    if (!is_folder(entry)) continue;
     size_t class_id = number++;
     if (!options.names.empty()) {
       const auto at = std::find(options.names.begin(), options.names.end(), entry.filename());
@@ -141,7 +155,7 @@ Status LabelledData::list_classes(const DataOptions& options) {
 
 Status LabelledData::list_boxes(const DataOptions& options) {
   const fs::path folder(options.folder);
-  const bool apart = fs::is_directory(folder / "images");
+  const bool apart = is_folder(folder / "images");
   const fs::path pictures = apart ? folder / "images" : folder;
   const fs::path truth = !options.truth.empty() ? fs::path(options.truth)
                          : apart                ? folder / "labels"
@@ -150,7 +164,7 @@ Status LabelledData::list_boxes(const DataOptions& options) {
   size_t labelled = 0;
   for (LabelledSample& sample : samples_) {
     const fs::path file = truth / fs::path(sample.path).stem().concat(".txt");
-    if (!fs::exists(file)) continue;  // a picture with nothing in it
+    if (!is_there(file)) continue;  // a picture with nothing in it
     INFERD_ASSIGN_OR_RETURN(const std::string text, read_text(file.string()));
     INFERD_ASSIGN_OR_RETURN(sample.boxes, parse_boxes(text, file.string()));
     ++labelled;
@@ -170,7 +184,7 @@ void LabelledData::keep(size_t limit) {
 }
 
 Result<LabelledData> LabelledData::open(Truth kind, const DataOptions& options) {
-  if (!fs::is_directory(options.folder)) {
+  if (!is_folder(options.folder)) {
     return not_found("'" + options.folder + "' is not a folder");
   }
   LabelledData data;

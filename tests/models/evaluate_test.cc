@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <nlohmann/json.hpp>
 
 #include "clients/inferctl/contestant.h"
 #include "media/reals.h"
@@ -221,6 +222,62 @@ TEST_P(Evaluate, IsAsGoodAsInTheOfficialRuntime) {
 
 INSTANTIATE_TEST_SUITE_P(Models, Evaluate, ::testing::ValuesIn(kCases),
                          [](const auto& test) { return std::string(test.param.name); });
+
+std::string quoted(const fs::path& path) { return " '" + path.string() + "'"; }
+
+// The command itself: two models beside each other, by the keys that docs/evaluate.md promises.
+TEST(EvaluateCommand, ComparesTwoModels) {
+  const fs::path data = kModels / "data/mlperf_tiny/ic01";
+  if (!fs::exists(data)) GTEST_SKIP() << "SKIPPED: needs " << data;
+  const TemporaryFolder folder;
+  const fs::path printed = folder.file("report.json");
+  const std::string command =
+      std::string(INFERD_CTL) + " evaluate" + quoted(kModels / "tflite/pretrainedResnet.tflite") +
+      " --task classify --preprocess mean=0,std=1 --limit 50 --json --data" + quoted(data) +
+      " --against" + quoted(kModels / "tflite/pretrainedResnet_quant.tflite") + " >" +
+      quoted(printed);
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  std::ifstream file(printed);
+  const auto report = nlohmann::json::parse(file, nullptr, false);
+  ASSERT_TRUE(report.is_object());
+  EXPECT_EQ(report["task"], "classify");
+  EXPECT_EQ(report["samples"], 50);
+  ASSERT_EQ(report["models"].size(), 2U);
+  for (const auto& model : report["models"]) {
+    EXPECT_GT(model["top1"], 0.8);
+    EXPECT_GE(model["top5"], model["top1"]);
+    EXPECT_GT(model["ms"], 0);
+  }
+  EXPECT_GE(report["agreement"]["answers"]["same_top1"], 48);
+  EXPECT_GT(report["agreement"]["outputs"][0]["cosine"], 0.99);
+  EXPECT_GT(report["agreement"]["outputs"][0]["sqnr_db"], 20);
+}
+
+// An integer LSTM reads a handwritten nine row by row.
+TEST(EvaluateDigits, TheLstmSaysNine) {
+  const fs::path model = kModels / "tflite/keras_lstm_mnist_ptq.tflite";
+  const fs::path picture = kModels / "images/mnist_nine.bmp";
+  if (!fs::exists(model) || !fs::exists(picture)) {
+    GTEST_SKIP() << "SKIPPED: needs " << model << " and " << picture;
+  }
+  // 28 rows of grey bytes, the lowest first, behind a header and a palette where colour i is grey
+  // i.
+  constexpr size_t kSide = 28;
+  constexpr size_t kPixels = 1078;
+  const auto text = read_text(picture.string());
+  ASSERT_TRUE(text.ok()) << text.status().to_string();
+  ASSERT_GE(text->size(), kPixels + kSide * kSide);
+  media::Array image{DType::kUInt8, {1, kSide, kSide}, {}};
+  for (size_t row = kSide; row-- > 0;) {
+    const auto bytes = std::as_bytes(std::span(*text)).subspan(kPixels + row * kSide, kSide);
+    image.data.insert(image.data.end(), bytes.begin(), bytes.end());
+  }
+  const auto outputs = run_model(model.string(), {image});
+  ASSERT_TRUE(outputs.ok()) << outputs.status().to_string();
+  const auto scores = (*outputs)[0].view().as<uint8_t>();
+  ASSERT_EQ(scores.size(), 10U);
+  EXPECT_GT(scores[9], 230);  // of 256
+}
 
 // The whole way from recorded words to their names.
 TEST(EvaluateSounds, KeywordsAreHeard) {
