@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What `inferctl evaluate` measures of real models on real data: the figures written here, and
-// those that the official runtime gets from the very same input tensors, each within half a point.
-// docs/evaluate.md shows them.
+// those that the official runtime (of TensorFlow Lite, or ONNX Runtime) gets from the very same
+// input tensors, each within half a point. docs/evaluate.md shows them.
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -92,6 +92,27 @@ const Case kCases[] = {
      "coco", "", 0.36, kModels / "labels/coco_ssd_mobilenet_labels.txt"},
     {"ssd_float16", kCache / kOpenImages, "ssd", "coco", "mean=127.5,std=127.5", 0.32,
      kCache / "ssd_mobilenet_v2_oid.labels.txt"},
+    {"mobilenet_v2_onnx_int8",
+     kModels / "onnx/mobilenet_v2_quant.onnx",
+     "classify",
+     "imagenet",
+     "crop,mean=123.675/116.28/103.53,std=58.395/57.12/57.375",
+     0.68,
+     {}},
+    {"yolox_nano",
+     kModels / "onnx/yolox_nano.onnx",
+     "yolox",
+     "coco",
+     "letterbox,bgr,mean=0,std=1",
+     0.548,
+     {}},
+    {"fastestdet",
+     kModels / "onnx/FastestDet.onnx",
+     "fastestdet",
+     "coco",
+     "bgr,mean=0,std=255",
+     0.385,
+     {}},
 };
 
 std::vector<std::string> names_in(const fs::path& path) {
@@ -99,6 +120,8 @@ std::vector<std::string> names_in(const fs::path& path) {
   const auto names = text.ok() ? parse_names(*text, path.string()) : text.status();
   return names.ok() ? *names : std::vector<std::string>();
 }
+
+std::string argument(const fs::path& path) { return " '" + path.string() + "'"; }
 
 class Evaluate : public ::testing::TestWithParam<Case> {
  protected:
@@ -128,7 +151,10 @@ class Evaluate : public ::testing::TestWithParam<Case> {
     ours_.emplace(std::move(*ours));
   }
 
-  // The photos are of every tenth of 1000 classes; class 0 of the models is the background.
+  bool is_onnx() const { return GetParam().model.extension() == ".onnx"; }
+
+  // The photos are of every tenth of 1000 classes; class 0 of TensorFlow's models is the
+  // background.
   std::string list_every_tenth_class(const fs::path& photos) const {
     std::vector<std::string> files;
     for (const auto& entry : fs::directory_iterator(photos)) {
@@ -137,7 +163,9 @@ class Evaluate : public ::testing::TestWithParam<Case> {
     std::sort(files.begin(), files.end());
     std::string path = folder_.file("imagenet.csv");
     std::ofstream list(path);
-    for (size_t i = 0; i < files.size(); ++i) list << files[i] << "," << (i + 1) * 10 << "\n";
+    for (size_t i = 0; i < files.size(); ++i) {
+      list << files[i] << "," << (i + 1) * 10 - (is_onnx() ? 1 : 0) << "\n";
+    }
     return path;
   }
 
@@ -159,14 +187,16 @@ class Evaluate : public ::testing::TestWithParam<Case> {
   }
 
   // The same measure of what the official runtime puts out for these inputs.
-  double official_figure(const media::Array& stacked, const fs::path& package) const {
+  double official_figure(const media::Array& stacked, const fs::path& runtime) const {
     const std::string inputs = folder_.file("inputs.npy");
     const std::string outputs = folder_.file("outputs");
     EXPECT_TRUE(media::write_npy(inputs, stacked.view()).ok());
-    const std::string command = "node '" INFERD_SOURCE_DIR
-                                "/tests/models/record_tflite_reference.mjs' '" +
-                                package.string() + "' '" + GetParam().model.string() + "' '" +
-                                outputs + "' '" + inputs + "' 2>/dev/null";
+    const std::string command =
+        "node" +
+        argument(fs::path(INFERD_SOURCE_DIR "/tests/models") /
+                 (is_onnx() ? "record_onnx_reference.mjs" : "record_tflite_reference.mjs")) +
+        argument(runtime) + argument(GetParam().model) + argument(outputs) + argument(inputs) +
+        " 2>/dev/null";
     EXPECT_EQ(std::system(command.c_str()), 0);
     const auto engine = Engine::create({});
     const auto model = (*engine)->load(GetParam().model.string());
@@ -210,20 +240,19 @@ TEST_P(Evaluate, IsAsGoodAsInTheOfficialRuntime) {
   const Figure ours = ours_->figures()[0];
   std::cout << "  " << ours.key << " of " << data_.samples().size() << " samples: " << ours.value;
   EXPECT_NEAR(ours.value, GetParam().expected, kHalfPoint);
-  const fs::path package = kCache / "node_modules/@tensorflow/tfjs-tflite";
+  const fs::path modules = kCache / "node_modules";
+  const fs::path package = modules / (is_onnx() ? "onnxruntime-node" : "@tensorflow/tfjs-tflite");
   if (!fs::exists(package)) {
     std::cout << "\n";
     GTEST_SKIP() << "SKIPPED: the comparison needs " << package;
   }
-  const double official = official_figure(stacked, package);
+  const double official = official_figure(stacked, is_onnx() ? modules : package);
   std::cout << ", official runtime " << official << "\n";
   EXPECT_NEAR(ours.value, official, kHalfPoint);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, Evaluate, ::testing::ValuesIn(kCases),
                          [](const auto& test) { return std::string(test.param.name); });
-
-std::string quoted(const fs::path& path) { return " '" + path.string() + "'"; }
 
 // The command itself: two models beside each other, by the keys that docs/evaluate.md promises.
 TEST(EvaluateCommand, ComparesTwoModels) {
@@ -232,10 +261,10 @@ TEST(EvaluateCommand, ComparesTwoModels) {
   const TemporaryFolder folder;
   const fs::path printed = folder.file("report.json");
   const std::string command =
-      std::string(INFERD_CTL) + " evaluate" + quoted(kModels / "tflite/pretrainedResnet.tflite") +
-      " --task classify --preprocess mean=0,std=1 --limit 50 --json --data" + quoted(data) +
-      " --against" + quoted(kModels / "tflite/pretrainedResnet_quant.tflite") + " >" +
-      quoted(printed);
+      std::string(INFERD_CTL) + " evaluate" + argument(kModels / "tflite/pretrainedResnet.tflite") +
+      " --task classify --preprocess mean=0,std=1 --limit 50 --json --data" + argument(data) +
+      " --against" + argument(kModels / "tflite/pretrainedResnet_quant.tflite") + " >" +
+      argument(printed);
   ASSERT_EQ(std::system(command.c_str()), 0);
   std::ifstream file(printed);
   const auto report = nlohmann::json::parse(file, nullptr, false);
