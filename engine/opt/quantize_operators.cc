@@ -3,10 +3,13 @@
 // Models quantized as "dequantize, float operator, quantize" (QDQ) become integer operators.
 // Three rules, repeated until none applies:
 //   move(dequantize(x))          -> dequantize(move(x))           move: transpose, reshape, slice,
-//                                                                 gather
+//                                                                 gather (a transpose only where
+//                                                                 integers are wanted after it)
 //   quantize(move(x))            -> move(quantize(x))             also concat, pad, clamp, max pool
 //   quantize(f(dequantize(x)))   -> f on the stored values
 // The first two bring the pair next to the operator between them.
+#include "engine/opt/quantize_operators.h"
+
 #include <algorithm>
 #include <cmath>
 #include <string>
@@ -115,6 +118,7 @@ class Sweep {
         context_(context),
         producers_(graph.producers()),
         uses_(graph.use_counts()),
+        wanted_(wanted_as_integers(graph)),
         replaced_(graph.nodes().size()),
         touched_(graph.nodes().size(), false) {}
 
@@ -154,6 +158,9 @@ class Sweep {
   bool sink_dequantize(size_t n) {
     const ir::Node& move = graph_.nodes()[n];
     if (!moves_one_input(move)) return false;
+    if (move.kind == OpKind::kTranspose && !wanted_[static_cast<size_t>(move.outputs[0])]) {
+      return false;
+    }
     const ir::ValueId x = stored(move.inputs[0]);
     if (x == ir::kNoValue) return false;
     ir::Value moved = graph_.value(move.outputs[0]);
@@ -335,11 +342,31 @@ class Sweep {
   const PassContext& context_;
   const std::vector<int> producers_;
   const std::vector<int> uses_;
+  const std::vector<bool> wanted_;
   std::vector<std::vector<ir::Node>> replaced_;  // by node: what stands there instead
   std::vector<bool> touched_;
 };
 
 }  // namespace
+
+std::vector<bool> wanted_as_integers(const ir::Graph& graph) {
+  std::vector<bool> quantized(graph.value_count(), false);  // by its readers
+  std::vector<bool> wanted(graph.value_count(), false);
+  for (size_t n = graph.nodes().size(); n-- > 0;) {
+    const ir::Node& node = graph.nodes()[n];
+    if (node.outputs.size() != 1) continue;
+    const auto y = static_cast<size_t>(node.outputs[0]);
+    const bool moves = commutes_with_quantize(node);
+    const bool rounds = node.kind == OpKind::kQuantize || (moves && quantized[y]);
+    const bool computes = has_quantized_form(node) && quantized[y];
+    for (const ir::ValueId id : node.inputs) {
+      const auto x = static_cast<size_t>(id);
+      quantized[x] = quantized[x] || rounds;
+      wanted[x] = wanted[x] || rounds || computes || (moves && wanted[y]);
+    }
+  }
+  return wanted;
+}
 
 Result<bool> quantize_operators(ir::Graph& graph, const PassContext& context) {
   bool changed = false;

@@ -10,6 +10,7 @@
 
 #include "engine/ir/builder.h"
 #include "engine/opt/pass_list.h"
+#include "engine/opt/quantize_operators.h"
 
 namespace inferd::opt {
 namespace {
@@ -39,7 +40,8 @@ struct Transposed {
 
 class Sinker {
  public:
-  explicit Sinker(ir::Graph& graph) : graph_(graph), uses_(graph.use_counts()) {}
+  explicit Sinker(ir::Graph& graph)
+      : graph_(graph), uses_(graph.use_counts()), wanted_(wanted_as_integers(graph)) {}
 
   bool run() {
     bool changed = false;
@@ -206,6 +208,10 @@ class Sinker {
       }
     }
     if (first == nullptr) return false;
+    // quantize_operators put it there.
+    if (node.kind == OpKind::kDequantize && wanted_[static_cast<size_t>(node.outputs[0])]) {
+      return false;
+    }
     const Perm perm = first->perm;
     const ir::Value y = graph_.value(node.outputs[0]);
     // Broadcasting must not have added dimensions in front: then the permutations would not line
@@ -243,6 +249,7 @@ class Sinker {
 
   ir::Graph& graph_;
   std::vector<int> uses_;
+  const std::vector<bool> wanted_;
   std::set<ir::ValueId> strided_;  // made by strided copies, reshaped or not
   std::map<ir::ValueId, Transposed> transposed_;
 };

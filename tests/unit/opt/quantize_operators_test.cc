@@ -77,5 +77,29 @@ TEST(QuantizeOperators, LeavesFloatOperands) {
   EXPECT_FALSE(run_checked(graph, quantize_operators));
 }
 
+// The end of a detector: what follows the last convolution is float. quantize_operators and
+// sink_transposes once moved its dequantize and its transpose past each other again and again, so
+// that nothing was ever settled and the channel shuffle before it stayed as it was.
+TEST(QuantizeOperators, SettlesBeforeAFloatEnd) {
+  ir::Graph graph;
+  ir::Builder b(graph);
+  const ValueId x = b.input("x", DType::kInt8, {1, 4, 3, 3}, kX);
+  const ValueId split = ok(b.reshape(dequantize(b, x), {1, 2, 2, 9}, "split"));
+  const ValueId shuffled = ok(b.transpose(split, {0, 2, 1, 3}, "shuffle"));
+  const ValueId joined = ok(b.reshape(shuffled, {1, 4, 3, 3}, "join"));
+  const ValueId nhwc = ok(b.transpose(joined, {0, 2, 3, 1}, "nhwc"));
+  const ValueId w = dequantize(b, random_int8s(b, {5, 1, 1, 4}, {{0.01F}, {0}}));
+  const ValueId conv = ok(b.op(OpKind::kConv2d, {nhwc, w}, Conv2dAttrs{}, "conv"));
+  const ValueId nchw = ok(b.transpose(conv, {0, 3, 1, 2}, "nchw"));
+  const ValueId real = dequantize(b, quantize(b, nchw, kY));
+  b.output(ok(b.op(OpKind::kUnary, {real}, UnaryAttrs{UnaryKind::kExp}, "exp")));
+  optimize_checked(graph);
+  EXPECT_EQ(count(graph, OpKind::kStridedCopy), 1) << ir::to_text(graph);
+  EXPECT_EQ(count(graph, OpKind::kDequantize), 1) << ir::to_text(graph);
+  for (const Pass& pass : passes()) {
+    EXPECT_FALSE(ok(pass.run(graph, context()))) << pass.name << "\n" << ir::to_text(graph);
+  }
+}
+
 }  // namespace
 }  // namespace inferd::opt
