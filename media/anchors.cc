@@ -37,12 +37,13 @@ std::vector<Anchor> ssd_anchors(const std::vector<int>& cells, float min_scale, 
   return anchors;
 }
 
-std::vector<Anchor> blazeface_anchors(int input_size, const std::vector<int>& strides) {
+std::vector<Anchor> blazeface_anchors(int input_size, const std::vector<int>& strides,
+                                      size_t per_layer) {
   std::vector<Anchor> anchors;
   for (size_t layer = 0; layer < strides.size();) {
     size_t same = layer;
     while (same < strides.size() && strides[same] == strides[layer]) ++same;
-    const size_t per_cell = 2 * (same - layer);
+    const size_t per_cell = per_layer * (same - layer);
     const int cells = (input_size + strides[layer] - 1) / strides[layer];
     const auto side = static_cast<float>(cells);
     for (int y = 0; y < cells; ++y) {

@@ -3,6 +3,7 @@
 // Where detectors measure their boxes from.
 #pragma once
 
+#include <cstddef>
 #include <vector>
 
 namespace inferd::media {
@@ -18,8 +19,9 @@ struct Anchor {
 // the next).
 std::vector<Anchor> ssd_anchors(const std::vector<int>& cells, float min_scale, float max_scale);
 
-// The anchors of BlazeFace: two per cell and layer, all of size 1, layers of the same stride on one
-// grid.
-std::vector<Anchor> blazeface_anchors(int input_size, const std::vector<int>& strides);
+// The anchors of BlazeFace: `per_layer` (2; the full-range model has 1) per cell and layer, all of
+// size 1, layers of the same stride on one grid.
+std::vector<Anchor> blazeface_anchors(int input_size, const std::vector<int>& strides,
+                                      size_t per_layer = 2);
 
 }  // namespace inferd::media

@@ -186,7 +186,7 @@ void add_evaluate(CLI::App& app, const Globals& globals, Run& chosen) {
   command
       ->add_option("--task", o->task,
                    "classify, anomaly, detect or a style of detector (detections, ssd, blazeface, "
-                   "fastestdet, yunet, yolox), agree")
+                   "fastestdet, yunet, yolox, nanodet), agree")
       ->required();
   command->add_option("--data", o->data.folder, "folder of samples and what is true of them")
       ->required();

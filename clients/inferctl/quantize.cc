@@ -26,6 +26,7 @@ struct Options {
   CalibrationMethod method = CalibrationMethod::kMinMax;
   bool equalize = false, bias_correct = false;
   std::vector<std::string> keep_float;
+  double float_percent = 0;
   int threads = 0;
 };
 
@@ -171,6 +172,7 @@ Status quantize(const Options& o, const Globals& globals) {
                                 .equalize = o.equalize,
                                 .bias_correct = o.bias_correct,
                                 .keep_float = o.keep_float,
+                                .float_share = o.float_percent / 100,
                                 .threads = o.threads,
                                 .limits = {},
                                 .progress = [&](std::string_view what, size_t done, size_t total) {
@@ -194,7 +196,8 @@ void add_quantize(CLI::App& app, const Globals& globals, Run& chosen) {
       app.add_subcommand("quantize", "an int8 model from a float model and sample inputs");
   auto o = std::make_shared<Options>();
   command->add_option("MODEL", o->model, "float model file")->required();
-  command->add_option("-o,--output", o->output, "the int8 model to write: *.onnx")->required();
+  command->add_option("-o,--output", o->output, "the int8 model to write: *.onnx or *.ifd")
+      ->required();
   command
       ->add_option("--calibrate", o->calibrate,
                    "folder of pictures or .npy files, one of them, or NAME=PATH for each input")
@@ -216,9 +219,13 @@ void add_quantize(CLI::App& app, const Globals& globals, Run& chosen) {
                     "correct biases by what rounding the weights does to mean outputs");
   command->add_option("--keep-float", o->keep_float, "names of layers that stay float");
   command
+      ->add_option("--float-percent", o->float_percent,
+                   "percent of the work that may stay float: the layers that lose most, measured")
+      ->check(CLI::Range(0., 100.));
+  command
       ->add_option("--evaluate", o->evaluate,
                    "compare answers before and after: auto, top1, detections, ssd, blazeface, "
-                   "fastestdet, yunet, yolox")
+                   "fastestdet, yunet, yolox, nanodet")
       ->expected(0, 1)
       ->default_str("auto");
   command->add_option("--threads", o->threads, "worker threads, 0: one per core")

@@ -6,14 +6,15 @@
 #include <algorithm>
 #include <thread>
 
-#include "engine/export/export.h"
 #include "engine/quantize/calibrate.h"
 #include "engine/quantize/equalize.h"
 #include "engine/quantize/float_graph.h"
 #include "engine/quantize/insert.h"
 #include "engine/quantize/noise.h"
 #include "engine/quantize/observe.h"
+#include "engine/quantize/output.h"
 #include "engine/quantize/rules.h"
+#include "engine/quantize/sensitivity.h"
 
 namespace inferd {
 namespace {
@@ -25,12 +26,16 @@ Status check(const CalibrationData& data, const QuantizeOptions& options) {
     return invalid_argument("there is nothing to calibrate with: give at least one sample");
   }
   if (options.threads < 0) return invalid_argument("threads is negative");
+  if (!(options.float_share >= 0 && options.float_share <= 1)) {
+    return invalid_argument("the share of work to keep in float32 must be between 0 and 1");
+  }
   return ok_status();
 }
 
 Result<std::vector<Shape>> shapes_of(const CalibrationData& data) {
   INFERD_ASSIGN_OR_RETURN(const auto views, data.sample(0));
   std::vector<Shape> shapes;
+  shapes.reserve(views.size());
   for (const TensorView& view : views) shapes.push_back(view.shape);
   return shapes;
 }
@@ -56,29 +61,54 @@ Status balance_layers(ir::Graph& graph, const Work& work) {
   return ok_status();
 }
 
+// What is quantized, and how.
+struct Levels {
+  Assignment assignment;
+  Calibration calibration;
+
+  Choice choice(const QuantizeOptions& options) const {
+    return {.assignment = assignment,
+            .levels = calibration.levels,
+            .per_channel = options.per_channel,
+            .channel_mean = calibration.channel_mean};
+  }
+};
+
+Result<Levels> choose_levels(const ir::Graph& graph, const Work& work) {
+  const QuantizeOptions& options = work.options;
+  INFERD_ASSIGN_OR_RETURN(std::vector<bool> keep, named_layers(graph, options.keep_float));
+  INFERD_ASSIGN_OR_RETURN(const Assignment candidates, assign(graph, keep));
+  Calibrator calibrator(graph, candidates, work);
+  INFERD_RETURN_IF_ERROR(calibrator.see());
+  const auto conclude = [&]() -> Result<Levels> {
+    INFERD_ASSIGN_OR_RETURN(Assignment assignment, assign(graph, keep, calibrator.widths()));
+    Calibration calibration = calibrator.conclude(assignment);
+    return Levels{std::move(assignment), std::move(calibration)};
+  };
+  if (options.float_share <= 0) return conclude();
+  INFERD_ASSIGN_OR_RETURN(const Levels all, conclude());
+  INFERD_ASSIGN_OR_RETURN(const std::vector<bool> noisy,
+                          noisiest_layers(graph, all.choice(options), options.float_share, work));
+  for (size_t n = 0; n < keep.size(); ++n) keep[n] = keep[n] || noisy[n];
+  return conclude();
+}
+
 }  // namespace
 
 Result<QuantizeReport> quantize_model(const std::string& path, const std::string& out,
                                       const CalibrationData& data, const QuantizeOptions& options) {
   INFERD_RETURN_IF_ERROR(check(data, options));
-  INFERD_ASSIGN_OR_RETURN(const exporter::Format* format, exporter::format_for(out));
+  INFERD_ASSIGN_OR_RETURN(const WriteGraph write, writer_for(out));
   INFERD_ASSIGN_OR_RETURN(const auto shapes, shapes_of(data));
   INFERD_ASSIGN_OR_RETURN(ir::Graph graph, load_float_graph(path, shapes, options.limits));
   const Work work{data, options, std::make_shared<ThreadPool>(threads_for(options.threads))};
   if (options.equalize) INFERD_RETURN_IF_ERROR(balance_layers(graph, work));
-  INFERD_ASSIGN_OR_RETURN(const Assignment candidates, assign(graph, options.keep_float));
-  Calibrator calibrator(graph, candidates, work);
-  INFERD_RETURN_IF_ERROR(calibrator.see());
-  INFERD_ASSIGN_OR_RETURN(const Assignment assignment,
-                          assign(graph, options.keep_float, calibrator.widths()));
-  const Calibration calibration = calibrator.conclude(assignment);
-  const QuantizedGraph quantized = insert_levels(graph, {.assignment = assignment,
-                                                         .levels = calibration.levels,
-                                                         .per_channel = options.per_channel,
-                                                         .channel_mean = calibration.channel_mean});
+  INFERD_ASSIGN_OR_RETURN(const Levels chosen, choose_levels(graph, work));
+  const QuantizedGraph quantized = insert_levels(graph, chosen.choice(options));
   INFERD_RETURN_IF_ERROR(ir::verify(quantized.graph));
-  INFERD_ASSIGN_OR_RETURN(QuantizeReport report, measure_noise(graph, quantized, assignment, work));
-  INFERD_RETURN_IF_ERROR(format->write(quantized.graph, out));
+  INFERD_ASSIGN_OR_RETURN(QuantizeReport report,
+                          measure_noise(graph, quantized, chosen.assignment, work));
+  INFERD_RETURN_IF_ERROR(write(quantized.graph, work));
   return report;
 }
 

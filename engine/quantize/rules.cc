@@ -52,28 +52,18 @@ class Assigner {
     std::iota(parent_.begin(), parent_.end(), 0);
   }
 
-  Result<Assignment> run(const std::vector<std::string>& keep_float) {
-    INFERD_RETURN_IF_ERROR(set_roles({keep_float.begin(), keep_float.end()}));
+  Result<Assignment> run(const std::vector<bool>& keep_float) {
+    for (size_t n = 0; n < graph_.nodes().size(); ++n) {
+      const ir::Node& node = graph_.nodes()[n];
+      const bool stays = keep_float[n] || !operands_fit(graph_, node);
+      result_.roles.push_back(stays ? Role::kFloat : role_of(node));
+    }
     leave_tail();
     join();
     return number();
   }
 
  private:
-  Status set_roles(std::set<std::string> keep_float) {
-    std::set<std::string> missing = keep_float;
-    for (const ir::Node& node : graph_.nodes()) {
-      missing.erase(node.name);
-      const bool stays = keep_float.contains(node.name) || !operands_fit(graph_, node);
-      result_.roles.push_back(stays ? Role::kFloat : role_of(node));
-    }
-    if (missing.empty()) return ok_status();
-    std::string names;
-    for (const std::string& name : missing) names += (names.empty() ? "'" : ", '") + name + "'";
-    return invalid_argument("there is no layer " + names +
-                            " to keep in float32; the report of a run without it lists the names");
-  }
-
   // Operators all of whose results end in outputs of the graph without passing weights.
   void leave_tail() {
     std::vector<bool> feeds_weights(graph_.value_count(), false);
@@ -226,7 +216,23 @@ int weights_axis(OpKind kind) {
   }
 }
 
-Result<Assignment> assign(const ir::Graph& graph, const std::vector<std::string>& keep_float,
+Result<std::vector<bool>> named_layers(const ir::Graph& graph,
+                                       const std::vector<std::string>& names) {
+  std::set<std::string> missing(names.begin(), names.end());
+  const std::set<std::string> wanted = missing;
+  std::vector<bool> named;
+  for (const ir::Node& node : graph.nodes()) {
+    missing.erase(node.name);
+    named.push_back(wanted.contains(node.name));
+  }
+  if (missing.empty()) return named;
+  std::string list;
+  for (const std::string& name : missing) list += (list.empty() ? "'" : ", '") + name + "'";
+  return invalid_argument("there is no layer " + list +
+                          " to keep in float32; the report of a run without it lists the names");
+}
+
+Result<Assignment> assign(const ir::Graph& graph, const std::vector<bool>& keep_float,
                           std::span<const float> widths) {
   return Assigner(graph, widths).run(keep_float);
 }

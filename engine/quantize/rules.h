@@ -35,13 +35,17 @@ struct Assignment {
   int groups = 0;
 };
 
-// `keep_float` are names of nodes. After the last operators with weights nothing is quantized but
-// what moves one of their results: rounding a result again would cost precision, and no integer
-// operator reads it. `widths`, by value, are those of the ranges that were seen: a concatenation
-// shares its levels with the inputs that are at least half as wide as its result, and the others
-// are rescaled there; empty: it shares them with all. INVALID_ARGUMENT names a node that does not
-// exist, FAILED_PRECONDITION: there is nothing to quantize.
-Result<Assignment> assign(const ir::Graph& graph, const std::vector<std::string>& keep_float,
+// By node: whether it is one of `names`. INVALID_ARGUMENT names those that do not exist.
+Result<std::vector<bool>> named_layers(const ir::Graph& graph,
+                                       const std::vector<std::string>& names);
+
+// `keep_float`, by node, are those that stay float32 whatever they could be. After the last
+// operators with weights nothing is quantized but what moves one of their results: rounding a
+// result again would cost precision, and no integer operator reads it. `widths`, by value, are
+// those of the ranges that were seen: a concatenation shares its levels with the inputs that are at
+// least half as wide as its result, and the others are rescaled there; empty: it shares them with
+// all. FAILED_PRECONDITION: there is nothing to quantize.
+Result<Assignment> assign(const ir::Graph& graph, const std::vector<bool>& keep_float,
                           std::span<const float> widths = {});
 
 }  // namespace inferd::quantize

@@ -8,7 +8,8 @@ namespace inferd::ctl {
 namespace {
 
 constexpr float kMinScore = 0.5F;
-constexpr float kScoreSlack = 0.1F;  // a box at the threshold may fall below it
+constexpr float kScoreSlack = 0.1F;
+constexpr float kSameObject = 0.5F;  // overlap
 
 int64_t elements_after(const Shape& shape, int first) {
   int64_t count = 1;
@@ -61,17 +62,30 @@ void Agreement::add(std::span<const TensorView> expected, std::span<const Tensor
   same_ += top1(expected[0]) == top1(got[0]) ? 1 : 0;
 }
 
+std::vector<FoundBox> Agreement::objects(std::span<const TensorView> outputs,
+                                         float min_score) const {
+  std::vector<FoundBox> boxes = boxes_of_->read(outputs, min_score);
+  if (!boxes_of_->known_places()) return boxes;
+  const size_t all = boxes.size();
+  return keep_best(std::move(boxes), kSameObject, all);
+}
+
 void Agreement::add_boxes(std::span<const TensorView> expected, std::span<const TensorView> got) {
-  const std::vector<FoundBox> others = boxes_of_->read(got, kMinScore - kScoreSlack);
-  for (const FoundBox& box : boxes_of_->read(expected, kMinScore)) {
+  std::vector<FoundBox> others = objects(got, kMinScore - kScoreSlack);
+  for (const FoundBox& box : objects(expected, kMinScore)) {
     ++boxes_;
-    float best = -1.F;
-    for (const FoundBox& other : others) {
-      if (other.place == box.place && other.class_id == box.class_id) {
-        best = std::max(best, overlap(box.rect, other.rect));
-      }
+    auto best = others.end();
+    float most = kSameObject;
+    for (auto other = others.begin(); other != others.end(); ++other) {
+      const bool comparable = boxes_of_->known_places() || other->place == box.place;
+      const float common = overlap(box.rect, other->rect);
+      if (!comparable || other->class_id != box.class_id || !(common >= most)) continue;
+      most = common;
+      best = other;
     }
-    if (best >= 0.F) overlaps_.push_back(best);
+    if (best == others.end()) continue;
+    overlaps_.push_back(most);
+    others.erase(best);
   }
 }
 

@@ -83,7 +83,7 @@ std::vector<FoundBox> read_fastestdet(std::span<const TensorView> outputs, const
   return found;
 }
 
-// Of both YuNet and YOLOX: grids of cells 8, 16 and 32 pixels wide, row by row.
+// Of YuNet, YOLOX and NanoDet: grids of cells 8, 16 and 32 pixels wide, row by row.
 std::vector<Cell> grid_cells(float width, float height) {
   std::vector<Cell> cells;
   for (const float stride : {8.F, 16.F, 32.F}) {
@@ -142,6 +142,52 @@ std::vector<FoundBox> read_yolox(std::span<const TensorView> outputs, const Geom
   return found;
 }
 
+// The mean of a distribution over 0, 1, 2, ... given by logits.
+float expected_step(std::span<const float> logits) {
+  float sum = 0;
+  float mean = 0;
+  const float most = *std::max_element(logits.begin(), logits.end());
+  for (size_t i = 0; i < logits.size(); ++i) {
+    const float weight = std::exp(logits[i] - most);
+    sum += weight;
+    mean += weight * static_cast<float>(i);
+  }
+  return mean / sum;
+}
+
+// Probabilities of classes of each grid, then distances of the box's left, upper, right and lower
+// edge from the cell's centre, each a distribution over kSteps cells (Generalized Focal Loss).
+constexpr size_t kSteps = 8;
+std::vector<FoundBox> read_nanodet(std::span<const TensorView> outputs, const Geometry& geometry,
+                                   float min_score) {
+  constexpr size_t kGrids = 3;
+  std::vector<FoundBox> found;
+  size_t place = 0;
+  for (size_t grid = 0; grid < kGrids; ++grid) {
+    const auto width = static_cast<size_t>(outputs[grid].shape.back());
+    const auto scores = outputs[grid].as<float>();
+    const auto edges = outputs[kGrids + grid].as<float>();
+    for (size_t i = 0; i < scores.size() / width; ++i, ++place) {
+      const Cell cell = geometry.cell(place);
+      const auto far = [&](size_t edge) {
+        return expected_step(edges.subspan((4 * i + edge) * kSteps, kSteps)) * cell.stride;
+      };
+      const float x = (cell.column + 0.5F) * cell.stride;
+      const float y = (cell.row + 0.5F) * cell.stride;
+      for (size_t c = 0; c < width; ++c) {
+        const float score = scores[i * width + c];
+        if (!(score >= min_score)) continue;
+        found.push_back({place,
+                         c,
+                         score,
+                         {(x - far(0)) / geometry.width, (y - far(1)) / geometry.height,
+                          (x + far(2)) / geometry.width, (y + far(3)) / geometry.height}});
+      }
+    }
+  }
+  return found;
+}
+
 // TFLite_Detection_PostProcess: boxes (y, x, y, x), classes, scores, count. All are in one place.
 std::vector<FoundBox> read_detections(std::span<const TensorView> outputs, const Geometry&,
                                       float min_score) {
@@ -189,6 +235,19 @@ bool fits_yunet(std::span<const TensorInfo> o) {
   }
   return true;
 }
+bool fits_nanodet(std::span<const TensorInfo> o) {
+  constexpr size_t kOutputs = 6;
+  if (o.size() != kOutputs) return false;
+  for (size_t grid = 0; grid < 3; ++grid) {
+    const Shape& scores = o[grid].shape;
+    const Shape& edges = o[grid + 3].shape;
+    if (scores.rank() != 3 || edges.rank() != 3 || scores[1] != edges[1] || scores[2] < 1 ||
+        edges[2] != static_cast<int64_t>(4 * kSteps)) {
+      return false;
+    }
+  }
+  return true;
+}
 bool fits_detections(std::span<const TensorInfo> o) {
   return o.size() == 4 && o[0].shape.rank() == 3 && o[0].shape[2] == 4 &&
          o[1].shape == o[2].shape && o[1].shape.rank() == 2 && o[0].shape[1] == o[1].shape[1] &&
@@ -202,24 +261,33 @@ constexpr BoxStyle kStyles[] = {
     {"fastestdet", fits_fastestdet, read_fastestdet, false, false, false},
     {"yunet", fits_yunet, read_yunet, false, false, false},
     {"yolox", fits_yolox, read_yolox, false, false, false},
+    {"nanodet", fits_nanodet, read_nanodet, false, false, false},
 };
 
 bool has_grids(const BoxStyle& style) {
-  return style.read == read_yolox || style.read == read_yunet;
+  return style.read == read_yolox || style.read == read_yunet || style.read == read_nanodet;
 }
 
 // How many cells the outputs of a style with grids have.
 int64_t cells_of(const BoxStyle& style, std::span<const TensorInfo> outputs) {
   if (style.read == read_yolox) return outputs[0].shape[1];
   int64_t count = 0;
+  if (style.read == read_nanodet) {
+    for (size_t grid = 0; grid < 3; ++grid) count += outputs[grid].shape[1];
+    return count;
+  }
   for (size_t grid = 0; grid < 3; ++grid) count += elements_after(outputs[grid].shape, 1);
   return count;
 }
 
 // The anchors that models of this style are published with, by the size of their input.
 std::vector<media::Anchor> usual_anchors(const BoxStyle& style, const media::ImageTensor& image) {
+  constexpr int kFullRange = 192;  // pixels
+  constexpr int kBackCamera = 256;
   if (style.read == read_blazeface) {
-    return media::blazeface_anchors(image.width, {8, 16, 16, 16});
+    if (image.width == kFullRange) return media::blazeface_anchors(image.width, {4}, 1);
+    const int first = image.width == kBackCamera ? 16 : 8;
+    return media::blazeface_anchors(image.width, {first, 2 * first, 2 * first, 2 * first});
   }
   constexpr int kLayers = 6;
   std::vector<int> cells = {(image.width + 15) / 16};

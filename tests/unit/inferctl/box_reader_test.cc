@@ -92,5 +92,35 @@ TEST(BoxReader, OtherOutputsAreRefused) {
   }
 }
 
+TEST(BoxReader, NanodetEdgesAreMeansOfDistributions) {
+  std::vector<TensorInfo> outputs;
+  for (const int64_t width : {2, 32}) {
+    for (const int64_t cells : {64, 16, 4}) outputs.push_back(info({1, cells, width}));
+  }
+  const auto reader = BoxReader::create(style("nanodet"), info({1, 3, 64, 64}), outputs);
+  ASSERT_TRUE(reader.ok()) << reader.status().to_string();
+  ASSERT_TRUE(reader->known_places());
+  std::vector<std::vector<float>> values;
+  for (const TensorInfo& output : outputs) {
+    values.emplace_back(static_cast<size_t>(output.shape.elements()), 0.F);
+  }
+  values[1][5 * 2 + 1] = 0.75F;  // class 1 in column 1, row 1 of the cells of 16 pixels
+  float* edges = &values[4][5 * 32];
+  edges[1] = 50.F;       // left: one cell
+  edges[8 + 0] = 50.F;   // upper: none
+  edges[16 + 2] = 50.F;  // right: one or two cells, 1.5 on average
+  edges[16 + 1] = 50.F;
+  edges[24 + 1] = 50.F;  // lower: one
+  std::vector<TensorView> views;
+  for (size_t i = 0; i < outputs.size(); ++i) views.push_back(view(values[i], outputs[i].shape));
+  const auto found = reader->read(views, 0.5F);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].class_id, 1U);
+  EXPECT_NEAR(found[0].rect.x_min, (24.F - 16.F) / 64, 1e-6F);
+  EXPECT_NEAR(found[0].rect.y_min, 24.F / 64, 1e-6F);
+  EXPECT_NEAR(found[0].rect.x_max, (24.F + 24.F) / 64, 1e-6F);
+  EXPECT_NEAR(found[0].rect.y_max, (24.F + 16.F) / 64, 1e-6F);
+}
+
 }  // namespace
 }  // namespace inferd::ctl

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "clients/inferctl/measure/agreement.h"
 #include "clients/inferctl/measure/average_precision.h"
 #include "clients/inferctl/measure/closeness.h"
 #include "clients/inferctl/measure/ranking.h"
@@ -109,6 +110,36 @@ TEST(KeepBest, DropsWhatABetterBoxOfItsClassCovers) {
   EXPECT_EQ(kept[0].score, .9F);
   EXPECT_EQ(kept[1].score, .7F);
   EXPECT_EQ(kept[2].class_id, 1U);
+}
+
+// One detection for each object: of two boxes that cover each other the better one counts.
+TEST(Agreement, ComparesWhatSuppressionLeaves) {
+  const TensorInfo outputs[] = {{"boxes", DType::kFloat32, {1, 3, 4}, {}},
+                                {"classes", DType::kFloat32, {1, 3}, {}},
+                                {"scores", DType::kFloat32, {1, 3}, {}},
+                                {"count", DType::kFloat32, {1}, {}}};
+  const TensorInfo input{"x", DType::kFloat32, {1, 8, 8, 3}, {}};
+  auto agreement = Agreement::create("detections", input, outputs);
+  ASSERT_TRUE(agreement.ok()) << agreement.status().to_string();
+  // y, x, y, x: two of one object, one of another.
+  const std::vector<float> first = {0, 0, 1, .4F, 0, 0, .9F, .4F, 0, .5F, 1, 1};
+  const std::vector<float> second = {0, 0, .95F, .4F, 0, 0, 1, .1F, 0, .5F, .2F, 1};
+  const std::vector<float> classes(3, 1.F);
+  const std::vector<float> scores = {.9F, .8F, .7F};
+  const std::vector<float> count = {3};
+  const auto views = [&](const std::vector<float>& boxes) {
+    std::vector<TensorView> all;
+    const std::vector<float>* numbers[] = {&boxes, &classes, &scores, &count};
+    for (size_t i = 0; i < 4; ++i) {
+      all.push_back({DType::kFloat32, outputs[i].shape, std::as_bytes(std::span(*numbers[i]))});
+    }
+    return all;
+  };
+  agreement->add(views(first), views(second));
+  EXPECT_EQ(agreement->boxes(), 2U);
+  EXPECT_EQ(agreement->found(), 1U) << "a fifth of the other object is not it";
+  EXPECT_NEAR(agreement->mean_overlap(), 0.95, 1e-6);
+  EXPECT_DOUBLE_EQ(agreement->share_of_overlaps(0.9F), 0.5);
 }
 
 TEST(Closeness, OfNumbersByHand) {

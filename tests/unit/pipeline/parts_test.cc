@@ -107,6 +107,7 @@ TEST(Anchors, BlazefaceSharesOneGridBetweenEqualStrides) {
   EXPECT_FLOAT_EQ(anchors[512].x, 0.5F / 8);
   EXPECT_FLOAT_EQ(anchors[517].x, 0.5F / 8) << "six anchors in a cell";
   EXPECT_FLOAT_EQ(anchors[518].x, 1.5F / 8);
+  EXPECT_EQ(media::blazeface_anchors(192, {4}, 1).size(), 48U * 48U) << "of the full-range model";
 }
 
 TEST(Coordinates, LetterboxMapsBackToTheFrame) {

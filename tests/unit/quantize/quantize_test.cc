@@ -125,6 +125,24 @@ TEST_F(Quantize, MakesAnIntegerModelThatGivesTheSame) {
   }
 }
 
+TEST_F(Quantize, ACompiledFileGivesTheSame) {
+  ASSERT_TRUE(run().ok());
+  const std::string compiled = folder_.file("int8.ifd");
+  const Result<QuantizeReport> report = quantize_model(path_, compiled, data(), {});
+  if (report.status().code() == StatusCode::kUnimplemented) GTEST_SKIP() << "SKIPPED: no .ifd here";
+  ASSERT_TRUE(report.ok()) << report.status().to_string();
+  const auto engine = ok(Engine::create({}));
+  EXPECT_EQ(ok(engine->inspect(compiled)).format, "ifd");
+  const auto first = ok(ok(engine->load(out_))->create_context());
+  const auto second = ok(ok(engine->load(compiled))->create_context());
+  for (size_t i = 0; i < samples_.size(); ++i) {
+    const auto inputs = ok(data().sample(i));
+    const auto expected = ok(first->run(inputs))[0].as<float>();
+    const auto got = ok(second->run(inputs))[0].as<float>();
+    EXPECT_TRUE(std::ranges::equal(expected, got)) << i;
+  }
+}
+
 TEST_F(Quantize, EveryMethodWorks) {
   for (const CalibrationMethod method :
        {CalibrationMethod::kPercentile, CalibrationMethod::kMse, CalibrationMethod::kEntropy}) {
@@ -168,6 +186,24 @@ TEST_F(Quantize, LayersMayStayFloat) {
   }
 }
 
+TEST_F(Quantize, TheNoisiestLayersMayStayFloat) {
+  const auto float_layers = [](const QuantizeReport& report) {
+    return std::ranges::count_if(report.layers, [](const LayerNoise& layer) {
+      return !layer.quantized && layer.name != "probability";
+    });
+  };
+  const QuantizeReport none = ok(run());
+  QuantizeOptions options;
+  options.float_share = 0.2;
+  const QuantizeReport some = ok(run(options));
+  EXPECT_EQ(float_layers(none), 0);
+  EXPECT_GT(float_layers(some), 0);
+  EXPECT_LT(float_layers(some), 4) << "the stem alone is more work than that";
+  EXPECT_GT(some.outputs.at(0).sqnr_db, none.outputs.at(0).sqnr_db);
+  options.float_share = 1.5;
+  EXPECT_THAT(run(options).status().message(), HasSubstr("between 0 and 1"));
+}
+
 TEST_F(Quantize, ReportsProgress) {
   size_t calls = 0;
   QuantizeOptions options;
@@ -183,7 +219,7 @@ TEST_F(Quantize, RefusesWhatItCannotDo) {
   EXPECT_THAT(run_keeping("nothing").status().message(), HasSubstr("no layer 'nothing'"));
   EXPECT_EQ(quantize_model(path_, out_, {}, {}).status().code(), StatusCode::kInvalidArgument);
   EXPECT_THAT(quantize_model(path_, folder_.file("x.pt"), data(), {}).status().message(),
-              HasSubstr(".onnx"));
+              HasSubstr(".onnx, .ifd"));
   EXPECT_EQ(quantize_model("none.onnx", out_, data(), {}).status().code(), StatusCode::kNotFound);
   ASSERT_TRUE(run().ok());
   const Status again = quantize_model(out_, path_, data(), {}).status();
@@ -217,7 +253,7 @@ TEST(Equalize, KeepsTheFunctionAndBalancesRanges) {
 
 TEST(Rules, NothingAfterTheLastLayerIsRounded) {
   const ir::Graph graph = network();
-  const Assignment assignment = ok(assign(graph, {}));
+  const Assignment assignment = ok(assign(graph, std::vector<bool>(graph.nodes().size())));
   for (size_t n = 0; n < graph.nodes().size(); ++n) {
     const bool tail = graph.nodes()[n].name == "probability";
     EXPECT_EQ(assignment.roles[n] == Role::kFloat, tail) << graph.nodes()[n].name;
@@ -227,7 +263,7 @@ TEST(Rules, NothingAfterTheLastLayerIsRounded) {
 
 TEST(Rules, AConcatenationSharesItsLevels) {
   const ir::Graph graph = network();
-  const Assignment assignment = ok(assign(graph, {}));
+  const Assignment assignment = ok(assign(graph, std::vector<bool>(graph.nodes().size())));
   for (const ir::Node& node : graph.nodes()) {
     if (node.kind != OpKind::kConcat) continue;
     for (const ValueId x : node.inputs) {

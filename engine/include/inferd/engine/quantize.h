@@ -49,7 +49,11 @@ struct QuantizeOptions {
   // Takes out of each bias what rounding the weights adds to the layer's mean output (ibid.).
   bool bias_correct = false;
   std::vector<std::string> keep_float;  // layers, by name, that stay float32
-  int threads = 0;                      // 0: one per core
+  // How much of the model's work (0 to 1) may stay float32 besides: layers whose quantization adds
+  // most noise to the outputs for what they cost. Each is measured, which takes a while. Some
+  // hundredths do much for detectors, whose boxes come out of small layers.
+  double float_share = 0;
+  int threads = 0;  // 0: one per core
   Limits limits;
   // Called now and then: what is being done, and how far it is.
   std::function<void(std::string_view what, size_t done, size_t total)> progress;
@@ -74,8 +78,9 @@ struct QuantizeReport {
 };
 
 // Quantizes the model file `path` and writes it to `out`, in the format that its extension says
-// (.onnx: ONNX operators with QuantizeLinear and DequantizeLinear between them). Dimensions of
-// unknown size become those of the samples. Fails as Engine::load() does for `path`, and with
+// (.onnx: ONNX operators with QuantizeLinear and DequantizeLinear between them; .ifd: compiled for
+// this CPU, as Engine::compile() does by default). Dimensions of unknown size become those of the
+// samples. Fails as Engine::load() does for `path`, and with
 // INVALID_ARGUMENT for samples that do not fit, an unknown extension or a layer in `keep_float`
 // that does not exist, with FAILED_PRECONDITION for a model that is quantized already or has
 // nothing to quantize, and with UNIMPLEMENTED for operators that `out`'s format cannot express.
