@@ -20,9 +20,16 @@ bool has_late(const ir::Node& node) {
          });
 }
 
+void add(std::vector<UnsupportedOp>* list, UnsupportedOp op) {
+  const auto same = [&](const UnsupportedOp& other) {
+    return other.op == op.op && other.node == op.node;
+  };
+  if (std::ranges::none_of(*list, same)) list->push_back(std::move(op));
+}
+
 }  // namespace
 
-Result<bool> lower_late(ir::Graph& graph, const PassContext&) {
+Result<bool> lower_late(ir::Graph& graph, const PassContext& context) {
   if (std::none_of(graph.nodes().begin(), graph.nodes().end(), is_late)) return false;
   std::vector<ir::Node> before = std::move(graph.nodes());
   graph.nodes().clear();
@@ -51,7 +58,10 @@ Result<bool> lower_late(ir::Graph& graph, const PassContext&) {
       for (size_t i = 0; i < node.outputs.size(); ++i) replaced[node.outputs[i]] = (*made)[i];
       continue;
     }
-    if (made.status().code() != StatusCode::kFailedPrecondition) {
+    const bool lacking = made.status().code() == StatusCode::kUnimplemented;
+    if (lacking && context.unsupported != nullptr) {
+      add(context.unsupported, {std::string(node.late->op()), node.name, made.status().message()});
+    } else if (made.status().code() != StatusCode::kFailedPrecondition) {
       return made.status().with_context(std::string(node.late->op()) + " '" + node.name + "'");
     }
     graph.nodes().resize(mark);

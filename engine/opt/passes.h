@@ -28,6 +28,9 @@ struct PassContext {
   int64_t max_folded_bytes = int64_t{64}
                              << 20;  // a node that would make a larger constant is left alone
   Declined* declined = nullptr;      // quantize_operators adds to it
+  // lower_late adds what the engine lacks to it, each once, and leaves it as it is. Null: the first
+  // such operator is an error (UNIMPLEMENTED).
+  std::vector<UnsupportedOp>* unsupported = nullptr;
   std::span<const std::string_view> without = {};  // names of passes that optimize() leaves out
 };
 

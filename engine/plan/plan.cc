@@ -15,9 +15,6 @@
 #include "engine/plan/arena.h"
 
 namespace inferd::plan {
-namespace {
-
-using ir::ValueId;
 
 std::string describe_types(const kernels::OpDesc& op) {
   std::string text;
@@ -31,6 +28,10 @@ std::string describe_types(const kernels::OpDesc& op) {
   }
   return text;
 }
+
+namespace {
+
+using ir::ValueId;
 
 Status check_sizes(const ir::Graph& graph, const PlanOptions& options) {
   for (size_t i = 0; i < graph.value_count(); ++i) {

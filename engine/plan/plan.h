@@ -119,6 +119,9 @@ struct PlanOptions {
 // there while somebody uses them (base/constant.h).
 kernels::OpDesc describe(const ir::Graph& graph, const ir::Node& node);
 
+// "FP32[1,8], INT8[8,8] -> FP32[1,8]"
+std::string describe_types(const kernels::OpDesc& op);
+
 // `graph` has static shapes and is verified. Fails with UNIMPLEMENTED when no kernel takes a node
 // (names it and its types) and RESOURCE_EXHAUSTED when the arena would exceed the limit.
 Result<std::shared_ptr<const Plan>> make_plan(ir::Graph graph, WeightCache& weights,

@@ -15,6 +15,7 @@
 #include "engine/kernels/candidates.h"
 #include "engine/runtime/model.h"
 #include "engine/runtime/peak.h"
+#include "engine/runtime/unsupported.h"
 
 namespace inferd {
 namespace {
@@ -89,13 +90,22 @@ class SharedEngine final : public Engine {
     INFERD_ASSIGN_OR_RETURN(import::Imported imported, import::import_file(path, options.limits));
     if (!imported.unsupported.empty())
       return unsupported_status(imported.unsupported).with_context(path);
-    INFERD_ASSIGN_OR_RETURN(auto model, prepare(std::move(imported), options, path));
+    ir::Graph graph = imported.graph;
+    auto made = prepare(std::move(imported), options, path);
+    if (made.status().code() == StatusCode::kUnimplemented) {
+      const auto unsupported = runtime::find_unsupported(std::move(graph));
+      if (!unsupported.empty()) return unsupported_status(unsupported).with_context(path);
+    }
+    INFERD_ASSIGN_OR_RETURN(auto model, std::move(made));
     if (log_) log_(LogLevel::kDebug, path + ": loaded");
     return std::shared_ptr<const Model>(std::move(model));
   }
 
   Result<ModelInfo> inspect(const std::string& path, const LoadOptions& options) override {
     INFERD_ASSIGN_OR_RETURN(import::Imported imported, import::import_file(path, options.limits));
+    if (imported.unsupported.empty() && !imported.compiled) {
+      imported.unsupported = runtime::find_unsupported(imported.graph);
+    }
     if (imported.unsupported.empty()) {
       INFERD_ASSIGN_OR_RETURN(const auto model, prepare(std::move(imported), options, path));
       return model->info();
