@@ -148,15 +148,22 @@ std::string Document::scalar(float value) {
   return shared("scalar", DType::kFloat32, {}, std::as_bytes(std::span(&value, 1)));
 }
 
+std::string Document::index(int64_t value) {
+  return shared("index", DType::kInt64, {}, std::as_bytes(std::span(&value, 1)));
+}
+
 std::string Document::ints(std::span<const int64_t> values) {
   const std::array dims = {static_cast<int64_t>(values.size())};
   return shared("ints", DType::kInt64, dims, std::as_bytes(values));
 }
 
+std::string Document::floats(std::span<const float> values) {
+  const std::array dims = {static_cast<int64_t>(values.size())};
+  return shared("scales", DType::kFloat32, dims, std::as_bytes(values));
+}
+
 std::string Document::scales(std::span<const float> numbers) {
-  if (numbers.size() == 1) return scalar(numbers[0]);
-  const std::array dims = {static_cast<int64_t>(numbers.size())};
-  return shared("scales", DType::kFloat32, dims, std::as_bytes(numbers));
+  return numbers.size() == 1 ? scalar(numbers[0]) : floats(numbers);
 }
 
 std::string Document::zero_points(std::span<const int32_t> numbers, DType dtype) {

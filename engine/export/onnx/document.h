@@ -21,6 +21,10 @@ int32_t element_type(DType dtype);  // TensorProto.DataType
 class NodeBuilder {
  public:
   explicit NodeBuilder(onnx::NodeProto* node) : node_(node) {}
+  NodeBuilder& output(const std::string& name) {  // one more
+    node_->add_output(name);
+    return *this;
+  }
   NodeBuilder& attr(const char* name, int64_t value);
   NodeBuilder& attr(const char* name, float value);
   NodeBuilder& attr(const char* name, const char* text);
@@ -57,7 +61,9 @@ class Document {
   std::string initializer(const std::string& hint, DType dtype, std::span<const int64_t> dims,
                           std::span<const std::byte> bytes);
   std::string scalar(float value);
+  std::string index(int64_t value);  // a scalar too
   std::string ints(std::span<const int64_t> values);
+  std::string floats(std::span<const float> values);
   // One number for each entry of `numbers`, or a scalar for a single one.
   std::string scales(std::span<const float> numbers);
   std::string zero_points(std::span<const int32_t> numbers, DType dtype);

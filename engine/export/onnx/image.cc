@@ -69,7 +69,7 @@ const char* mode_name(ResizeMode mode) {
     case ResizeMode::kLinear:
       return "linear";
     case ResizeMode::kCubic:
-      break;
+      return "cubic";
   }
   return nullptr;
 }
@@ -114,18 +114,92 @@ Status write_average_pool(Emit& e, const ir::Node& node) {
   return ok_status();
 }
 
+Status write_conv_transpose(Emit& e, const ir::Node& node) {
+  INFERD_RETURN_IF_ERROR(constant_weights(e, node));
+  const auto& attrs = std::get<ConvTranspose2dAttrs>(node.attrs);
+  const Shape& w = e.tensors.info(node.inputs[1]).shape;  // [O,KH,KW,C/groups]
+  const int64_t groups = attrs.groups;
+  // ONNX has them as [C,O/groups,KH,KW].
+  const Arrangement cohw = {{groups, w[0] / groups, w[1], w[2], w[3]},
+                            {0, 4, 1, 2, 3},
+                            {groups * w[3], w[0] / groups, w[1], w[2]},
+                            1};
+  if (groups > 1 && e.tensors.has_scales(node.inputs[1])) {
+    return unimplemented("scales for the channels of several groups");
+  }
+  std::vector<std::string> inputs = {e.tensors.name(node.inputs[0], Layout::kChannelsFirst),
+                                     e.tensors.arranged(node.inputs[1], cohw)};
+  if (node.inputs.size() > 2) inputs.push_back(e.tensors.name(node.inputs[2], Layout::kPlain));
+  NodeBuilder conv =
+      emit(e, node, "ConvTranspose", inputs, Layout::kChannelsFirst, attrs.activation);
+  set_window(conv, attrs.window);
+  conv.attr("group", groups).attr("output_padding", {attrs.extra_h, attrs.extra_w});
+  return ok_status();
+}
+
+Status write_resize_axis(Emit& e, const ir::Node& node) {
+  const auto& attrs = std::get<ResizeAxisAttrs>(node.attrs);
+  const char* coordinates = coordinates_name(attrs.coordinates);
+  const bool cubic = attrs.mode == ResizeMode::kCubic;
+  if (coordinates == nullptr || attrs.antialias || (attrs.exclude_outside && !cubic)) {
+    return unimplemented("this way of resizing");
+  }
+  const Layout layout = layout_of(e, node);
+  std::vector<std::string> inputs = {e.tensors.name(node.inputs[0], layout), ""};
+  if (attrs.scale > 0) {
+    std::vector<float> scales(static_cast<size_t>(e.tensors.rank(node.inputs[0])), 1.F);
+    scales[static_cast<size_t>(axis_in(layout, attrs.axis))] = attrs.scale;
+    inputs.push_back(e.document.floats(scales));
+  } else {
+    inputs.emplace_back();
+    inputs.push_back(
+        e.document.ints(reordered(layout, e.tensors.info(node.outputs[0]).shape.dims())));
+  }
+  NodeBuilder resize = emit(e, node, "Resize", inputs, layout);
+  resize.attr("mode", mode_name(attrs.mode))
+      .attr("coordinate_transformation_mode", coordinates)
+      .attr("nearest_mode", rounding_name(attrs.rounding));
+  if (!cubic) return ok_status();
+  resize.attr("cubic_coeff_a", attrs.cubic)
+      .attr("exclude_outside", int64_t{attrs.exclude_outside ? 1 : 0});
+  return ok_status();
+}
+
+Status write_grid_sample(Emit& e, const ir::Node& node) {
+  const auto& attrs = std::get<GridSampleAttrs>(node.attrs);
+  const char* padding = attrs.padding == GridPadding::kZeros        ? "zeros"
+                        : attrs.padding == GridPadding::kBorder     ? "border"
+                        : attrs.padding == GridPadding::kReflection ? "reflection"
+                                                                    : nullptr;
+  if (padding == nullptr || attrs.positions == GridPositions::kPixels ||
+      e.tensors.rank(node.inputs[0]) != 4) {
+    return unimplemented("this way of sampling");
+  }
+  const char* mode = attrs.mode == ResizeMode::kNearest  ? "nearest"
+                     : attrs.mode == ResizeMode::kLinear ? "bilinear"
+                                                         : "bicubic";
+  emit(e, node, "GridSample",
+       {e.tensors.name(node.inputs[0], Layout::kChannelsFirst),
+        e.tensors.name(node.inputs[1], Layout::kPlain)},
+       Layout::kChannelsFirst)
+      .attr("mode", mode)
+      .attr("padding_mode", padding)
+      .attr("align_corners", int64_t{attrs.positions == GridPositions::kAlignCorners ? 1 : 0});
+  return ok_status();
+}
+
 Status write_resize(Emit& e, const ir::Node& node) {
   const auto& attrs = std::get<ResizeAttrs>(node.attrs);
   const char* mode = mode_name(attrs.mode);
   const char* coordinates = coordinates_name(attrs.coordinates);
   const char* rounding = rounding_name(attrs.rounding);
-  if (mode == nullptr || coordinates == nullptr || rounding == nullptr) {
+  if (coordinates == nullptr || attrs.mode == ResizeMode::kCubic) {
     return unimplemented("this way of resizing");
   }
   std::vector<std::string> inputs = {e.tensors.name(node.inputs[0], Layout::kChannelsFirst), ""};
   if (attrs.scale_h > 0 && attrs.scale_w > 0) {
     const std::array scales = {1.F, 1.F, attrs.scale_h, attrs.scale_w};
-    inputs.push_back(e.document.scales(scales));
+    inputs.push_back(e.document.floats(scales));
   } else {
     const Shape& y = e.tensors.info(node.outputs[0]).shape;
     const std::array sizes = {y[0], y[3], y[1], y[2]};

@@ -7,62 +7,6 @@
 namespace inferd::exporter {
 namespace {
 
-const char* binary_name(BinaryKind kind) {
-  switch (kind) {
-    case BinaryKind::kAdd:
-      return "Add";
-    case BinaryKind::kSub:
-      return "Sub";
-    case BinaryKind::kMul:
-      return "Mul";
-    case BinaryKind::kDiv:
-      return "Div";
-    case BinaryKind::kMin:
-      return "Min";
-    case BinaryKind::kMax:
-      return "Max";
-    case BinaryKind::kPow:
-      return "Pow";
-    default:
-      return nullptr;
-  }
-}
-
-const char* unary_name(UnaryKind kind) {
-  switch (kind) {
-    case UnaryKind::kSigmoid:
-      return "Sigmoid";
-    case UnaryKind::kTanh:
-      return "Tanh";
-    case UnaryKind::kHardSwish:
-      return "HardSwish";
-    case UnaryKind::kHardSigmoid:
-      return "HardSigmoid";
-    case UnaryKind::kLeakyRelu:
-      return "LeakyRelu";
-    case UnaryKind::kElu:
-      return "Elu";
-    case UnaryKind::kExp:
-      return "Exp";
-    case UnaryKind::kLog:
-      return "Log";
-    case UnaryKind::kSqrt:
-      return "Sqrt";
-    case UnaryKind::kNeg:
-      return "Neg";
-    case UnaryKind::kAbs:
-      return "Abs";
-    case UnaryKind::kFloor:
-      return "Floor";
-    case UnaryKind::kCeil:
-      return "Ceil";
-    case UnaryKind::kRound:
-      return "Round";
-    default:
-      return nullptr;
-  }
-}
-
 const char* reduce_name(ReduceKind kind) {
   switch (kind) {
     case ReduceKind::kMean:
@@ -102,74 +46,6 @@ std::string as_matrix(Emit& e, const ir::Node& node, ir::ValueId x) {
 bool over_images(const ReduceAttrs& attrs) { return attrs.axes == std::vector{1, 2}; }
 
 }  // namespace
-
-Status write_binary(Emit& e, const ir::Node& node) {
-  const auto& attrs = std::get<BinaryAttrs>(node.attrs);
-  const char* op = binary_name(attrs.kind);
-  if (op == nullptr) return unimplemented("this operation");
-  const Layout layout = layout_of(e, node);
-  emit(e, node, op,
-       {e.tensors.name(node.inputs[0], layout), e.tensors.name(node.inputs[1], layout)}, layout,
-       attrs.activation);
-  return ok_status();
-}
-
-Status write_unary(Emit& e, const ir::Node& node) {
-  const auto& attrs = std::get<UnaryAttrs>(node.attrs);
-  const Layout layout = layout_of(e, node);
-  const std::string x = e.tensors.name(node.inputs[0], layout);
-  std::string inner;
-  switch (attrs.kind) {
-    case UnaryKind::kSilu:
-      emit_inner(e, node, "Sigmoid", {x}, &inner);
-      emit(e, node, "Mul", {x, inner}, layout);
-      return ok_status();
-    case UnaryKind::kRsqrt:
-      emit_inner(e, node, "Sqrt", {x}, &inner);
-      emit(e, node, "Reciprocal", {inner}, layout);
-      return ok_status();
-    case UnaryKind::kSquare:
-      emit(e, node, "Mul", {x, x}, layout);
-      return ok_status();
-    default:
-      break;
-  }
-  const char* op = unary_name(attrs.kind);
-  if (op == nullptr) return unimplemented("this function");
-  NodeBuilder unary = emit(e, node, op, {x}, layout);
-  const bool hard_sigmoid = attrs.kind == UnaryKind::kHardSigmoid;
-  if (hard_sigmoid || attrs.kind == UnaryKind::kLeakyRelu || attrs.kind == UnaryKind::kElu) {
-    unary.attr("alpha", attrs.alpha);
-  }
-  if (hard_sigmoid) unary.attr("beta", attrs.beta);
-  return ok_status();
-}
-
-Status write_prelu(Emit& e, const ir::Node& node) {
-  const Layout layout = layout_of(e, node);
-  emit(e, node, "PRelu",
-       {e.tensors.name(node.inputs[0], layout), e.tensors.name(node.inputs[1], layout)}, layout);
-  return ok_status();
-}
-
-Status write_batch_norm(Emit& e, const ir::Node& node) {
-  const Layout layout = layout_of(e, node);
-  const int axis = std::get<BatchNormAttrs>(node.attrs).axis;
-  const int rank = e.tensors.rank(node.inputs[0]);
-  std::array<std::string, 2> operands;
-  for (size_t i = 0; i < operands.size(); ++i) {
-    const ir::ValueId id = node.inputs[i + 1];
-    if (!e.tensors.is_constant(id)) return unimplemented("its parameters are computed");
-    std::vector<int64_t> shape(static_cast<size_t>(rank), 1);
-    const int64_t channels = e.tensors.info(id).shape.elements();
-    shape[static_cast<size_t>(axis_in(layout, axis))] = channels;
-    operands[i] = e.tensors.arranged(id, {{channels}, {0}, shape, 0});
-  }
-  std::string scaled;
-  emit_inner(e, node, "Mul", {e.tensors.name(node.inputs[0], layout), operands[0]}, &scaled);
-  emit(e, node, "Add", {scaled, operands[1]}, layout);
-  return ok_status();
-}
 
 Status write_fully_connected(Emit& e, const ir::Node& node) {
   const auto& attrs = std::get<FullyConnectedAttrs>(node.attrs);
@@ -267,24 +143,19 @@ Status write_softmax(Emit& e, const ir::Node& node) {
   return ok_status();
 }
 
-// Layer normalisation, whose parameters have the shape of a row.
-Status write_normalize(Emit& e, const ir::Node& node) {
-  const auto& attrs = std::get<NormalizeAttrs>(node.attrs);
-  const Shape& x = e.tensors.info(node.inputs[0]).shape;
-  const Shape row(x.dims().subspan(static_cast<size_t>(attrs.axis)));
-  std::vector<std::string> inputs;
-  for (const ir::ValueId id : node.inputs) {
-    if (!inputs.empty() && !(e.tensors.info(id).shape == row)) {
-      return unimplemented("parameters that are not one for each element of a row");
-    }
-    inputs.push_back(e.tensors.name(id, Layout::kPlain));
-  }
-  if (attrs.kind != NormalizeKind::kMeanVariance || inputs.size() < 2) {
-    return unimplemented("this normalisation");
-  }
-  emit(e, node, "LayerNormalization", inputs, Layout::kPlain)
-      .attr("axis", int64_t{attrs.axis})
-      .attr("epsilon", attrs.epsilon);
+Status write_cum_sum(Emit& e, const ir::Node& node) {
+  const auto& attrs = std::get<CumSumAttrs>(node.attrs);
+  const Layout layout = layout_of(e, node);
+  emit(e, node, "CumSum",
+       {e.tensors.name(node.inputs[0], layout), e.document.index(axis_in(layout, attrs.axis))},
+       layout)
+      .attr("exclusive", int64_t{attrs.exclusive ? 1 : 0})
+      .attr("reverse", int64_t{attrs.reverse ? 1 : 0});
+  return ok_status();
+}
+
+Status write_determinant(Emit& e, const ir::Node& node) {
+  emit(e, node, "Det", {e.tensors.name(node.inputs[0], Layout::kPlain)}, Layout::kPlain);
   return ok_status();
 }
 

@@ -23,6 +23,22 @@ NodeBuilder emit_levels(Emit& e, const ir::Node& node, const char* op, const std
   return builder;
 }
 
+// As opset 17 has them; wrapping came with 19.
+const char* pad_mode_name(PadMode mode) {
+  switch (mode) {
+    case PadMode::kConstant:
+      return "constant";
+    case PadMode::kReflect:
+      return "reflect";
+    case PadMode::kEdge:
+      return "edge";
+    case PadMode::kSymmetric:
+    case PadMode::kWrap:
+      break;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 Status write_quantize(Emit& e, const ir::Node& node) {
@@ -82,34 +98,26 @@ Status write_expand(Emit& e, const ir::Node& node) {
   return ok_status();
 }
 
-Status write_gather(Emit& e, const ir::Node& node) {
-  if (std::get<GatherAttrs>(node.attrs).batch_dims != 0) {
-    return unimplemented("ONNX has no indices of their own for each of a batch");
-  }
-  emit(e, node, "Gather",
-       {e.tensors.name(node.inputs[0], Layout::kPlain),
-        e.tensors.name(node.inputs[1], Layout::kPlain)},
-       Layout::kPlain)
-      .attr("axis", int64_t{std::get<GatherAttrs>(node.attrs).axis});
-  return ok_status();
-}
-
 Status write_pad(Emit& e, const ir::Node& node) {
   const auto& attrs = std::get<PadAttrs>(node.attrs);
-  if (e.tensors.info(node.inputs[0]).dtype != DType::kFloat32) {
-    return unimplemented("padding of other than float32");
-  }
-  if (attrs.mode != PadMode::kConstant || node.inputs.size() > 1) {
-    return unimplemented("padding with other than a known number");
+  const char* mode = pad_mode_name(attrs.mode);
+  if (mode == nullptr) return unimplemented("this kind of padding");
+  const bool constant = attrs.mode == PadMode::kConstant;
+  const bool is_float = e.tensors.info(node.inputs[0]).dtype == DType::kFloat32;
+  if (constant && !is_float && node.inputs.size() == 1 && attrs.value != 0) {
+    return unimplemented("padding of other than float32 with other than 0");
   }
   const Layout layout = layout_of(e, node);
   std::vector<int64_t> pads = reordered(layout, attrs.before);
   const std::vector<int64_t> after = reordered(layout, attrs.after);
   pads.insert(pads.end(), after.begin(), after.end());
-  emit(e, node, "Pad",
-       {e.tensors.name(node.inputs[0], layout), e.document.ints(pads),
-        e.document.scalar(attrs.value)},
-       layout);
+  std::vector<std::string> inputs = {e.tensors.name(node.inputs[0], layout), e.document.ints(pads)};
+  if (node.inputs.size() > 1) {
+    inputs.push_back(e.tensors.name(node.inputs[1], Layout::kPlain));
+  } else if (constant && is_float) {
+    inputs.push_back(e.document.scalar(attrs.value));
+  }
+  emit(e, node, "Pad", inputs, layout).attr("mode", mode);
   return ok_status();
 }
 

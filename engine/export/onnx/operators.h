@@ -4,6 +4,7 @@
 // export/onnx.
 #pragma once
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -39,37 +40,62 @@ inline NodeBuilder emit(Emit& e, const ir::Node& node, const char* op,
 NodeBuilder emit_inner(Emit& e, const ir::Node& node, const char* op,
                        std::initializer_list<std::string> inputs, std::string* result);
 
+// elementwise.cc
+Status write_binary(Emit&, const ir::Node&);
+Status write_compare(Emit&, const ir::Node&);
+Status write_prelu(Emit&, const ir::Node&);
+Status write_select(Emit&, const ir::Node&);
+Status write_unary(Emit&, const ir::Node&);
+
 // image.cc
 Status write_average_pool(Emit&, const ir::Node&);
 Status write_conv(Emit&, const ir::Node&);
+Status write_conv_transpose(Emit&, const ir::Node&);
 Status write_depthwise_conv(Emit&, const ir::Node&);
+Status write_grid_sample(Emit&, const ir::Node&);
 Status write_max_pool(Emit&, const ir::Node&);
 Status write_resize(Emit&, const ir::Node&);
+Status write_resize_axis(Emit&, const ir::Node&);
+
+// indices.cc
+Status write_gather(Emit&, const ir::Node&);
+Status write_gather_elements(Emit&, const ir::Node&);
+Status write_gather_nd(Emit&, const ir::Node&);
+Status write_one_hot(Emit&, const ir::Node&);
+Status write_reverse_sequence(Emit&, const ir::Node&);
+Status write_scatter_elements(Emit&, const ir::Node&);
+Status write_scatter_nd(Emit&, const ir::Node&);
+Status write_tile(Emit&, const ir::Node&);
+Status write_top_k(Emit&, const ir::Node&);
+Status write_trilu(Emit&, const ir::Node&);
 
 // math.cc
 Status write_arg_max(Emit&, const ir::Node&);
-Status write_batch_norm(Emit&, const ir::Node&);
-Status write_binary(Emit&, const ir::Node&);
-Status write_clamp(Emit&, const ir::Node&);
+Status write_cum_sum(Emit&, const ir::Node&);
+Status write_determinant(Emit&, const ir::Node&);
 Status write_fully_connected(Emit&, const ir::Node&);
 Status write_matmul(Emit&, const ir::Node&);
-Status write_normalize(Emit&, const ir::Node&);
-Status write_prelu(Emit&, const ir::Node&);
 Status write_reduce(Emit&, const ir::Node&);
 Status write_softmax(Emit&, const ir::Node&);
-Status write_unary(Emit&, const ir::Node&);
 
 // movement.cc
 Status write_cast(Emit&, const ir::Node&);
 Status write_concat(Emit&, const ir::Node&);
 Status write_dequantize(Emit&, const ir::Node&);
 Status write_expand(Emit&, const ir::Node&);
-Status write_gather(Emit&, const ir::Node&);
 Status write_pad(Emit&, const ir::Node&);
 Status write_quantize(Emit&, const ir::Node&);
 Status write_requantize(Emit&, const ir::Node&);
 Status write_reshape(Emit&, const ir::Node&);
 Status write_slice(Emit&, const ir::Node&);
 Status write_transpose(Emit&, const ir::Node&);
+
+// normalize.cc
+Status write_batch_norm(Emit&, const ir::Node&);
+Status write_local_response_norm(Emit&, const ir::Node&);
+Status write_normalize(Emit&, const ir::Node&);
+
+// operators.cc
+Status write_clamp(Emit&, const ir::Node&);
 
 }  // namespace inferd::exporter

@@ -47,6 +47,8 @@ class Tensors {
 
   // A constant, or what dequantizes one.
   bool is_constant(ir::ValueId id) const { return constant_of(id) != ir::kNoValue; }
+  // Of a constant: whether it has a scale for each channel.
+  bool has_scales(ir::ValueId id) const { return info(constant_of(id)).quantization.per_channel(); }
   std::string arranged(ir::ValueId id, const Arrangement& arrangement);
 
  private:
