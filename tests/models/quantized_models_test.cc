@@ -2,15 +2,13 @@
 //
 // inferctl quantize on real models: the int8 model still finds what the float one finds, and ONNX
 // Runtime computes the same with it.
-#include <cmath>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "tests/models/compare.h"
+#include "tests/models/onnx_runtime.h"
 #include "tests/unit/temporary_folder.h"
 
 namespace inferd {
@@ -130,36 +128,6 @@ class Quantized : public ::testing::TestWithParam<Case> {
   const fs::path int8_ = folder_.file("int8.onnx");
 };
 
-double decibels(std::span<const float> expected, std::span<const float> got) {
-  double signal = 0;
-  double noise = 0;
-  for (size_t i = 0; i < expected.size(); ++i) {
-    signal += std::pow(double{expected[i]}, 2);
-    noise += std::pow(double{expected[i]} - double{got[i]}, 2);
-  }
-  return 10 * std::log10(signal / std::max(noise, 1e-30));
-}
-
-// One input and all outputs, recorded with ONNX Runtime.
-void expect_runtime_agrees(const fs::path& model, const fs::path& recorded, double min_db) {
-  const std::string command =
-      "node '" INFERD_SOURCE_DIR "/tests/models/record_onnx_reference.mjs' " +
-      quoted(kCache / "node_modules") + " " + quoted(model) + " " + quoted(recorded);
-  ASSERT_EQ(std::system(command.c_str()), 0);
-  const auto input = media::read_npy(recorded / "input_0.npy");
-  ASSERT_TRUE(input.ok());
-  const auto outputs = run_model(model, {*input});
-  ASSERT_TRUE(outputs.ok()) << outputs.status().to_string();
-  for (size_t i = 0; i < outputs->size(); ++i) {
-    const auto expected = media::read_npy(recorded / ("output_" + std::to_string(i) + ".npy"));
-    ASSERT_TRUE(expected.ok());
-    const auto numbers = expected->view().as<float>();
-    const auto got = (*outputs)[i].view().as<float>();
-    ASSERT_EQ(got.size(), numbers.size());
-    EXPECT_GE(decibels(numbers, got), min_db) << "output " << i;
-  }
-}
-
 TEST_P(Quantized, FindsTheSame) {
   const Case& c = GetParam();
   if (!fs::exists(c.model) || !fs::exists(kModels / "images")) {
@@ -176,8 +144,8 @@ TEST_P(Quantized, FindsTheSame) {
   EXPECT_GE(agreement["share_overlapping_90"], c.min_good);
   EXPECT_GE(agreement["mean_overlap"], c.min_overlap);
   EXPECT_LT(report["weights_bytes_after"], report["weights_bytes_before"].get<double>() * 0.4);
-  if (fs::exists(kCache / "node_modules/onnxruntime-node")) {
-    expect_runtime_agrees(int8_, folder_.file("recorded"), c.min_runtime_db);
+  if (onnx_runtime_is_here()) {
+    expect_onnx_runtime_agrees(int8_, folder_.file("recorded"), c.min_runtime_db);
   }
 }
 

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A graph that was written and read again computes what it did.
+// A graph that was written and read again computes what it did, and ONNX Runtime computes the same
+// with the file.
 #include <filesystem>
 
 #include "engine/export/export.h"
 #include "engine/import/import.h"
 #include "tests/unit/opt/pass_testing.h"
 #include "tests/unit/temporary_folder.h"
+#ifdef INFERD_TEST_CACHE
+#include "tests/models/onnx_runtime.h"
+#endif
 
 namespace inferd::exporter {
 namespace {
@@ -47,6 +51,12 @@ class OnnxExport : public ::testing::Test {
     ir::Graph read = written_and_read();
     ASSERT_TRUE(opt::optimize(read, opt::context()).ok());
     opt::expect_same_results(graph_, read);
+#ifdef INFERD_TEST_CACHE
+    constexpr double kFloat32 = 100;  // decibels that rounding leaves after some operators
+    if (onnx_runtime_is_here()) {
+      expect_onnx_runtime_agrees(folder_.file("model.onnx"), folder_.file("recorded"), kFloat32);
+    }
+#endif
   }
 
   TemporaryFolder folder_;
