@@ -39,7 +39,7 @@ bool is_along_channels(const Emit& e, const ir::Node& node, int rank) {
 }
 
 // Of an RMS or L2 norm: x / size, then the parameters as they are.
-Status write_by_size(Emit& e, const ir::Node& node, const std::string& x, std::string size) {
+Status write_by_size(Emit& e, const ir::Node& node, const std::string& x, const std::string& size) {
   std::string y;
   if (node.inputs.size() == 1) {
     emit(e, node, "Div", {x, size}, Layout::kPlain);
