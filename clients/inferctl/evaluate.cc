@@ -27,23 +27,35 @@ struct Match {
   std::optional<Agreement> agreement;  // absent where outputs tell neither classes nor boxes
   std::vector<Closeness> outputs;
 
-  void add(const Contestant& a, const Contestant& b) {
+  // INVALID_ARGUMENT when sizes that were open turn out to be different.
+  Status add(const Contestant& a, const Contestant& b) {
     const auto& expected = a.outputs();
     const auto& got = b.outputs();
+    const bool same =
+        std::equal(expected.begin(), expected.end(), got.begin(), got.end(),
+                   [](const TensorView& x, const TensorView& y) { return x.shape == y.shape; });
+    if (!same) return invalid_argument("gives outputs of different shapes");
     if (agreement) agreement->add(expected, got);
     for (size_t i = 0; i < outputs.size(); ++i) {
       outputs[i].add(expected[i].as<float>(), got[i].as<float>());
     }
+    return ok_status();
   }
 };
+
+// What is open in one fits any size in the other.
+bool may_be_equal(const TensorInfo& a, const TensorInfo& b) {
+  return std::equal(
+      a.shape.begin(), a.shape.end(), b.shape.begin(), b.shape.end(),
+      [](int64_t x, int64_t y) { return x == y || x == kDynamicDim || y == kDynamicDim; });
+}
 
 // Both must put out the same tensors, but for their types.
 Result<Match> make_match(const Task& task, const Contestant& a, const Contestant& b) {
   const auto& expected = a.output_infos();
   const auto& got = b.output_infos();
   const bool same =
-      std::equal(expected.begin(), expected.end(), got.begin(), got.end(),
-                 [](const TensorInfo& x, const TensorInfo& y) { return x.shape == y.shape; });
+      std::equal(expected.begin(), expected.end(), got.begin(), got.end(), may_be_equal);
   if (!same) {
     return invalid_argument("'" + a.path() + "' and '" + b.path() +
                             "' have outputs of different shapes: their answers do not compare");
@@ -106,7 +118,10 @@ Result<Evaluation> evaluate(const Options& o, const Task& task) {
         INFERD_RETURN_IF_ERROR(
             result.models[m].run(sample, inputs[m][run]).with_context(sample.path));
       }
-      if (result.match) result.match->add(result.models[0], result.models[1]);
+      if (result.match) {
+        INFERD_RETURN_IF_ERROR(
+            result.match->add(result.models[0], result.models[1]).with_context(sample.path));
+      }
     }
     progress.show("evaluating", i + 1, result.samples);
   }

@@ -135,6 +135,10 @@ class Detection final : public Score {
     // What COCO's evaluation looks at: low scores count, many of one thing do not.
     constexpr float kMinScore = 0.01F;
     constexpr float kMaxOverlap = 0.6F;
+    if (!reader_.takes(outputs)) {
+      return invalid_argument("gives outputs that are not of the style '" +
+                              std::string(reader_.style().name) + "'");
+    }
     std::vector<FoundBox> found;
     for (FoundBox box : reader_.read(outputs, kMinScore)) {
       const auto class_id = classes_.to_data(box.class_id);

@@ -251,7 +251,7 @@ bool fits_nanodet(std::span<const TensorInfo> o) {
 bool fits_detections(std::span<const TensorInfo> o) {
   return o.size() == 4 && o[0].shape.rank() == 3 && o[0].shape[2] == 4 &&
          o[1].shape == o[2].shape && o[1].shape.rank() == 2 && o[0].shape[1] == o[1].shape[1] &&
-         o[3].shape.rank() == 1;
+         o[3].shape.rank() == 1 && o[3].shape[0] != 0;
 }
 
 constexpr BoxStyle kStyles[] = {
@@ -327,6 +327,23 @@ Result<BoxReader> BoxReader::create(const BoxStyle& style, const TensorInfo& inp
     if (!reader.known_places_) geometry.cells.clear();
   }
   return reader;
+}
+
+bool BoxReader::takes(std::span<const TensorView> outputs) const {
+  std::vector<TensorInfo> infos;
+  infos.reserve(outputs.size());
+  for (const TensorView& output : outputs) {
+    if (output.shape.rank() > 1 && output.shape[0] != 1) return false;  // of one picture
+    infos.push_back({"", output.dtype, output.shape, {}});
+  }
+  if (!style_->fits(infos)) return false;
+  const auto anchors = static_cast<int64_t>(geometry_.anchors.size());
+  return anchors == 0 || outputs[0].shape[1] == anchors;
+}
+
+std::vector<FoundBox> BoxReader::read(std::span<const TensorView> outputs, float min_score) const {
+  if (!takes(outputs)) return {};
+  return style_->read(outputs, geometry_, min_score);
 }
 
 }  // namespace inferd::ctl

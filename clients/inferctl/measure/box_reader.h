@@ -47,11 +47,13 @@ class BoxReader {
   static Result<BoxReader> create(const BoxStyle& style, const TensorInfo& input,
                                   std::span<const TensorInfo> outputs);
 
-  // Boxes with at least this score. Without known_places() their rects are not where they are, but
-  // still comparable with each other in the same place.
-  std::vector<FoundBox> read(std::span<const TensorView> outputs, float min_score) const {
-    return style_->read(outputs, geometry_, min_score);
-  }
+  // Sizes that were open at create() are known only here.
+  bool takes(std::span<const TensorView> outputs) const;
+
+  // Boxes with at least this score; none of outputs that it does not take. Without known_places()
+  // their rects are not where they are, but still comparable with each other in the same place.
+  std::vector<FoundBox> read(std::span<const TensorView> outputs, float min_score) const;
+
   const BoxStyle& style() const { return *style_; }
   bool known_places() const { return known_places_; }
 

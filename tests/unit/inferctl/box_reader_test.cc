@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstring>
 #include <string_view>
 
@@ -83,6 +84,26 @@ TEST(BoxReader, DetectionsUpToTheirCountWithSaneClasses) {
   EXPECT_EQ(found[0].class_id, 16U);
   EXPECT_FLOAT_EQ(found[0].rect.x_min, .2F);
   EXPECT_FLOAT_EQ(found[0].rect.y_max, .3F);
+}
+
+TEST(BoxReader, SizesThatWereOpenAreCheckedBeforeReading) {
+  const TensorInfo outputs[] = {info({1, kDynamicDim, 4}), info({1, kDynamicDim}),
+                                info({1, kDynamicDim}), info({kDynamicDim})};
+  const auto reader = BoxReader::create(style("detections"), info({1, 300, 300, 3}), outputs);
+  ASSERT_TRUE(reader.ok()) << reader.status().to_string();
+  const std::vector<float> numbers = {1, 1, 1, 1, 1, 1, 1, 1};
+  const auto views = [&](int64_t boxes, int64_t scores, int64_t counts) {
+    const auto part = [&](const Shape& shape) {
+      return TensorView{
+          DType::kFloat32, shape,
+          std::as_bytes(std::span(numbers).first(static_cast<size_t>(shape.elements())))};
+    };
+    return std::array{part({1, boxes, 4}), part({1, scores}), part({1, scores}), part({counts})};
+  };
+  EXPECT_EQ(reader->read(views(2, 2, 1), 0.5F).size(), 1U);
+  EXPECT_FALSE(reader->takes(views(1, 2, 1)));
+  EXPECT_TRUE(reader->read(views(1, 2, 1), 0.5F).empty());
+  EXPECT_FALSE(reader->takes(views(2, 2, 0)));
 }
 
 TEST(BoxReader, OtherOutputsAreRefused) {
