@@ -3,16 +3,19 @@
 #
 # Installs what is needed, builds, and runs every test. Can be run from anywhere, again and again.
 #
-#   scripts/test.sh [--no-arm64]      --no-arm64: without the cross-compiled kernel tests under qemu
+#   scripts/test.sh [--no-arm64] [--no-fuzz]      without the cross-compiled kernel tests under qemu; without the minute
+#                                                 of each fuzzer
 set -eu
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 arm64=yes
+fuzz=yes
 for option in "$@"; do
   case $option in
     --no-arm64) arm64=no ;;
-    *) die "unknown option '$option' (known: --no-arm64)" ;;
+    --no-fuzz) fuzz=no ;;
+    *) die "unknown option '$option' (known: --no-arm64, --no-fuzz)" ;;
   esac
 done
 
@@ -40,3 +43,8 @@ say "checking the service unit"
 
 say "running the tests"
 ctest --test-dir "$build" --output-on-failure -j "$(nproc)"
+
+if [ $fuzz = yes ]; then
+  say "fuzzing, each target for a minute"
+  "$root/scripts/fuzz.sh" --seconds 60
+fi
