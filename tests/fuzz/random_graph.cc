@@ -13,7 +13,7 @@
 namespace inferd {
 namespace {
 
-constexpr int kMostTries = 40;  // to add a node; most are refused
+constexpr int kMostTries = 40;              // to add a node; most are refused
 constexpr int64_t kMostElements = 1 << 12;  // of a tensor
 
 // Sets members of attributes to small numbers, now and then to absurd ones.
