@@ -38,8 +38,16 @@ Status check_bodies(const ir::Graph& graph) {
   return ok_status();
 }
 
-// Constants that may decide shapes, and all those of bodies. What was left out of the file is none
-// of those: kernels packed it.
+Status check_initial_states(const ir::Graph& graph) {
+  for (const auto& initial : graph.initial_states()) {
+    if (initial == nullptr) continue;
+    INFERD_RETURN_IF_ERROR(initial->check().with_context("initial state"));
+  }
+  return ok_status();
+}
+
+// Constants that may decide shapes, what states begin as, and all those of bodies. What was left
+// out of the file is none of those: kernels packed it.
 Status check_small_constants(const ir::Graph& graph) {
   for (size_t i = 0; i < graph.value_count(); ++i) {
     const ir::Value& value = graph.value(static_cast<ir::ValueId>(i));
@@ -48,6 +56,7 @@ Status check_small_constants(const ir::Graph& graph) {
     if (status.ok() || status.code() == StatusCode::kFailedPrecondition) continue;
     return status.with_context("constant '" + value.name + "'");
   }
+  INFERD_RETURN_IF_ERROR(check_initial_states(graph));
   return check_bodies(graph);
 }
 
@@ -106,9 +115,6 @@ Result<ir::Graph> with_closed_batch(ir::Graph graph, bool batchable) {
 
 Status LoadedModel::write(const std::string& path, CompiledWeights weights,
                           std::string_view isa) const {
-  if (!program_->graph().initial_states().empty()) {
-    return unimplemented("the model has states, which compiled files do not keep yet");
-  }
   const std::vector<Shape> shapes = default_shapes();
   std::shared_ptr<const plan::Plan> plan;  // keeps packed weights alive
   if (!shapes.empty()) {
@@ -132,7 +138,7 @@ Status LoadedModel::write(const std::string& path, CompiledWeights weights,
     taken.push_back(found->weights.get());
     packed.push_back({n, found->kernel->name, found->weights->arrays()});
   }
-  if (!packed.empty()) compiled.chosen_for = shapes;
+  if (!packed.empty()) compiled.chosen_for = with_states(shapes);
   if (packed.empty() && weights == CompiledWeights::kPacked) {
     return failed_precondition(
         "no kernel packs weights of this model, or the sizes of its inputs are open: its raw "

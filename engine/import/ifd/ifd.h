@@ -14,7 +14,9 @@
 
 namespace inferd::import {
 
-inline constexpr uint32_t kIfdVersion = 1;
+inline constexpr uint32_t kIfdVersion = 2;
+// Of files without states, which readers of that version understand too.
+inline constexpr uint32_t kIfdVersionWithoutStates = 1;
 
 bool sniff_ifd(const Source& source);
 // The graph is verified, every offset, size and index is checked, and so is the checksum of

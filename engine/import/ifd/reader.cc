@@ -210,7 +210,15 @@ class Reader {
       INFERD_ASSIGN_OR_RETURN(ir::Graph graph, read_graph(i));
       graphs_[i].graph = std::make_shared<const ir::Graph>(std::move(graph));
     }
-    return read_graph(0);
+    INFERD_ASSIGN_OR_RETURN(ir::Graph model, read_graph(0));
+    for (const int32_t initial : copy_of(model_->initial_states())) {
+      if (initial >= static_cast<int64_t>(constants_.size())) {
+        return invalid_argument("the constant that a state begins as does not exist");
+      }
+      model.initial_states().push_back(initial < 0 ? nullptr
+                                                   : constants_[static_cast<size_t>(initial)]);
+    }
+    return model;
   }
 
   Result<ir::Graph> read_graph(size_t index) {

@@ -138,6 +138,13 @@ class Writer {
   Status write_constants() {
     std::set<const Constant*> left_out;
     if (raw_ == RawWeights::kLeaveOut) left_out = only_packed();
+    for (const auto& initial : graph_.initial_states()) {
+      if (initial == nullptr) continue;
+      if (!constant_index_.emplace(initial.get(), static_cast<int>(constants_.size())).second) {
+        continue;
+      }
+      INFERD_RETURN_IF_ERROR(write_constant(initial, false).with_context("initial state"));
+    }
     // Small ones side by side: those are read when the model is loaded.
     for (const bool large : {false, true}) {
       for (const ir::Graph* graph : graphs_) {
@@ -255,14 +262,19 @@ class Writer {
     const auto packed = builder_.CreateVector(packed_tables_);
     const auto packed_for = builder_.CreateVector(shapes);
     const auto choice = builder_.CreateString(compiled_.choice);
+    std::vector<int32_t> initial;
+    for (const auto& constant : graph_.initial_states()) {
+      initial.push_back(constant == nullptr ? -1 : constant_index_.at(constant.get()));
+    }
+    const auto states = builder_.CreateVector(initial);
     return ifd::CreateModel(builder_, format, description, all_conversions, all_graphs, constants,
-                            packed, packed_for, choice);
+                            packed, packed_for, choice, states);
   }
 
   Status write_graph_section() {
     const auto graph = std::as_bytes(std::span(builder_.GetBufferPointer(), builder_.GetSize()));
     INFERD_RETURN_IF_ERROR(file_.pad_to(kBlockAlignment));
-    header_.version = kIfdVersion;
+    header_.version = graph_.initial_states().empty() ? kIfdVersionWithoutStates : kIfdVersion;
     header_.graph_offset = file_.offset();
     header_.graph_bytes = graph.size();
     header_.graph_checksum = crc32c(graph);

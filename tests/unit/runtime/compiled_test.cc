@@ -303,6 +303,41 @@ TEST_F(Compiled, KeepsBodies) {
   EXPECT_EQ(ir::to_text(*imported->graph.nodes()[0].bodies[1]), ir::to_text(body));
 }
 
+// y = W * (x + what came before), which begins as {1, 2}.
+TEST_F(Compiled, KeepsStates) {
+  ir::Graph graph;
+  ir::Builder b(graph);
+  const ir::ValueId x = b.input("x", DType::kFloat32, {1, 2});
+  const ir::ValueId before = b.input("before", DType::kFloat32, {1, 2});
+  const ir::ValueId sum = must(
+      b.op(OpKind::kBinary, {x, before}, BinaryAttrs{}, "sum", ir::OutputSpec::named("after")));
+  const std::vector<float> weights = {1, 0, 0, 10};
+  const ir::ValueId w = b.constant_floats("w", {2, 2}, weights);
+  b.output(must(b.op(OpKind::kFullyConnected, {sum, w}, FullyConnectedAttrs{}, "dense",
+                     ir::OutputSpec::named("y"))));
+  b.output(sum);
+  const std::vector<float> first = {1, 2};
+  graph.initial_states().push_back(Constant::copy_of(std::as_bytes(std::span(first))));
+  ASSERT_TRUE(ir::verify(graph).ok()) << ir::verify(graph).to_string();
+  const Status status =
+      load(std::move(graph))->write(path_, CompiledWeights::kBoth, isa_name(best_isa()));
+  ASSERT_TRUE(status.ok()) << status.to_string();
+
+  const auto model = load_file(path_);
+  ASSERT_TRUE(model.ok()) << model.status().to_string();
+  ASSERT_EQ((*model)->inputs().size(), 1U);
+  ASSERT_EQ((*model)->info().states.size(), 1U);
+  EXPECT_EQ((*model)->info().states[0].name, "before");
+  const auto context = *(*model)->create_context({});
+  const auto state = (*model)->create_state();
+  const TensorView one{DType::kFloat32, {1, 2}, std::as_bytes(std::span(first))};
+  for (const float times : {2.F, 3.F}) {
+    const auto y = context->run(std::span(&one, 1), state.get());
+    ASSERT_TRUE(y.ok()) << y.status().to_string();
+    EXPECT_THAT((*y)[0].as<float>(), ::testing::ElementsAre(times, 20 * times));
+  }
+}
+
 TEST_F(Compiled, LeavesNothingBehindWhereItCannotBeWritten) {
   const Status status =
       original_->write(folder_.file("missing/model.ifd"), CompiledWeights::kBoth, "");
