@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What models cost in memory. Each is loaded in a process of its own and gets one context, which is
-// what it takes until the first run.
+// What models cost in memory and time until the first run. Each is loaded in a process of its own
+// and gets one context.
 //
 //   memory MODEL...
 //
 // Prints a row of a Markdown table per model, in KiB: the file, the packed weights, the arena and
 // the least it could be, the most that was resident while loading and what stays resident (both
-// above an engine without a model, with the mapped pages of the file), and the ratio of that peak
-// to (file + 15 % + arena).
+// above an engine without a model, with the mapped pages of the file), the ratio of that peak to
+// (file + 15 % + arena), and the milliseconds of loading (the file is in memory when it was read
+// before).
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cinttypes>
 #include <cstdint>
 #include <cstdio>
@@ -58,18 +60,21 @@ Status measure(const std::string& path) {
   INFERD_ASSIGN_OR_RETURN(const auto engine, Engine::create(options));
   std::ofstream("/proc/self/clear_refs") << "5";  // the peak begins anew
   const int64_t empty = status_bytes("VmRSS");
+  const auto start = std::chrono::steady_clock::now();
   INFERD_ASSIGN_OR_RETURN(const auto model, engine->load(path));
   INFERD_ASSIGN_OR_RETURN(const auto context, model->create_context());
+  const double ms =
+      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   const int64_t peak = status_bytes("VmHWM") - empty;
   const int64_t after = status_bytes("VmRSS") - empty;
   const MemoryUse use = context->memory();
   const auto file = static_cast<int64_t>(std::filesystem::file_size(path));
   const double goal = 1.15 * static_cast<double>(file) + static_cast<double>(use.arena_bytes);
   const auto kib = [](int64_t bytes) { return static_cast<long long>((bytes + 512) / 1024); };
-  std::printf("| %-36s | %6lld | %6lld | %6lld | %6lld | %6lld | %6lld | %5.2f |\n",
+  std::printf("| %-36s | %6lld | %6lld | %6lld | %6lld | %6lld | %6lld | %5.2f | %6.1f |\n",
               std::filesystem::path(path).stem().c_str(), kib(file), kib(use.weights_bytes),
               kib(use.arena_bytes), kib(use.arena_lower_bound), kib(peak), kib(after),
-              static_cast<double>(peak) / goal);
+              static_cast<double>(peak) / goal, ms);
   return ok_status();
 }
 
@@ -96,8 +101,9 @@ int main(int argc, char** argv) {
     return 2;
   }
   std::printf(
-      "| model | file | packed weights | arena | lower bound | peak | after | peak / goal |\n");
-  std::printf("| --- | --- | --- | --- | --- | --- | --- | --- |\n");
+      "| model | file | packed weights | arena | lower bound | peak | after | peak / goal | ms "
+      "|\n");
+  std::printf("| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
   bool ok = true;
   for (int i = 1; i < argc; ++i) ok &= inferd::bench::measure_apart(argv[i]);
   return ok ? 0 : 1;
