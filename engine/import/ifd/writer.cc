@@ -221,6 +221,7 @@ class Writer {
     }
     const auto renumbered = [&](const std::vector<ir::ValueId>& ids) {
       std::vector<int32_t> numbers;
+      numbers.reserve(ids.size());
       for (const ir::ValueId id : ids) numbers.push_back(number.at(id));
       return builder_.CreateVector(numbers);
     };
