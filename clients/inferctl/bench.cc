@@ -17,6 +17,7 @@ namespace inferd::ctl {
 namespace {
 
 struct Options {
+  std::string signature;
   std::string model;
   int threads = 1;
   int streams = 1;
@@ -174,7 +175,9 @@ Status bench(const Options& o, const Globals& globals) {
   engine_options.allow_float16 = o.allow_float16;
   engine_options.log = print_warnings;
   INFERD_ASSIGN_OR_RETURN(const auto engine, Engine::create(engine_options));
-  INFERD_ASSIGN_OR_RETURN(const auto model, engine->load(o.model));
+  INFERD_ASSIGN_OR_RETURN(
+      const auto model,
+      engine->load(o.model, {.limits = {}, .states = {}, .signature = o.signature}));
   ContextOptions context_options;
   context_options.profile = o.profile || !o.trace.empty();
   std::vector<Stream> streams(static_cast<size_t>(o.streams));
@@ -257,6 +260,7 @@ void add_bench(CLI::App& app, const Globals& globals, Run& chosen) {
   CLI::App* command = app.add_subcommand("bench", "how fast a model file runs here");
   auto o = std::make_shared<Options>();
   command->add_option("MODEL", o->model, "model file")->required();
+  command->add_option("--signature", o->signature, kSignatureHelp);
   command->add_option("--threads", o->threads, "worker threads, 0: one per core")
       ->check(CLI::Range(0, 256))
       ->capture_default_str();

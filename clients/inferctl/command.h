@@ -21,6 +21,10 @@ struct Globals {
   bool json = false;
 };
 
+// Of an option of commands that take a model file.
+inline constexpr const char* kSignatureHelp =
+    "which of the file's signatures to take; by default serving_default, or else the first";
+
 // A command adds its options and gives what runs when it was chosen.
 using Run = std::function<Status()>;
 using AddCommand = void (*)(CLI::App& app, const Globals& globals, Run& chosen);

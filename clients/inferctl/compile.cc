@@ -12,6 +12,7 @@ struct Options {
   std::string model;
   std::string output;
   std::string isa;
+  std::string signature;
   CompiledWeights weights = CompiledWeights::kBoth;
   bool allow_float16 = false;
 };
@@ -20,8 +21,9 @@ Status compile(const Options& options, const Globals& globals) {
   EngineOptions engine_options;
   engine_options.allow_float16 = options.allow_float16;
   INFERD_ASSIGN_OR_RETURN(const auto engine, Engine::create(engine_options));
-  INFERD_RETURN_IF_ERROR(engine->compile(options.model, options.output,
-                                         {.weights = options.weights, .isa = options.isa}));
+  INFERD_RETURN_IF_ERROR(engine->compile(
+      options.model, options.output, {.weights = options.weights, .isa = options.isa},
+      {.limits = {}, .states = {}, .signature = options.signature}));
   std::error_code error;
   const auto bytes = static_cast<int64_t>(std::filesystem::file_size(options.output, error));
   if (error) return unavailable("cannot look at '" + options.output + "': " + error.message());
@@ -41,6 +43,7 @@ void add_compile(CLI::App& app, const Globals& globals, Run& chosen) {
   auto options = std::make_shared<Options>();
   command->add_option("MODEL", options->model, "model file")->required();
   command->add_option("-o,--output", options->output, "compiled model, OUT.ifd")->required();
+  command->add_option("--signature", options->signature, kSignatureHelp);
   command->add_option("--isa", options->isa,
                       "instruction set to pack weights for; by default the best of this CPU");
   command

@@ -13,7 +13,7 @@ namespace inferd::ctl {
 namespace {
 
 struct Options {
-  std::string model, output_dir, preprocess, labels;
+  std::string model, signature, output_dir, preprocess, labels;
   std::vector<std::string> inputs;
   int threads = 0;
   bool allow_float16 = false;
@@ -53,7 +53,9 @@ Status run(const Options& o, const Globals& globals) {
   engine_options.allow_float16 = o.allow_float16;
   engine_options.log = print_warnings;
   INFERD_ASSIGN_OR_RETURN(const auto engine, Engine::create(engine_options));
-  INFERD_ASSIGN_OR_RETURN(const auto model, engine->load(o.model));
+  INFERD_ASSIGN_OR_RETURN(
+      const auto model,
+      engine->load(o.model, {.limits = {}, .states = {}, .signature = o.signature}));
   INFERD_ASSIGN_OR_RETURN(const auto arrays, read_inputs(model->inputs(), o.inputs, o.preprocess));
   std::vector<TensorView> views;
   views.reserve(arrays.size());
@@ -87,6 +89,7 @@ void add_run(CLI::App& app, const Globals& globals, Run& chosen) {
       ->add_option("--input", o->inputs,
                    "NAME=FILE (.npy, .jpg, .png, .bmp, .wav), or FILE for a single input")
       ->required();
+  command->add_option("--signature", o->signature, kSignatureHelp);
   command->add_option("--output-dir", o->output_dir, "folder for NAME.npy of each output")
       ->required();
   command->add_option("--labels", o->labels,

@@ -38,7 +38,7 @@ struct ForeignTensor {
 struct ForeignGraph;
 
 // TFLite options, ONNX attributes. Floats and ints keep the file's width. A graph is the body of an
-// if or a loop; it uses tensors of the graph around it by their names.
+// if or a loop; unless it is closed it uses tensors of the graph around it by their names.
 using ForeignAttr =
     std::variant<int64_t, float, std::string, std::vector<int64_t>, std::vector<float>,
                  std::vector<std::string>, ForeignTensor, std::shared_ptr<const ForeignGraph>>;
@@ -54,6 +54,7 @@ struct ForeignNode {
 };
 
 struct ForeignGraph {
+  std::string name;                              // TFLite: no other graph of the file has it
   std::string format;                            // "tflite", "onnx"
   std::string description;                       // producer, for inspect
   std::map<std::string, int64_t> opsets;         // ONNX: domain -> version
@@ -61,6 +62,11 @@ struct ForeignGraph {
   std::map<std::string, ForeignTensor> tensors;  // every tensor by (unique) name
   std::vector<std::string> inputs;               // without initializers
   std::vector<std::string> outputs;
+  bool is_closed = false;  // a body that uses nothing of the graph around it but its inputs
+  // As ir::Graph has them: the last inputs and outputs are what the model remembers.
+  std::vector<std::shared_ptr<const Constant>> initial_states;
+  std::vector<std::string> signatures;  // TFLite: ways to use the file, each a graph of it
+  std::string signature;                // the one that this is; empty where the file has none
 };
 
 }  // namespace inferd::import

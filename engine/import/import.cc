@@ -42,13 +42,22 @@ Result<std::vector<TensorInfo>> describe(const ForeignGraph& foreign,
   return infos;
 }
 
+Status no_signature(const Source& source) {
+  return invalid_argument("the model has no signature '" + source.signature + "', it has none");
+}
+
 Result<Imported> import_as(const Format& format, const Source& source, const Limits& limits) {
-  if (format.import != nullptr) return format.import(source, limits);
+  if (format.import != nullptr) {
+    return source.signature.empty() ? format.import(source, limits) : no_signature(source);
+  }
   INFERD_ASSIGN_OR_RETURN(const ForeignGraph foreign, format.read(source, limits));
+  if (!source.signature.empty() && foreign.signatures.empty()) return no_signature(source);
   INFERD_RETURN_IF_ERROR(check_limits(foreign, limits));
   Imported imported;
   imported.format = foreign.format;
   imported.description = foreign.description;
+  imported.signatures = foreign.signatures;
+  imported.signature = foreign.signature;
   INFERD_ASSIGN_OR_RETURN(imported.inputs, describe(foreign, foreign.inputs));
   INFERD_ASSIGN_OR_RETURN(imported.outputs, describe(foreign, foreign.outputs));
   INFERD_ASSIGN_OR_RETURN(imported.graph, format.lower(foreign, &imported.unsupported));
@@ -58,9 +67,11 @@ Result<Imported> import_as(const Format& format, const Source& source, const Lim
 
 }  // namespace
 
-Result<Imported> import_file(const std::string& path, const Limits& limits) {
+Result<Imported> import_file(const std::string& path, const Limits& limits,
+                             const std::string& signature) {
   INFERD_ASSIGN_OR_RETURN(auto file, MappedFile::open(path, limits.max_file_bytes));
-  const Source source{std::move(file), path, std::filesystem::path(path).parent_path().string()};
+  const Source source{std::move(file), path, std::filesystem::path(path).parent_path().string(),
+                      signature};
   for (const Format& format : formats()) {
     if (!format.sniff(source)) continue;
     Result<Imported> imported = import_as(format, source, limits);

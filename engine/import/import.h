@@ -15,11 +15,12 @@
 
 namespace inferd::import {
 
-// A file to import. `folder` is where external data may lie (ONNX), nowhere else.
+// A file to import.
 struct Source {
   std::shared_ptr<const MappedFile> file;
   std::string path;
-  std::string folder;
+  std::string folder;     // where external data may lie (ONNX), nowhere else
+  std::string signature;  // which of the file's signatures; empty: its default (LoadOptions)
 };
 
 // Weights of a node as a kernel packed them when the model was compiled.
@@ -51,6 +52,8 @@ struct Imported {
   ir::Graph graph;                         // verified unless `unsupported` is not empty
   std::vector<UnsupportedOp> unsupported;
   std::vector<TensorInfo> inputs, outputs;  // as the file declares them, also when unsupported
+  std::vector<std::string> signatures;      // of the file
+  std::string signature;                    // the one that this is
   std::optional<Compiled> compiled;         // of a compiled model, which is optimised
 };
 
@@ -70,6 +73,7 @@ struct Format {
 std::span<const Format> formats();
 
 // Maps and imports. Errors as Engine::load(), with the path in front.
-Result<Imported> import_file(const std::string& path, const Limits& limits);
+Result<Imported> import_file(const std::string& path, const Limits& limits,
+                             const std::string& signature = "");
 
 }  // namespace inferd::import

@@ -82,7 +82,8 @@ Result<ir::ValueId> Lowering::value(const std::string& name) {
   if (sequences_.contains(name)) {
     return unimplemented("'" + name + "' is a sequence, and this operator takes tensors");
   }
-  if ((t == nullptr || !t->has_data) && outer_ != nullptr) return capture(name);
+  const bool captures = outer_ != nullptr && !foreign_.is_closed;
+  if ((t == nullptr || !t->has_data) && captures) return capture(name);
   if (t == nullptr || !t->has_data) {
     return invalid_argument("tensor '" + name +
                             "' is neither a constant nor a graph input, and no operator makes it");
@@ -409,16 +410,41 @@ Result<ir::Graph> Lowering::run(Find find, std::vector<UnsupportedOp>* unsupport
   INFERD_RETURN_IF_ERROR(add_inputs(unsupported));
   INFERD_RETURN_IF_ERROR(lower_nodes());
   INFERD_RETURN_IF_ERROR(set_outputs());
+  own_graph_.initial_states() = foreign_.initial_states;
   return std::move(own_graph_);
+}
+
+Status Lowering::check_body(const ForeignGraph& body, size_t inputs) const {
+  if (find_ == nullptr) return unimplemented("a body whose captured values are known only later");
+  if (body.inputs.size() == inputs) return ok_status();
+  return invalid_argument("a body takes " + std::to_string(body.inputs.size()) + " inputs, not " +
+                          std::to_string(inputs));
+}
+
+Result<std::vector<ir::ValueId>> Lowering::inline_body(const ForeignGraph& body,
+                                                       std::span<const ir::ValueId> inputs) {
+  INFERD_RETURN_IF_ERROR(check_body(body, inputs.size()));
+  Lowering inner(body, builder_);
+  inner.find_ = find_;
+  inner.unsupported_ = unsupported_;
+  inner.untyped_ = untyped_;
+  INFERD_RETURN_IF_ERROR(inner.check_names());
+  for (size_t i = 0; i < inputs.size(); ++i) inner.values_.emplace(body.inputs[i], inputs[i]);
+  INFERD_RETURN_IF_ERROR(inner.lower_nodes());
+  std::vector<ir::ValueId> outputs;
+  for (const std::string& name : body.outputs) {
+    const Result<ir::ValueId> id = inner.value(name);
+    const bool later = id.status().code() == StatusCode::kFailedPrecondition;
+    if (!id.ok() && !later) return id.status();
+    outputs.push_back(later ? inner.values_.at(name) : *id);
+  }
+  untyped_ = std::move(inner.untyped_);
+  return outputs;
 }
 
 Result<Lowering::Body> Lowering::lower_body(const ForeignGraph& body,
                                             std::span<const BodyInput> inputs) {
-  if (find_ == nullptr) return unimplemented("a body whose captured values are known only later");
-  if (body.inputs.size() != inputs.size()) {
-    return invalid_argument("a body takes " + std::to_string(body.inputs.size()) + " inputs, not " +
-                            std::to_string(inputs.size()));
-  }
+  INFERD_RETURN_IF_ERROR(check_body(body, inputs.size()));
   Lowering inner(body, *this);
   inner.find_ = find_;
   inner.unsupported_ = unsupported_;

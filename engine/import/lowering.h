@@ -75,6 +75,9 @@ class Lowering {
   };
   // What it lacks is collected as run() does.
   Result<Body> lower_body(const ForeignGraph& body, std::span<const BodyInput> inputs);
+  // Lowers a closed body into this graph, with `inputs` for its inputs. Returns its outputs.
+  Result<std::vector<ir::ValueId>> inline_body(const ForeignGraph& body,
+                                               std::span<const ir::ValueId> inputs);
 
   // A list of tensors that exists only while a model is lowered. Null: `name` is none.
   void set_sequence(const std::string& name, std::vector<ir::ValueId> tensors) {
@@ -117,6 +120,7 @@ class Lowering {
       : foreign_(body), own_builder_(own_graph_), builder_(own_builder_), outer_(&outer) {}
 
   Status check_names();
+  Status check_body(const ForeignGraph& body, size_t inputs) const;
   Status lower_nodes();
   Result<ir::ValueId> named(ir::ValueId id, const std::string& name);
   Status set_outputs();

@@ -72,6 +72,11 @@ Result<ir::Graph> load_float_graph(const std::string& path, std::span<const Shap
   if (imported.compiled) {
     return failed_precondition(path + " is compiled: quantize the model that it was made of");
   }
+  if (!imported.graph.initial_states().empty()) {
+    return unimplemented(path + " remembers something from run to run ('" +
+                         imported.graph.value(imported.graph.inputs().back()).name +
+                         "'), which quantized models cannot");
+  }
   Result<ir::Graph> graph = prepare(std::move(imported), input_shapes);
   if (!graph.ok()) return graph.status().with_context(path);
   return graph;

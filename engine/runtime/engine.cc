@@ -87,7 +87,8 @@ class SharedEngine final : public Engine {
 
   Result<std::shared_ptr<const Model>> load(const std::string& path,
                                             const LoadOptions& options) override {
-    INFERD_ASSIGN_OR_RETURN(import::Imported imported, import::import_file(path, options.limits));
+    INFERD_ASSIGN_OR_RETURN(import::Imported imported,
+                            import::import_file(path, options.limits, options.signature));
     if (!imported.unsupported.empty())
       return unsupported_status(imported.unsupported).with_context(path);
     ir::Graph graph = imported.graph;
@@ -102,7 +103,8 @@ class SharedEngine final : public Engine {
   }
 
   Result<ModelInfo> inspect(const std::string& path, const LoadOptions& options) override {
-    INFERD_ASSIGN_OR_RETURN(import::Imported imported, import::import_file(path, options.limits));
+    INFERD_ASSIGN_OR_RETURN(import::Imported imported,
+                            import::import_file(path, options.limits, options.signature));
     if (imported.unsupported.empty() && !imported.compiled) {
       imported.unsupported = runtime::find_unsupported(imported.graph);
     }
@@ -116,6 +118,8 @@ class SharedEngine final : public Engine {
     info.inputs = std::move(imported.inputs);
     info.outputs = std::move(imported.outputs);
     info.unsupported = std::move(imported.unsupported);
+    info.signatures = std::move(imported.signatures);
+    info.signature = std::move(imported.signature);
     return info;
   }
 
@@ -124,7 +128,8 @@ class SharedEngine final : public Engine {
     plan::PlanOptions plan = plan_;
     INFERD_ASSIGN_OR_RETURN(const Isa isa, isa_to_compile_for(options));
     if (isa != best_isa()) plan.prefer_kernels.insert(plan.prefer_kernels.begin(), options.isa);
-    INFERD_ASSIGN_OR_RETURN(import::Imported imported, import::import_file(path, load.limits));
+    INFERD_ASSIGN_OR_RETURN(import::Imported imported,
+                            import::import_file(path, load.limits, load.signature));
     if (!imported.unsupported.empty())
       return unsupported_status(imported.unsupported).with_context(path);
     const auto model = runtime::LoadedModel::create(std::move(imported), load, plan, pool_);

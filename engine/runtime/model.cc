@@ -128,6 +128,8 @@ Result<std::shared_ptr<const LoadedModel>> LoadedModel::create(import::Imported 
       model->compiled_ ? model->compiled_->conversions : opt::left_conversions(graph, declined);
   model->info_.format = std::move(imported.format);
   model->info_.description = std::move(imported.description);
+  model->info_.signatures = std::move(imported.signatures);
+  model->info_.signature = std::move(imported.signature);
   model->info_.batchable = batchable;
   model->program_ =
       std::make_unique<Program>(std::move(graph), std::vector<size_t>(), model->shared_);

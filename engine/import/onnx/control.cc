@@ -1,56 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // If, Loop and Scan.
+#include "engine/import/control.h"
+
 #include <algorithm>
 #include <limits>
 
 #include "engine/import/onnx/lower.h"
-#include "engine/ir/shape_inference.h"
 
 namespace inferd::import::onnx_lower {
 namespace {
 
 using Body = Lowering::Body;
 using BodyInput = Lowering::BodyInput;
-
-Result<std::shared_ptr<const ForeignGraph>> body_attr(const ForeignNode& node,
-                                                      const std::string& name) {
-  const auto it = node.attrs.find(name);
-  if (it != node.attrs.end()) {
-    const auto* body = std::get_if<std::shared_ptr<const ForeignGraph>>(&it->second);
-    if (body != nullptr) return *body;
-  }
-  return invalid_argument("has no graph '" + name + "'");
-}
-
-// Adds a node with bodies and makes its outputs those of the ONNX node.
-Status add_node(Lowering& l, const ForeignNode& foreign, ir::Node node,
-                const std::vector<bool>& untyped) {
-  ir::Graph& graph = l.builder().graph();
-  const ir::Graph& body = *node.bodies[0];
-  const size_t skipped = node.kind == OpKind::kLoop ? 1 : 0;  // the condition
-  for (size_t i = skipped; i < body.outputs().size(); ++i) {
-    ir::Value made;
-    const size_t at = i - skipped;
-    if (at < foreign.outputs.size()) made.name = foreign.outputs[at];
-    made.dtype = body.value(body.outputs()[i]).dtype;
-    const ir::ValueId id = graph.add_value(std::move(made));
-    const ForeignTensor* const declared = l.tensor(graph.value(id).name);
-    if (untyped[i] && declared == nullptr) l.set_untyped(id);
-    node.outputs.push_back(id);
-  }
-  INFERD_RETURN_IF_ERROR(ir::infer_shapes(graph, node));
-  const std::vector<ValueId> outputs = node.outputs;
-  graph.add_node(std::move(node));
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    const ForeignTensor* const declared = l.tensor(graph.value(outputs[i]).name);
-    if (declared != nullptr && declared->unsupported.empty() && untyped[i + skipped]) {
-      graph.value(outputs[i]).dtype = declared->dtype;
-    }
-    INFERD_RETURN_IF_ERROR(l.set_output(foreign, i, outputs[i]));
-  }
-  return ok_status();
-}
 
 // Gives both bodies of an if the same inputs: what either captures.
 std::vector<ValueId> share_captures(const Lowering& l, Body& a, Body& b) {
@@ -69,33 +31,6 @@ std::vector<ValueId> share_captures(const Lowering& l, Body& a, Body& b) {
     body->graph->inputs() = std::move(inputs);
   }
   return all;
-}
-
-BodyInput input_like(const Lowering& l, ValueId id) {
-  const ir::Value& v = l.info(id);
-  return {v.dtype, v.shape, v.shape_known, v.quantization, l.is_untyped(id)};
-}
-
-// What a loop carries may change its size from one iteration to the next.
-BodyInput carried_like(const Lowering& l, ValueId id) {
-  BodyInput input = input_like(l, id);
-  for (int d = 0; d < input.shape.rank(); ++d) input.shape[d] = kDynamicDim;
-  return input;
-}
-
-ValueId scalar_int64(Lowering& l, int64_t value) {
-  const auto bytes = std::as_bytes(std::span(&value, 1));
-  return l.builder().constant_bytes("", DType::kInt64, Shape(), {bytes.begin(), bytes.end()});
-}
-
-ValueId true_scalar(Lowering& l) {
-  return l.builder().constant_bytes("", DType::kBool, Shape(), {std::byte{1}});
-}
-
-// [1] and [] are both used for single numbers.
-Result<ValueId> as_scalar(Lowering& l, ValueId id, const ForeignNode& node) {
-  if (l.info(id).shape_known && l.info(id).shape.rank() == 0) return id;
-  return l.builder().op(OpKind::kReshape, {id}, ReshapeAttrs{}, node.name);
 }
 
 // Turns the body of a scan, whose inputs are states and slices, into one of a loop, whose inputs
@@ -158,7 +93,7 @@ Status if_then_else(Lowering& l, const ForeignNode& node) {
                 .outputs = {}};
   made.inputs.insert(made.inputs.begin(), condition);
   made.bodies = {then_body.graph, else_body.graph};
-  return add_node(l, node, std::move(made), untyped);
+  return add_with_bodies(l, node, std::move(made), untyped);
 }
 
 Status loop(Lowering& l, const ForeignNode& node) {
@@ -190,7 +125,7 @@ Status loop(Lowering& l, const ForeignNode& node) {
                          .scanned = static_cast<int>(body.graph->outputs().size() - 1 - carried)};
   made.inputs.insert(made.inputs.end(), body.captured.begin(), body.captured.end());
   made.bodies = {body.graph};
-  return add_node(l, node, std::move(made), body.untyped);
+  return add_with_bodies(l, node, std::move(made), body.untyped);
 }
 
 Status scan(Lowering& l, const ForeignNode& node) {
@@ -252,7 +187,7 @@ Status scan(Lowering& l, const ForeignNode& node) {
   made.attrs = LoopAttrs{.carried = static_cast<int>(carried),
                          .scanned = static_cast<int>(body.graph->outputs().size() - 1 - carried)};
   made.bodies = {body.graph};
-  return add_node(l, node, std::move(made), untyped);
+  return add_with_bodies(l, node, std::move(made), untyped);
 }
 
 }  // namespace inferd::import::onnx_lower

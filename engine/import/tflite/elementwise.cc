@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Operators that compute each element of the output from one element of each input.
+#include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "engine/import/tflite/lower.h"
 
@@ -57,6 +59,68 @@ Status select(Lowering& l, const ForeignNode& node) {
   return emit(l, node, OpKind::kSelect, std::array{a, b, which}, {});
 }
 
+// How many boundaries are not above x.
+Status bucketize(Lowering& l, const ForeignNode& node) {
+  INFERD_ASSIGN_OR_RETURN(ValueId x, l.input(node, 0));
+  INFERD_RETURN_IF_ERROR(l.known_rank(x));
+  const int rank = l.info(x).shape.rank();
+  if (rank == kMaxRank) return unimplemented("more than 7 dimensions");
+  const auto it = node.attrs.find("boundaries");
+  const auto* list =
+      it == node.attrs.end() ? nullptr : std::get_if<std::vector<float>>(&it->second);
+  const std::vector<float> boundaries = list == nullptr ? std::vector<float>() : *list;
+  if (!std::is_sorted(boundaries.begin(), boundaries.end())) {
+    return invalid_argument("boundaries are not ascending");
+  }
+  ir::Builder& b = l.builder();
+  const OutputSpec floats = OutputSpec::typed("", DType::kFloat32);
+  const ValueId all = b.constant_floats(node.name + "/boundaries",
+                                        {static_cast<int64_t>(boundaries.size())}, boundaries);
+  if (l.info(x).dtype != DType::kFloat32) {
+    INFERD_ASSIGN_OR_RETURN(x, b.op(OpKind::kCast, {x}, {}, node.name, floats));
+  }
+  std::vector<int64_t> dims(static_cast<size_t>(rank), 0);  // as they are
+  dims.push_back(1);
+  INFERD_ASSIGN_OR_RETURN(x, b.reshape(x, std::move(dims), node.name));
+  INFERD_ASSIGN_OR_RETURN(
+      x, b.op(OpKind::kCompare, {all, x}, CompareAttrs{CompareKind::kLessEqual}, node.name));
+  INFERD_ASSIGN_OR_RETURN(
+      x, b.op(OpKind::kCast, {x}, {}, node.name, OutputSpec::typed("", DType::kInt32)));
+  return emit(l, node, OpKind::kReduce, std::array{x},
+              ReduceAttrs{ReduceKind::kSum, {rank}, false});
+}
+
+// Float numbers as if they were quantized, in levels from min to max of which one is 0.
+Status fake_quant(Lowering& l, const ForeignNode& node) {
+  INFERD_ASSIGN_OR_RETURN(ValueId x, l.input(node, 0));
+  const int64_t bits = Lowering::int_attr(node, "num_bits", 8);
+  const float min = Lowering::float_attr(node, "min", 0.F);
+  const float max = Lowering::float_attr(node, "max", 0.F);
+  if (bits < 2 || bits > 16 || !(min < max)) {
+    return invalid_argument("needs 2 to 16 bits and min below max");
+  }
+  const float low = Lowering::int_attr(node, "narrow_range", 0) != 0 ? 1.F : 0.F;
+  const auto high = static_cast<float>((int64_t{1} << bits) - 1);
+  const float scale = (max - min) / (high - low);
+  const float zero = std::round(std::clamp(low - min / scale, low, high));
+  const float bottom = (low - zero) * scale;
+  ir::Builder& b = l.builder();
+  const auto with = [&](BinaryKind kind, ValueId a, float number) {
+    const ValueId constant = b.constant_floats("", Shape(), std::array{number});
+    return b.op(OpKind::kBinary, {a, constant}, BinaryAttrs{kind, {}}, node.name);
+  };
+  INFERD_ASSIGN_OR_RETURN(
+      x, b.op(OpKind::kClamp, {x}, ClampAttrs{{bottom, (high - zero) * scale}}, node.name));
+  INFERD_ASSIGN_OR_RETURN(x, with(BinaryKind::kSub, x, bottom));
+  INFERD_ASSIGN_OR_RETURN(x, with(BinaryKind::kMul, x, 1.F / scale));
+  INFERD_ASSIGN_OR_RETURN(x, with(BinaryKind::kAdd, x, 0.5F));
+  INFERD_ASSIGN_OR_RETURN(
+      x, b.op(OpKind::kUnary, {x}, UnaryAttrs{UnaryKind::kFloor, 0.F, 0.F}, node.name));
+  INFERD_ASSIGN_OR_RETURN(x, with(BinaryKind::kMul, x, scale));
+  const ValueId offset = b.constant_floats("", Shape(), std::array{bottom});
+  return emit(l, node, OpKind::kBinary, std::array{x, offset}, BinaryAttrs{BinaryKind::kAdd, {}});
+}
+
 template <UnaryKind kKind>
 Status unary(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
@@ -82,22 +146,6 @@ Status prelu(Lowering& l, const ForeignNode& node) {
   return emit(l, node, OpKind::kPRelu, std::array{x, slope}, {});
 }
 
-// Which numbers is left open; here they are the same in every run, as the seeds say, or the
-// operator's name where both are 0.
-template <RandomKind kKind>
-Status random(Lowering& l, const ForeignNode& node) {
-  INFERD_ASSIGN_OR_RETURN(const ValueId shape, l.input(node, 0));
-  const int64_t seed = Lowering::int_attr(node, "seed", 0);
-  const int64_t seed2 = Lowering::int_attr(node, "seed2", 0);
-  RandomAttrs attrs{.kind = kKind};
-  attrs.seed = seed == 0 && seed2 == 0 ? name_seed(node.name) : seed ^ (seed2 << 32);
-  ir::Builder& b = l.builder();
-  const ValueId zero = b.constant_bytes("", DType::kBool, {1}, {std::byte{0}});
-  INFERD_ASSIGN_OR_RETURN(const ValueId like,
-                          b.op(OpKind::kExpand, {zero, shape}, {}, node.name + "/shape"));
-  return emit(l, node, OpKind::kRandom, std::array{like}, attrs);
-}
-
 Status zeros_like(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
   const DType dtype = l.info(x).dtype;
@@ -115,12 +163,14 @@ const Row kRows[] = {
     {"", "ADD_N", add_n},
     {"", "ATAN2", binary<BinaryKind::kAtan2>},
     {"", "BITWISE_XOR", binary<BinaryKind::kXor>},
+    {"", "BUCKETIZE", bucketize},
     {"", "CEIL", unary<UnaryKind::kCeil>},
     {"", "COS", unary<UnaryKind::kCos>},
     {"", "DIV", binary<BinaryKind::kDiv>},
     {"", "ELU", unary<UnaryKind::kElu>},
     {"", "EQUAL", compare<CompareKind::kEqual>},
     {"", "EXP", unary<UnaryKind::kExp>},
+    {"", "FAKE_QUANT", fake_quant},
     {"", "FLOOR", unary<UnaryKind::kFloor>},
     {"", "FLOOR_DIV", binary<BinaryKind::kFloorDiv>},
     {"", "FLOOR_MOD", binary<BinaryKind::kFloorMod>},
@@ -143,8 +193,6 @@ const Row kRows[] = {
     {"", "NOT_EQUAL", compare<CompareKind::kNotEqual>},
     {"", "POW", binary<BinaryKind::kPow>},
     {"", "PRELU", prelu},
-    {"", "RANDOM_STANDARD_NORMAL", random<RandomKind::kNormal>},
-    {"", "RANDOM_UNIFORM", random<RandomKind::kUniform>},
     {"", "RELU", relu<0, 0>},
     {"", "RELU6", relu<0, 6>},
     {"", "RELU_0_TO_1", relu<0, 1>},

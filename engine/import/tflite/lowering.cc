@@ -7,6 +7,7 @@
 
 #include "engine/import/tflite/lower.h"
 #include "engine/import/tflite/tflite.h"
+#include "engine/import/tflite/variables.h"
 
 namespace inferd::import {
 namespace tflite_lower {
@@ -52,9 +53,9 @@ namespace {
 
 Lowering::LowerNode find(const ForeignGraph&, const ForeignNode& node) {
   using namespace tflite_lower;  // NOLINT: the tables only
-  for (const auto rows :
-       {block_rows(), conv_rows(), elementwise_rows(), image_rows(), index_rows(), landmark_rows(),
-        math_rows(), movement_rows(), quantized_rows(), recurrent_rows(), reduce_rows()}) {
+  for (const auto rows : {block_rows(), control_rows(), conv_rows(), elementwise_rows(),
+                          image_rows(), index_rows(), landmark_rows(), math_rows(), movement_rows(),
+                          quantized_rows(), random_rows(), recurrent_rows(), reduce_rows()}) {
     const auto row = std::find_if(rows.begin(), rows.end(), [&](const Row& r) {
       return node.domain == r.domain && node.op == r.op;
     });
@@ -67,7 +68,14 @@ Lowering::LowerNode find(const ForeignGraph&, const ForeignNode& node) {
 
 Result<ir::Graph> lower_tflite(const ForeignGraph& foreign,
                                std::vector<UnsupportedOp>* unsupported) {
-  return Lowering(foreign).run(find, unsupported);
+  if (!remembers(foreign)) return Lowering(foreign).run(find, unsupported);
+  const Result<ForeignGraph> threaded = with_states(foreign);
+  if (threaded.status().code() == StatusCode::kUnimplemented) {
+    unsupported->push_back({"variables", foreign.name, threaded.status().message()});
+    return ir::Graph();
+  }
+  INFERD_RETURN_IF_ERROR(threaded.status());
+  return Lowering(*threaded).run(find, unsupported);
 }
 
 }  // namespace inferd::import

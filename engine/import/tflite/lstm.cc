@@ -47,6 +47,8 @@ class Direction {
     const std::vector<OutputSpec> specs(3);
     INFERD_ASSIGN_OR_RETURN(const auto made,
                             b_.ops(OpKind::kLstm, inputs, attrs_, node_.name, specs));
+    INFERD_RETURN_IF_ERROR(set_state(l_, node_, in_.h, made[1]));
+    INFERD_RETURN_IF_ERROR(set_state(l_, node_, in_.c, made[2]));
     return made[0];
   }
 

@@ -47,6 +47,37 @@ const Row kRows[] = {
 
 std::span<const Row> quantized_rows() { return kRows; }
 
+Status in_float32(Lowering& l, const ForeignNode& node, Lowering::LowerNode lower) {
+  std::vector<ValueId> inputs;
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    if (!l.has(node, i)) continue;
+    INFERD_ASSIGN_OR_RETURN(ValueId x, l.input(node, i));
+    if (!l.info(x).quantization.empty()) {
+      INFERD_ASSIGN_OR_RETURN(x, l.builder().op(OpKind::kDequantize, {x}, {}, node.name,
+                                                OutputSpec::typed("", DType::kFloat32)));
+    }
+    inputs.push_back(x);
+  }
+  ForeignGraph types;  // what the file says of the outputs, but for their type
+  types.format = l.foreign().format;
+  for (const std::string& name : node.outputs) {
+    const ForeignTensor* const t = l.tensor(name);
+    if (t == nullptr) continue;
+    ForeignTensor real;
+    real.shape = t->shape;
+    real.shape_known = t->shape_known;
+    types.tensors.emplace(name, std::move(real));
+  }
+  INFERD_ASSIGN_OR_RETURN(const auto made,
+                          Lowering::run_node(types, lower, node, l.builder(), inputs));
+  for (size_t i = 0; i < made.size(); ++i) {
+    INFERD_ASSIGN_OR_RETURN(const ValueId y, l.builder().op(OpKind::kQuantize, {made[i]}, {},
+                                                            node.name, spec(l, node, i)));
+    INFERD_RETURN_IF_ERROR(l.set_output(node, i, y));
+  }
+  return ok_status();
+}
+
 Result<std::vector<ValueId>> weighted_inputs(Lowering& l, const ForeignNode& node, size_t x_at,
                                              size_t weights_at, size_t bias_at) {
   INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, x_at));

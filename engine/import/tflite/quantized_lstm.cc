@@ -161,6 +161,8 @@ class QuantizedLstm {
     const std::array specs = {type_of(h), type_of(h), type_of(c)};
     INFERD_ASSIGN_OR_RETURN(const auto made, l_.builder().ops(OpKind::kQuantizedLstm, inputs,
                                                               attrs_, node_.name, specs));
+    INFERD_RETURN_IF_ERROR(set_state(l_, node_, kH, made[1]));
+    INFERD_RETURN_IF_ERROR(set_state(l_, node_, kC, made[2]));
     return set_directions(l_, node_, sequence, std::array{made[0]});
   }
 

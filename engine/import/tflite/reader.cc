@@ -2,17 +2,17 @@
 //
 // TensorFlow Lite file -> ForeignGraph. The FlatBuffers verifier makes every access below stay
 // inside the file; what it cannot know (indices, shapes against sizes) is checked here.
-#include <flatbuffers/flatbuffers.h>
-#include <flatbuffers/flexbuffers.h>
-
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "engine/import/nibbles.h"
 #include "engine/import/tflite/builtin_names.h"
+#include "engine/import/tflite/options.h"
+#include "engine/import/tflite/sparsity.h"
 #include "engine/import/tflite/tflite.h"
-#include "schema_generated.h"
 
 namespace inferd::import {
 namespace {
@@ -57,54 +57,157 @@ std::string text(const flatbuffers::String* s) { return s == nullptr ? "" : s->s
 class Reader {
  public:
   Reader(const Source& source, const Limits& limits)
-      : source_(source), limits_(limits), bytes_(source.file->bytes()) {}
+      : source_(source), limits_(limits), bytes_(source.file->bytes()), options_(bytes_, limits) {}
 
   Result<ForeignGraph> read() {
     if (bytes_.size() > FLATBUFFERS_MAX_BUFFER_SIZE) {
       return resource_exhausted("a TensorFlow Lite file may have at most 2 GiB");
     }
-    flatbuffers::Verifier verifier = make_verifier();
+    flatbuffers::Verifier verifier = verifier_of(bytes_, limits_);
     if (!tflite::VerifyModelBuffer(verifier)) {
       return data_loss("the file is truncated or corrupt (FlatBuffers verification failed)");
     }
-    model_ = tflite::GetModel(data());
+    model_ = tflite::GetModel(bytes_.data());
     if (model_->version() != 3) {
       return invalid_argument("schema version " + std::to_string(model_->version()) + " is not 3");
     }
     if (model_->subgraphs() == nullptr || model_->subgraphs()->size() == 0) {
       return invalid_argument("the file has no graph");
     }
+    INFERD_ASSIGN_OR_RETURN(const tflite::SignatureDef* signature, choose_signature());
+    graphs_.resize(model_->subgraphs()->size());
+    INFERD_RETURN_IF_ERROR(
+        read_graph(signature == nullptr ? 0 : signature->subgraph_index(), signature));
     graph_.format = "tflite";
     graph_.description = text(model_->description());
-    const tflite::SubGraph& subgraph = *model_->subgraphs()->Get(0);
-    INFERD_RETURN_IF_ERROR(read_tensors(subgraph));
-    INFERD_RETURN_IF_ERROR(read_operators(subgraph));
-    INFERD_ASSIGN_OR_RETURN(graph_.inputs, names_of(subgraph.inputs(), "graph inputs"));
-    INFERD_ASSIGN_OR_RETURN(graph_.outputs, names_of(subgraph.outputs(), "graph outputs"));
-    tell_empty_tensors_apart();
+    for (const tflite::SignatureDef* s : signatures()) {
+      graph_.signatures.push_back(text(s->signature_key()));
+    }
+    if (signature != nullptr) graph_.signature = text(signature->signature_key());
     return std::move(graph_);
   }
 
  private:
-  const uint8_t* data() const { return reinterpret_cast<const uint8_t*>(bytes_.data()); }
+  // A graph of the file that is the body of operators.
+  struct Body {
+    std::shared_ptr<const ForeignGraph> graph;  // null: not read yet
+    bool open = false;                          // being read: what refers to it is inside of it
+    int64_t operators = 0;                      // once all graphs in it are put in place
+  };
 
-  flatbuffers::Verifier make_verifier() const {
-    const int64_t tables = 8 * (limits_.max_nodes + limits_.max_tensors);
-    return {data(), bytes_.size(), static_cast<flatbuffers::uoffset_t>(limits_.max_nesting),
-            static_cast<flatbuffers::uoffset_t>(std::min<int64_t>(tables, 100'000'000))};
+  std::vector<const tflite::SignatureDef*> signatures() const {
+    if (model_->signature_defs() == nullptr) return {};
+    return {model_->signature_defs()->begin(), model_->signature_defs()->end()};
+  }
+
+  // The one that was asked for, or what TensorFlow serves by default, or the first. Null: the file
+  // has none.
+  Result<const tflite::SignatureDef*> choose_signature() const {
+    const auto all = signatures();
+    const std::string wanted = source_.signature.empty() ? "serving_default" : source_.signature;
+    std::string names;
+    for (const tflite::SignatureDef* s : all) {
+      const std::string name = text(s->signature_key());
+      if (name == wanted) return s;
+      names += (names.empty() ? "'" : ", '") + name + "'";
+    }
+    if (source_.signature.empty()) return all.empty() ? nullptr : all.front();
+    return invalid_argument("the model has no signature '" + source_.signature + "', it has " +
+                            (names.empty() ? "none" : names));
+  }
+
+  // Into graph_; `signature` may be null.
+  Status read_graph(int64_t index, const tflite::SignatureDef* signature) {
+    if (index < 0 || index >= static_cast<int64_t>(graphs_.size())) {
+      return invalid_argument("graph " + std::to_string(index) + " does not exist, the file has " +
+                              std::to_string(graphs_.size()));
+    }
+    Body& self = graphs_[static_cast<size_t>(index)];
+    self.open = true;
+    const tflite::SubGraph& subgraph =
+        *model_->subgraphs()->Get(static_cast<flatbuffers::uoffset_t>(index));
+    graph_.name = text(subgraph.name()) + "#" + std::to_string(index);
+    if (signature != nullptr) INFERD_RETURN_IF_ERROR(name_by(*signature, subgraph));
+    INFERD_RETURN_IF_ERROR(read_tensors(subgraph));
+    INFERD_RETURN_IF_ERROR(read_operators(subgraph, self));
+    INFERD_ASSIGN_OR_RETURN(graph_.inputs, names_of(subgraph.inputs(), "graph inputs"));
+    INFERD_ASSIGN_OR_RETURN(graph_.outputs, names_of(subgraph.outputs(), "graph outputs"));
+    tell_empty_tensors_apart();
+    self.open = false;
+    return ok_status();
+  }
+
+  // Graph `index` as the body of an operator of `outer`; read once.
+  Result<std::shared_ptr<const ForeignGraph>> read_body(int64_t index, Body& outer) {
+    const bool exists = index >= 0 && index < static_cast<int64_t>(graphs_.size());
+    Body* const body = exists ? &graphs_[static_cast<size_t>(index)] : nullptr;
+    if (exists && body->open) {
+      return invalid_argument("graph " + std::to_string(index) + " is part of itself");
+    }
+    if (!exists || body->graph == nullptr) {
+      if (++depth_ > limits_.max_nesting) {
+        return resource_exhausted("graphs are nested deeper than " +
+                                  std::to_string(limits_.max_nesting));
+      }
+      ForeignGraph around = std::exchange(graph_, {});
+      std::vector<std::string> names = std::exchange(names_, {});
+      signature_names_.clear();
+      reserved_.clear();
+      const Status status = read_graph(index, nullptr);
+      graph_.is_closed = true;
+      ForeignGraph made = std::exchange(graph_, std::move(around));
+      names_ = std::move(names);
+      --depth_;
+      INFERD_RETURN_IF_ERROR(status.with_context("graph " + std::to_string(index)));
+      body->graph = std::make_shared<const ForeignGraph>(std::move(made));
+    }
+    // Each place where a body stands has its operators once more, a loop's condition twice.
+    outer.operators += 2 * body->operators;
+    if (outer.operators <= limits_.max_nodes) return body->graph;
+    return resource_exhausted("with its bodies the graph has more operators than the limit of " +
+                              std::to_string(limits_.max_nodes));
+  }
+
+  // Tensors that a signature names have that name.
+  Status name_by(const tflite::SignatureDef& signature, const tflite::SubGraph& subgraph) {
+    const uint32_t count = subgraph.tensors() == nullptr ? 0 : subgraph.tensors()->size();
+    for (const auto* maps : {signature.inputs(), signature.outputs()}) {
+      if (maps == nullptr) continue;
+      for (const tflite::TensorMap* map : *maps) {
+        if (map->tensor_index() >= count) {
+          return invalid_argument("signature '" + text(signature.signature_key()) +
+                                  "' refers to tensor " + std::to_string(map->tensor_index()) +
+                                  " of " + std::to_string(count));
+        }
+        const std::string name = text(map->name());
+        if (name.empty() || signature_names_.contains(map->tensor_index())) continue;
+        if (reserved_.insert(name).second) signature_names_.emplace(map->tensor_index(), name);
+      }
+    }
+    return ok_status();
+  }
+
+  // The name of tensor `i`, which no other has.
+  std::string unique_name(uint32_t i, const tflite::Tensor& t) const {
+    const auto given = signature_names_.find(i);
+    if (given != signature_names_.end()) return given->second;
+    std::string name = text(t.name());
+    while (name.empty() || graph_.tensors.contains(name) || reserved_.contains(name)) {
+      name += "#" + std::to_string(i);
+    }
+    return name;
   }
 
   Status read_tensors(const tflite::SubGraph& subgraph) {
     if (subgraph.tensors() == nullptr) return invalid_argument("the graph has no tensors");
-    const auto count = static_cast<int64_t>(subgraph.tensors()->size());
-    if (count > limits_.max_tensors) {
-      return resource_exhausted(std::to_string(count) + " tensors, more than the limit of " +
+    tensors_ += subgraph.tensors()->size();
+    if (tensors_ > limits_.max_tensors) {
+      return resource_exhausted(std::to_string(tensors_) + " tensors, more than the limit of " +
                                 std::to_string(limits_.max_tensors));
     }
     for (flatbuffers::uoffset_t i = 0; i < subgraph.tensors()->size(); ++i) {
       const tflite::Tensor& t = *subgraph.tensors()->Get(i);
-      std::string name = text(t.name());
-      while (name.empty() || graph_.tensors.contains(name)) name += "#" + std::to_string(i);
+      const std::string name = unique_name(i, t);
       names_.push_back(name);
       Result<ForeignTensor> tensor = read_tensor(t, name);
       if (!tensor.ok()) return tensor.status().with_context("tensor '" + name + "'");
@@ -119,8 +222,8 @@ class Reader {
     const std::optional<DType> dtype = dtype_of(t.type());
     if (!dtype) {
       tensor.unsupported = "element type " + std::to_string(t.type()) + " is not supported";
-    } else if (t.sparsity() != nullptr) {
-      tensor.unsupported = "sparse tensors are not supported";
+    } else if (t.sparsity() != nullptr && t.type() == kTfliteInt4) {
+      tensor.unsupported = "sparse integers of 4 bits are not supported";
     } else if (t.shape() != nullptr && t.shape()->size() > static_cast<size_t>(kMaxRank)) {
       tensor.unsupported =
           std::to_string(t.shape()->size()) + " dimensions, more than " + std::to_string(kMaxRank);
@@ -194,6 +297,13 @@ class Reader {
                                 " bytes, more than the limit of " +
                                 std::to_string(limits_.max_tensor_bytes) + " for a tensor");
     }
+    if (t.sparsity() != nullptr) {
+      const size_t element = dtype_size(tensor.dtype);
+      INFERD_ASSIGN_OR_RETURN(
+          tensor.data, densify(*t.sparsity(), options_, tensor.shape, element, data, source_.file));
+      tensor.has_data = true;
+      return ok_status();
+    }
     const bool packed = t.type() == kTfliteInt4;
     const size_t stored =
         packed ? nibble_bytes(static_cast<size_t>(expected)) : static_cast<size_t>(expected);
@@ -231,23 +341,24 @@ class Reader {
     }
   }
 
-  Status read_operators(const tflite::SubGraph& subgraph) {
+  Status read_operators(const tflite::SubGraph& subgraph, Body& self) {
     if (subgraph.operators() == nullptr) return ok_status();
-    if (static_cast<int64_t>(subgraph.operators()->size()) > limits_.max_nodes) {
-      return resource_exhausted(std::to_string(subgraph.operators()->size()) +
+    self.operators += subgraph.operators()->size();
+    if (self.operators > limits_.max_nodes) {
+      return resource_exhausted(std::to_string(self.operators) +
                                 " operators, more than the limit of " +
                                 std::to_string(limits_.max_nodes));
     }
     for (flatbuffers::uoffset_t i = 0; i < subgraph.operators()->size(); ++i) {
       ForeignNode node;
-      INFERD_RETURN_IF_ERROR(read_operator(*subgraph.operators()->Get(i), node)
+      INFERD_RETURN_IF_ERROR(read_operator(*subgraph.operators()->Get(i), self, node)
                                  .with_context("operator " + std::to_string(i)));
       graph_.nodes.push_back(std::move(node));
     }
     return ok_status();
   }
 
-  Status read_operator(const tflite::Operator& op, ForeignNode& node) {
+  Status read_operator(const tflite::Operator& op, Body& self, ForeignNode& node) {
     if (model_->operator_codes() == nullptr ||
         op.opcode_index() >= model_->operator_codes()->size()) {
       return invalid_argument("operator code " + std::to_string(op.opcode_index()) +
@@ -270,7 +381,23 @@ class Reader {
       INFERD_ASSIGN_OR_RETURN(node.attrs["intermediates"],
                               names_of(op.intermediates(), "intermediates"));
     }
-    return read_options(op, node).with_context(node.op + " '" + node.name + "'");
+    const std::string title = node.op + " '" + node.name + "'";
+    INFERD_RETURN_IF_ERROR(options_.read(op, node).with_context(title));
+    return read_bodies(self, node).with_context(title);
+  }
+
+  // Puts graphs in the place of their numbers.
+  Status read_bodies(Body& self, ForeignNode& node) {
+    if (!node.domain.empty()) return ok_status();
+    for (const char* name : kGraphOptions) {
+      const auto option = node.attrs.find(name);
+      if (option == node.attrs.end()) continue;
+      const auto* index = std::get_if<int64_t>(&option->second);
+      if (index == nullptr) continue;
+      INFERD_ASSIGN_OR_RETURN(auto body, read_body(*index, self));
+      option->second = std::move(body);
+    }
+    return ok_status();
   }
 
   // -1 is an absent optional input.
@@ -292,268 +419,20 @@ class Reader {
     return names;
   }
 
-  // The options table as T, verified; null when the operator has none.
-  template <typename T>
-  Result<const T*> options(const tflite::Operator& op) const {
-    const auto* table = reinterpret_cast<const T*>(op.options_table());
-    flatbuffers::Verifier verifier = make_verifier();
-    if (table != nullptr && !verifier.VerifyTable(table))
-      return data_loss("its options are corrupt");
-    return table;
-  }
-
-  template <typename T, typename Fill>
-  Status with_options(const tflite::Operator& op, Fill fill) const {
-    INFERD_ASSIGN_OR_RETURN(const T* table, options<T>(op));
-    if (table == nullptr) return ok_status();  // lowering sees defaults
-    fill(*table);
-    return ok_status();
-  }
-
-  static std::vector<int64_t> ints(const flatbuffers::Vector<int32_t>* values) {
-    if (values == nullptr) return {};
-    return {values->begin(), values->end()};
-  }
-
-  Status read_options(const tflite::Operator& op, ForeignNode& node) const;
-  Status read_recurrent_options(const tflite::Operator& op, ForeignNode& node) const;
-  Status read_custom_options(const tflite::Operator& op, ForeignNode& node) const;
-
   const Source& source_;
   const Limits& limits_;
   std::span<const std::byte> bytes_;
   const tflite::Model* model_ = nullptr;
-  std::vector<std::string> names_;  // of tensors, by index
+  const OptionsReader options_;
+  std::vector<Body> graphs_;  // all of the file
+  int64_t tensors_ = 0;       // of graphs that were read
+  int depth_ = 0;             // of bodies
+  // Of the graph that is being read:
+  std::map<uint32_t, std::string> signature_names_;  // of tensors, by index
+  std::set<std::string> reserved_;                   // these names
+  std::vector<std::string> names_;                   // of tensors, by index
   ForeignGraph graph_;
 };
-
-Status Reader::read_options(const tflite::Operator& op, ForeignNode& node) const {
-  auto& attrs = node.attrs;
-  const auto set = [&](const char* name, int64_t value) { attrs[name] = value; };
-  const std::string& kind = node.op;
-  if (node.domain == "custom") return read_custom_options(op, node);
-  if (kind == "CONV_2D" || kind == "DEPTHWISE_CONV_2D") {
-    const auto fill = [&](const auto& o) {
-      set("padding", o.padding());
-      set("stride_h", o.stride_h());
-      set("stride_w", o.stride_w());
-      set("dilation_h", o.dilation_h());
-      set("dilation_w", o.dilation_w());
-      set("activation", o.activation());
-    };
-    return kind == "CONV_2D" ? with_options<tflite::Conv2DOptions>(op, fill)
-                             : with_options<tflite::DepthwiseConv2DOptions>(op, fill);
-  }
-  if (kind == "TRANSPOSE_CONV") {
-    return with_options<tflite::TransposeConvOptions>(op, [&](const auto& o) {
-      set("padding", o.padding());
-      set("stride_h", o.stride_h());
-      set("stride_w", o.stride_w());
-      set("activation", o.activation());
-    });
-  }
-  if (kind == "CONV_3D" || kind == "CONV_3D_TRANSPOSE") {
-    return with_options<tflite::Conv3DOptions>(op, [&](const auto& o) {
-      set("padding", o.padding());
-      set("stride_d", o.stride_d());
-      set("stride_h", o.stride_h());
-      set("stride_w", o.stride_w());
-      set("dilation_d", o.dilation_d());
-      set("dilation_h", o.dilation_h());
-      set("dilation_w", o.dilation_w());
-      set("activation", o.activation());
-    });
-  }
-  if (kind == "AVERAGE_POOL_2D" || kind == "MAX_POOL_2D" || kind == "L2_POOL_2D") {
-    return with_options<tflite::Pool2DOptions>(op, [&](const auto& o) {
-      set("padding", o.padding());
-      set("stride_h", o.stride_h());
-      set("stride_w", o.stride_w());
-      set("filter_h", o.filter_h());
-      set("filter_w", o.filter_w());
-      set("activation", o.activation());
-    });
-  }
-  if (kind == "FULLY_CONNECTED") {
-    return with_options<tflite::FullyConnectedOptions>(op, [&](const auto& o) {
-      set("activation", o.activation());
-      set("weights_format", o.weights_format());
-      set("keep_num_dims", o.keep_num_dims());
-    });
-  }
-  if (kind == "BATCH_MATMUL") {
-    return with_options<tflite::BatchMatMulOptions>(op, [&](const auto& o) {
-      set("adj_x", o.adj_x());
-      set("adj_y", o.adj_y());
-    });
-  }
-  if (kind == "SOFTMAX") {
-    return with_options<tflite::SoftmaxOptions>(op,
-                                                [&](const auto& o) { attrs["beta"] = o.beta(); });
-  }
-  if (kind == "CONCATENATION") {
-    return with_options<tflite::ConcatenationOptions>(op, [&](const auto& o) {
-      set("axis", o.axis());
-      set("activation", o.activation());
-    });
-  }
-  if (kind == "ADD" || kind == "SUB" || kind == "MUL" || kind == "DIV" ||
-      kind == "L2_NORMALIZATION") {
-    return with_options<tflite::ActivationOptions>(
-        op, [&](const auto& o) { set("activation", o.activation()); });
-  }
-  if (kind == "RESHAPE") {
-    return with_options<tflite::ReshapeOptions>(
-        op, [&](const auto& o) { attrs["new_shape"] = ints(o.new_shape()); });
-  }
-  if (kind == "RESIZE_BILINEAR" || kind == "RESIZE_NEAREST_NEIGHBOR") {
-    const auto fill = [&](const auto& o) {
-      set("align_corners", o.align_corners());
-      set("half_pixel_centers", o.half_pixel_centers());
-    };
-    return kind == "RESIZE_BILINEAR" ? with_options<tflite::ResizeBilinearOptions>(op, fill)
-                                     : with_options<tflite::ResizeNearestOptions>(op, fill);
-  }
-  if (kind == "LEAKY_RELU") {
-    return with_options<tflite::LeakyReluOptions>(
-        op, [&](const auto& o) { attrs["alpha"] = o.alpha(); });
-  }
-  if (kind.starts_with("RANDOM_")) {
-    return with_options<tflite::RandomOptions>(op, [&](const auto& o) {
-      set("seed", o.seed());
-      set("seed2", o.seed2());
-    });
-  }
-  if (kind == "GELU") {
-    return with_options<tflite::GeluOptions>(
-        op, [&](const auto& o) { set("approximate", o.approximate()); });
-  }
-  if (kind == "SQUEEZE") {
-    return with_options<tflite::SqueezeOptions>(
-        op, [&](const auto& o) { attrs["squeeze_dims"] = ints(o.squeeze_dims()); });
-  }
-  if (kind == "MEAN" || kind == "SUM" || kind.starts_with("REDUCE_")) {
-    return with_options<tflite::ReducerOptions>(
-        op, [&](const auto& o) { set("keep_dims", o.keep_dims()); });
-  }
-  if (kind == "CUMSUM") {
-    return with_options<tflite::CumsumOptions>(op, [&](const auto& o) {
-      set("exclusive", o.exclusive());
-      set("reverse", o.reverse());
-    });
-  }
-  if (kind == "LOCAL_RESPONSE_NORMALIZATION") {
-    return with_options<tflite::LocalResponseNormalizationOptions>(op, [&](const auto& o) {
-      set("radius", o.radius());
-      attrs["bias"] = o.bias();
-      attrs["alpha"] = o.alpha();
-      attrs["beta"] = o.beta();
-    });
-  }
-  if (kind == "PACK") {
-    return with_options<tflite::PackOptions>(op, [&](const auto& o) { set("axis", o.axis()); });
-  }
-  if (kind == "UNPACK") {
-    return with_options<tflite::UnpackOptions>(op, [&](const auto& o) { set("axis", o.axis()); });
-  }
-  if (kind == "STRIDED_SLICE") {
-    return with_options<tflite::StridedSliceOptions>(op, [&](const auto& o) {
-      set("begin_mask", o.begin_mask());
-      set("end_mask", o.end_mask());
-      set("ellipsis_mask", o.ellipsis_mask());
-      set("new_axis_mask", o.new_axis_mask());
-      set("shrink_axis_mask", o.shrink_axis_mask());
-      set("offset", o.offset());
-    });
-  }
-  if (kind == "GATHER") {
-    return with_options<tflite::GatherOptions>(op, [&](const auto& o) {
-      set("axis", o.axis());
-      set("batch_dims", o.batch_dims());
-    });
-  }
-  if (kind == "DEPTH_TO_SPACE" || kind == "SPACE_TO_DEPTH") {
-    return with_options<tflite::BlockOptions>(
-        op, [&](const auto& o) { set("block_size", o.block_size()); });
-  }
-  if (kind == "MIRROR_PAD") {
-    return with_options<tflite::MirrorPadOptions>(op,
-                                                  [&](const auto& o) { set("mode", o.mode()); });
-  }
-  if (kind == "ONE_HOT") {
-    return with_options<tflite::OneHotOptions>(op, [&](const auto& o) { set("axis", o.axis()); });
-  }
-  if (kind == "REVERSE_SEQUENCE") {
-    return with_options<tflite::ReverseSequenceOptions>(op, [&](const auto& o) {
-      set("seq_dim", o.seq_dim());
-      set("batch_dim", o.batch_dim());
-    });
-  }
-  return read_recurrent_options(op, node);
-}
-
-Status Reader::read_recurrent_options(const tflite::Operator& op, ForeignNode& node) const {
-  auto& attrs = node.attrs;
-  const auto fill = [&](const auto& o) {
-    attrs["activation"] = int64_t{o.activation()};
-    if constexpr (requires { o.time_major(); }) attrs["time_major"] = int64_t{o.time_major()};
-    if constexpr (requires { o.merge_outputs(); }) {
-      attrs["merge_outputs"] = int64_t{o.merge_outputs()};
-    }
-    if constexpr (requires { o.cell_clip(); }) {
-      attrs["cell_clip"] = o.cell_clip();
-      attrs["proj_clip"] = o.proj_clip();
-    }
-    if constexpr (requires { o.kernel_type(); }) attrs["kernel_type"] = int64_t{o.kernel_type()};
-    if constexpr (requires { o.diagonal_recurrent(); }) {
-      attrs["diagonal_recurrent"] = int64_t{o.diagonal_recurrent()};
-    }
-    if constexpr (requires { o.rank(); }) attrs["rank"] = int64_t{o.rank()};
-  };
-  const std::string& kind = node.op;
-  if (kind == "LSTM") return with_options<tflite::LstmOptions>(op, fill);
-  if (kind == "UNIDIRECTIONAL_SEQUENCE_LSTM") {
-    return with_options<tflite::UnidirectionalSequenceLstmOptions>(op, fill);
-  }
-  if (kind == "BIDIRECTIONAL_SEQUENCE_LSTM") {
-    return with_options<tflite::BidirectionalSequenceLstmOptions>(op, fill);
-  }
-  if (kind == "RNN") return with_options<tflite::RnnOptions>(op, fill);
-  if (kind == "UNIDIRECTIONAL_SEQUENCE_RNN") {
-    return with_options<tflite::SequenceRnnOptions>(op, fill);
-  }
-  if (kind == "BIDIRECTIONAL_SEQUENCE_RNN") {
-    return with_options<tflite::BidirectionalSequenceRnnOptions>(op, fill);
-  }
-  if (kind == "SVDF") return with_options<tflite::SvdfOptions>(op, fill);
-  return ok_status();
-}
-
-// A map of numbers and booleans in FlexBuffers, which become attributes, or a C struct in the byte
-// order of the machine: the bytes are the attribute "struct". Nothing in the file says which it is.
-Status Reader::read_custom_options(const tflite::Operator& op, ForeignNode& node) const {
-  const flatbuffers::Vector<uint8_t>* options = op.custom_options();
-  if (options == nullptr || options->size() == 0) return ok_status();
-  node.attrs["struct"] =
-      std::string(reinterpret_cast<const char*>(options->data()), options->size());
-  std::vector<uint8_t> reuse;
-  if (!flexbuffers::VerifyBuffer(options->data(), options->size(), &reuse)) {
-    return ok_status();
-  }
-  const flexbuffers::Reference root = flexbuffers::GetRoot(options->data(), options->size());
-  if (!root.IsMap()) return ok_status();
-  const flexbuffers::Map map = root.AsMap();
-  for (size_t i = 0; i < map.size(); ++i) {
-    const flexbuffers::Reference value = map.Values()[i];
-    const std::string key = map.Keys()[i].AsKey();
-    if (value.IsFloat()) {
-      node.attrs[key] = value.AsFloat();
-    } else if (value.IsInt() || value.IsUInt() || value.IsBool()) {
-      node.attrs[key] = value.AsInt64();
-    }
-  }
-  return ok_status();
-}
 
 }  // namespace
 

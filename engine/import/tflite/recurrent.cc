@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// RNN and SVDF, and what they share with LSTM. TensorFlow Lite keeps states in variable tensors; in
-// ir they are operands that come in and go out.
+// RNN and SVDF, and what they share with LSTM.
 #include "engine/import/tflite/recurrent.h"
 
 #include <algorithm>
 #include <array>
+
+#include "engine/import/tflite/variables.h"
 
 namespace inferd::import::tflite_lower {
 
@@ -34,31 +35,31 @@ Result<ValueId> float_weights(Lowering& l, const ForeignNode& node, size_t i) {
 }
 
 Result<ValueId> initial_state(Lowering& l, const ForeignNode& node, size_t i, const Shape& shape) {
-  const ForeignTensor* t = l.has(node, i) ? l.tensor(node.inputs[i]) : nullptr;
-  if (t == nullptr) return invalid_argument("state " + std::to_string(i) + " is missing");
-  if (!t->unsupported.empty()) return unimplemented("state '" + t->name + "': " + t->unsupported);
-  if (!t->shape.is_static() || !shape.is_static()) {
-    return failed_precondition("state '" + t->name + "' of unknown size");
+  if (!l.has(node, i)) return invalid_argument("state " + std::to_string(i) + " is missing");
+  INFERD_ASSIGN_OR_RETURN(const ValueId state, l.input(node, i));
+  const ir::Value& value = l.info(state);
+  if (!value.shape.is_static() || !shape.is_static()) {
+    return failed_precondition("state '" + value.name + "' of unknown size");
   }
-  INFERD_ASSIGN_OR_RETURN(const int64_t bytes, checked_bytes(t->dtype, shape));
-  INFERD_ASSIGN_OR_RETURN(const int64_t declared, checked_bytes(t->dtype, t->shape));
-  if (bytes != declared) {
-    return invalid_argument("state '" + t->name + "' has shape " + t->shape.to_string() + ", not " +
-                            shape.to_string());
+  if (value.shape.elements() != shape.elements()) {
+    return invalid_argument("state '" + value.name + "' has shape " + value.shape.to_string() +
+                            ", not " + shape.to_string());
   }
-  if (!t->is_variable) {
-    INFERD_ASSIGN_OR_RETURN(const ValueId state, l.input(node, i));
-    return l.builder().reshape(state, {shape.begin(), shape.end()}, node.name + "/state");
-  }
-  constexpr int64_t kMostBytes = int64_t{1} << 28;
-  if (bytes > kMostBytes) {
-    return resource_exhausted("state '" + t->name + "' has " + std::to_string(bytes) + " bytes");
-  }
-  const bool offset = t->dtype == DType::kInt8 && !t->quantization.empty();
-  const auto zero = static_cast<std::byte>(offset ? t->quantization.zero_point() : 0);
-  return l.builder().constant_bytes(t->name, t->dtype, shape,
-                                    std::vector<std::byte>(static_cast<size_t>(bytes), zero),
-                                    t->quantization);
+  return l.builder().reshape(state, {shape.begin(), shape.end()}, node.name + "/state");
+}
+
+Status set_state(Lowering& l, const ForeignNode& node, size_t i, ValueId state) {
+  const std::vector<int64_t> states = Lowering::ints_attr(node, kStateInputs);
+  const auto it = std::find(states.begin(), states.end(), static_cast<int64_t>(i));
+  if (it == states.end()) return ok_status();
+  const size_t output = node.outputs.size() - static_cast<size_t>(states.end() - it);
+  const ForeignTensor* const t = l.tensor(node.outputs[output]);
+  if (t == nullptr) return invalid_argument("state " + std::to_string(i) + " has no type");
+  const ReshapeAttrs attrs{{t->shape.begin(), t->shape.end()}, true};
+  INFERD_ASSIGN_OR_RETURN(const ValueId id,
+                          l.builder().op(OpKind::kReshape, {state}, attrs, node.name + "/state",
+                                         OutputSpec::named(t->name)));
+  return l.set_output(node, output, id);
 }
 
 Result<Sequence> Sequence::of(Lowering& l, const ForeignNode& node, bool time_major) {
@@ -112,7 +113,11 @@ Status set_directions(Lowering& l, const ForeignNode& node, const Sequence& sequ
     INFERD_ASSIGN_OR_RETURN(const ValueId y, sequence.output(l, node, both, spec(l, node)));
     return l.set_output(node, 0, y);
   }
-  for (size_t d = 0; d < directions.size(); ++d) {
+  // A file may leave out the backward direction; states are no sequences.
+  const size_t sequences =
+      node.outputs.size() -
+      std::min(node.outputs.size(), Lowering::ints_attr(node, kStateInputs).size());
+  for (size_t d = 0; d < std::min(directions.size(), sequences); ++d) {
     INFERD_ASSIGN_OR_RETURN(const ValueId y,
                             sequence.output(l, node, directions[d], spec(l, node, d)));
     INFERD_RETURN_IF_ERROR(l.set_output(node, d, y));
@@ -164,6 +169,7 @@ Result<ValueId> rnn_direction(Lowering& l, const ForeignNode& node, const Sequen
   const std::vector<OutputSpec> specs(2);
   INFERD_ASSIGN_OR_RETURN(
       const auto made, l.builder().ops(OpKind::kRnn, std::array{x, w, h}, attrs, node.name, specs));
+  INFERD_RETURN_IF_ERROR(set_state(l, node, in.state, made[1]));
   return made[0];
 }
 
@@ -225,6 +231,7 @@ Status svdf(Lowering& l, const ForeignNode& node) {
   const std::array specs = {spec(l, node), OutputSpec::typed("", s.dtype, s.quantization)};
   INFERD_ASSIGN_OR_RETURN(const auto made,
                           l.builder().ops(OpKind::kSvdf, inputs, attrs, node.name, specs));
+  INFERD_RETURN_IF_ERROR(set_state(l, node, kState, made[1]));
   return l.set_output(node, 0, made[0]);
 }
 

@@ -19,10 +19,10 @@ Result<CellActivation> cell_activation(const ForeignNode& node);
 // Input `i` as float32 weights: quantized ones (of hybrid models) are dequantized.
 Result<ValueId> float_weights(Lowering& l, const ForeignNode& node, size_t i);
 
-// The state that input `i` holds when a run begins, in `shape` with as many elements as the file
-// says: zero, as in an interpreter that was just made. Another tensor than a variable is taken as
-// it is.
+// The state that input `i` holds when a run begins, in `shape` with as many elements as it has.
 Result<ValueId> initial_state(Lowering& l, const ForeignNode& node, size_t i, const Shape& shape);
+// Makes `state` what becomes of input `i`, if that is remembered (variables.h).
+Status set_state(Lowering& l, const ForeignNode& node, size_t i, ValueId state);
 
 // Sequences of operators that have them as [B,T,I], [T,B,I] or, one step at a time, [B,I].
 class Sequence {

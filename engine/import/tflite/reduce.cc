@@ -39,13 +39,7 @@ Status reduce(Lowering& l, const ForeignNode& node) {
 Status reduce_prod(Lowering& l, const ForeignNode& node) {
   INFERD_ASSIGN_OR_RETURN(const ValueId x, l.input(node, 0));
   if (l.info(x).quantization.empty()) return reduce<ReduceKind::kProd>(l, node);
-  INFERD_ASSIGN_OR_RETURN(const ReduceAttrs attrs, reduce_attrs(l, node, ReduceKind::kProd, x));
-  INFERD_ASSIGN_OR_RETURN(const ValueId real,
-                          l.builder().op(OpKind::kDequantize, {x}, {}, node.name,
-                                         OutputSpec::typed("", DType::kFloat32)));
-  INFERD_ASSIGN_OR_RETURN(const ValueId y,
-                          l.builder().op(OpKind::kReduce, {real}, attrs, node.name));
-  return emit(l, node, OpKind::kQuantize, std::array{y}, {});
+  return in_float32(l, node, reduce<ReduceKind::kProd>);
 }
 
 template <bool kSmallest>
@@ -105,17 +99,17 @@ const Row kRows[] = {
     {"", "ARG_MAX", arg_max<false>},
     {"", "ARG_MIN", arg_max<true>},
     {"", "CUMSUM", cumsum},
-    {"", "L2_NORMALIZATION", l2_normalization},
+    {"", "L2_NORMALIZATION", wide_in_float32<l2_normalization>},
     {"", "LOCAL_RESPONSE_NORMALIZATION", local_response_normalization},
-    {"", "LOG_SOFTMAX", log_softmax},
-    {"", "MEAN", reduce<ReduceKind::kMean>},
+    {"", "LOG_SOFTMAX", wide_in_float32<log_softmax>},
+    {"", "MEAN", wide_in_float32<reduce<ReduceKind::kMean>>},
     {"", "REDUCE_ALL", reduce<ReduceKind::kMin>},
     {"", "REDUCE_ANY", reduce<ReduceKind::kMax>},
-    {"", "REDUCE_MAX", reduce<ReduceKind::kMax>},
-    {"", "REDUCE_MIN", reduce<ReduceKind::kMin>},
+    {"", "REDUCE_MAX", wide_in_float32<reduce<ReduceKind::kMax>>},
+    {"", "REDUCE_MIN", wide_in_float32<reduce<ReduceKind::kMin>>},
     {"", "REDUCE_PROD", reduce_prod},
-    {"", "SOFTMAX", softmax},
-    {"", "SUM", reduce<ReduceKind::kSum>},
+    {"", "SOFTMAX", wide_in_float32<softmax>},
+    {"", "SUM", wide_in_float32<reduce<ReduceKind::kSum>>},
 };
 
 }  // namespace

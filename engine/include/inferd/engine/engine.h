@@ -69,6 +69,8 @@ struct LoadOptions {
   // These inputs and outputs become state: they begin as zeros, dimensions of any size as 1, and
   // are no inputs and outputs of the model any more.
   std::vector<StatePair> states;
+  // Which of the file's signatures (TensorFlow Lite); empty: "serving_default", or else the first.
+  std::string signature = {};
 };
 
 // What of the weights a compiled model holds. Its file is mapped: what is not read takes no memory.
@@ -118,6 +120,8 @@ struct ModelInfo {
   bool batchable = false;  // dimension 0 of every input and output is a free batch dimension
   std::vector<LeftConversion> conversions;  // empty: nothing, or all of it, is quantized
   std::vector<UnsupportedOp> unsupported;   // empty: the model runs
+  std::vector<std::string> signatures;      // TensorFlow Lite: ways to use the file
+  std::string signature;                    // the one that was loaded
 };
 
 // One step of the last profiled run.
