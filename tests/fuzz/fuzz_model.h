@@ -45,6 +45,7 @@ inline void fuzz_model(const uint8_t* bytes, size_t size) {
   options.limits.max_tensors = 4000;
   options.limits.max_tensor_bytes = 1 << 22;
   options.limits.max_arena_bytes = 1 << 24;
+  options.limits.max_iterations = 1000;
   const Status status =
       load_and_run(*engine, "/proc/self/fd/" + std::to_string(fd), options, 1'000'000);
   ::close(fd);

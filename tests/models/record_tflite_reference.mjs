@@ -12,6 +12,12 @@
 //
 // An input file with the bytes of several samples, one behind the other, is run once for each; so are the outputs
 // then, with the first dimension that many times as large.
+//
+// With --list many models are run in one process, each as often as it has runs, one after the other, so that
+// what it remembers is seen: LIST is JSON, [{"model": FILE, "runs": [{"output": FOLDER, "inputs": [FILE...]}]}].
+// Where the runtime refuses a model or fails, its reason goes to refused.txt in the folder of the first run:
+//
+//   node record_tflite_reference.mjs PACKAGE_FOLDER --list LIST
 import fs from 'node:fs';
 import path from 'node:path';
 import vm from 'node:vm';
@@ -73,15 +79,15 @@ function run({runner}, outputFolder, inputFiles) {
       throw new Error(`${inputFiles[i]} has ${bytes.length} bytes, the input takes ${sizes[i]}`);
     }
   });
-  const outputs = list(runner.GetOutputs());
-  const results = outputs.map(() => []);
+  const results = list(runner.GetOutputs()).map(() => []);
   for (let s = 0; s < samples; ++s) {
     inputs.forEach((tensor, i) => bytesOf(tensor.data()).set(data[i].subarray(s * sizes[i], (s + 1) * sizes[i])));
     if (!runner.Infer()) throw new Error('inference failed');
-    outputs.forEach((tensor, i) => results[i].push(Buffer.from(bytesOf(tensor.data()))));
+    // Looked up anew: a run may move what depends on variables.
+    list(runner.GetOutputs()).forEach((tensor, i) => results[i].push(Buffer.from(bytesOf(tensor.data()))));
   }
   fs.mkdirSync(outputFolder, {recursive: true});
-  const names = outputs.map((tensor, i) => {
+  const names = list(runner.GetOutputs()).map((tensor, i) => {
     const shape = tensor.shape.split(',').filter(Boolean).map(Number);
     const descr = TFLITE_TO_NPY[tensor.dataType];
     if (!descr) throw new Error(`output type ${tensor.dataType} is not known`);
@@ -92,14 +98,29 @@ function run({runner}, outputFolder, inputFiles) {
   fs.writeFileSync(path.join(outputFolder, 'meta.json'), JSON.stringify({outputs: names}, null, 1) + '\n');
 }
 
+async function runListed(packageFolder, {model, runs}) {
+  const refusal = path.join(runs[0].output, 'refused.txt');
+  fs.rmSync(refusal, {force: true});
+  try {
+    const runtime = await loadRunner(packageFolder, model);
+    for (const {output, inputs} of runs) run(runtime, output, inputs);
+  } catch (error) {
+    fs.mkdirSync(runs[0].output, {recursive: true});
+    fs.writeFileSync(refusal, `${error.message ?? error}\n`);
+  }
+}
+
 const [packageFolder, modelFile, ...rest] = process.argv.slice(2);
-if (rest.length < 2) {
+if (modelFile === '--list' && rest.length === 1) {
+  for (const entry of JSON.parse(fs.readFileSync(rest[0], 'utf8'))) await runListed(packageFolder, entry);
+} else if (rest.length < 2) {
   console.error('usage: record_tflite_reference.mjs PACKAGE MODEL OUTPUT_FOLDER INPUT.npy ...');
   process.exit(2);
-}
-const runtime = await loadRunner(packageFolder, modelFile);
-if (rest[0] === '--') {
-  for (let i = 1; i + 1 < rest.length; i += 2) run(runtime, rest[i], [rest[i + 1]]);
 } else {
-  run(runtime, rest[0], rest.slice(1));
+  const runtime = await loadRunner(packageFolder, modelFile);
+  if (rest[0] === '--') {
+    for (let i = 1; i + 1 < rest.length; i += 2) run(runtime, rest[i], [rest[i + 1]]);
+  } else {
+    run(runtime, rest[0], rest.slice(1));
+  }
 }

@@ -7,6 +7,7 @@
 #include <flatbuffers/flexbuffers.h>
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -27,7 +28,53 @@ enum TfliteType : int8_t {
   kTfliteString = 5,
   kTfliteBool = 6,
   kTfliteInt16 = 7,
-  kTfliteInt8 = 9
+  kTfliteInt8 = 9,
+  kTfliteComplex128 = 11,
+  kTfliteResource = 13
+};
+
+// The number of an operator's table of options in the union that the format keeps it in, for those
+// that files for the official runtime need.
+inline uint8_t tflite_options_kind(const std::string& op) {
+  static const std::map<std::string, uint8_t> kinds = {
+      {"SVDF", 6},
+      {"RNN", 7},
+      {"FULLY_CONNECTED", 8},
+      {"SOFTMAX", 9},
+      {"L2_NORMALIZATION", 12},
+      {"LSTM", 14},
+      {"CALL", 16},
+      {"MEAN", 27},
+      {"SUM", 27},
+      {"REDUCE_MAX", 27},
+      {"REDUCE_MIN", 27},
+      {"REDUCE_PROD", 27},
+      {"UNIDIRECTIONAL_SEQUENCE_RNN", 31},
+      {"FAKE_QUANT", 58},
+      {"BIDIRECTIONAL_SEQUENCE_LSTM", 69},
+      {"BIDIRECTIONAL_SEQUENCE_RNN", 70},
+      {"UNIDIRECTIONAL_SEQUENCE_LSTM", 71},
+      {"LEAKY_RELU", 75},
+      {"IF", 92},
+      {"WHILE", 93},
+      {"CALL_ONCE", 103},
+      {"VAR_HANDLE", 111},
+      {"MULTINOMIAL", 114},
+      {"BUCKETIZE", 115},
+  };
+  const auto kind = kinds.find(op);
+  return kind == kinds.end() ? uint8_t{1} : kind->second;
+}
+
+// How the data of a tensor is sparse, level by level.
+struct TfliteLevel {
+  int32_t dense_size = 0;  // > 0: a dense level
+  std::vector<int32_t> segments = {}, indices = {};
+};
+struct TfliteSparsity {
+  std::vector<int32_t> order;
+  std::vector<int32_t> block_map;
+  std::vector<TfliteLevel> levels;
 };
 
 struct TfliteTensor {
@@ -38,7 +85,7 @@ struct TfliteTensor {
   std::vector<int64_t> zero_points = {};
   int32_t axis = 0;
   std::vector<int32_t> signature = {};
-  bool sparse = false;
+  std::optional<TfliteSparsity> sparsity = {};
   std::optional<std::string> data = {};  // bytes of a buffer of its own
   std::optional<uint32_t> buffer = {};   // this buffer instead, whether or not it exists
   bool variable = false;
@@ -70,7 +117,7 @@ class TfliteBuilder {
           fbb_, nullptr, nullptr, &t.scales, t.zero_points.empty() ? nullptr : &t.zero_points, 0, 0,
           t.axis);
     }
-    const auto sparsity = t.sparse ? tflite::CreateEmpty(fbb_) : 0;
+    const auto sparsity = t.sparsity ? add_sparsity(*t.sparsity) : 0;
     tensors_.push_back(tflite::CreateTensorDirect(fbb_, &t.shape, t.type, buffer, t.name.c_str(),
                                                   quantization, t.variable, sparsity,
                                                   t.signature.empty() ? nullptr : &t.signature));
@@ -96,7 +143,29 @@ class TfliteBuilder {
           const std::vector<int32_t>& outputs, Options options = 0) {
     int32_t builtin = 0;
     while (tflite_builtin_name(builtin) != name && builtin < 1000) ++builtin;
-    add(code(builtin, ""), inputs, outputs, options, 0);
+    add(code(builtin, ""), inputs, outputs, options, 0, tflite_options_kind(name));
+  }
+  // Ends the graph that was being made, which operators of others name by the number returned, and
+  // begins another. The one that finish() ends is number 0.
+  int32_t end_body(const std::vector<int32_t>& inputs, const std::vector<int32_t>& outputs) {
+    bodies_.push_back(end_graph(inputs, outputs, "body"));
+    return static_cast<int32_t>(bodies_.size());
+  }
+  // A way to use graph `graph`; names of its tensors by their indices.
+  void signature(const char* key, const std::vector<std::pair<std::string, uint32_t>>& inputs,
+                 const std::vector<std::pair<std::string, uint32_t>>& outputs, uint32_t graph = 0) {
+    const auto maps = [&](const auto& names) {
+      std::vector<flatbuffers::Offset<tflite::TensorMap>> all;
+      all.reserve(names.size());
+      for (const auto& [name, index] : names) {
+        all.push_back(tflite::CreateTensorMapDirect(fbb_, name.c_str(), index));
+      }
+      return fbb_.CreateVector(all);
+    };
+    const auto in = maps(inputs);
+    const auto out = maps(outputs);
+    signatures_.push_back(
+        tflite::CreateSignatureDef(fbb_, in, out, fbb_.CreateString(key), 0, graph));
   }
   void custom(const char* name, const std::vector<int32_t>& inputs,
               const std::vector<int32_t>& outputs, const std::vector<uint8_t>& options = {}) {
@@ -123,10 +192,11 @@ class TfliteBuilder {
           tflite::CreateOperatorCodeDirect(fbb_, static_cast<int8_t>(std::min(builtin, 127)),
                                            name.empty() ? nullptr : name.c_str(), 1, builtin));
     }
-    const std::vector graphs = {tflite::CreateSubGraphDirect(
-        fbb_, &tensors_, &inputs, &outputs, operators_.empty() ? nullptr : &operators_, "main")};
-    return finish_model(
-        tflite::CreateModelDirect(fbb_, version, &codes, &graphs, "a test", &buffers_));
+    std::vector graphs = {end_graph(inputs, outputs, "main")};
+    graphs.insert(graphs.end(), bodies_.begin(), bodies_.end());
+    return finish_model(tflite::CreateModelDirect(fbb_, version, &codes, &graphs, "a test",
+                                                  &buffers_, nullptr, nullptr,
+                                                  signatures_.empty() ? nullptr : &signatures_));
   }
   std::string finish_model(flatbuffers::Offset<tflite::Model> model) {
     tflite::FinishModelBuffer(fbb_, model);
@@ -134,23 +204,52 @@ class TfliteBuilder {
   }
 
  private:
+  flatbuffers::Offset<tflite::SubGraph> end_graph(const std::vector<int32_t>& inputs,
+                                                  const std::vector<int32_t>& outputs,
+                                                  const char* name) {
+    const auto graph = tflite::CreateSubGraphDirect(
+        fbb_, &tensors_, &inputs, &outputs, operators_.empty() ? nullptr : &operators_, name);
+    tensors_.clear();
+    operators_.clear();
+    return graph;
+  }
+  flatbuffers::Offset<tflite::SparsityParameters> add_sparsity(const TfliteSparsity& sparsity) {
+    std::vector<flatbuffers::Offset<tflite::DimensionMetadata>> levels;
+    constexpr uint8_t kInt32Array = 1;
+    for (const TfliteLevel& level : sparsity.levels) {
+      if (level.dense_size > 0) {
+        levels.push_back(tflite::CreateDimensionMetadata(fbb_, 0, level.dense_size));
+        continue;
+      }
+      const auto segments = tflite::CreateInt32VectorDirect(fbb_, &level.segments);
+      const auto indices = tflite::CreateInt32VectorDirect(fbb_, &level.indices);
+      levels.push_back(tflite::CreateDimensionMetadata(
+          fbb_, 1, 0, kInt32Array, flatbuffers::Offset<tflite::Empty>(segments.o), kInt32Array,
+          flatbuffers::Offset<tflite::Empty>(indices.o)));
+    }
+    return tflite::CreateSparsityParametersDirect(fbb_, &sparsity.order, &sparsity.block_map,
+                                                  &levels);
+  }
   uint32_t code(int32_t builtin, const std::string& name) {
     codes_.emplace_back(builtin, name);
     return static_cast<uint32_t>(codes_.size()) - 1;
   }
   void add(uint32_t code_index, const std::vector<int32_t>& inputs,
            const std::vector<int32_t>& outputs, Options options,
-           flatbuffers::Offset<flatbuffers::Vector<uint8_t>> custom_options) {
+           flatbuffers::Offset<flatbuffers::Vector<uint8_t>> custom_options,
+           uint8_t options_kind = 1) {
     const auto in = fbb_.CreateVector(inputs);
     const auto out = fbb_.CreateVector(outputs);
-    operators_.push_back(tflite::CreateOperator(fbb_, code_index, in, out, options.IsNull() ? 0 : 1,
-                                                flatbuffers::Offset<tflite::Empty>(options.o),
-                                                custom_options));
+    operators_.push_back(tflite::CreateOperator(
+        fbb_, code_index, in, out, options.IsNull() ? uint8_t{0} : options_kind,
+        flatbuffers::Offset<tflite::Empty>(options.o), custom_options));
   }
 
   flatbuffers::FlatBufferBuilder fbb_;
   std::vector<flatbuffers::Offset<tflite::Tensor>> tensors_;
   std::vector<flatbuffers::Offset<tflite::Operator>> operators_;
+  std::vector<flatbuffers::Offset<tflite::SubGraph>> bodies_;
+  std::vector<flatbuffers::Offset<tflite::SignatureDef>> signatures_;
   std::vector<flatbuffers::Offset<tflite::Buffer>> buffers_ = {tflite::CreateBuffer(fbb_)};
   std::vector<std::pair<int32_t, std::string>> codes_;
 };

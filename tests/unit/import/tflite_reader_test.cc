@@ -253,19 +253,19 @@ TEST(TfliteReader, AllThatIsUnsupportedIsListed) {
   TfliteBuilder b;
   const int32_t x = b.floats("x", {1, 4});
   const int32_t text = b.tensor({.name = "text", .shape = {1}, .type = kTfliteString});
-  const int32_t sparse = b.tensor({.name = "sparse", .shape = {1, 4}, .sparse = true});
+  const int32_t pairs = b.tensor({.name = "pairs", .shape = {1, 4}, .type = kTfliteComplex128});
   const int32_t deep = b.floats("deep", {1, 1, 1, 1, 1, 1, 1, 1, 4});
   const int32_t odd = b.tensor({.name = "odd", .shape = {1}, .type = 99});
   const int32_t y = b.floats("y", {1, 4});
   const int32_t z = b.floats("z", {1, 4});
   b.op("HASHTABLE_LOOKUP", {x}, {text});
-  b.op("ADD", {x, sparse}, {y});
+  b.op("ADD", {x, pairs}, {y});
   b.op("RESHAPE", {x}, {deep});
   b.op("ABS", {y}, {odd});
   b.op("LSH_PROJECTION", {y}, {z});
   EXPECT_EQ(outcome(b.finish({x}, {z})),
             "unsupported HASHTABLE_LOOKUP 'text': the engine does not have this operator\n"
-            "unsupported ADD 'y': tensor 'sparse': sparse tensors are not supported\n"
+            "unsupported ADD 'y': tensor 'pairs': element type 11 is not supported\n"
             "unsupported RESHAPE 'deep': output 'deep': 9 dimensions, more than 8\n"
             "unsupported ABS 'odd': output 'odd': element type 99 is not supported\n"
             "unsupported LSH_PROJECTION 'z': the engine does not have this operator\n");
@@ -275,7 +275,7 @@ TEST(TfliteReader, WhatNobodyUsesMayHaveAnyType) {
   TfliteBuilder b;
   const int32_t x = b.floats("x", {1, 4});
   b.tensor({.name = "text", .shape = {1}, .type = kTfliteString, .data = "abc"});
-  b.tensor({.name = "sparse", .shape = {1, 4}, .sparse = true});
+  b.tensor({.name = "pairs", .shape = {1, 4}, .type = kTfliteComplex128});
   const int32_t y = b.floats("y", {1, 4});
   b.op("ABS", {x}, {y});
   EXPECT_THAT(outcome(b.finish({x}, {y})), HasSubstr("unary abs"));
