@@ -4,33 +4,11 @@
 // the clamp keeps the quantization: then clamping stored values is the same function.
 #include <algorithm>
 
+#include "engine/ir/activation.h"
 #include "engine/opt/pass_list.h"
 
 namespace inferd::opt {
 namespace {
-
-Activation* activation_of(ir::Node& node) {
-  switch (node.kind) {
-    case OpKind::kConv2d:
-    case OpKind::kDepthwiseConv2d:
-      return &std::get<Conv2dAttrs>(node.attrs).activation;
-    case OpKind::kConvTranspose2d:
-      return &std::get<ConvTranspose2dAttrs>(node.attrs).activation;
-    case OpKind::kFullyConnected:
-      return &std::get<FullyConnectedAttrs>(node.attrs).activation;
-    case OpKind::kMatMul:
-      return &std::get<MatMulAttrs>(node.attrs).activation;
-    case OpKind::kClamp:
-      return &std::get<ClampAttrs>(node.attrs).range;
-    case OpKind::kBinary:
-      return &std::get<BinaryAttrs>(node.attrs).activation;
-    case OpKind::kMaxPool2d:
-    case OpKind::kAveragePool2d:
-      return &std::get<Pool2dAttrs>(node.attrs).activation;
-    default:
-      return nullptr;
-  }
-}
 
 // The clamp `second` after the clamp `first`.
 Activation then(const Activation& first, const Activation& second) {
@@ -53,7 +31,7 @@ Result<bool> fuse_activation(ir::Graph& graph, const PassContext&) {
     const int p = producers[static_cast<size_t>(x)];
     if (p < 0 || uses[static_cast<size_t>(x)] != 1 || fused[static_cast<size_t>(p)]) continue;
     ir::Node& producer = graph.nodes()[static_cast<size_t>(p)];
-    Activation* activation = activation_of(producer);
+    Activation* activation = ir::activation_of(producer);
     const ir::Value& vx = graph.value(x);
     const ir::Value& vy = graph.value(y);
     const Activation& range = std::get<ClampAttrs>(clamp.attrs).range;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/ir/activation.h"
 #include "engine/ir/builder.h"
 #include "engine/quantize/rules.h"
 #include "engine/quantize/weights.h"
@@ -28,11 +29,6 @@ bool has_weights(const ir::Graph& graph, const ir::Node& node) {
   });
 }
 
-const Activation& activation_of(const ir::Node& node) {
-  if (const auto* conv = std::get_if<Conv2dAttrs>(&node.attrs)) return conv->activation;
-  return std::get<FullyConnectedAttrs>(node.attrs).activation;
-}
-
 std::vector<Pair> find_pairs(ir::Graph& graph) {
   const std::vector<int> producers = graph.producers();
   const std::vector<int> uses = graph.use_counts();
@@ -44,7 +40,7 @@ std::vector<Pair> find_pairs(ir::Graph& graph) {
     if (p < 0 || uses[static_cast<size_t>(x)] != 1) continue;
     ir::Node& makes = graph.nodes()[static_cast<size_t>(p)];
     if (!has_weights(graph, makes)) continue;
-    const Activation& clamp = activation_of(makes);
+    const Activation& clamp = *ir::activation_of(makes);
     if (clamp.none() || (clamp.min == 0.F && clamp.max > 0.F)) pairs.push_back({&makes, &reads, x});
   }
   return pairs;
@@ -71,7 +67,7 @@ class Balancer {
   // What each channel is divided by. Neither its values nor its bias grow beyond the largest of all
   // channels: one of small weights and a large bias would otherwise widen what all of them share.
   std::vector<float> factors(std::span<const float> seen_max) const {
-    const float clamp = activation_of(*pair_.makes).max * kBelowLimit;
+    const float clamp = ir::activation_of(*pair_.makes)->max * kBelowLimit;
     const float largest = seen_max.empty() ? kInf : *std::ranges::max_element(seen_max);
     const float limit = std::min(clamp, largest);
     const std::vector<float> bias = biases();

@@ -3,30 +3,12 @@
 
 #include <algorithm>
 
+#include "engine/ir/activation.h"
 #include "engine/quantize/ranges.h"
 #include "engine/quantize/weights.h"
 
 namespace inferd::quantize {
 namespace {
-
-Activation* activation_of(ir::Node& node) {
-  switch (node.kind) {
-    case OpKind::kConv2d:
-    case OpKind::kDepthwiseConv2d:
-      return &std::get<Conv2dAttrs>(node.attrs).activation;
-    case OpKind::kFullyConnected:
-      return &std::get<FullyConnectedAttrs>(node.attrs).activation;
-    case OpKind::kMatMul:
-      return &std::get<MatMulAttrs>(node.attrs).activation;
-    case OpKind::kBinary:
-      return &std::get<BinaryAttrs>(node.attrs).activation;
-    case OpKind::kMaxPool2d:
-    case OpKind::kAveragePool2d:
-      return &std::get<Pool2dAttrs>(node.attrs).activation;
-    default:
-      return nullptr;
-  }
-}
 
 class Inserter {
  public:
@@ -113,7 +95,7 @@ class Inserter {
 
   // Levels that end where a clamp would make it unnecessary.
   void drop_implied_activation(ir::Node& node) const {
-    Activation* activation = activation_of(node);
+    Activation* activation = ir::activation_of(node);
     if (activation == nullptr || activation->none()) return;
     const Quantization& q = levels(node.outputs[0]);
     const Range range = covered(q);
