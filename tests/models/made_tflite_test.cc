@@ -23,7 +23,7 @@ const fs::path kFolder = fs::path(INFERD_TEST_CACHE) / "tflite-made";
 const fs::path kPackage = fs::path(INFERD_TEST_CACHE) / "node_modules/@tensorflow/tfjs-tflite";
 
 std::string model_path(const MadeModel& made) {
-  return (kFolder / (made.name + ".tflite")).string();
+  return (kFolder / made.name / "model.tflite").string();
 }
 fs::path run_folder(const MadeModel& made, int run) {
   return kFolder / made.name / std::to_string(run);
@@ -48,36 +48,29 @@ media::Array noise(const TensorInfo& info, uint32_t seed) {
   return array;
 }
 
-class MadeTflite : public ::testing::TestWithParam<MadeModel> {
- public:
-  // Writes all models and their inputs, and has the official runtime run them.
-  static void SetUpTestSuite() {
-    if (!fs::exists(kPackage)) return;
-    nlohmann::json list = nlohmann::json::array();
-    const auto engine = Engine::create({});
-    for (const MadeModel& made : made_tflite_models()) {
-      fs::create_directories(kFolder);
-      std::ofstream(model_path(made), std::ios::binary) << made.bytes;
-      const auto model = (*engine)->load(model_path(made));
-      if (!model.ok()) continue;  // its test says why
-      nlohmann::json runs = nlohmann::json::array();
-      for (int run = 0; run < made.runs; ++run) {
-        fs::create_directories(run_folder(made, run));
-        const fs::path input = run_folder(made, run) / "input.npy";
-        const media::Array array = noise((*model)->inputs()[0], static_cast<uint32_t>(run) + 17);
-        ASSERT_TRUE(media::write_npy(input.string(), array.view()).ok());
-        runs.push_back({{"output", run_folder(made, run).string()},
-                        {"inputs", nlohmann::json::array({input.string()})}});
-      }
-      list.push_back({{"model", model_path(made)}, {"runs", std::move(runs)}});
-    }
-    std::ofstream(kFolder / "list.json") << list.dump(1);
-    const std::string command =
-        "node '" INFERD_SOURCE_DIR "/tests/models/record_tflite_reference.mjs' '" +
-        kPackage.string() + "' --list '" + (kFolder / "list.json").string() + "' 2>/dev/null";
-    ASSERT_EQ(std::system(command.c_str()), 0);
+class MadeTflite : public ::testing::TestWithParam<MadeModel> {};
+
+// Writes the model and the inputs of its runs, and has the official runtime run them. In folders of
+// the model alone: tests of several models may run at once.
+void record(const MadeModel& made, const Model& model) {
+  nlohmann::json runs = nlohmann::json::array();
+  for (int run = 0; run < made.runs; ++run) {
+    fs::remove_all(run_folder(made, run));
+    fs::create_directories(run_folder(made, run));
+    const fs::path input = run_folder(made, run) / "input.npy";
+    const media::Array array = noise(model.inputs()[0], static_cast<uint32_t>(run) + 17);
+    ASSERT_TRUE(media::write_npy(input.string(), array.view()).ok());
+    runs.push_back({{"output", run_folder(made, run).string()},
+                    {"inputs", nlohmann::json::array({input.string()})}});
   }
-};
+  const fs::path list = kFolder / made.name / "list.json";
+  std::ofstream(list)
+      << nlohmann::json::array({{{"model", model_path(made)}, {"runs", std::move(runs)}}}).dump(1);
+  const std::string command = "node '" INFERD_SOURCE_DIR
+                              "/tests/models/record_tflite_reference.mjs' '" +
+                              kPackage.string() + "' --list '" + list.string() + "' 2>/dev/null";
+  ASSERT_EQ(std::system(command.c_str()), 0);
+}
 
 void expect_near(const TensorView& got, const TensorView& expected, double tolerance) {
   ASSERT_EQ(got.shape.elements(), expected.shape.elements()) << got.shape.to_string();
@@ -91,9 +84,12 @@ void expect_near(const TensorView& got, const TensorView& expected, double toler
 TEST_P(MadeTflite, MatchesTheOfficialRuntime) {
   const MadeModel& made = GetParam();
   if (!fs::exists(kPackage)) GTEST_SKIP() << "SKIPPED: run scripts/fetch-test-data.sh";
+  fs::create_directories(kFolder / made.name);
+  std::ofstream(model_path(made), std::ios::binary) << made.bytes;
   const auto engine = Engine::create({});
   const auto model = (*engine)->load(model_path(made));
   ASSERT_TRUE(model.ok()) << model.status().to_string();
+  ASSERT_NO_FATAL_FAILURE(record(made, **model));
   const auto context = (*model)->create_context();
   ASSERT_TRUE(context.ok()) << context.status().to_string();
   const auto state = (*model)->create_state();
