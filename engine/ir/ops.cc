@@ -188,6 +188,7 @@ Status infer_shapes(Graph& graph, const Node& node) {
     context.output(type.output).dtype = type.dtype;
     context.output(type.output).quantization = {};
   }
+  if (info.moves_data) context.output().dtype = context.input(0).dtype;
   for (ValueId id : node.inputs) {
     if (graph.value(id).shape_known || runs_in_stages(node.kind)) continue;
     // Without a rank nothing can be said of any output.

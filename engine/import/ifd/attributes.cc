@@ -6,6 +6,7 @@
 #include <string>
 
 #include "engine/base/op_fields.h"
+#include "engine/import/flat_vector.h"
 
 namespace inferd::import {
 namespace {
@@ -85,7 +86,7 @@ bool read_numbers(const flatbuffers::Vector<Stored>* stored, std::vector<T>* val
   values->assign(stored->size(), T{});
   for (flatbuffers::uoffset_t i = 0; i < stored->size(); ++i) {
     T value{};
-    if (!read_number(stored->Get(i), &value)) return false;
+    if (!read_number(element(*stored, i), &value)) return false;
     (*values)[i] = value;
   }
   return true;

@@ -5,6 +5,7 @@
 // a graph must be by ir::verify().
 #include <flatbuffers/flatbuffers.h>
 
+#include "engine/import/flat_vector.h"
 #include "engine/import/ifd/attributes.h"
 #include "engine/import/ifd/file_header.h"
 #include "engine/import/ifd/ifd.h"
@@ -23,7 +24,9 @@ flatbuffers::uoffset_t count(const flatbuffers::Vector<T>* v) {
 
 template <typename T>
 std::vector<T> copy_of(const flatbuffers::Vector<T>* v) {
-  return v == nullptr ? std::vector<T>() : std::vector<T>(v->begin(), v->end());
+  std::vector<T> copy(count(v));
+  for (flatbuffers::uoffset_t i = 0; i < count(v); ++i) copy[i] = element(*v, i);
+  return copy;
 }
 
 Result<Shape> read_shape(const flatbuffers::Vector<int64_t>* dims) {
@@ -202,7 +205,7 @@ class Reader {
   // The model's, with all others in it.
   Result<ir::Graph> read_graphs() {
     for (flatbuffers::uoffset_t i = 0; i < count(model_->constants()); ++i) {
-      INFERD_ASSIGN_OR_RETURN(auto constant, read_constant(*model_->constants()->Get(i)));
+      INFERD_ASSIGN_OR_RETURN(auto constant, read_constant(copied(model_->constants()->Get(i))));
       constants_.push_back(std::move(constant));
     }
     graphs_.resize(count(model_->graphs()));
@@ -263,9 +266,9 @@ class Reader {
       if (packed.node() >= graph.nodes().size() || packed.block() == nullptr) {
         return invalid_argument("packed weights belong to no operator");
       }
-      INFERD_ASSIGN_OR_RETURN(const auto bytes, bytes_of(*packed.block()));
-      compiled.packed.push_back(
-          {packed.node(), text(packed.kernel()), bytes, packed.block()->checksum()});
+      const ifd::Block block = copied(packed.block());
+      INFERD_ASSIGN_OR_RETURN(const auto bytes, bytes_of(block));
+      compiled.packed.push_back({packed.node(), text(packed.kernel()), bytes, block.checksum()});
     }
     return std::optional(std::move(compiled));
   }

@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "engine/import/flat_vector.h"
 #include "engine/import/nibbles.h"
 #include "engine/import/tflite/builtin_names.h"
 #include "engine/import/tflite/options.h"
@@ -265,7 +266,7 @@ class Reader {
                               std::to_string(q->zero_point()->size()) + " zero points");
     }
     for (flatbuffers::uoffset_t i = 0; i < q->scale()->size(); ++i) {
-      const int64_t zero = has_zero ? q->zero_point()->Get(i) : 0;
+      const int64_t zero = has_zero ? element(*q->zero_point(), i) : 0;
       if (zero < INT32_MIN || zero > INT32_MAX)
         return invalid_argument("a zero point is out of range");
       result.scales.push_back(q->scale()->Get(i));
