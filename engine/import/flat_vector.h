@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Reading of FlatBuffers, whose verifier does not see to it that numbers are aligned.
 #pragma once
 
-#include <flatbuffers/flatbuffers.h>
-
+#include <bit>
+#include <cstddef>
 #include <cstring>
 
 namespace inferd::import {
 
-// Element `i` of a vector of numbers, wherever it lies: FlatBuffers' verifier aligns a vector's
-// length, and Vector::Get() reads wider elements behind it as if they were aligned too.
-template <typename T>
-T element(const flatbuffers::Vector<T>& vector, flatbuffers::uoffset_t i) {
-  T value;
-  std::memcpy(&value, vector.Data() + i * sizeof(T), sizeof(T));
-  return flatbuffers::EndianScalar(value);
+static_assert(std::endian::native == std::endian::little, "as FlatBuffers are");
+
+// Element `i` of a flatbuffers::Vector of numbers, wherever it lies: only the vector's length was
+// checked to be aligned, and Vector::Get() reads wider elements behind it as if they were too.
+template <typename Vector>
+typename Vector::value_type element(const Vector& vector, size_t i) {
+  typename Vector::value_type value;
+  std::memcpy(&value, vector.Data() + i * sizeof(value), sizeof(value));
+  return value;
 }
 
 // The same for a struct of a vector or a table.
