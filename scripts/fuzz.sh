@@ -5,12 +5,15 @@
 # as many at a time as there are cores. What they learn stays in build/fuzz/tests/fuzz/corpus; an input that makes one
 # fail is written to build/fuzz/tests/fuzz and belongs into tests/issues.
 #
-#   scripts/fuzz.sh [--seconds N] [NAME...]      60 seconds each; all, or those named (fuzz_model)
+#   scripts/fuzz.sh [--seconds N] [--seed N] [NAME...]      60 seconds each; all, or those named (fuzz_model)
+#
+# With a seed the inputs are the same each time, as far as the time reaches.
 set -eu
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 seconds=60
+seed=0
 while [ $# -gt 0 ]; do
   case $1 in
     --seconds)
@@ -18,7 +21,12 @@ while [ $# -gt 0 ]; do
       seconds=$2
       shift
       ;;
-    -*) die "unknown option '$1' (known: --seconds N)" ;;
+    --seed)
+      [ $# -ge 2 ] || die "--seed needs a number"
+      seed=$2
+      shift
+      ;;
+    -*) die "unknown option '$1' (known: --seconds N, --seed N)" ;;
     *) break ;;
   esac
   shift
@@ -32,7 +40,7 @@ if [ -z "$names" ]; then
   # shellcheck disable=SC2154 # lib.sh sets root
   for file in "$root"/tests/fuzz/fuzz_*.cc; do names="$names $(basename "$file" .cc)"; done
 fi
-cmake -S "$root" --preset fuzz -DINFERD_FUZZ_SECONDS="$seconds" >/dev/null
+cmake -S "$root" --preset fuzz -DINFERD_FUZZ_SECONDS="$seconds" -DINFERD_FUZZ_SEED="$seed" >/dev/null
 # shellcheck disable=SC2086 # a list of words
 cmake --build "$root/build/fuzz" --target $names
 # shellcheck disable=SC2086 # a list of words
