@@ -35,7 +35,7 @@ void run_typed(const RunArgs& args) {
       const float inverse = 1.F / (sum * y_scale);
       for (int64_t c = 0; c < p.count; ++c) {
         const float share = p.exponentials[max - x[c * p.inner]] * inverse;
-        const auto scaled = static_cast<int32_t>(std::min(share + 0.5F, 1e6F));
+        const auto scaled = static_cast<int32_t>(std::min(1e6F, share + 0.5F));
         to[c * p.inner] = static_cast<Out>(std::clamp(scaled + zero, range.low, range.high));
       }
     }

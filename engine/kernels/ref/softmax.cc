@@ -84,7 +84,8 @@ class QuantizedSoftmax {
     }
     const float inverse = 1.F / (sum * scale);
     for (int64_t i = 0; i < line.count; ++i) {
-      store(line[i], static_cast<int32_t>(std::min(exponential(i) * inverse + 0.5F, 1e6F)));
+      // Absurd scales make NaN of it, which std::min() gives up for its first argument.
+      store(line[i], static_cast<int32_t>(std::min(1e6F, exponential(i) * inverse + 0.5F)));
     }
   }
 
