@@ -71,5 +71,17 @@ TEST(Graphs, QuantizedNumbersHaveNoNot) {
   expect_runs(graph);
 }
 
+// The one element that was to be repeated was not there.
+TEST(Graphs, NothingMayBeRepeated) {
+  ir::Graph graph;
+  ir::Builder b(graph);
+  const ir::ValueId many = b.input("many", DType::kFloat32, {0, 3});
+  const ir::ValueId one = b.input("one", DType::kFloat32, {0, 1});
+  const auto y = b.op(OpKind::kBinary, {many, one}, BinaryAttrs{}, "add");
+  ASSERT_TRUE(y.ok()) << y.status().to_string();
+  b.output(*y);
+  expect_runs(graph);
+}
+
 }  // namespace
 }  // namespace inferd

@@ -89,6 +89,7 @@ template <typename P, int A, int B, typename F, typename T>
 void pair_run(const F& function, const T* a, const T* b, T* y, int64_t count) {
   const F f = function;  // a copy: y cannot alias it
   if constexpr (A == 0 || B == 0) {
+    if (count == 0) return;  // what repeats may be empty too
     const T repeated = A == 0 ? *a : *b;
 #pragma GCC ivdep
     for (int64_t i = 0; i < count; ++i) y[i] = A == 0 ? f(repeated, b[i]) : f(a[i], repeated);
