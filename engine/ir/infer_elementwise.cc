@@ -101,7 +101,9 @@ Status infer_prelu(Graph& graph, const Node& node) {
   const InferContext c(graph, node);
   Shape y;
   const Shape& x = c.input(0).shape;
-  if (!broadcast(x, c.input(1).shape, &y) || y.rank() != x.rank()) {
+  bool fits = broadcast(x, c.input(1).shape, &y) && y.rank() == x.rank();
+  for (int d = 0; fits && d < x.rank(); ++d) fits = x[d] == kDynamicDim || x[d] == y[d];
+  if (!fits) {
     return c.error("slope " + c.input(1).shape.to_string() + " does not broadcast to " +
                    x.to_string());
   }

@@ -83,5 +83,16 @@ TEST(Graphs, NothingMayBeRepeated) {
   expect_runs(graph);
 }
 
+// Slopes that are more or fewer than the numbers were read all the same.
+TEST(Graphs, SlopesBelongToNumbers) {
+  ir::Graph graph;
+  ir::Builder b(graph);
+  const ir::ValueId x = b.input("x", DType::kFloat32, {1});
+  for (const int64_t slopes : {0, 3}) {
+    const auto y = b.op(OpKind::kPRelu, {x, zeros(b, DType::kFloat32, {slopes})}, {}, "prelu");
+    EXPECT_EQ(y.status().code(), StatusCode::kInvalidArgument) << slopes;
+  }
+}
+
 }  // namespace
 }  // namespace inferd
