@@ -91,15 +91,17 @@ class SharedEngine final : public Engine {
                             import::import_file(path, options.limits, options.signature));
     if (!imported.unsupported.empty())
       return unsupported_status(imported.unsupported).with_context(path);
-    ir::Graph graph = imported.graph;
-    auto made = prepare(std::move(imported), options, path);
-    if (made.status().code() == StatusCode::kUnimplemented) {
-      const auto unsupported = runtime::find_unsupported(std::move(graph));
+    auto model = prepare(std::move(imported), options, path);
+    if (model.status().code() == StatusCode::kUnimplemented) {
+      // Once more for the whole list, so that models that load need not keep their graph for it.
+      INFERD_ASSIGN_OR_RETURN(imported,
+                              import::import_file(path, options.limits, options.signature));
+      const auto unsupported = runtime::find_unsupported(std::move(imported.graph));
       if (!unsupported.empty()) return unsupported_status(unsupported).with_context(path);
     }
-    INFERD_ASSIGN_OR_RETURN(auto model, std::move(made));
+    if (!model.ok()) return model.status();
     if (log_) log_(LogLevel::kDebug, path + ": loaded");
-    return std::shared_ptr<const Model>(std::move(model));
+    return std::shared_ptr<const Model>(std::move(*model));
   }
 
   Result<ModelInfo> inspect(const std::string& path, const LoadOptions& options) override {
