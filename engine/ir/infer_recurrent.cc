@@ -100,6 +100,15 @@ Status check_projection(const InferContext& c, const Sizes& s, bool projection) 
                  std::to_string(s.state));
 }
 
+// The last operands of an LSTM, and its outputs.
+Status expect_projection(const InferContext& c, const Sizes& s, Operands& operands, bool projection,
+                         bool bias) {
+  if (projection) INFERD_RETURN_IF_ERROR(operands.expect("projection", {s.state, s.cells}));
+  if (bias) INFERD_RETURN_IF_ERROR(operands.expect("projection_bias", {s.state}));
+  INFERD_RETURN_IF_ERROR(operands.expect_end());
+  return set_outputs(c, s, true);
+}
+
 }  // namespace
 
 Status infer_rnn(Graph& graph, const Node& node) {
@@ -155,14 +164,7 @@ Status infer_lstm(Graph& graph, const Node& node) {
     INFERD_RETURN_IF_ERROR(operands.expect("scale", {s.rows}));
     INFERD_RETURN_IF_ERROR(operands.expect("bias", {s.rows}));
   }
-  if (attrs.projection) {
-    INFERD_RETURN_IF_ERROR(operands.expect("projection", {s.state, s.cells}));
-  }
-  if (attrs.projection_bias) {
-    INFERD_RETURN_IF_ERROR(operands.expect("projection_bias", {s.state}));
-  }
-  INFERD_RETURN_IF_ERROR(operands.expect_end());
-  return set_outputs(c, s, true);
+  return expect_projection(c, s, operands, attrs.projection, attrs.projection_bias);
 }
 
 Status infer_quantized_lstm(Graph& graph, const Node& node) {
@@ -191,14 +193,7 @@ Status infer_quantized_lstm(Graph& graph, const Node& node) {
   if (attrs.peephole) {
     INFERD_RETURN_IF_ERROR(operands.expect("peephole", {(gates - 1) * s.cells}));
   }
-  if (attrs.projection) {
-    INFERD_RETURN_IF_ERROR(operands.expect("projection", {s.state, s.cells}));
-  }
-  if (attrs.projection_bias) {
-    INFERD_RETURN_IF_ERROR(operands.expect("projection_bias", {s.state}));
-  }
-  INFERD_RETURN_IF_ERROR(operands.expect_end());
-  return set_outputs(c, s, true);
+  return expect_projection(c, s, operands, attrs.projection, attrs.projection_bias);
 }
 
 Status infer_svdf(Graph& graph, const Node& node) {
