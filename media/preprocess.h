@@ -33,10 +33,13 @@ struct Preprocess {
   uint8_t pad_value = 114;
 };
 
-// Where the source picture lies in the tensor; to map boxes back:
-// x_source_relative = (x_tensor_relative - offset_x) / scale_x.
+// Where the source picture lies in the tensor.
 struct Placement {
   float scale_x = 1, scale_y = 1, offset_x = 0, offset_y = 0;
+
+  // Back to the picture, from parts of the tensor's width and height to parts of the picture's.
+  float to_picture_x(float x) const { return (x - offset_x) / scale_x; }
+  float to_picture_y(float y) const { return (y - offset_y) / scale_y; }
 };
 
 // Parses "stretch|letterbox|crop[,bgr][,mean=A[/B/C]][,std=A[/B/C]][,pad=N]", the --preprocess

@@ -166,8 +166,8 @@ class Detection final : public Score {
 
  private:
   static Rect in_picture(const Rect& r, const media::Placement& p) {
-    return {(r.x_min - p.offset_x) / p.scale_x, (r.y_min - p.offset_y) / p.scale_y,
-            (r.x_max - p.offset_x) / p.scale_x, (r.y_max - p.offset_y) / p.scale_y};
+    return {p.to_picture_x(r.x_min), p.to_picture_y(r.y_min), p.to_picture_x(r.x_max),
+            p.to_picture_y(r.y_max)};
   }
 
   const BoxReader reader_;

@@ -83,8 +83,7 @@ class DecodeSsd final : public Stage {
 
   static void map_to_frame(Detection& d, const media::Placement& p) {
     d.box = to_frame(d.box, p);
-    for (Keypoint& k : d.keypoints)
-      k = {(k.x - p.offset_x) / p.scale_x, (k.y - p.offset_y) / p.scale_y};
+    for (Keypoint& k : d.keypoints) k = {p.to_picture_x(k.x), p.to_picture_y(k.y)};
   }
 
   const Options options_;

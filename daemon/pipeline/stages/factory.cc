@@ -68,8 +68,8 @@ std::span<const float> as_floats(const Tensor& tensor, const Quantization& quant
 Box to_frame(const Box& box, const media::Placement& p) {
   // NaN becomes 0: a model may say anything.
   const auto clip = [](float v) { return v > 0.F ? std::min(v, 1.F) : 0.F; };
-  const auto x = [&](float v) { return clip((v - p.offset_x) / p.scale_x); };
-  const auto y = [&](float v) { return clip((v - p.offset_y) / p.scale_y); };
+  const auto x = [&](float v) { return clip(p.to_picture_x(v)); };
+  const auto y = [&](float v) { return clip(p.to_picture_y(v)); };
   return {x(box.x_min), y(box.y_min), x(box.x_max), y(box.y_max)};
 }
 
