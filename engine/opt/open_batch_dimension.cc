@@ -2,7 +2,7 @@
 //
 // Finds out whether dimension 0 of a model is a batch: every value that depends on an input carries
 // one slice per batch element along dimension 0, and no operator mixes slices. Then dimension 0
-// becomes dynamic.
+// becomes dynamic, of states too: each element is a sequence of its own.
 #include <algorithm>
 
 #include "engine/ir/shape_inference.h"
@@ -55,6 +55,16 @@ class BatchOpener {
                                : v.shape.rank() < rank || v.shape.rank() == 0 || v.shape[0] == 1;
   }
 
+  // A recurrent operator whose inputs [begin, end) are what it starts from, [batch, size]; of the
+  // others only the first depends on the batch.
+  bool starts_from(const ir::Node& node, size_t begin, size_t end) const {
+    for (size_t i = 1; i < node.inputs.size(); ++i) {
+      const bool state = i >= begin && i < end;
+      if (state ? !same_for_all(node.inputs[i], 2) : batched_[index(node.inputs[i])]) return false;
+    }
+    return true;
+  }
+
   bool all_batched(const ir::Node& node) const {
     return std::all_of(node.inputs.begin(), node.inputs.end(),
                        [&](ir::ValueId id) { return batched_[index(id)]; });
@@ -84,16 +94,13 @@ class BatchOpener {
       case OpKind::kTreeEnsemble:
         return only_first;
       case OpKind::kRnn:
-        return only_first && !std::get<RnnAttrs>(node.attrs).lengths &&
-               same_for_all(node.inputs[2], 2);
+        return !std::get<RnnAttrs>(node.attrs).lengths && starts_from(node, 2, 3);
       case OpKind::kGru:
-        return only_first && !std::get<GruAttrs>(node.attrs).lengths &&
-               same_for_all(node.inputs[2], 2);
+        return !std::get<GruAttrs>(node.attrs).lengths && starts_from(node, 2, 3);
       case OpKind::kLstm:
-        return only_first && !std::get<LstmAttrs>(node.attrs).lengths &&
-               same_for_all(node.inputs[2], 2) && same_for_all(node.inputs[3], 2);
+        return !std::get<LstmAttrs>(node.attrs).lengths && starts_from(node, 2, 4);
       case OpKind::kQuantizedLstm:
-        return only_first && same_for_all(node.inputs[4], 2) && same_for_all(node.inputs[5], 2);
+        return starts_from(node, 4, 6);
       case OpKind::kFullyConnected:
         return only_first && x.shape.rank() >= 2;
       case OpKind::kBinary:
@@ -198,7 +205,6 @@ class BatchOpener {
 }  // namespace
 
 Result<bool> open_batch_dimension(ir::Graph& graph) {
-  if (!graph.initial_states().empty()) return false;  // one state for each element is another model
   ir::Graph opened = graph;
   if (!BatchOpener(opened).run()) return false;
   for (ir::ValueId id : opened.inputs()) opened.value(id).shape[0] = kDynamicDim;

@@ -16,7 +16,12 @@ Result<std::span<const TensorView>> ModelContext::run(std::span<const TensorView
   if (given == nullptr || given->tensors().size() != state_.tensors().size()) {
     return invalid_argument("the state is not one of this model");
   }
-  if (state == nullptr) state_.reset();
+  const int64_t sequences = model_->info().batchable ? inputs[0].shape[0] : 1;
+  if (state == nullptr) state_.begin(sequences);
+  if (given->sequences() != sequences) {
+    return invalid_argument("a state is that of one sequence, the inputs have a batch of " +
+                            std::to_string(sequences));
+  }
   auto outputs = state_.tensors().empty() ? runner_.run(inputs) : run_with_state(inputs, *given);
   if (profiles_ && outputs.ok()) profile_ = runner_.profile();
   return outputs;

@@ -160,7 +160,10 @@ std::vector<Shape> LoadedModel::default_shapes() const {
 
 std::vector<Shape> LoadedModel::with_states(std::span<const Shape> input_shapes) const {
   std::vector<Shape> shapes(input_shapes.begin(), input_shapes.end());
-  for (const TensorInfo& state : info_.states) shapes.push_back(state.shape);
+  for (const TensorInfo& state : info_.states) {
+    shapes.push_back(state.shape);
+    if (info_.batchable) shapes.back()[0] = input_shapes[0][0];
+  }
   return shapes;
 }
 
@@ -180,7 +183,7 @@ Result<std::unique_ptr<Context>> LoadedModel::create_context(const ContextOption
 }
 
 TensorState LoadedModel::new_state() const {
-  return TensorState(info_.states, program_->graph().initial_states());
+  return TensorState(info_.states, program_->graph().initial_states(), info_.batchable);
 }
 
 std::unique_ptr<State> LoadedModel::create_state() const {

@@ -11,6 +11,7 @@ namespace inferd::runtime {
 namespace {
 
 using testing::ElementsAre;
+using testing::ElementsAreArray;
 using testing::HasSubstr;
 
 Result<std::shared_ptr<const LoadedModel>> load(ir::Graph graph, const LoadOptions& options = {}) {
@@ -172,7 +173,6 @@ TEST(State, StaysFromRunToRunForEachSequence) {
   ASSERT_EQ((*model)->inputs().size(), 1U);
   ASSERT_EQ((*model)->outputs().size(), 1U);
   EXPECT_EQ((*model)->info().states[0].name, "before");
-  EXPECT_FALSE((*model)->info().batchable);
   const auto context = *(*model)->create_context({});
   const auto run = [&](float a, float b, State* state) {
     const std::vector<float> x = {a, b};
@@ -189,6 +189,36 @@ TEST(State, StaysFromRunToRunForEachSequence) {
   EXPECT_THAT(run(5, 5, nullptr), ElementsAre(-5, -5));
   one->reset();
   EXPECT_THAT(run(1, 2, one.get()), ElementsAre(-1, -2));
+}
+
+TEST(State, EachElementOfABatchIsASequenceOfItsOwn) {
+  ir::Graph graph = accumulating();
+  graph.value(graph.inputs()[0]).shape[0] = 1;
+  std::rotate(graph.inputs().begin(), graph.inputs().begin() + 1, graph.inputs().end());
+  std::rotate(graph.outputs().begin(), graph.outputs().begin() + 1, graph.outputs().end());
+  const std::vector<float> first = {100, 200};
+  graph.initial_states().push_back(Constant::copy_of(std::as_bytes(std::span(first))));
+  const auto model = load(std::move(graph));
+  ASSERT_TRUE(model.ok()) << model.status().to_string();
+  ASSERT_TRUE((*model)->info().batchable);
+  const auto context = *(*model)->create_context({});
+  const auto run = [&](int64_t batch, State* state) {
+    std::vector<float> x = {1, 2, 3, 4};
+    x.resize(2 * static_cast<size_t>(batch));
+    return context->run(std::vector{view(DType::kFloat32, {batch, 2}, x)}, state);
+  };
+  for (const int64_t batch : {2, 1, 2}) {
+    const auto y = run(batch, nullptr);
+    ASSERT_TRUE(y.ok()) << y.status().to_string();
+    const std::vector<float> expected = {-101, -202, -103, -204};
+    EXPECT_THAT(floats((*y)[0]),
+                ElementsAreArray(std::span(expected).first(2 * static_cast<size_t>(batch))));
+  }
+  const auto state = (*model)->create_state();
+  EXPECT_THAT(run(2, state.get()).status().message(),
+              HasSubstr("a state is that of one sequence, the inputs have a batch of 2"));
+  ASSERT_TRUE(run(1, state.get()).ok());
+  EXPECT_THAT(floats((*run(1, state.get()))[0]), ElementsAre(-102, -204));
 }
 
 TEST(State, ANameThatIsNotThereIsRefused) {

@@ -171,7 +171,8 @@ class Context {
   // outputs in the order of Model::outputs(), owned by the context and valid until its next run.
   // Fails with INVALID_ARGUMENT on a wrong count, type, shape or byte size.
   // A model with states goes on from `state`, which create_state() of this model made, and leaves
-  // there what comes after; without one, a run is a sequence of its own.
+  // there what comes after; without one, a run is a sequence of its own, or one for each batch
+  // element.
   virtual Result<std::span<const TensorView>> run(std::span<const TensorView> inputs,
                                                   State* state = nullptr) = 0;
 

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Real models that take batches: three elements together come out as each of them alone, integers
+// bit for bit and floats within rounding.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <random>
+
+#include "inferd/engine/engine.h"
+#include "media/npy.h"
+
+namespace inferd {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kBatch = 3;
+
+std::vector<std::string> models() {
+  std::vector<std::string> paths;
+  for (const char* folder : {"tflite", "onnx"}) {
+    std::error_code missing;
+    for (const auto& entry :
+         fs::directory_iterator(fs::path(INFERD_TEST_MODELS) / folder, missing)) {
+      const std::string extension = entry.path().extension();
+      if (extension == ".tflite" || extension == ".onnx") paths.push_back(entry.path());
+    }
+  }
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+// Floats from -1 to 1, or any bytes; another tensor for each seed.
+media::Array noise(const TensorInfo& info, uint32_t seed) {
+  std::mt19937 random(seed);
+  media::Array array{info.dtype, info.shape, {}};
+  array.shape[0] = 1;
+  const auto count = static_cast<size_t>(array.shape.elements());
+  if (info.dtype == DType::kFloat32) {
+    std::vector<float> values(count);
+    for (float& v : values) v = static_cast<float>(random() % 2001) / 1000.F - 1.F;
+    const auto bytes = std::as_bytes(std::span(values));
+    array.data.assign(bytes.begin(), bytes.end());
+  } else {
+    array.data.resize(count * dtype_size(info.dtype));
+    if (dtype_size(info.dtype) == 1) {
+      for (std::byte& b : array.data) b = static_cast<std::byte>(random() % 256);
+    }
+  }
+  return array;
+}
+
+media::Array joined(std::span<const media::Array> elements) {
+  media::Array all = elements[0];
+  for (const media::Array& element : elements.subspan(1)) {
+    all.data.insert(all.data.end(), element.data.begin(), element.data.end());
+  }
+  all.shape[0] = static_cast<int64_t>(elements.size());
+  return all;
+}
+
+// `alone` and the part of `together` that belongs to element `at`.
+void expect_part(const TensorView& alone, const TensorView& together, int64_t at) {
+  ASSERT_EQ(together.dtype, alone.dtype);
+  ASSERT_EQ(together.data.size(), alone.data.size() * kBatch);
+  TensorView part = alone;
+  part.data = together.data.subspan(alone.data.size() * static_cast<size_t>(at), alone.data.size());
+  if (alone.dtype != DType::kFloat32) {
+    EXPECT_TRUE(std::ranges::equal(part.data, alone.data)) << "element " << at;
+    return;
+  }
+  const auto a = alone.as<float>();
+  const auto b = part.as<float>();
+  float largest = 1;
+  float worst = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (std::isnan(a[i]) && std::isnan(b[i])) continue;
+    largest = std::max(largest, std::abs(a[i]));
+    worst = std::max(worst, std::abs(a[i] - b[i]));
+  }
+  EXPECT_LE(worst, 1e-4F * largest) << "element " << at;
+}
+
+class Batches : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(Batches, AreAsEachAlone) {
+  const auto engine = *Engine::create({});
+  const auto model = engine->load(GetParam());
+  if (!model.ok()) GTEST_SKIP() << "SKIPPED: does not load: " << model.status().to_string();
+  if (!(*model)->info().batchable) GTEST_SKIP() << "takes one at a time";
+
+  std::vector<std::vector<media::Array>> elements(static_cast<size_t>(kBatch));
+  std::vector<media::Array> batch;
+  for (const TensorInfo& input : (*model)->inputs()) {
+    std::vector<media::Array> of_input;
+    for (size_t i = 0; i < elements.size(); ++i) {
+      of_input.push_back(noise(input, static_cast<uint32_t>(i)));
+      elements[i].push_back(of_input.back());
+    }
+    batch.push_back(joined(of_input));
+  }
+  const auto run = [](Context& context, const std::vector<media::Array>& inputs) {
+    std::vector<TensorView> views;
+    for (const media::Array& input : inputs) views.push_back(input.view());
+    return context.run(views);
+  };
+  const auto many = *(*model)->create_context();
+  const auto one = *(*model)->create_context();
+  const auto together = run(*many, batch);
+  ASSERT_TRUE(together.ok()) << together.status().to_string();
+  for (size_t i = 0; i < elements.size(); ++i) {
+    const auto alone = run(*one, elements[i]);
+    ASSERT_TRUE(alone.ok()) << alone.status().to_string();
+    for (size_t o = 0; o < alone->size(); ++o) {
+      SCOPED_TRACE((*model)->outputs()[o].name);
+      expect_part((*alone)[o], (*together)[o], static_cast<int64_t>(i));
+    }
+  }
+}
+
+std::string test_name(const ::testing::TestParamInfo<std::string>& info) {
+  std::string name = fs::path(info.param).filename().string();
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return std::isalnum(c) == 0; }, '_');
+  return name;
+}
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Batches);
+INSTANTIATE_TEST_SUITE_P(All, Batches, ::testing::ValuesIn(models()), test_name);
+
+}  // namespace
+}  // namespace inferd
