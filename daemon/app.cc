@@ -15,7 +15,7 @@
 #include "daemon/host/systemd.h"
 #include "daemon/models/repository.h"
 #include "daemon/pipeline/pipelines.h"
-#include "daemon/serve/server.h"
+#include "daemon/serve/grpc/grpc_server.h"
 #include "daemon/telemetry/log.h"
 
 namespace inferd {
@@ -91,8 +91,8 @@ Status run(const config::Config& config, const std::string& version) {
   INFERD_ASSIGN_OR_RETURN(Parts parts, make_parts(config));
   // Before the server, so that whoever finds it answering finds the pipelines running.
   parts.pipelines->start();
-  INFERD_ASSIGN_OR_RETURN(const auto server, serve::Server::start(config.server, *parts.repository,
-                                                                  *parts.pipelines, version));
+  INFERD_ASSIGN_OR_RETURN(const auto server, serve::start_grpc(config.server, *parts.repository,
+                                                               *parts.pipelines, version));
   for (const models::ModelStatus& model : parts.repository->list()) {
     telemetry::log(LogLevel::kInfo, "model " + model.name + " version " +
                                         std::to_string(model.version) + " is ready");

@@ -21,6 +21,7 @@ ENGINE = {
 }
 CONFIG = ["daemon/config/config.h"]
 MODELS = CONFIG + ["daemon/models/", "daemon/schedule/", "daemon/telemetry/", "daemon/host/"]
+SERVE = MODELS + ["daemon/serve/server.h", "daemon/pipeline/pipelines.h", "daemon/pipeline/result.h"]
 DAEMON = {
     "media": ["media/"],
     "daemon/config": ["daemon/config/"],
@@ -29,8 +30,8 @@ DAEMON = {
     "daemon/schedule": CONFIG + ["daemon/schedule/", "daemon/telemetry/"],
     "daemon/models": MODELS,
     "daemon/pipeline": MODELS + ["daemon/pipeline/", "media/"],
-    "daemon/serve": MODELS + ["daemon/serve/", "daemon/pipeline/pipelines.h", "daemon/pipeline/result.h",
-                              "inference/", "inferd/v1/", "grpc_health/"],
+    "daemon/serve": SERVE,
+    "daemon/serve/grpc": SERVE + ["daemon/serve/grpc/", "inference/", "inferd/v1/", "grpc_health/"],
     "daemon": ["daemon/"],
     "clients/cpp": ["inferd/client/", "inference/", "inferd/v1/", "grpc_health/"],
     "clients/inferctl": ["clients/inferctl/", "inferd/client/", "media/"],
@@ -39,7 +40,7 @@ RULES = {**ENGINE, **DAEMON}
 # Libraries that only these folders may see.
 LIBRARIES = {
     "yaml-cpp/": ["daemon/config"],
-    "grpcpp/": ["daemon/serve", "clients/cpp"],
+    "grpcpp/": ["daemon/serve/grpc", "clients/cpp"],
     "google/protobuf/": ["engine/import/onnx", "engine/export/onnx"],
     "flatbuffers/": ["engine/import/ifd", "engine/import/tflite"],
     "spdlog/": ["daemon/telemetry"],

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 
 #include "inferd/engine/status.h"
 #include "inferd/engine/tensor.h"
@@ -33,12 +34,21 @@ struct Outcome {
   Timing timing;
 };
 
+// Runs of a model with states that belong together. An empty `id`: a run of its own.
+struct Sequence {
+  std::string id;
+  bool start = false;  // begins anew, whatever came before
+  bool end = false;    // what the model remembers of it is given up afterwards
+};
+
 struct Request {
   // In the order of the model's inputs. Borrowed, views and bytes, until `done` has returned;
   // `keep_alive` may hold their owner.
   std::span<const TensorView> inputs;
   std::shared_ptr<const void> keep_alive;
   int64_t deadline_ns = 0;  // absolute, 0: none. Late work is refused before compute
+  int priority = 0;         // 1 is the most urgent; 0: the model's default
+  Sequence sequence;
   // Asked before compute, under the queue's lock: cheap, and without calling the queue. True:
   // nobody waits for the answer any more. Empty: somebody always does.
   std::function<bool()> cancelled;

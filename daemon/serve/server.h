@@ -1,28 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The gRPC face of the daemon: the Open Inference Protocol, inferd.v1 pipelines, health and
-// reflection on every configured listener. Health knows "" (the whole daemon), the services by
-// their full names, and every model by its name.
+// One face of the daemon: a protocol on its listeners. Each has a folder here and a function that
+// starts it, which listens and serves at once and borrows what it is given; that outlives the
+// server. UNAVAILABLE when an address is taken; the message names it. A socket file that nobody
+// answers on any more is replaced.
 #pragma once
 
-#include <memory>
-#include <string>
-
-#include "daemon/config/config.h"
-#include "daemon/models/repository.h"
-#include "daemon/pipeline/pipelines.h"
+#include <cstdint>
 
 namespace inferd::serve {
 
 class Server {
  public:
-  // Listens and serves at once. UNAVAILABLE when an address is taken; the message names it. A
-  // socket file that nobody answers on any more is replaced. Borrows repository and pipelines,
-  // which outlive the server.
-  static Result<std::unique_ptr<Server>> start(const config::ServerConfig& config,
-                                               const models::Repository& repository,
-                                               pipeline::Pipelines& pipelines,
-                                               const std::string& version);
   virtual ~Server() = default;  // stops at once
 
   // Health says NOT_SERVING from now on; calls are still answered.

@@ -2,7 +2,7 @@
 //
 // An encoded ModelInferRequest on its way to the queue: conversion, checks, and, when all is well,
 // an answer made of its inputs.
-#include "daemon/serve/infer_messages.h"
+#include "daemon/serve/grpc/infer_messages.h"
 #include "inferd/engine/engine.h"
 
 namespace inferd {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "daemon/serve/infer_messages.h"
+#include "daemon/serve/grpc/infer_messages.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The server over a real socket, with models that wait for the test.
-#include "daemon/serve/server.h"
-
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
 #include <thread>
 
+#include "daemon/serve/grpc/grpc_server.h"
 #include "grpc_health/health.grpc.pb.h"
 #include "inference/grpc_service.grpc.pb.h"
 #include "tests/unit/fakes.h"
@@ -46,7 +45,7 @@ class ServerTest : public ::testing::Test {
     config::ServerConfig config;
     config.grpc.push_back({});
     config.grpc[0].address = "unix:" + folder_.file("s.sock");
-    auto server = Server::start(config, repository_, pipelines_, "1");
+    auto server = start_grpc(config, repository_, pipelines_, "1");
     ASSERT_TRUE(server.ok()) << server.status().to_string();
     server_ = std::move(*server);
     const auto channel =

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "daemon/serve/pipeline_service.h"
+#include "daemon/serve/grpc/pipeline_service.h"
 
 #include <algorithm>
 
-#include "daemon/serve/status.h"
+#include "daemon/serve/grpc/status.h"
 
 namespace inferd::serve {
 namespace {

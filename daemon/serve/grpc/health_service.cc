@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "daemon/serve/health_service.h"
+#include "daemon/serve/grpc/health_service.h"
 
 namespace inferd::serve {
 

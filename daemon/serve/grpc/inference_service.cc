@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "daemon/serve/inference_service.h"
+#include "daemon/serve/grpc/inference_service.h"
 
 #include <charconv>
 #include <chrono>
 
-#include "daemon/serve/infer_messages.h"
-#include "daemon/serve/status.h"
+#include "daemon/serve/grpc/infer_messages.h"
+#include "daemon/serve/grpc/status.h"
 
 namespace inferd::serve {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "daemon/serve/server.h"
+#include "daemon/serve/grpc/grpc_server.h"
 
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
@@ -11,9 +11,9 @@
 #include <cerrno>
 #include <cstring>
 
-#include "daemon/serve/health_service.h"
-#include "daemon/serve/inference_service.h"
-#include "daemon/serve/pipeline_service.h"
+#include "daemon/serve/grpc/health_service.h"
+#include "daemon/serve/grpc/inference_service.h"
+#include "daemon/serve/grpc/pipeline_service.h"
 
 namespace inferd::serve {
 namespace {
@@ -130,10 +130,10 @@ class GrpcServer final : public Server {
 
 }  // namespace
 
-Result<std::unique_ptr<Server>> Server::start(const config::ServerConfig& config,
-                                              const models::Repository& repository,
-                                              pipeline::Pipelines& pipelines,
-                                              const std::string& version) {
+Result<std::unique_ptr<Server>> start_grpc(const config::ServerConfig& config,
+                                           const models::Repository& repository,
+                                           pipeline::Pipelines& pipelines,
+                                           const std::string& version) {
   if (config.grpc.empty()) return invalid_argument("server.grpc lists no address to listen on");
   auto server = std::make_unique<GrpcServer>(repository, pipelines, version);
   INFERD_RETURN_IF_ERROR(server->listen(config));

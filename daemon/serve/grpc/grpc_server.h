@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "daemon/config/config.h"
+#include "daemon/models/repository.h"
+#include "daemon/pipeline/pipelines.h"
+#include "daemon/serve/server.h"
+
+namespace inferd::serve {
+
+// The Open Inference Protocol, inferd.v1 pipelines, health and reflection on every listener of
+// `config.grpc`. Health knows "" (the whole daemon), the services by their full names, and every
+// model by its name.
+Result<std::unique_ptr<Server>> start_grpc(const config::ServerConfig& config,
+                                           const models::Repository& repository,
+                                           pipeline::Pipelines& pipelines,
+                                           const std::string& version);
+
+}  // namespace inferd::serve
