@@ -4,83 +4,92 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
-#include <list>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <thread>
+
+#include "daemon/schedule/batcher.h"
+#include "daemon/schedule/batching_gain.h"
+#include "daemon/schedule/recorder.h"
+#include "daemon/schedule/run_times.h"
+#include "daemon/schedule/sequences.h"
+#include "daemon/schedule/waiting_list.h"
 
 namespace inferd::schedule {
 namespace {
 
-void add(DurationStat& stat, int64_t ns) {
-  ++stat.count;
-  stat.ns += static_cast<uint64_t>(std::max<int64_t>(ns, 0));
-}
+constexpr int64_t kMaxRequestBatch = 1024;
 
-struct Waiting {
-  Request request;
-  int64_t arrived = 0;
-  int batch = 1;  // elements of this request
-};
+using Verdict = WaitingList::Verdict;
 
-// Batch elements of a request to a batchable model.
-int batch_of(const Request& request) { return static_cast<int>(request.inputs[0].shape[0]); }
-
-// Same shapes but for dimension 0: such requests can run together.
-bool compatible(const Request& a, const Request& b) {
-  return std::equal(a.inputs.begin(), a.inputs.end(), b.inputs.begin(), b.inputs.end(),
-                    [](const TensorView& x, const TensorView& y) {
-                      return std::equal(x.shape.begin() + 1, x.shape.end(), y.shape.begin() + 1,
-                                        y.shape.end());
-                    });
+std::string milliseconds(int64_t ns) {
+  return std::to_string(ns / 1'000'000) + "." + std::to_string(ns / 100'000 % 10) + " ms";
 }
 
 class BatchingQueue final : public ModelQueue {
  public:
-  BatchingQueue(std::shared_ptr<const Model> model, std::string name, const QueueOptions& options)
-      : model_(std::move(model)), name_(std::move(name)), options_(options) {}
+  BatchingQueue(std::shared_ptr<const Model> model, std::string name, const QueueOptions& options,
+                std::shared_ptr<Arbiter> arbiter)
+      : model_(std::move(model)),
+        name_(std::move(name)),
+        options_(options),
+        batches_requests_(options.max_batch > 1 && model_->info().batchable),
+        has_states_(!model_->info().states.empty()),
+        arbiter_(std::move(arbiter)),
+        account_(options.weight, options.real_time),
+        waiting_(options_),
+        batcher_(options_, waiting_),
+        sequences_(options.max_sequences, options.max_sequence_idle_us * 1000) {}
 
   Status start() {
     for (int i = 0; i < options_.instances; ++i) {
       ContextOptions context_options;
       context_options.threads = options_.threads;
-      INFERD_ASSIGN_OR_RETURN(auto context, model_->create_context(context_options));
-      INFERD_RETURN_IF_ERROR(prepare_batches(*context));
-      contexts_.push_back(std::move(context));
+      auto runner = std::make_unique<Runner>();
+      INFERD_ASSIGN_OR_RETURN(runner->context, model_->create_context(context_options));
+      INFERD_RETURN_IF_ERROR(prepare_batches(*runner->context));
+      idle_.push_back(runner.get());
+      runners_.push_back(std::move(runner));
     }
-    for (auto& context : contexts_) workers_.emplace_back([this, c = context.get()] { work(*c); });
+    for (int i = 0; i < options_.instances; ++i) workers_.emplace_back([this] { work(); });
     return ok_status();
   }
 
   ~BatchingQueue() override { close(); }
 
   void submit(Request request) override {
+    if (!has_states_) request.sequence = {};
     Status refused = check(request);
     std::vector<Refused> dropped;
+    Runner* here = nullptr;
     {
       const std::lock_guard lock(mutex_);
       if (refused.ok()) {
-        refused = admit(dropped);
+        refused = admit(request, dropped);
       } else {
-        count_refusal(statistics_.rejected_invalid, 0);
+        recorder_.refuse(Refusal::kInvalid, 0);
       }
       if (refused.ok()) {
-        const int batch = model_->info().batchable ? batch_of(request) : 1;
-        enqueue({std::move(request), now_ns(), batch});
+        here = enqueue(std::move(request));
       } else {
         dropped.push_back({std::move(request), std::move(refused)});
       }
     }
-    wake_.notify_one();
+    if (here == nullptr) {
+      wake();
+    } else {
+      run(*here);
+    }
     answer(dropped);
   }
 
   QueueStatistics statistics() const override {
     const std::lock_guard lock(mutex_);
-    QueueStatistics copy = statistics_;
-    for (const auto& [size, batch] : batches_) copy.batches.push_back(batch);
-    copy.pending = static_cast<int64_t>(queue_.size());
+    QueueStatistics copy = recorder_.snapshot();
+    copy.pending = waiting_.size();
+    copy.sequences = sequences_.size();
     return copy;
   }
 
@@ -97,6 +106,8 @@ class BatchingQueue final : public ModelQueue {
     for (std::thread& worker : workers_) {
       if (worker.joinable()) worker.join();
     }
+    std::unique_lock lock(mutex_);  // callers that compute themselves
+    wake_.wait(lock, [&] { return idle_.size() == runners_.size(); });
   }
 
   void abandon() override {
@@ -105,105 +116,188 @@ class BatchingQueue final : public ModelQueue {
       const std::lock_guard lock(mutex_);
       closed_ = true;
       const int64_t now = now_ns();
-      for (Waiting& waiting : queue_) {
-        count_refusal(statistics_.rejected_closed, now - waiting.arrived);
-        dropped.push_back(
-            {std::move(waiting.request), unavailable("the daemon stops; model '" + name_ +
-                                                     "' could not run the request in time")});
+      std::vector<Waiting> waited;
+      waiting_.clear(waited);
+      for (Waiting& waiting : waited) {
+        give_up(std::move(waiting), Refusal::kClosed, now,
+                unavailable("the daemon stops; model '" + name_ +
+                            "' could not run the request in time"),
+                dropped);
       }
-      queue_.clear();
     }
     wake_.notify_all();
     answer(dropped);
   }
 
  private:
-  // A worker's buffers, kept between batches so that runs allocate nothing.
-  struct Scratch {
-    std::vector<std::vector<std::byte>> bytes;  // of each input of a batch
-    std::vector<TensorView> inputs, slice;
-  };
-
   // Taken from the queue under the lock, answered without it.
   struct Refused {
     Request request;
     Status status;
   };
 
+  static constexpr uint64_t kNoTicket = ~uint64_t{0};
+
+  // What one run needs. Belongs to whoever took it from idle_.
+  struct Runner {
+    std::unique_ptr<Context> context;
+    Batch batch;
+    State* state = nullptr;       // of the batch's sequence
+    uint64_t ticket = kNoTicket;  // its place in the order of answers
+    int64_t entered = 0;          // when it was given a place to compute in; 0: it has none
+    std::vector<Refused> refused;
+  };
+
   static void refuse(const Request& request, const Status& status) {
     request.done({status, {}, {}});
   }
-  static void answer(const std::vector<Refused>& dropped) {
+  static void answer(std::vector<Refused>& dropped) {
     for (const Refused& refused : dropped) refuse(refused.request, refused.status);
+    dropped.clear();
   }
 
-  // By mutex_. Elements of the list are used again: a queue in use allocates nothing.
-  void enqueue(Waiting waiting) {
-    if (spare_.empty()) spare_.emplace_back();
-    spare_.front() = std::move(waiting);
-    queue_.splice(queue_.end(), spare_, spare_.begin());
+  // Several may sleep for different reasons: for work, for company, for the end of a sequence.
+  void wake() {
+    if (runners_.size() == 1) {
+      wake_.notify_one();
+    } else {
+      wake_.notify_all();
+    }
+  }
+
+  // ---- Coming in ----
+
+  Status check(const Request& request) const {
+    const auto inputs = model_->inputs();
+    INFERD_RETURN_IF_ERROR(check_inputs(inputs, request.inputs));
+    if (!model_->info().batchable) return ok_status();
+    const int64_t batch = request.inputs[0].shape[0];
+    for (size_t i = 1; i < inputs.size(); ++i) {
+      if (request.inputs[i].shape[0] != batch) {
+        return invalid_argument("input '" + inputs[i].name + "' has batch " +
+                                std::to_string(request.inputs[i].shape[0]) + ", input '" +
+                                inputs[0].name + "' has " + std::to_string(batch));
+      }
+    }
+    if (batch != 1 && !request.sequence.id.empty()) {
+      return invalid_argument("a request of a sequence has a batch of 1, not " +
+                              std::to_string(batch));
+    }
+    if (batch <= kMaxRequestBatch) return ok_status();
+    return invalid_argument("the request has a batch of " + std::to_string(batch) + ", at most " +
+                            std::to_string(kMaxRequestBatch) + " is allowed");
+  }
+
+  // By mutex_. Why the request cannot wait here, counted.
+  Status admit(const Request& request, std::vector<Refused>& dropped) {
+    if (closed_) {
+      recorder_.refuse(Refusal::kClosed, 0);
+      return unavailable("model '" + name_ + "' is being unloaded");
+    }
+    const int64_t now = now_ns();
+    Status room = waiting_.check_room(request);
+    if (!room.ok()) {
+      drop_stale(now, dropped);  // nobody waits for what blocks the way
+      room = waiting_.check_room(request);
+    }
+    if (!room.ok()) {
+      recorder_.refuse(Refusal::kFull, 0);
+      return resource_exhausted("the queue of model '" + name_ + "' is " + room.message());
+    }
+    if (Status late = check_can_be_done(request, now); !late.ok()) return late;
+    if (request.sequence.id.empty()) return ok_status();
+    Status open =
+        sequences_.admit(request.sequence, now, [this] { return model_->create_state(); });
+    if (!open.ok()) {
+      recorder_.refuse(
+          open.code() == StatusCode::kResourceExhausted ? Refusal::kFull : Refusal::kInvalid, 0);
+    }
+    return open.with_context("model '" + name_ + "'");
+  }
+
+  // By mutex_. Refused at once rather than when it is too late to ask somebody else. One whose
+  // deadline has passed already is left to drop_stale(), where all such go.
+  Status check_can_be_done(const Request& request, int64_t now) {
+    const int64_t deadline = request.deadline_ns;
+    if (deadline == 0 || deadline <= now) return ok_status();
+    const int64_t before = waiting_.elements() + elements_running_;
+    if (times_.can_be_done(deadline, before, options_.instances, now)) return ok_status();
+    recorder_.refuse(Refusal::kDeadline, 0);
+    return deadline_exceeded("model '" + name_ + "' cannot be done in the " +
+                             milliseconds(deadline - now) + " that are left: a run takes " +
+                             milliseconds(times_.typical(now)) + ", and " + std::to_string(before) +
+                             " requests are before it");
+  }
+
+  // By mutex_. The runner that the caller shall run the request with, or null: it waits.
+  Runner* enqueue(Request request) {
+    const int64_t now = now_ns();
+    const int batch = model_->info().batchable ? batch_of(request) : 1;
+    const bool here = request.run_here && waiting_.empty() && !idle_.empty() &&
+                      (!batches_requests_ || options_.max_delay_us == 0) &&
+                      !sequences_.is_running(request.sequence) && arbiter_->try_enter(account_);
+    waiting_.push(std::move(request), batch, now);
     ++arrivals_;
+    if (!here) return nullptr;
+    Runner& runner = take_runner();
+    runner.entered = now;
+    take_first(runner);
+    close_batch(runner, CloseReason::kLone);
+    return &runner;
   }
-  Waiting dequeue(std::list<Waiting>::iterator at) {
-    Waiting waiting = std::move(*at);
-    *at = {};
-    spare_.splice(spare_.begin(), queue_, at);
-    return waiting;
-  }
+
+  // ---- Not running ----
 
   // By mutex_.
-  bool is_full() const { return static_cast<int>(queue_.size()) >= options_.max_queue; }
-  void count_refusal(uint64_t& reason, int64_t waited_ns) {
-    ++reason;
-    add(statistics_.fail, waited_ns);
+  void give_up(Waiting waiting, Refusal reason, int64_t now, Status status,
+               std::vector<Refused>& dropped) {
+    recorder_.refuse(reason, now - waiting.arrived);
+    finish_sequence(waiting.request, false, now);
+    dropped.push_back({std::move(waiting.request), std::move(status)});
+  }
+  void finish_sequence(const Request& request, bool ran, int64_t now) {
+    if (!request.sequence.id.empty()) sequences_.finish(request.sequence, ran, now);
   }
 
-  // By mutex_. Why the request must not run any more, counted; OK when it may.
-  Status check_stale(const Waiting& waiting, int64_t now) {
-    const Request& request = waiting.request;
-    if (request.deadline_ns != 0 && request.deadline_ns <= now) {
-      count_refusal(statistics_.rejected_deadline, now - waiting.arrived);
+  // By mutex_. Why the request must not run any more, and null: it may.
+  std::optional<Refusal> stale(const Request& request, int64_t now) {
+    if (request.deadline_ns != 0 && request.deadline_ns <= now + times_.fastest(now)) {
+      return Refusal::kDeadline;
+    }
+    if (request.cancelled && request.cancelled()) return Refusal::kCancelled;
+    return std::nullopt;
+  }
+  Status stale_status(Refusal reason) const {
+    if (reason == Refusal::kDeadline) {
       return deadline_exceeded("the deadline passed while the request waited for model '" + name_ +
                                "'");
     }
-    if (request.cancelled && request.cancelled()) {
-      count_refusal(statistics_.rejected_cancelled, now - waiting.arrived);
-      return cancelled("the caller went while the request waited for model '" + name_ + "'");
+    if (reason == Refusal::kTimeout) {
+      return unavailable("the request waited for model '" + name_ + "' for as long as it may");
     }
-    return ok_status();
+    return cancelled("the caller went while the request waited for model '" + name_ + "'");
   }
 
-  // By mutex_. Why there is no place for one more request, counted.
-  Status admit(std::vector<Refused>& dropped) {
-    if (closed_) {
-      count_refusal(statistics_.rejected_closed, 0);
-      return unavailable("model '" + name_ + "' is being unloaded");
+  // By mutex_. Moves what must not run any more to `dropped`, wherever it stands.
+  void drop_stale(int64_t now, std::vector<Refused>& dropped) {
+    std::vector<Waiting> gone;
+    waiting_.expire(now, gone);
+    for (Waiting& waiting : gone) {
+      give_up(std::move(waiting), Refusal::kTimeout, now, stale_status(Refusal::kTimeout), dropped);
     }
-    if (is_full()) drop_stale(dropped);  // nobody waits for what blocks the way
-    if (!is_full()) return ok_status();
-    count_refusal(statistics_.rejected_full, 0);
-    return resource_exhausted("the queue of model '" + name_ + "' is full (" +
-                              std::to_string(options_.max_queue) + " requests)");
-  }
-
-  // By mutex_. Moves what must not run any more to `dropped`.
-  void drop_stale(std::vector<Refused>& dropped) {
-    const int64_t now = now_ns();
-    for (auto it = queue_.begin(); it != queue_.end();) {
-      const auto at = it++;
-      if (Status stale = check_stale(*at, now); !stale.ok())
-        dropped.push_back({dequeue(at).request, std::move(stale)});
-    }
-  }
-  void drop_stale(std::vector<Waiting>& batch, std::vector<Refused>& dropped) {
-    const int64_t now = now_ns();
-    std::erase_if(batch, [&](Waiting& waiting) {
-      Status stale = check_stale(waiting, now);
-      if (stale.ok()) return false;
-      dropped.push_back({std::move(waiting.request), std::move(stale)});
-      return true;
+    gone.clear();
+    waiting_.scan(gone, [&](const Waiting& waiting) {
+      return stale(waiting.request, now) ? Verdict::kTake : Verdict::kKeep;
     });
+    for (Waiting& waiting : gone) drop(std::move(waiting), now, dropped);
   }
+  void drop(Waiting waiting, int64_t now, std::vector<Refused>& dropped) {
+    // Callers do not come back, and time does not either.
+    const Refusal reason = stale(waiting.request, now).value_or(Refusal::kCancelled);
+    give_up(std::move(waiting), reason, now, stale_status(reason), dropped);
+  }
+
+  // ---- Batches ----
 
   // So that the first batch of each size is as fast as the later ones.
   Status prepare_batches(Context& context) const {
@@ -220,204 +314,270 @@ class BatchingQueue final : public ModelQueue {
     return ok_status();
   }
 
-  Status check(const Request& request) const {
-    const auto inputs = model_->inputs();
-    INFERD_RETURN_IF_ERROR(check_inputs(inputs, request.inputs));
-    if (!model_->info().batchable) return ok_status();
-    const int64_t batch = request.inputs[0].shape[0];
-    for (size_t i = 1; i < inputs.size(); ++i) {
-      if (request.inputs[i].shape[0] != batch) {
-        return invalid_argument("input '" + inputs[i].name + "' has batch " +
-                                std::to_string(request.inputs[i].shape[0]) + ", input '" +
-                                inputs[0].name + "' has " + std::to_string(batch));
-      }
-    }
-    if (batch <= kMaxRequestBatch) return ok_status();
-    return invalid_argument("the request has a batch of " + std::to_string(batch) + ", at most " +
-                            std::to_string(kMaxRequestBatch) + " is allowed");
-  }
-
-  void work(Context& context) {
-    std::vector<Waiting> batch;
-    std::vector<Refused> dropped;
-    Scratch scratch;
-    scratch.bytes.resize(model_->inputs().size());
-    while (take_batch(batch, dropped)) {
-      answer(dropped);
-      run_batch(context, batch, scratch);
-      batch.clear();
-      dropped.clear();
-    }
-    answer(dropped);
-  }
-
-  // Takes the oldest request and what may run with it; waits for company as the options say. What
-  // must not run any more goes to `dropped`, wherever it stands. False: closed and empty.
-  bool take_batch(std::vector<Waiting>& batch, std::vector<Refused>& dropped) {
+  void work() {
     std::unique_lock lock(mutex_);
-    wake_.wait(lock, [&] { return closed_ || !queue_.empty(); });
-    drop_stale(dropped);
-    if (queue_.empty()) return !closed_;
-    batch.push_back(dequeue(queue_.begin()));
-    if (options_.max_batch <= 1 || !model_->info().batchable) return true;
-
-    int size = batch[0].batch;
     for (;;) {
-      collect(batch, size);
-      if (size >= options_.max_batch || closed_ || options_.max_delay_us == 0) break;
+      wake_.wait(lock,
+                 [&] { return waiting_.empty() ? closed_ : !idle_.empty() && has_runnable(); });
+      if (waiting_.empty()) return;
+      Runner& runner = take_runner();
+      take_batch(lock, runner);
+      // What is left may be work for another worker that was not woken for it.
+      if (!waiting_.empty()) wake_.notify_all();
+      lock.unlock();
+      run_in_turn(runner);
+      lock.lock();
+    }
+  }
+
+  // By mutex_.
+  bool has_runnable() {
+    if (!has_states_) return true;
+    bool found = false;
+    waiting_.scan(nothing_, [&](const Waiting& waiting) {
+      found = found || !sequences_.is_running(waiting.request.sequence);
+      return found ? Verdict::kStop : Verdict::kKeep;
+    });
+    return found;
+  }
+  Runner& take_runner() {
+    Runner& runner = *idle_.back();
+    idle_.pop_back();
+    runner.batch.requests.clear();
+    runner.state = nullptr;
+    runner.ticket = kNoTicket;
+    return runner;
+  }
+
+  // By mutex_. The first that may run, if any may.
+  void take_first(Runner& runner) {
+    std::vector<Waiting>& requests = runner.batch.requests;
+    waiting_.scan(requests, [&](const Waiting& waiting) {
+      if (!requests.empty()) return Verdict::kStop;
+      return sequences_.is_running(waiting.request.sequence) ? Verdict::kKeep : Verdict::kTake;
+    });
+    if (requests.empty()) return;
+    elements_running_ += requests[0].batch;
+    const Sequence& sequence = requests[0].request.sequence;
+    if (!sequence.id.empty()) runner.state = sequences_.begin(sequence);
+    runner.ticket = next_ticket_++;
+  }
+
+  // Takes the first request and what may run with it; waits for company as the options say. What
+  // must not run any more goes to `runner.refused`.
+  void take_batch(std::unique_lock<std::mutex>& lock, Runner& runner) {
+    drop_stale(now_ns(), runner.refused);
+    take_first(runner);
+    if (runner.batch.requests.empty()) return;
+    const CloseReason reason = find_company(lock, runner.batch);
+    close_batch(runner, reason);
+  }
+
+  // By mutex_.
+  void close_batch(const Runner& runner, CloseReason reason) {
+    if (!runner.batch.requests.empty()) recorder_.close(reason);
+  }
+
+  CloseReason find_company(std::unique_lock<std::mutex>& lock, Batch& batch) {
+    if (!batches_requests_) return CloseReason::kLone;
+    if (const auto closed = collect(batch)) return *closed;
+    if (options_.max_delay_us == 0 || closed_) {
+      return batch.requests.size() == 1 ? CloseReason::kLone : CloseReason::kDelay;
+    }
+    if (options_.adaptive && !gain_.worth_waiting()) return CloseReason::kNoGain;
+    const size_t alone = batch.requests.size();
+    for (;;) {
+      const Batcher::Wait wait = batcher_.waits_until(batch);
       const uint64_t before = arrivals_;
-      const auto wait = std::chrono::nanoseconds(waits_until(batch) - now_ns());
-      if (!wake_.wait_for(lock, wait, [&] { return closed_ || arrivals_ != before; })) break;
-    }
-    // Time has passed, and callers may have gone.
-    if (options_.max_delay_us != 0) drop_stale(batch, dropped);
-    // What is left may be work for another worker that was not woken for it.
-    if (!queue_.empty()) wake_.notify_one();
-    return true;
-  }
-
-  // When the batch closes: the oldest has waited long enough, or a deadline leaves no more time to
-  // wait.
-  int64_t waits_until(const std::vector<Waiting>& batch) const {
-    int64_t until = batch[0].arrived + options_.max_delay_us * 1000;
-    for (const Waiting& waiting : batch) {
-      const int64_t deadline = waiting.request.deadline_ns;
-      // Half of what is left: the rest is for computing.
-      if (deadline != 0)
-        until = std::min(until, waiting.arrived + (deadline - waiting.arrived) / 2);
-    }
-    return until;
-  }
-
-  // By mutex_. Requests of other shapes keep their place.
-  void collect(std::vector<Waiting>& batch, int& size) {
-    for (auto it = queue_.begin(); it != queue_.end() && size < options_.max_batch;) {
-      const auto at = it++;
-      if (size + at->batch > options_.max_batch || !compatible(batch[0].request, at->request))
-        continue;
-      size += at->batch;
-      batch.push_back(dequeue(at));
+      const bool woken = wake_.wait_for(lock, std::chrono::nanoseconds(wait.until - now_ns()),
+                                        [&] { return closed_ || arrivals_ != before; });
+      const auto closed = collect(batch);
+      if (!closed && woken && !closed_) continue;
+      gain_.record_wait(batch.requests.size() > alone);
+      return closed.value_or(wait.reason);
     }
   }
 
-  // A failure of several together says nothing about who caused it: each is run alone.
-  void run_batch(Context& context, std::span<const Waiting> batch, Scratch& scratch) {
-    if (batch.empty() || run_together(context, batch, scratch)) return;
-    for (const Waiting& waiting : batch) {
-      Status stale;
-      {
-        const std::lock_guard lock(mutex_);
-        stale = check_stale(waiting, now_ns());
-      }
-      if (stale.ok()) {
-        run_together(context, {&waiting, 1}, scratch);
-      } else {
-        refuse(waiting.request, stale);
-      }
+  // By mutex_.
+  std::optional<CloseReason> collect(Batch& batch) {
+    elements_running_ -= batch.size();
+    const auto closed = batcher_.collect(batch);
+    elements_running_ += batch.size();
+    return closed;
+  }
+
+  // ---- Running ----
+
+  // Waits for a place to compute in; what came meanwhile may join.
+  void run_in_turn(Runner& runner) {
+    answer(runner.refused);
+    if (!runner.batch.requests.empty()) {
+      enter(runner);
+      const std::lock_guard lock(mutex_);
+      refresh(runner);
     }
+    run(runner);
+  }
+
+  void enter(Runner& runner) {
+    arbiter_->enter(account_);
+    runner.entered = now_ns();
+  }
+  void leave(Runner& runner) {
+    if (runner.entered != 0) arbiter_->leave(account_, now_ns() - runner.entered);
+    runner.entered = 0;
+  }
+
+  // By mutex_. Time has passed since the batch was closed, and callers may have gone. A sequence
+  // that was begun goes on.
+  void refresh(Runner& runner) {
+    if (runner.state != nullptr) return;
+    if (batches_requests_ && options_.preferred_batches.empty()) collect(runner.batch);
+    const int64_t now = now_ns();
+    std::erase_if(runner.batch.requests, [&](Waiting& waiting) {
+      if (!stale(waiting.request, now)) return false;
+      elements_running_ -= waiting.batch;
+      drop(std::move(waiting), now, runner.refused);
+      return true;
+    });
+  }
+
+  // Runs the batch, which has a place, and gives place and runner back.
+  void run(Runner& runner) {
+    answer(runner.refused);
+    const std::span<const Waiting> requests = runner.batch.requests;
+    if (!requests.empty() && !run_together(runner, requests)) {
+      wait_for_turn(runner);
+      // A failure of several together says nothing about who caused it: each is run alone.
+      for (const Waiting& waiting : requests) run_if_fresh(runner, waiting);
+    }
+    leave(runner);
+    runner.batch.requests.clear();
+    if (runner.ticket != kNoTicket) wait_for_turn(runner);
+    {
+      const std::lock_guard lock(mutex_);
+      if (runner.ticket != kNoTicket) ++answered_;
+      idle_.push_back(&runner);
+    }
+    wake_.notify_all();
   }
 
   // One run. False: it was of several requests and failed; nobody has been answered.
-  bool run_together(Context& context, std::span<const Waiting> batch, Scratch& scratch) {
-    const int64_t start = now_ns();
+  bool run_together(Runner& runner, std::span<const Waiting> part) {
     int size = 0;
-    for (const Waiting& waiting : batch) size += waiting.batch;
-    std::span<const TensorView> inputs = batch[0].request.inputs;
-    if (batch.size() > 1) inputs = gather(batch, size, scratch);
-    const int64_t gathered_at = now_ns();
-    const auto outputs = context.run(inputs);
-    const int64_t computed = now_ns();
-    if (!outputs.ok() && batch.size() > 1) return false;
-    // Before the answers: who has one sees itself counted.
-    record(batch, outputs.ok(), start, gathered_at, computed, size);
+    for (const Waiting& waiting : part) size += waiting.batch;
+    RunClock clock;
+    clock.start = now_ns();
+    const auto inputs = runner.batch.gather(part);
+    clock.gathered = now_ns();
+    const auto outputs = runner.context->run(inputs, runner.state);
+    clock.computed = now_ns();
+    leave(runner);  // before it waits for others
+    if (!outputs.ok() && part.size() > 1) return false;
+    // Before the answers: who has one sees itself counted, and may go on with its sequence.
+    record(part, outputs.ok(), clock, size);
+    wait_for_turn(runner);
     int first = 0;
-    std::vector<TensorView>& slice = scratch.slice;
-    for (const Waiting& waiting : batch) {
-      const Timing timing{start - waiting.arrived, gathered_at - start, computed - gathered_at, 0,
-                          size};
-      Outcome outcome{outputs.status(), {}, timing};
-      if (outputs.ok()) {
-        slice.assign(outputs->begin(), outputs->end());
-        if (batch.size() > 1) cut(slice, size, first, waiting.batch);
-        outcome.outputs = slice;
-      }
+    for (const Waiting& waiting : part) {
+      Outcome outcome{outputs.status(), {}, timing_of(waiting, clock, size)};
+      if (outputs.ok()) outcome.outputs = runner.batch.cut(*outputs, size, first, waiting.batch);
       first += waiting.batch;
       waiting.request.done(outcome);
     }
-    record_output(now_ns() - computed, size);
+    record_output(now_ns() - clock.computed, size);
     return true;
   }
 
-  static std::span<const TensorView> gather(std::span<const Waiting> batch, int size,
-                                            Scratch& scratch) {
-    const auto first = batch[0].request.inputs;
-    scratch.inputs.assign(first.begin(), first.end());
-    for (size_t i = 0; i < first.size(); ++i) {
-      std::vector<std::byte>& bytes = scratch.bytes[i];
-      bytes.clear();
-      for (const Waiting& waiting : batch) {
-        const auto data = waiting.request.inputs[i].data;
-        bytes.insert(bytes.end(), data.begin(), data.end());
+  void run_if_fresh(Runner& runner, const Waiting& waiting) {
+    Status status;
+    {
+      const std::lock_guard lock(mutex_);
+      const int64_t now = now_ns();
+      if (const auto reason = stale(waiting.request, now)) {
+        elements_running_ -= waiting.batch;
+        recorder_.refuse(*reason, now - waiting.arrived);
+        status = stale_status(*reason);
       }
-      scratch.inputs[i].shape[0] = size;
-      scratch.inputs[i].data = bytes;
     }
-    return scratch.inputs;
-  }
-
-  // Elements [first, first + count) of `size` along dimension 0.
-  static void cut(std::vector<TensorView>& outputs, int size, int first, int count) {
-    for (TensorView& output : outputs) {
-      const size_t element = output.data.size() / static_cast<size_t>(size);
-      output.shape[0] = count;
-      output.data = output.data.subspan(element * static_cast<size_t>(first),
-                                        element * static_cast<size_t>(count));
+    if (status.ok()) {
+      enter(runner);
+      run_together(runner, {&waiting, 1});
+    } else {
+      refuse(waiting.request, status);
     }
   }
 
-  void record(std::span<const Waiting> batch, bool ok, int64_t start, int64_t gathered,
-              int64_t computed, int size) {
+  void wait_for_turn(const Runner& runner) {
+    if (!options_.preserve_ordering) return;
+    std::unique_lock lock(mutex_);
+    wake_.wait(lock, [&] { return answered_ == runner.ticket; });
+  }
+
+  static Timing timing_of(const Waiting& waiting, const RunClock& clock, int size) {
+    return {clock.start - waiting.arrived, clock.gathered - clock.start,
+            clock.computed - clock.gathered, 0, size};
+  }
+
+  // Before the answers.
+  void record(std::span<const Waiting> part, bool ok, const RunClock& clock, int size) {
     const std::lock_guard lock(mutex_);
-    statistics_.inference_count += static_cast<uint64_t>(size);
-    ++statistics_.execution_count;
-    statistics_.last_inference_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
-                                        std::chrono::system_clock::now().time_since_epoch())
-                                        .count();
-    for (const Waiting& waiting : batch) {
-      add(ok ? statistics_.success : statistics_.fail, computed - waiting.arrived);
-      add(statistics_.queue, start - waiting.arrived);
-      add(statistics_.compute_input, gathered - start);
-      add(statistics_.compute_infer, computed - gathered);
+    for (const Waiting& waiting : part) {
+      elements_running_ -= waiting.batch;
+      finish_sequence(waiting.request, true, clock.computed);
     }
-    QueueStatistics::Batch& of_size = batches_[size];
-    of_size.size = size;
-    add(of_size.compute_input, gathered - start);
-    add(of_size.compute_infer, computed - gathered);
+    recorder_.record_run(part, ok, clock, size);
+    times_.record(size, clock.computed - clock.start, clock.computed);
+    gain_.record_run(size, clock.computed - clock.gathered);
   }
 
-  // Handing out the answers of one batch.
   void record_output(int64_t ns, int size) {
     const std::lock_guard lock(mutex_);
-    add(statistics_.compute_output, ns);
-    add(batches_[size].compute_output, ns);
+    recorder_.record_output(ns, size);
   }
-
-  static constexpr int64_t kMaxRequestBatch = 1024;
 
   const std::shared_ptr<const Model> model_;
   const std::string name_;
   const QueueOptions options_;
-  std::vector<std::unique_ptr<Context>> contexts_;
+  const bool batches_requests_;
+  const bool has_states_;
+  const std::shared_ptr<Arbiter> arbiter_;
+  Arbiter::Account account_;
+  std::vector<std::unique_ptr<Runner>> runners_;
   std::vector<std::thread> workers_;
   std::mutex join_mutex_;  // one joiner at a time
   mutable std::mutex mutex_;
   std::condition_variable wake_;
-  std::list<Waiting> queue_, spare_;               // by mutex_
-  uint64_t arrivals_ = 0;                          // by mutex_
-  bool closed_ = false;                            // by mutex_
-  QueueStatistics statistics_;                     // by mutex_
-  std::map<int, QueueStatistics::Batch> batches_;  // by mutex_
+  // All of these by mutex_.
+  std::vector<Runner*> idle_;
+  WaitingList waiting_;
+  Batcher batcher_;
+  std::vector<Waiting> nothing_;  // what a scan takes that takes nothing
+  Sequences sequences_;
+  BatchingGain gain_;
+  RunTimes times_;
+  int64_t elements_running_ = 0;
+  uint64_t arrivals_ = 0;
+  uint64_t next_ticket_ = 0, answered_ = 0;
+  bool closed_ = false;
+  Recorder recorder_;
 };
+
+Status check_options(const Model& model, const QueueOptions& options) {
+  if (options.max_batch > 1 && !model.info().batchable) {
+    return invalid_argument("max_batch is " + std::to_string(options.max_batch) +
+                            " but the model does not allow batches");
+  }
+  for (const int size : options.preferred_batches) {
+    if (size >= 1 && size <= options.max_batch) continue;
+    return invalid_argument("a preferred batch size is " + std::to_string(size) +
+                            ", but the largest allowed is " + std::to_string(options.max_batch));
+  }
+  if (options.default_priority < 0 || options.default_priority > options.priority_levels) {
+    return invalid_argument("the default priority is " + std::to_string(options.default_priority) +
+                            ", but levels are 1 to " + std::to_string(options.priority_levels));
+  }
+  return ok_status();
+}
 
 }  // namespace
 
@@ -429,12 +589,12 @@ int64_t now_ns() {
 
 Result<std::unique_ptr<ModelQueue>> ModelQueue::create(std::shared_ptr<const Model> model,
                                                        std::string name,
-                                                       const QueueOptions& options) {
-  if (options.max_batch > 1 && !model->info().batchable) {
-    return invalid_argument("max_batch is " + std::to_string(options.max_batch) + " but model '" +
-                            name + "' does not allow batches");
-  }
-  auto queue = std::make_unique<BatchingQueue>(std::move(model), std::move(name), options);
+                                                       const QueueOptions& options,
+                                                       std::shared_ptr<Arbiter> arbiter) {
+  INFERD_RETURN_IF_ERROR(check_options(*model, options).with_context("model '" + name + "'"));
+  if (arbiter == nullptr) arbiter = std::make_shared<Arbiter>(options.instances);
+  auto queue = std::make_unique<BatchingQueue>(std::move(model), std::move(name), options,
+                                               std::move(arbiter));
   INFERD_RETURN_IF_ERROR(queue->start());
   return std::unique_ptr<ModelQueue>(std::move(queue));
 }

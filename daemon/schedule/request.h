@@ -34,7 +34,8 @@ struct Outcome {
   Timing timing;
 };
 
-// Runs of a model with states that belong together. An empty `id`: a run of its own.
+// Runs of a model with states that belong together. They run one after the other, as they came, at
+// the model's default priority. An empty `id`: a run of its own.
 struct Sequence {
   std::string id;
   bool start = false;  // begins anew, whatever came before
@@ -48,7 +49,12 @@ struct Request {
   std::shared_ptr<const void> keep_alive;
   int64_t deadline_ns = 0;  // absolute, 0: none. Late work is refused before compute
   int priority = 0;         // 1 is the most urgent; 0: the model's default
-  Sequence sequence;
+  int64_t timeout_us = 0;   // how long it may wait, where the model allows to say so; 0: its own
+  uint64_t client = 0;      // who asks, for limits on each; 0: nobody in particular
+  Sequence sequence;        // ignored by models without states
+  // The thread that submits may compute it, when nothing waits and nobody else does: submit()
+  // returns after `done`. Saves two changes of threads.
+  bool run_here = false;
   // Asked before compute, under the queue's lock: cheap, and without calling the queue. True:
   // nobody waits for the answer any more. Empty: somebody always does.
   std::function<bool()> cancelled;

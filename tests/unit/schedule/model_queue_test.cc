@@ -168,7 +168,7 @@ TEST(ModelQueue, AFullQueueRefusesAtOnce) {
   EXPECT_EQ(refused.wait().code(), StatusCode::kResourceExhausted);
   gate.open();
   EXPECT_TRUE(waiting.wait().ok());
-  EXPECT_EQ(queue->statistics().rejected_full, 1U);
+  EXPECT_EQ(queue->statistics().count(Refusal::kFull), 1U);
 }
 
 TEST(ModelQueue, LateWorkIsRefusedBeforeItRuns) {
@@ -182,7 +182,7 @@ TEST(ModelQueue, LateWorkIsRefusedBeforeItRuns) {
   gate.open();
   EXPECT_EQ(late.wait().code(), StatusCode::kDeadlineExceeded);
   EXPECT_TRUE(running.wait().ok());
-  EXPECT_EQ(queue->statistics().rejected_deadline, 1U);
+  EXPECT_EQ(queue->statistics().count(Refusal::kDeadline), 1U);
   EXPECT_EQ(queue->statistics().execution_count, 1U);
 }
 
@@ -231,8 +231,8 @@ TEST(ModelQueue, WhatNobodyWaitsForNeverRuns) {
   EXPECT_TRUE(wanted.wait().ok());
   EXPECT_EQ(wanted.batch_size(), 1) << "the dropped ones took no place in the batch";
   const QueueStatistics s = queue->statistics();
-  EXPECT_EQ(s.rejected_cancelled, 1U);
-  EXPECT_EQ(s.rejected_deadline, 1U);
+  EXPECT_EQ(s.count(Refusal::kCancelled), 1U);
+  EXPECT_EQ(s.count(Refusal::kDeadline), 1U);
   EXPECT_EQ(s.execution_count, 2U);
 }
 
@@ -250,7 +250,7 @@ TEST(ModelQueue, WhatNobodyWaitsForMakesRoomInAFullQueue) {
   gate.open();
   EXPECT_EQ(late.wait().code(), StatusCode::kDeadlineExceeded);
   EXPECT_TRUE(next.wait().ok());
-  EXPECT_EQ(queue->statistics().rejected_full, 0U);
+  EXPECT_EQ(queue->statistics().count(Refusal::kFull), 0U);
 }
 
 TEST(ModelQueue, AbandoningRefusesWhatWaitsWithoutWaitingForWhatRuns) {
@@ -269,7 +269,7 @@ TEST(ModelQueue, AbandoningRefusesWhatWaitsWithoutWaitingForWhatRuns) {
   gate.open();
   closing.join();
   EXPECT_TRUE(running.wait().ok());
-  EXPECT_EQ(queue->statistics().rejected_closed, 1U);
+  EXPECT_EQ(queue->statistics().count(Refusal::kClosed), 1U);
 }
 
 TEST(ModelQueue, ClosingFinishesWhatWasAcceptedAndRefusesTheRest) {
@@ -310,7 +310,7 @@ TEST(ModelQueue, SaysWhatIsWrongWithARequest) {
   EXPECT_THAT(refused({{DType::kFloat32, {0, 2}, {}}}), HasSubstr("has shape [0,2]"));
   EXPECT_THAT(refused({{DType::kFloat32, {2, 2}, bytes}}),
               HasSubstr("has 8 bytes, shape [2,2] needs 16"));
-  EXPECT_EQ(queue->statistics().rejected_invalid, 5U);
+  EXPECT_EQ(queue->statistics().count(Refusal::kInvalid), 5U);
 }
 
 TEST(ModelQueue, ManyClientsGetTheirOwnAnswers) {

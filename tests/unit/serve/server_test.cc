@@ -161,7 +161,7 @@ TEST_F(ServerTest, CallsThatWereCancelledDoNotRun) {
     knock.cancelled = [] { return true; };
     knock.done = [](const schedule::Outcome&) {};
     (*repository_.find("echo", 0))->queue->submit(std::move(knock));
-    return statistics().rejected_cancelled > 0;
+    return statistics().count(schedule::Refusal::kCancelled) > 0;
   });
   gate_.open();
   first.join();

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/schedule/sequences.h"
+
+namespace inferd::schedule {
+
+namespace {
+
+Status not_open(const Sequence& sequence) {
+  return invalid_argument("sequence '" + sequence.id +
+                          "' is not open: its first request must say sequence_start, also after "
+                          "its end and when it was idle for too long");
+}
+
+}  // namespace
+
+Status Sequences::check_open(const Entry& entry, const Sequence& sequence) {
+  return entry.ends && !sequence.start ? not_open(sequence) : ok_status();
+}
+
+Status Sequences::check_new(const Sequence& sequence) const {
+  if (!sequence.start) return not_open(sequence);
+  if (size() < most_) return ok_status();
+  return resource_exhausted(std::to_string(most_) +
+                            " sequences are open; end one, or allow more (max_sequences)");
+}
+
+void Sequences::forget_idle(int64_t now) {
+  std::erase_if(open_, [&](const auto& item) {
+    const Entry& entry = item.second;
+    return entry.waiting == 0 && now - entry.last_ns > idle_ns_;
+  });
+}
+
+bool Sequences::is_running(const Sequence& sequence) const {
+  const auto found = open_.find(sequence.id);
+  return found != open_.end() && found->second.running;
+}
+
+State* Sequences::begin(const Sequence& sequence) {
+  Entry& entry = open_.at(sequence.id);
+  entry.running = true;
+  if (sequence.start) entry.state->reset();
+  return entry.state.get();
+}
+
+void Sequences::finish(const Sequence& sequence, bool ran, int64_t now) {
+  const auto found = open_.find(sequence.id);
+  Entry& entry = found->second;
+  if (ran) entry.running = false;
+  --entry.waiting;
+  entry.last_ns = now;
+  // Also where its last request was refused: nothing of it will come.
+  if (entry.ends && entry.waiting == 0) open_.erase(found);
+}
+
+}  // namespace inferd::schedule

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The open sequences of one model: what it remembers of each, and which of them run now.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "daemon/schedule/request.h"
+#include "inferd/engine/engine.h"
+
+namespace inferd::schedule {
+
+// Belongs to one queue, under its mutex; a State that was lent out belongs to who runs.
+class Sequences {
+ public:
+  // So many at most; one is forgotten when nothing of it came for `idle_ns`.
+  Sequences(int most, int64_t idle_ns) : most_(most), idle_ns_(idle_ns) {}
+
+  // For a request that comes: opens its sequence where it says start, and counts it as one to come.
+  // INVALID_ARGUMENT where it goes on with a sequence that is not open; RESOURCE_EXHAUSTED where as
+  // many as may be are open. `make_state` is called for a new one.
+  template <typename MakeState>
+  Status admit(const Sequence& sequence, int64_t now, MakeState make_state) {
+    forget_idle(now);
+    const auto found = open_.find(sequence.id);
+    if (found == open_.end()) {
+      if (Status refused = check_new(sequence); !refused.ok()) return refused;
+      open_[sequence.id].state = make_state();
+    }
+    Entry& entry = open_[sequence.id];
+    if (Status refused = check_open(entry, sequence); !refused.ok()) return refused;
+    ++entry.waiting;
+    entry.last_ns = now;
+    entry.ends = sequence.end;
+    return ok_status();
+  }
+
+  // Requests of one sequence run one after the other, as they came.
+  bool is_running(const Sequence& sequence) const;
+
+  // The state to run with, until finish(). Begun anew where the request says so.
+  State* begin(const Sequence& sequence);
+
+  // The request was answered: it ran (`ran`), or was refused.
+  void finish(const Sequence& sequence, bool ran, int64_t now);
+
+  int64_t size() const { return static_cast<int64_t>(open_.size()); }
+
+ private:
+  struct Entry {
+    std::unique_ptr<State> state;
+    int waiting = 0;  // requests admitted and not finished
+    bool running = false;
+    bool ends = false;  // the last request admitted is the sequence's last
+    int64_t last_ns = 0;
+  };
+  Status check_new(const Sequence& sequence) const;
+  static Status check_open(const Entry& entry, const Sequence& sequence);
+  void forget_idle(int64_t now);
+
+  const int most_;
+  const int64_t idle_ns_;
+  std::map<std::string, Entry> open_;
+};
+
+}  // namespace inferd::schedule

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace inferd::schedule {
+
+struct DurationStat {
+  uint64_t count = 0;
+  uint64_t ns = 0;
+};
+
+// Why a batch ran with what it had.
+enum class CloseReason {
+  kFull,       // nothing more fits
+  kPreferred,  // a preferred size
+  kDelay,      // the oldest request had waited long enough
+  kDeadline,   // a request's deadline left no more time to wait
+  kLone,       // requests are not batched, or nobody was to be waited for
+  kNoGain,     // waiting had brought nothing lately
+};
+inline constexpr std::array<std::string_view, 6> kCloseReasons = {
+    "full", "preferred", "delay", "deadline", "lone", "no_gain"};
+
+// Why a request never ran.
+enum class Refusal {
+  kFull,       // no room in the queue, or for its client
+  kDeadline,   // its deadline had passed, or came before it could be done
+  kTimeout,    // it had waited for as long as its queue allows
+  kInvalid,    // not what the model takes
+  kCancelled,  // its caller went
+  kClosed,     // the model went
+};
+inline constexpr std::array<std::string_view, 6> kRefusals = {"full",    "deadline",  "timeout",
+                                                              "invalid", "cancelled", "closed"};
+
+// A snapshot; counters only grow. Names follow Triton's ModelStatistics.
+struct QueueStatistics {
+  uint64_t inference_count = 0;   // batch elements that ran
+  uint64_t execution_count = 0;   // runs
+  int64_t last_inference_ms = 0;  // since epoch, 0: never
+  DurationStat success, fail, queue, compute_input, compute_infer, compute_output;
+  struct Batch {
+    int size = 0;
+    DurationStat compute_input, compute_infer, compute_output;
+  };
+  std::vector<Batch> batches;                              // by size, those that occurred
+  std::array<uint64_t, kCloseReasons.size()> closed = {};  // batches, by CloseReason
+  std::array<uint64_t, kRefusals.size()> refused = {};     // requests, which count as `fail`, too
+  int64_t pending = 0;                                     // waiting now
+  int64_t sequences = 0;                                   // open now
+
+  uint64_t count(CloseReason reason) const { return closed[static_cast<size_t>(reason)]; }
+  uint64_t count(Refusal reason) const { return refused[static_cast<size_t>(reason)]; }
+};
+
+}  // namespace inferd::schedule
