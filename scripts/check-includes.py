@@ -21,7 +21,8 @@ ENGINE = {
 }
 CONFIG = ["daemon/config/config.h"]
 MODELS = CONFIG + ["daemon/models/", "daemon/schedule/", "daemon/telemetry/", "daemon/host/"]
-SERVE = MODELS + ["daemon/serve/server.h", "daemon/pipeline/pipelines.h", "daemon/pipeline/result.h"]
+SERVE = MODELS + ["daemon/serve/server.h", "daemon/serve/call.h", "daemon/serve/describe.h",
+                  "daemon/pipeline/pipelines.h", "daemon/pipeline/result.h"]
 DAEMON = {
     "media": ["media/"],
     "daemon/config": ["daemon/config/"],

@@ -32,8 +32,14 @@ class Described final : public Model {
   ModelInfo info_;
 };
 
-void fuzz(const inference::ModelInferRequest& request, const Model& model) {
-  const auto chosen = serve::requested_outputs(request, model);
+void fuzz(const inference::ModelInferRequest& request, const models::ModelVersion& version) {
+  const Model& model = *version.model;
+  serve::RequestOptions options;
+  for (const auto& [name, value] : request.parameters()) {
+    const Status status = serve::set_parameter(name, serve::to_parameter(value), options);
+    if (status.ok() && (options.priority < 0 || options.timeout_us < 0)) __builtin_trap();
+  }
+  const auto wanted = serve::wanted_outputs(request, model);
   std::vector<std::vector<std::byte>> converted;
   const auto views = serve::decode_inputs(request, model, converted);
   if (!views.ok() || !check_inputs(model.inputs(), *views).ok()) return;
@@ -46,26 +52,32 @@ void fuzz(const inference::ModelInferRequest& request, const Model& model) {
     if (view.dtype == DType::kBool && sum > view.data.size()) __builtin_trap();
   }
   inference::ModelInferResponse response;
-  if (chosen.ok()) serve::encode_outputs(*views, *chosen, model, response);
+  if (wanted.ok()) serve::encode_outputs(*views, *wanted, version, response);
 }
 
 }  // namespace
 }  // namespace inferd
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static const inferd::Described all;
-  static const std::vector<inferd::Described> singles = [] {
-    std::vector<inferd::Described> models;
-    for (size_t i = 0; i < all.inputs().size(); ++i) models.emplace_back(i);
-    return models;
+  const auto version_of = [](auto... input) {
+    inferd::models::ModelVersion version;
+    version.labels = {"a", "b"};
+    version.model = std::make_shared<inferd::Described>(input...);
+    return version;
+  };
+  static const auto all = version_of();
+  static const auto singles = [&] {
+    std::vector<inferd::models::ModelVersion> versions;
+    for (size_t i = 0; i < all.model->inputs().size(); ++i) versions.push_back(version_of(i));
+    return versions;
   }();
   inference::ModelInferRequest request;
   if (!request.ParseFromArray(data, static_cast<int>(size))) return 0;
   inferd::fuzz(request, all);
   // One with the input that the request names first, so that most of it is looked at.
-  for (const auto& model : singles) {
-    if (request.inputs_size() > 0 && request.inputs(0).name() == model.inputs()[0].name)
-      inferd::fuzz(request, model);
+  for (const auto& version : singles) {
+    if (request.inputs_size() > 0 && request.inputs(0).name() == version.model->inputs()[0].name)
+      inferd::fuzz(request, version);
   }
   return 0;
 }

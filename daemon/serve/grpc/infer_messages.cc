@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/serve/grpc/infer_messages.h"
 
-#include <algorithm>
-
 namespace inferd::serve {
 namespace {
 
@@ -78,122 +76,111 @@ Status convert_contents(const InputMessage& input, DType dtype, const Shape& sha
                           " has datatype FP16, which has no typed contents; send it raw");
 }
 
-Result<Shape> shape_of(const InputMessage& input, const TensorInfo& info) {
-  Shape shape;
-  const std::string expected = ", the model takes " + info.shape.to_string();
-  if (input.shape_size() > kMaxRank) {
-    return invalid_argument(title(input) + " has " + std::to_string(input.shape_size()) +
-                            " dimensions" + expected);
+// What stands beside a request, an input or an output. `title...` says whose parameters they are.
+template <typename Options, typename... Title>
+Status read_parameters(const google::protobuf::Map<std::string, inference::InferParameter>& map,
+                       Options& options, const Title&... title) {
+  for (const auto& [name, value] : map) {
+    INFERD_RETURN_IF_ERROR(set_parameter(title..., name, to_parameter(value), options));
   }
-  for (int64_t dim : input.shape()) {
-    if (dim < 0) {
-      return invalid_argument(title(input) + " has a negative dimension, " + std::to_string(dim) +
-                              expected);
-    }
-    shape.push_back(dim);
-  }
-  return shape;
-}
-
-// Kernels may rely on it; a bool with another value is undefined behaviour.
-Status check_bools(const InputMessage& input, std::span<const std::byte> bytes) {
-  const auto wrong =
-      std::find_if(bytes.begin(), bytes.end(), [](std::byte b) { return b > std::byte{1}; });
-  if (wrong == bytes.end()) return ok_status();
-  return invalid_argument(title(input) + " element " + std::to_string(wrong - bytes.begin()) +
-                          " is " + std::to_string(std::to_integer<int>(*wrong)) +
-                          ", a BOOL is 0 or 1");
-}
-
-std::string names_of(std::span<const TensorInfo> infos) {
-  std::string names;
-  for (const TensorInfo& info : infos) names += (names.empty() ? "'" : ", '") + info.name + "'";
-  return names;
-}
-
-// Position of `name`, or infos.size().
-size_t index_of(std::span<const TensorInfo> infos, const std::string& name) {
-  const auto at = std::find_if(infos.begin(), infos.end(),
-                               [&](const TensorInfo& info) { return info.name == name; });
-  return static_cast<size_t>(at - infos.begin());
+  return ok_status();
 }
 
 }  // namespace
 
+Parameter to_parameter(const inference::InferParameter& parameter) {
+  switch (parameter.parameter_choice_case()) {
+    case inference::InferParameter::kBoolParam:
+      return parameter.bool_param();
+    case inference::InferParameter::kInt64Param:
+      return int64_t{parameter.int64_param()};
+    case inference::InferParameter::kUint64Param:
+      return uint64_t{parameter.uint64_param()};
+    case inference::InferParameter::kDoubleParam:
+      return parameter.double_param();
+    case inference::InferParameter::kStringParam:
+      return parameter.string_param();
+    case inference::InferParameter::PARAMETER_CHOICE_NOT_SET:
+      break;
+  }
+  return std::monostate();
+}
+
 Result<std::vector<TensorView>> decode_inputs(const inference::ModelInferRequest& request,
                                               const Model& model,
-                                              std::vector<std::vector<std::byte>>& converted) {
-  const std::span<const TensorInfo> infos = model.inputs();
+                                              std::vector<std::vector<std::byte>>& buffers) {
   const bool raw = request.raw_input_contents_size() > 0;
   if (raw && request.raw_input_contents_size() != request.inputs_size()) {
     return invalid_argument("got " + std::to_string(request.raw_input_contents_size()) +
                             " raw_input_contents for " + std::to_string(request.inputs_size()) +
                             " inputs");
   }
-  std::vector<TensorView> views(infos.size());
-  std::vector<bool> given(infos.size(), false);
-  converted.resize(static_cast<size_t>(request.inputs_size()));
+  InputBinder binder(model);
+  buffers.resize(static_cast<size_t>(request.inputs_size()));
   for (int i = 0; i < request.inputs_size(); ++i) {
     const InputMessage& input = request.inputs(i);
-    const size_t index = index_of(infos, input.name());
-    if (index == infos.size()) {
-      return invalid_argument("the model has no " + title(input) + "; it takes " + names_of(infos));
-    }
-    if (given[index]) return invalid_argument(title(input) + " stands twice");
-    given[index] = true;
-    const std::optional<DType> dtype = dtype_from_name(input.datatype());
-    if (dtype != infos[index].dtype) {
-      return invalid_argument(title(input) + " has datatype '" + input.datatype() +
-                              "', the model takes " + std::string(dtype_name(infos[index].dtype)));
-    }
-    TensorView& view = views[index];
-    view.dtype = *dtype;
-    INFERD_ASSIGN_OR_RETURN(view.shape, shape_of(input, infos[index]));
+    TensorOptions options;
+    INFERD_RETURN_IF_ERROR(read_parameters(input.parameters(), options, title(input)));
+    const std::span<const int64_t> shape(input.shape().data(),
+                                         static_cast<size_t>(input.shape_size()));
+    INFERD_ASSIGN_OR_RETURN(TensorView* const view,
+                            binder.bind(input.name(), input.datatype(), shape));
     if (!raw) {
-      std::vector<std::byte>& bytes = converted[static_cast<size_t>(i)];
-      INFERD_RETURN_IF_ERROR(convert_contents(input, *dtype, view.shape, bytes));
-      view.data = bytes;
+      std::vector<std::byte>& bytes = buffers[static_cast<size_t>(i)];
+      INFERD_RETURN_IF_ERROR(convert_contents(input, view->dtype, view->shape, bytes));
+      view->data = bytes;
     } else if (elements_in(input.contents()) > 0) {
       return invalid_argument(title(input) + " has contents although raw_input_contents is used");
     } else {
-      view.data = std::as_bytes(std::span(request.raw_input_contents(i)));
-      if (*dtype == DType::kBool) INFERD_RETURN_IF_ERROR(check_bools(input, view.data));
+      view->data = std::as_bytes(std::span(request.raw_input_contents(i)));
     }
   }
-  for (size_t i = 0; i < infos.size(); ++i) {
-    if (!given[i]) return invalid_argument("input '" + infos[i].name + "' is missing");
-  }
-  return views;
+  return binder.finish();
 }
 
-Result<std::vector<size_t>> requested_outputs(const inference::ModelInferRequest& request,
-                                              const Model& model) {
-  const std::span<const TensorInfo> infos = model.outputs();
-  std::vector<size_t> chosen;
-  for (size_t i = 0; request.outputs_size() == 0 && i < infos.size(); ++i) chosen.push_back(i);
+Result<std::vector<WantedOutput>> wanted_outputs(const inference::ModelInferRequest& request,
+                                                 const Model& model) {
+  if (request.outputs_size() == 0) return every_output(model);
+  std::vector<WantedOutput> wanted;
   for (const auto& output : request.outputs()) {
-    const size_t index = index_of(infos, output.name());
-    if (index == infos.size()) {
-      return invalid_argument("the model has no output '" + output.name() + "'; it gives " +
-                              names_of(infos));
-    }
-    if (std::find(chosen.begin(), chosen.end(), index) != chosen.end()) {
-      return invalid_argument("output '" + output.name() + "' is requested twice");
-    }
-    chosen.push_back(index);
+    INFERD_RETURN_IF_ERROR(want_output(model, output.name(), wanted));
+    INFERD_RETURN_IF_ERROR(read_parameters(output.parameters(), wanted.back().options,
+                                           "output '" + output.name() + "'"));
   }
-  return chosen;
+  return wanted;
 }
 
-void encode_outputs(std::span<const TensorView> outputs, std::span<const size_t> chosen,
-                    const Model& model, inference::ModelInferResponse& response) {
-  for (size_t index : chosen) {
+Result<std::shared_ptr<const InferCall>> decode_call(const inference::ModelInferRequest& request,
+                                                     const models::Repository& repository) {
+  auto call = std::make_shared<InferCall>();
+  INFERD_ASSIGN_OR_RETURN(call->model,
+                          find_model(repository, request.model_name(), request.model_version()));
+  INFERD_RETURN_IF_ERROR(read_parameters(request.parameters(), call->options));
+  const Model& model = *call->model->model;
+  INFERD_ASSIGN_OR_RETURN(call->outputs, wanted_outputs(request, model));
+  INFERD_ASSIGN_OR_RETURN(call->inputs, decode_inputs(request, model, call->buffers));
+  return std::shared_ptr<const InferCall>(std::move(call));
+}
+
+void encode_outputs(std::span<const TensorView> outputs, std::span<const WantedOutput> wanted,
+                    const models::ModelVersion& model, inference::ModelInferResponse& response) {
+  response.set_model_name(model.name);
+  response.set_model_version(std::to_string(model.version));
+  for (const auto& [index, options] : wanted) {
     const TensorView& view = outputs[index];
     auto* output = response.add_outputs();
-    output->set_name(model.outputs()[index].name);
-    output->set_datatype(std::string(dtype_name(view.dtype)));
-    for (int64_t dim : view.shape) output->add_shape(dim);
-    response.add_raw_output_contents(view.data.data(), view.data.size());
+    output->set_name(model.model->outputs()[index].name);
+    Shape shape = view.shape;
+    if (options.classes > 0) {
+      const Classes classes = classify(view, options.classes, model);
+      output->set_datatype("BYTES");
+      shape = classes.shape;
+      response.add_raw_output_contents(bytes_tensor(classes.elements));
+    } else {
+      output->set_datatype(std::string(dtype_name(view.dtype)));
+      response.add_raw_output_contents(view.data.data(), view.data.size());
+    }
+    output->mutable_shape()->Add(shape.begin(), shape.end());
   }
 }
 

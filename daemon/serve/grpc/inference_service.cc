@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/serve/grpc/inference_service.h"
 
-#include <charconv>
 #include <chrono>
 
+#include "daemon/serve/describe.h"
 #include "daemon/serve/grpc/infer_messages.h"
 #include "daemon/serve/grpc/status.h"
 
@@ -18,47 +18,12 @@ grpc::ServerUnaryReactor* finish(grpc::CallbackServerContext* context, const Sta
   return reactor;
 }
 
-// Versions travel as text; empty is the newest.
-Result<int64_t> parse_version(const std::string& text) {
-  if (text.empty()) return int64_t{0};
-  int64_t version = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), version);
-  if (error != std::errc() || end != text.data() + text.size() || version < 1) {
-    return invalid_argument("model version '" + text + "' is not a positive number");
-  }
-  return version;
-}
-
-Result<std::shared_ptr<const ModelVersion>> find(const models::Repository& repository,
-                                                 const std::string& name,
-                                                 const std::string& version) {
-  INFERD_ASSIGN_OR_RETURN(const int64_t number, parse_version(version));
-  return repository.find(name, number);
-}
-
-// The earlier of the call's deadline and the request's `timeout` parameter (microseconds from now);
-// 0: none.
-int64_t deadline_ns(grpc::CallbackServerContext* context,
-                    const inference::ModelInferRequest& request) {
-  const int64_t now = schedule::now_ns();
-  int64_t deadline = 0;
-  const auto call = context->deadline();
-  if (call != std::chrono::system_clock::time_point::max()) {
-    const auto left = call - std::chrono::system_clock::now();
-    deadline = now + std::chrono::duration_cast<std::chrono::nanoseconds>(left).count();
-  }
-  const auto timeout = request.parameters().find("timeout");
-  if (timeout != request.parameters().end()) {
-    const auto& value = timeout->second;
-    const int64_t us = value.parameter_choice_case() == inference::InferParameter::kUint64Param
-                           ? static_cast<int64_t>(value.uint64_param())
-                           : value.int64_param();
-    constexpr int64_t kMaxUs = int64_t{1} << 50;
-    if (us > 0 && us < kMaxUs && (deadline == 0 || now + us * 1000 < deadline)) {
-      deadline = now + us * 1000;
-    }
-  }
-  return deadline;
+// The call's deadline on the clock of queues; 0: none.
+int64_t deadline_ns(const grpc::CallbackServerContext& context) {
+  const auto deadline = context.deadline();
+  if (deadline == std::chrono::system_clock::time_point::max()) return 0;
+  const auto left = deadline - std::chrono::system_clock::now();
+  return schedule::now_ns() + std::chrono::duration_cast<std::chrono::nanoseconds>(left).count();
 }
 
 void fill(const TensorInfo& info, inference::ModelMetadataResponse::TensorMetadata* out) {
@@ -95,18 +60,6 @@ void fill(const ModelVersion& model, inference::ModelStatistics* out) {
   }
 }
 
-const char* state_name(models::ModelState state) {
-  switch (state) {
-    case models::ModelState::kReady:
-      return "READY";
-    case models::ModelState::kLoading:
-      return "LOADING";
-    case models::ModelState::kFailed:
-      break;
-  }
-  return "UNAVAILABLE";
-}
-
 }  // namespace
 
 grpc::ServerUnaryReactor* InferenceService::ServerLive(Context* context,
@@ -126,7 +79,7 @@ grpc::ServerUnaryReactor* InferenceService::ServerReady(Context* context,
 grpc::ServerUnaryReactor* InferenceService::ServerMetadata(
     Context* context, const inference::ServerMetadataRequest*,
     inference::ServerMetadataResponse* response) {
-  response->set_name("inferd");
+  response->set_name(std::string(kServerName));
   response->set_version(version_);
   response->add_extensions("binary_tensor_data");
   response->add_extensions("statistics");
@@ -136,7 +89,7 @@ grpc::ServerUnaryReactor* InferenceService::ServerMetadata(
 grpc::ServerUnaryReactor* InferenceService::ModelReady(Context* context,
                                                        const inference::ModelReadyRequest* request,
                                                        inference::ModelReadyResponse* response) {
-  const auto model = find(repository_, request->name(), request->version());
+  const auto model = find_model(repository_, request->name(), request->version());
   response->set_ready(model.ok());
   // An unknown model is simply not ready; a malformed version is the caller's mistake.
   const bool malformed = model.status().code() == StatusCode::kInvalidArgument;
@@ -146,12 +99,12 @@ grpc::ServerUnaryReactor* InferenceService::ModelReady(Context* context,
 grpc::ServerUnaryReactor* InferenceService::ModelMetadata(
     Context* context, const inference::ModelMetadataRequest* request,
     inference::ModelMetadataResponse* response) {
-  const auto found = find(repository_, request->name(), request->version());
+  const auto found = find_model(repository_, request->name(), request->version());
   if (!found.ok()) return finish(context, found.status());
   const ModelVersion& version = **found;
   response->set_name(version.name);
   response->add_versions(std::to_string(version.version));
-  response->set_platform("inferd_" + version.model->info().format);
+  response->set_platform(platform_name(*version.model));
   for (const TensorInfo& input : version.model->inputs()) fill(input, response->add_inputs());
   for (const TensorInfo& output : version.model->outputs()) fill(output, response->add_outputs());
   return finish(context, ok_status());
@@ -160,39 +113,23 @@ grpc::ServerUnaryReactor* InferenceService::ModelMetadata(
 grpc::ServerUnaryReactor* InferenceService::ModelInfer(Context* context,
                                                        const inference::ModelInferRequest* request,
                                                        inference::ModelInferResponse* response) {
-  const auto found = find(repository_, request->model_name(), request->model_version());
-  if (!found.ok()) return finish(context, found.status());
-  const std::shared_ptr<const ModelVersion>& version = *found;
-
-  const auto chosen = requested_outputs(*request, *version->model);
-  if (!chosen.ok()) return finish(context, chosen.status());
-  struct Inputs {
-    std::vector<TensorView> views;
-    std::vector<std::vector<std::byte>> converted;
-  };
-  auto inputs = std::make_shared<Inputs>();
-  auto views = decode_inputs(*request, *version->model, inputs->converted);
-  if (!views.ok()) return finish(context, views.status());
-  inputs->views = std::move(*views);
+  const auto decoded = decode_call(*request, repository_);
+  if (!decoded.ok()) return finish(context, decoded.status());
+  const std::shared_ptr<const InferCall>& call = *decoded;
 
   // gRPC keeps request and response until Finish, so the tensors stay where they are.
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  schedule::Request work;
-  work.inputs = inputs->views;
-  work.keep_alive = std::move(inputs);
-  work.deadline_ns = deadline_ns(context, *request);
+  schedule::Request work = make_request(call, deadline_ns(*context));
   // Safe until the call is finished, and `done` finishes it.
   work.cancelled = [context] { return context->IsCancelled(); };
-  work.done = [=, outputs = *chosen](const schedule::Outcome& outcome) {
+  work.done = [=](const schedule::Outcome& outcome) {
     if (outcome.status.ok()) {
-      response->set_model_name(version->name);
-      response->set_model_version(std::to_string(version->version));
       response->set_id(request->id());
-      encode_outputs(outcome.outputs, outputs, *version->model, *response);
+      encode_outputs(outcome.outputs, call->outputs, *call->model, *response);
     }
     reactor->Finish(to_grpc(outcome.status));
   };
-  version->queue->submit(std::move(work));
+  call->model->queue->submit(std::move(work));
   return reactor;
 }
 
@@ -200,7 +137,7 @@ grpc::ServerUnaryReactor* InferenceService::ModelStatistics(
     Context* context, const inference::ModelStatisticsRequest* request,
     inference::ModelStatisticsResponse* response) {
   if (!request->name().empty()) {
-    const auto model = find(repository_, request->name(), request->version());
+    const auto model = find_model(repository_, request->name(), request->version());
     if (model.ok()) fill(**model, response->add_model_stats());
     return finish(context, model.status());
   }
@@ -219,7 +156,7 @@ grpc::ServerUnaryReactor* InferenceService::RepositoryIndex(
     auto* model = response->add_models();
     model->set_name(status.name);
     model->set_version(std::to_string(status.version));
-    model->set_state(state_name(status.state));
+    model->set_state(std::string(state_name(status.state)));
     model->set_reason(status.reason);
   }
   return finish(context, ok_status());

@@ -263,18 +263,30 @@ TEST(DecodeInputs, RawBoolsAreZeroOrOne) {
   EXPECT_EQ(status.message(), "input 'x' element 2 is 2, a BOOL is 0 or 1");
 }
 
-TEST(RequestedOutputs, AllInOrderUnlessNamed) {
+TEST(DecodeInputs, TensorsInSharedMemoryAreRefused) {
+  const FakeModel model = model_of({{"x", DType::kInt8, {1}, {}}});
+  ModelInferRequest request;
+  auto& input = add_input(request, "x", DType::kInt8, {1});
+  (*input.mutable_parameters())["shared_memory_region"].set_string_param("r");
+  const Status status = check(request, model);
+  EXPECT_EQ(status.code(), StatusCode::kUnimplemented);
+  EXPECT_EQ(status.message(), "input 'x': tensors in shared memory are not served");
+}
+
+TEST(WantedOutputs, AllInOrderUnlessNamed) {
   const FakeModel model = model_of({}, {{"p", DType::kInt8, {1}, {}},
                                         {"q", DType::kFloat32, {2}, {}},
                                         {"r", DType::kBool, {1}, {}}});
   ModelInferRequest request;
   const auto indices = [&] {
-    const auto chosen = requested_outputs(request, model);
-    EXPECT_TRUE(chosen.ok()) << chosen.status().to_string();
-    return chosen.ok() ? *chosen : std::vector<size_t>();
+    const auto wanted = wanted_outputs(request, model);
+    EXPECT_TRUE(wanted.ok()) << wanted.status().to_string();
+    std::vector<size_t> found;
+    for (size_t i = 0; wanted.ok() && i < wanted->size(); ++i) found.push_back((*wanted)[i].index);
+    return found;
   };
   const auto refusal = [&] {
-    const Status status = requested_outputs(request, model).status();
+    const Status status = wanted_outputs(request, model).status();
     EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
     return status.message();
   };
@@ -286,23 +298,56 @@ TEST(RequestedOutputs, AllInOrderUnlessNamed) {
   EXPECT_EQ(refusal(), "output 'r' is requested twice");
   request.mutable_outputs(2)->set_name("s");
   EXPECT_EQ(refusal(), "the model has no output 's'; it gives 'p', 'q', 'r'");
+  request.mutable_outputs()->RemoveLast();
+  (*request.mutable_outputs(1)->mutable_parameters())["classification"].set_string_param("1");
+  EXPECT_THAT(refusal(), HasSubstr("output 'p': parameter 'classification' must be a whole"));
 }
 
-TEST(EncodeOutputs, TheChosenOnesAsRawBytes) {
-  const FakeModel model =
-      model_of({}, {{"p", DType::kInt8, {kDynamicDim}, {}}, {"q", DType::kFloat32, {1}, {}}});
-  const std::vector<std::byte> bytes(3, std::byte{7});
+TEST(ToParameter, KeepsTheKindOfTheValue) {
+  inference::InferParameter parameter;
+  EXPECT_EQ(to_parameter(parameter), Parameter());
+  parameter.set_bool_param(true);
+  EXPECT_EQ(to_parameter(parameter), Parameter(true));
+  parameter.set_int64_param(-1);
+  EXPECT_EQ(to_parameter(parameter), Parameter(int64_t{-1}));
+  parameter.set_uint64_param(UINT64_MAX);
+  EXPECT_EQ(to_parameter(parameter), Parameter(UINT64_MAX));
+  parameter.set_double_param(0.5);
+  EXPECT_EQ(to_parameter(parameter), Parameter(0.5));
+  parameter.set_string_param("text");
+  EXPECT_EQ(to_parameter(parameter), Parameter(std::string("text")));
+}
+
+TEST(EncodeOutputs, TheWantedOnesAsRawBytesOrAsClasses) {
+  models::ModelVersion version;
+  version.name = "m";
+  version.version = 3;
+  version.labels = {"cat", "dog"};
+  version.model = std::make_shared<FakeModel>(
+      model_of({}, {{"p", DType::kInt8, {kDynamicDim}, {}}, {"q", DType::kFloat32, {1}, {}}}));
+  const std::vector<std::byte> bytes = {std::byte{7}, std::byte{9}, std::byte{8}};
   const float value = 1.5F;
   const std::vector<TensorView> outputs = {
       {DType::kInt8, {3}, bytes}, {DType::kFloat32, {1}, std::as_bytes(std::span(&value, 1))}};
   inference::ModelInferResponse response;
-  encode_outputs(outputs, std::vector<size_t>{1, 0}, model, response);
+  encode_outputs(outputs, std::vector<WantedOutput>{{1, {}}, {0, {}}}, version, response);
+  EXPECT_EQ(response.model_name(), "m");
+  EXPECT_EQ(response.model_version(), "3");
   ASSERT_EQ(response.outputs_size(), 2);
   EXPECT_EQ(response.outputs(0).name(), "q");
   EXPECT_EQ(response.outputs(0).datatype(), "FP32");
   EXPECT_EQ(response.raw_output_contents(0), std::string("\0\0\xC0\x3F", 4));
   EXPECT_EQ(response.outputs(1).shape(0), 3) << "the size that came, not the model's";
-  EXPECT_EQ(response.raw_output_contents(1), "\7\7\7");
+  EXPECT_EQ(response.raw_output_contents(1), "\7\11\10");
+
+  response.Clear();
+  encode_outputs(outputs, std::vector<WantedOutput>{{0, {.classes = 2}}}, version, response);
+  EXPECT_EQ(response.outputs(0).datatype(), "BYTES");
+  EXPECT_EQ(response.outputs(0).shape(0), 2);
+  EXPECT_EQ(response.raw_output_contents(0), std::string("\7\0\0\0"
+                                                         "9:1:dog\3\0\0\0"
+                                                         "8:2",
+                                                         18));
 }
 
 }  // namespace
