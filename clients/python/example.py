@@ -23,12 +23,11 @@ def load_stubs():
     """Compiles the protocol's definition and returns its two Python modules."""
     proto = pathlib.Path(__file__).resolve().parents[2] / "proto"
     out = tempfile.mkdtemp(prefix="inferd-stubs-")
-    if protoc.main(["", f"-I{proto}/inference", f"--python_out={out}", f"--grpc_python_out={out}",
-                    "grpc_service.proto"]) != 0:
+    if protoc.main(["", f"-I{proto}", f"--python_out={out}", f"--grpc_python_out={out}",
+                    "inference/grpc_service.proto", "inference/model_config.proto"]) != 0:
         raise RuntimeError("compiling grpc_service.proto failed")
     sys.path.insert(0, out)
-    import grpc_service_pb2
-    import grpc_service_pb2_grpc
+    from inference import grpc_service_pb2, grpc_service_pb2_grpc
     return grpc_service_pb2, grpc_service_pb2_grpc
 
 

@@ -146,9 +146,6 @@ Status set_parameter(std::string_view name, const Parameter& value, RequestOptio
   if (name == "sequence_id") return set_sequence_id(name, value, options);
   if (name == "sequence_start") return set_flag(name, value, options.sequence.start);
   if (name == "sequence_end") return set_flag(name, value, options.sequence.end);
-  if (name == "triton_enable_empty_final_response") {
-    return set_flag(name, value, options.empty_final_response);
-  }
   if (name != "timeout") return ok_status();
   INFERD_ASSIGN_OR_RETURN(options.timeout_us, whole_number(name, value));
   return ok_status();
@@ -220,18 +217,14 @@ Status want_output(const Model& model, std::string_view name, std::vector<Wanted
 }
 
 schedule::Request make_request(std::shared_ptr<const InferCall> call, int64_t deadline_ns) {
+  // Decades; more would not fit into nanoseconds.
+  constexpr int64_t kMaxUs = int64_t{1} << 50;
   schedule::Request request;
   request.inputs = call->inputs;
-  request.priority = call->options.priority;
-  request.sequence = call->options.sequence;
   request.deadline_ns = deadline_ns;
-  // What is longer than decades is no timeout, and would not fit into nanoseconds.
-  constexpr int64_t kMaxUs = int64_t{1} << 50;
-  const int64_t timeout_us = call->options.timeout_us;
-  if (timeout_us > 0 && timeout_us < kMaxUs) {
-    const int64_t until = schedule::now_ns() + timeout_us * 1000;
-    if (deadline_ns == 0 || until < deadline_ns) request.deadline_ns = until;
-  }
+  request.priority = call->options.priority;
+  request.timeout_us = std::min(call->options.timeout_us, kMaxUs);
+  request.sequence = call->options.sequence;
   request.keep_alive = std::move(call);
   return request;
 }

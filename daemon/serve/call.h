@@ -46,15 +46,13 @@ using Parameter = std::variant<std::monostate, bool, int64_t, uint64_t, double, 
 // What a client says of a whole request.
 struct RequestOptions {
   int priority = 0;        // 1 is the most urgent; 0: the model's default
-  int64_t timeout_us = 0;  // from now on; 0: none
+  int64_t timeout_us = 0;  // how long it may wait, where the model allows to say so; 0: its own
   schedule::Sequence sequence;
-  bool empty_final_response = false;  // streams: says at the end of each request that it is done
 };
 
 // Takes `priority`, `timeout`, `sequence_id` (a number, or up to 128 bytes of text; 0 and "": no
-// sequence; the number 7 and the text "7" are the same), `sequence_start`, `sequence_end` and
-// `triton_enable_empty_final_response`. Whole numbers may have either sign's type. Other names are
-// ignored, as Triton does.
+// sequence; the number 7 and the text "7" are the same), `sequence_start` and `sequence_end`. Whole
+// numbers may be signed or not. Other names are ignored, as Triton does.
 Status set_parameter(std::string_view name, const Parameter& value, RequestOptions& options);
 
 // What a client says of one tensor.
@@ -112,8 +110,7 @@ struct InferCall {
 };
 
 // A request for the model's queue, without `cancelled` and `done`, that keeps `call` alive.
-// `deadline_ns` is the protocol's own (CLOCK_MONOTONIC, 0: none); the earlier of it and the
-// client's timeout counts.
+// `deadline_ns` is the protocol's own (CLOCK_MONOTONIC, 0: none).
 schedule::Request make_request(std::shared_ptr<const InferCall> call, int64_t deadline_ns = 0);
 
 // The classification extension: the elements of an output as a BYTES tensor of "value:index" or,

@@ -53,9 +53,9 @@ Status clear_socket(const std::string& path) {
 
 class GrpcServer final : public Server {
  public:
-  GrpcServer(const models::Repository& repository, pipeline::Pipelines& pipelines,
-             const std::string& version)
-      : repository_(repository), inference_(repository, version), pipelines_(pipelines) {}
+  GrpcServer(const config::ServerConfig& config, const models::Repository& repository,
+             pipeline::Pipelines& pipelines, const std::string& version)
+      : repository_(repository), inference_(config, repository, version), pipelines_(pipelines) {}
 
   Status listen(const config::ServerConfig& config) {
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
@@ -135,7 +135,7 @@ Result<std::unique_ptr<Server>> start_grpc(const config::ServerConfig& config,
                                            pipeline::Pipelines& pipelines,
                                            const std::string& version) {
   if (config.grpc.empty()) return invalid_argument("server.grpc lists no address to listen on");
-  auto server = std::make_unique<GrpcServer>(repository, pipelines, version);
+  auto server = std::make_unique<GrpcServer>(config, repository, pipelines, version);
   INFERD_RETURN_IF_ERROR(server->listen(config));
   return std::unique_ptr<Server>(std::move(server));
 }

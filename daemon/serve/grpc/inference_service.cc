@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/serve/grpc/inference_service.h"
 
-#include <chrono>
-
 #include "daemon/serve/describe.h"
+#include "daemon/serve/grpc/deadline.h"
 #include "daemon/serve/grpc/infer_messages.h"
+#include "daemon/serve/grpc/infer_stream.h"
 #include "daemon/serve/grpc/status.h"
 
 namespace inferd::serve {
@@ -16,14 +16,6 @@ grpc::ServerUnaryReactor* finish(grpc::CallbackServerContext* context, const Sta
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   reactor->Finish(to_grpc(status));
   return reactor;
-}
-
-// The call's deadline on the clock of queues; 0: none.
-int64_t deadline_ns(const grpc::CallbackServerContext& context) {
-  const auto deadline = context.deadline();
-  if (deadline == std::chrono::system_clock::time_point::max()) return 0;
-  const auto left = deadline - std::chrono::system_clock::now();
-  return schedule::now_ns() + std::chrono::duration_cast<std::chrono::nanoseconds>(left).count();
 }
 
 void fill(const TensorInfo& info, inference::ModelMetadataResponse::TensorMetadata* out) {
@@ -131,6 +123,11 @@ grpc::ServerUnaryReactor* InferenceService::ModelInfer(Context* context,
   };
   call->model->queue->submit(std::move(work));
   return reactor;
+}
+
+grpc::ServerBidiReactor<inference::ModelInferRequest, inference::ModelStreamInferResponse>*
+InferenceService::ModelStreamInfer(Context* context) {
+  return new InferStream(*context, repository_, config_.max_message_bytes);
 }
 
 grpc::ServerUnaryReactor* InferenceService::ModelStatistics(

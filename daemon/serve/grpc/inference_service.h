@@ -16,8 +16,9 @@ class InferenceService final : public inference::GRPCInferenceService::CallbackS
   using Reactor = grpc::ServerUnaryReactor;
 
   // Borrows the repository.
-  InferenceService(const models::Repository& repository, std::string version)
-      : repository_(repository), version_(std::move(version)) {}
+  InferenceService(const config::ServerConfig& config, const models::Repository& repository,
+                   std::string version)
+      : config_(config), repository_(repository), version_(std::move(version)) {}
 
   Reactor* ServerLive(Context*, const inference::ServerLiveRequest*,
                       inference::ServerLiveResponse*) override;
@@ -31,12 +32,15 @@ class InferenceService final : public inference::GRPCInferenceService::CallbackS
                          inference::ModelMetadataResponse*) override;
   Reactor* ModelInfer(Context*, const inference::ModelInferRequest*,
                       inference::ModelInferResponse*) override;
+  grpc::ServerBidiReactor<inference::ModelInferRequest, inference::ModelStreamInferResponse>*
+  ModelStreamInfer(Context*) override;
   Reactor* ModelStatistics(Context*, const inference::ModelStatisticsRequest*,
                            inference::ModelStatisticsResponse*) override;
   Reactor* RepositoryIndex(Context*, const inference::RepositoryIndexRequest*,
                            inference::RepositoryIndexResponse*) override;
 
  private:
+  const config::ServerConfig config_;
   const models::Repository& repository_;
   const std::string version_;
 };

@@ -59,8 +59,6 @@ TEST(SetParameter, ReservedOnesOfARequest) {
   set("sequence_start", true);
   set("sequence_end", true);
   EXPECT_TRUE(options.sequence.start && options.sequence.end);
-  set("triton_enable_empty_final_response", true);
-  EXPECT_TRUE(options.empty_final_response);
 }
 
 TEST(SetParameter, UnknownOnesAreIgnored) {
@@ -92,8 +90,7 @@ TEST(SetParameter, MalformedReservedOnesAreRefused) {
                                  Parameter(1.0), Parameter(std::string(129, 'x'))}) {
     expect_refused("sequence_id", value);
   }
-  for (const std::string_view flag :
-       {"sequence_start", "sequence_end", "triton_enable_empty_final_response"}) {
+  for (const std::string_view flag : {"sequence_start", "sequence_end"}) {
     for (const Parameter& value :
          {Parameter(), Parameter(int64_t{1}), Parameter(std::string("true"))})
       expect_refused(flag, value);
@@ -126,23 +123,18 @@ TEST(InputBinder, ChecksBoolsHoweverTheyCame) {
   EXPECT_EQ(status.message(), "input 'x' element 1 is 255, a BOOL is 0 or 1");
 }
 
-TEST(MakeRequest, TheEarlierDeadlineCounts) {
+TEST(MakeRequest, CarriesWhatTheClientAskedFor) {
   auto call = std::make_shared<InferCall>();
-  call->options.priority = 3;
-  call->options.sequence.id = "s";
-  const int64_t now = schedule::now_ns();
-  const int64_t second = 1'000'000'000;
-  EXPECT_EQ(make_request(call).deadline_ns, 0);
-  EXPECT_EQ(make_request(call).priority, 3);
-  EXPECT_EQ(make_request(call).sequence.id, "s");
-  EXPECT_EQ(make_request(call, now + second).deadline_ns, now + second);
-  call->options.timeout_us = 100'000'000;
-  EXPECT_EQ(make_request(call, now + second).deadline_ns, now + second);
-  EXPECT_GE(make_request(call).deadline_ns, now + 100 * second);
-  call->options.timeout_us = 1;
-  EXPECT_LT(make_request(call, now + 3600 * second).deadline_ns, now + 3600 * second);
+  call->options = {.priority = 3, .timeout_us = 1500, .sequence = {"s", true, false}};
+  const schedule::Request request = make_request(call, 77);
+  EXPECT_EQ(request.deadline_ns, 77);
+  EXPECT_EQ(request.priority, 3);
+  EXPECT_EQ(request.timeout_us, 1500);
+  EXPECT_EQ(request.sequence.id, "s");
+  EXPECT_TRUE(request.sequence.start);
+  EXPECT_EQ(request.keep_alive, call);
   call->options.timeout_us = INT64_MAX;
-  EXPECT_EQ(make_request(call, now + second).deadline_ns, now + second) << "no timeout at all";
+  EXPECT_LT(make_request(call).timeout_us, INT64_MAX / 1000) << "fits into nanoseconds";
 }
 
 // Of one row of float32.
