@@ -16,6 +16,7 @@
 #include "daemon/models/repository.h"
 #include "daemon/pipeline/pipelines.h"
 #include "daemon/serve/grpc/grpc_server.h"
+#include "daemon/serve/http/http_service.h"
 #include "daemon/telemetry/log.h"
 
 namespace inferd {
@@ -57,9 +58,24 @@ sigset_t block_signals() {
   return signals;
 }
 
+// One for each protocol that is configured.
+using Servers = std::vector<std::unique_ptr<serve::Server>>;
+
+Result<Servers> start_servers(const config::ServerConfig& config, Parts& parts,
+                              const std::string& version) {
+  Servers servers;
+  INFERD_ASSIGN_OR_RETURN(servers.emplace_back(),
+                          serve::start_grpc(config, *parts.repository, *parts.pipelines, version));
+  if (!config.http.empty()) {
+    INFERD_ASSIGN_OR_RETURN(servers.emplace_back(), serve::start_http(config, *parts.repository,
+                                                                      *parts.pipelines, version));
+  }
+  return servers;
+}
+
 // Answers are finished up to `drain_timeout_ms`; then what still waits in queues is refused, and
 // only the batches that run are waited for.
-void drain(const config::ServerConfig& config, Parts& parts, serve::Server& server) {
+void drain(const config::ServerConfig& config, Parts& parts, const Servers& servers) {
   using Clock = std::chrono::steady_clock;
   const auto until = Clock::now() + std::chrono::milliseconds(config.drain_timeout_ms);
   const std::jthread timer([&](const std::stop_token& drained) {
@@ -71,14 +87,14 @@ void drain(const config::ServerConfig& config, Parts& parts, serve::Server& serv
     telemetry::log(LogLevel::kWarning, "the drain timeout has passed, refusing what still waits");
     parts.repository->abandon();
   });
-  server.announce_shutdown();
+  for (const auto& server : servers) server->announce_shutdown();
   parts.pipelines->stop();
-  // Before the server, which would wait for streams that clients hold open; from here on it answers
-  // that models take no more.
+  // Before the servers, which would wait for streams that clients hold open; from here on they
+  // answer that models take no more.
   parts.repository->close();
   // All is answered; the last answers shall reach their clients.
   constexpr int64_t kLastAnswersMs = 2'000;
-  server.shut_down(kLastAnswersMs);
+  for (const auto& server : servers) server->shut_down(kLastAnswersMs);
 }
 
 }  // namespace
@@ -89,10 +105,9 @@ Status run(const config::Config& config, const std::string& version) {
   telemetry::set_up_log(config.log);
   const sigset_t signals = block_signals();
   INFERD_ASSIGN_OR_RETURN(Parts parts, make_parts(config));
-  // Before the server, so that whoever finds it answering finds the pipelines running.
+  // Before the servers, so that whoever finds one answering finds the pipelines running.
   parts.pipelines->start();
-  INFERD_ASSIGN_OR_RETURN(const auto server, serve::start_grpc(config.server, *parts.repository,
-                                                               *parts.pipelines, version));
+  INFERD_ASSIGN_OR_RETURN(const Servers servers, start_servers(config.server, parts, version));
   for (const models::ModelStatus& model : parts.repository->list()) {
     telemetry::log(LogLevel::kInfo, "model " + model.name + " version " +
                                         std::to_string(model.version) + " is ready");
@@ -107,7 +122,7 @@ Status run(const config::Config& config, const std::string& version) {
   sigwait(&signals, &signal);
   telemetry::log(LogLevel::kInfo, std::string(sigabbrev_np(signal)) + " received, draining");
   host::notify_stopping();
-  drain(config.server, parts, *server);
+  drain(config.server, parts, servers);
   telemetry::log(LogLevel::kInfo, "stopped");
   return ok_status();
 }

@@ -21,7 +21,7 @@ ENGINE = {
 }
 CONFIG = ["daemon/config/config.h"]
 MODELS = CONFIG + ["daemon/models/", "daemon/schedule/", "daemon/telemetry/", "daemon/host/"]
-SERVE = MODELS + ["daemon/serve/server.h", "daemon/serve/call.h", "daemon/serve/describe.h",
+SERVE = MODELS + ["daemon/serve/server.h", "daemon/serve/socket_file.h", "daemon/serve/call.h", "daemon/serve/describe.h",
                   "daemon/pipeline/pipelines.h", "daemon/pipeline/result.h"]
 DAEMON = {
     "media": ["media/"],
@@ -33,6 +33,7 @@ DAEMON = {
     "daemon/pipeline": MODELS + ["daemon/pipeline/", "media/"],
     "daemon/serve": SERVE,
     "daemon/serve/grpc": SERVE + ["daemon/serve/grpc/", "inference/", "inferd/v1/", "grpc_health/"],
+    "daemon/serve/http": SERVE + ["daemon/serve/http/"],
     "daemon": ["daemon/"],
     "clients/cpp": ["inferd/client/", "inference/", "inferd/v1/", "grpc_health/"],
     "clients/inferctl": ["clients/inferctl/", "inferd/client/", "media/"],
@@ -46,6 +47,7 @@ LIBRARIES = {
     "flatbuffers/": ["engine/import/ifd", "engine/import/tflite"],
     "spdlog/": ["daemon/telemetry"],
     "systemd/": ["daemon/host"],
+    "microhttpd": ["daemon/serve/http"],
 }
 OURS = ("engine/", "daemon/", "media/", "clients/", "inferd/", "inference/", "grpc_health/")
 INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]')

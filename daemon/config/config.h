@@ -22,16 +22,24 @@ struct Mark {
   std::string to_string() const;  // "file:line:column"
 };
 
-struct GrpcListener {
-  std::string address = "unix:/run/inferd/inferd.sock";  // or "host:port"
-  int socket_mode = 0660;                                // permissions of a Unix socket
+struct Listener {
+  std::string address;     // "unix:PATH" or "HOST:PORT"
+  int socket_mode = 0660;  // permissions of a Unix socket
   bool insecure =
       false;  // allows an address that other machines can reach; there is no encryption yet
   Mark mark;
 };
 
+using GrpcListener = Listener;
+
+struct HttpListener : Listener {
+  int max_connections = 512;
+  int timeout_s = 60;  // how long a client may be silent; see docs/http.md
+};
+
 struct ServerConfig {
   std::vector<GrpcListener> grpc;
+  std::vector<HttpListener> http;  // empty: no HTTP
   int64_t max_message_bytes = int64_t{64} << 20;
   int64_t drain_timeout_ms = 10'000;
 };

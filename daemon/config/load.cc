@@ -38,7 +38,7 @@ bool is_loopback(std::string_view address) {
   return ::inet_pton(AF_INET6, host.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
-void check_listener(MapReader& r, const YAML::Node& node, const GrpcListener& listener) {
+void check_listener(MapReader& r, const YAML::Node& node, const Listener& listener) {
   if (listener.address.empty()) return r.error(node, "a listener needs an address");
   if (listener.address.starts_with("unix:")) {
     // sockaddr_un has 108 bytes.
@@ -57,38 +57,61 @@ void check_listener(MapReader& r, const YAML::Node& node, const GrpcListener& li
   }
 }
 
+// What only listeners of one protocol have.
+void read_more(MapReader&, GrpcListener&) {}
+void read_more(MapReader& r, HttpListener& listener) {
+  r.read("max_connections", listener.max_connections, 2, 100'000);
+  r.read("timeout_s", listener.timeout_s, 1, 3600);
+}
+
+// An address alone, or a mapping.
+template <typename OfProtocol>
+OfProtocol read_listener(MapReader& r, const YAML::Node& item) {
+  OfProtocol listener;
+  listener.mark = r.mark_of(item);
+  if (item.IsScalar()) {
+    listener.address = item.Scalar();
+  } else {
+    MapReader l(item, r.file(), r.errors());
+    std::string mode = "0660";
+    l.read("address", listener.address);
+    l.read("mode", mode);
+    l.read("insecure", listener.insecure);
+    read_more(l, listener);
+    l.finish();
+    const bool octal = !mode.empty() && mode.size() <= 4 &&
+                       mode.find_first_not_of("01234567") == std::string::npos;
+    if (!octal) l.error(item, "'mode' must be octal permissions such as \"0660\"");
+    listener.socket_mode = octal ? static_cast<int>(std::stol(mode, nullptr, 8)) : 0660;
+  }
+  if (listener.address.starts_with("unix:"))
+    listener.address = "unix:" + resolve(r.file(), listener.address.substr(5));
+  check_listener(r, item, listener);
+  return listener;
+}
+
+// False: the key is not there.
+template <typename OfProtocol>
+bool read_listeners(MapReader& r, const std::string& key, std::vector<OfProtocol>& listeners) {
+  const YAML::Node list = r.child(key);
+  if (!list.IsDefined()) return false;
+  if (!list.IsSequence()) {
+    r.error(list, "'" + key + "' must be a list of listeners");
+    return true;
+  }
+  for (const auto& item : list) listeners.push_back(read_listener<OfProtocol>(r, item));
+  if (listeners.empty()) r.error(list, "'" + key + "' lists no address to listen on");
+  return true;
+}
+
 void read_server(MapReader& parent, ServerConfig& server) {
   MapReader r(parent.child("server"), parent.file(), parent.errors());
   r.read("max_message_bytes", server.max_message_bytes, 1 << 10, kMax32);
   r.read("drain_timeout_ms", server.drain_timeout_ms, 0, 3'600'000);
-  const YAML::Node list = r.child("grpc");
-  if (list.IsDefined() && !list.IsSequence()) r.error(list, "'grpc' must be a list of listeners");
-  for (const auto& item : list.IsSequence() ? list : YAML::Node(YAML::NodeType::Sequence)) {
-    GrpcListener listener;
-    listener.address.clear();
-    listener.mark = r.mark_of(item);
-    if (item.IsScalar()) {
-      listener.address = item.Scalar();
-    } else {
-      MapReader l(item, r.file(), r.errors());
-      std::string mode = "0660";
-      l.read("address", listener.address);
-      l.read("mode", mode);
-      l.read("insecure", listener.insecure);
-      l.finish();
-      const bool octal = !mode.empty() && mode.size() <= 4 &&
-                         mode.find_first_not_of("01234567") == std::string::npos;
-      if (!octal) l.error(item, "'mode' must be octal permissions such as \"0660\"");
-      listener.socket_mode = octal ? static_cast<int>(std::stol(mode, nullptr, 8)) : 0660;
-    }
-    if (listener.address.starts_with("unix:"))
-      listener.address = "unix:" + resolve(r.file(), listener.address.substr(5));
-    check_listener(r, item, listener);
-    server.grpc.push_back(std::move(listener));
-  }
+  if (!read_listeners(r, "grpc", server.grpc))
+    server.grpc.push_back({.address = "unix:/run/inferd/inferd.sock", .mark = {}});
+  read_listeners(r, "http", server.http);
   r.finish();
-  if (!list.IsDefined()) server.grpc.push_back({});
-  if (server.grpc.empty()) r.error(list, "'grpc' lists no address to listen on");
 }
 
 void read_model_options(MapReader& r, ModelConfig& model) {

@@ -66,6 +66,25 @@ TEST_F(ConfigTest, PathsAreRelativeToTheFile) {
   EXPECT_EQ(config->pipelines[0].source.entries.at("path").items[0], folder_.file("pictures"));
 }
 
+TEST_F(ConfigTest, HttpIsOffUnlessItIsListed) {
+  const auto silent = load(write("silent.yaml", "server: {drain_timeout_ms: 1}\n"));
+  ASSERT_TRUE(silent.ok());
+  EXPECT_TRUE(silent->server.http.empty());
+  const auto listed =
+      load(write("listed.yaml",
+                 "server: {http: [127.0.0.1:8000, {address: unix:h, mode: '0600', timeout_s: 5, "
+                 "max_connections: 9}, {address: '0.0.0.0:8000', insecure: true}]}\n"));
+  ASSERT_TRUE(listed.ok()) << listed.status().to_string();
+  ASSERT_EQ(listed->server.http.size(), 3U);
+  EXPECT_EQ(listed->server.http[0].address, "127.0.0.1:8000");
+  EXPECT_EQ(listed->server.http[0].timeout_s, 60);
+  EXPECT_EQ(listed->server.http[1].address, "unix:" + folder_.file("h"));
+  EXPECT_EQ(listed->server.http[1].socket_mode, 0600);
+  EXPECT_EQ(listed->server.http[1].timeout_s, 5);
+  EXPECT_EQ(listed->server.http[1].max_connections, 9);
+  EXPECT_EQ(listed->server.grpc.size(), 1U);  // as without
+}
+
 TEST_F(ConfigTest, MistakesAreReportedWithTheirPlace) {
   const std::pair<const char*, const char*> cases[] = {
       {"serverr: {}\n", "c.yaml:1:1: unknown key 'serverr'; did you mean 'server'?"},
@@ -76,6 +95,11 @@ TEST_F(ConfigTest, MistakesAreReportedWithTheirPlace) {
       {"server: {grpc: ['0.0.0.0:8001']}\n",
        "c.yaml:1:17: '0.0.0.0:8001' can be reached from other machines"},
       {"server: {grpc: [{address: unix:x, mode: '999'}]}\n", "'mode' must be octal"},
+      {"server: {http: 1.2.3.4:5}\n", "c.yaml:1:16: 'http' must be a list of listeners"},
+      {"server: {http: ['0.0.0.0:8000']}\n",
+       "c.yaml:1:17: '0.0.0.0:8000' can be reached from other machines"},
+      {"server: {http: [{address: unix:x, timeout: 1}]}\n", "did you mean 'timeout_s'?"},
+      {"server: {grpc: [{address: unix:x, timeout_s: 1}]}\n", "unknown key 'timeout_s'"},
       {"server: {drain_timeout_ms: soon}\n",
        "c.yaml:1:28: 'drain_timeout_ms' must be a whole number from 0"},
       {"engine: {threads: 1000}\n", "'threads' must be a whole number from 0 to 256"},

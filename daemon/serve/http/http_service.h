@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "daemon/config/config.h"
+#include "daemon/models/repository.h"
+#include "daemon/pipeline/pipelines.h"
+#include "daemon/serve/server.h"
+
+namespace inferd::serve {
+
+// The Open Inference Protocol over HTTP on every listener of `config.http`.
+Result<std::unique_ptr<Server>> start_http(const config::ServerConfig& config,
+                                           const models::Repository& repository,
+                                           const pipeline::Pipelines& pipelines,
+                                           const std::string& version);
+
+}  // namespace inferd::serve

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/serve/http/listening_socket.h"
+
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "daemon/serve/socket_file.h"
+
+namespace inferd::serve {
+namespace {
+
+constexpr std::string_view kUnix = "unix:";
+constexpr int kBacklog = 128;
+
+Status failure(const std::string& address) {
+  return unavailable("cannot listen on '" + address + "': " + std::strerror(errno));
+}
+
+struct Target {
+  std::string host, port;
+};
+
+Result<Target> parse(const std::string& address) {
+  const size_t colon = address.rfind(':');
+  if (colon == std::string::npos || colon == 0 || colon + 1 == address.size())
+    return invalid_argument("'" + address + "' is neither unix:PATH nor HOST:PORT");
+  Target target{address.substr(0, colon), address.substr(colon + 1)};
+  if (target.host.starts_with('[') && target.host.ends_with(']'))
+    target.host = target.host.substr(1, target.host.size() - 2);
+  return target;
+}
+
+// Port 0 stands for the one that the system chose.
+std::string with_bound_port(const std::string& address, int fd) {
+  sockaddr_storage bound{};
+  socklen_t size = sizeof bound;
+  if (!address.ends_with(":0")) return address;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&bound), &size) != 0) return address;
+  const in_port_t port = bound.ss_family == AF_INET6
+                             ? reinterpret_cast<const sockaddr_in6&>(bound).sin6_port
+                             : reinterpret_cast<const sockaddr_in&>(bound).sin_port;
+  return address.substr(0, address.size() - 1) + std::to_string(ntohs(port));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ListeningSocket>> ListeningSocket::open(const std::string& address,
+                                                               int mode) {
+  return address.starts_with(kUnix) ? open_unix(address, mode) : open_tcp(address);
+}
+
+Result<std::unique_ptr<ListeningSocket>> ListeningSocket::open_unix(const std::string& address,
+                                                                    int mode) {
+  const std::string path = address.substr(kUnix.size());
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  if (path.size() >= sizeof name.sun_path)
+    return invalid_argument("the socket path '" + path + "' is too long");
+  std::memcpy(name.sun_path, path.data(), path.size());
+  INFERD_RETURN_IF_ERROR(clear_socket_file(path));
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return failure(address);
+  std::unique_ptr<ListeningSocket> opened(new ListeningSocket(fd, address));
+  // Never open to others, not even before its mode is set.
+  const mode_t previous = ::umask(0177);
+  const int bound = ::bind(fd, reinterpret_cast<const sockaddr*>(&name), sizeof name);
+  ::umask(previous);
+  if (bound != 0) return failure(address);
+  opened->path_ = path;
+  if (::chmod(path.c_str(), static_cast<mode_t>(mode)) != 0 || ::listen(fd, kBacklog) != 0)
+    return failure(address);
+  return opened;
+}
+
+Result<std::unique_ptr<ListeningSocket>> ListeningSocket::open_tcp(const std::string& address) {
+  INFERD_ASSIGN_OR_RETURN(const Target target, parse(address));
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  const int error = ::getaddrinfo(target.host.c_str(), target.port.c_str(), &hints, &found);
+  if (error != 0)
+    return unavailable("cannot listen on '" + address + "': " + ::gai_strerror(error));
+  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> addresses(found, &::freeaddrinfo);
+  const int fd = ::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return failure(address);
+  // Bound right after another daemon ended; a port that somebody listens on stays theirs.
+  const int on = 1;
+  ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  std::unique_ptr<ListeningSocket> opened(new ListeningSocket(fd, address));
+  if (::bind(fd, found->ai_addr, found->ai_addrlen) != 0 || ::listen(fd, kBacklog) != 0)
+    return failure(address);
+  opened->address_ = with_bound_port(address, fd);
+  return opened;
+}
+
+ListeningSocket::~ListeningSocket() {
+  remove_file();
+  ::close(fd_);
+}
+
+void ListeningSocket::remove_file() {
+  if (!path_.empty()) ::unlink(path_.c_str());
+  path_.clear();
+}
+
+}  // namespace inferd::serve

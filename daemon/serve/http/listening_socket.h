@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "inferd/engine/status.h"
+
+namespace inferd::serve {
+
+// A bound and listening stream socket. Closes itself and removes its socket file.
+class ListeningSocket {
+ public:
+  // `address`: "unix:PATH", whose file gets `mode`, or "HOST:PORT" with a name, a number or
+  // "[number]" of IPv6; port 0 is any free one. UNAVAILABLE when it cannot be had; the message
+  // names it.
+  static Result<std::unique_ptr<ListeningSocket>> open(const std::string& address, int mode);
+  ~ListeningSocket();
+  ListeningSocket(const ListeningSocket&) = delete;
+  ListeningSocket& operator=(const ListeningSocket&) = delete;
+
+  int fd() const { return fd_; }
+  // As given, with the port that was chosen.
+  const std::string& address() const { return address_; }
+  // No client finds it any more. Those that are connected stay.
+  void remove_file();
+
+ private:
+  ListeningSocket(int fd, std::string address) : fd_(fd), address_(std::move(address)) {}
+  static Result<std::unique_ptr<ListeningSocket>> open_unix(const std::string& address, int mode);
+  static Result<std::unique_ptr<ListeningSocket>> open_tcp(const std::string& address);
+
+  const int fd_;
+  std::string address_;
+  std::string path_;  // of the file while there is one
+};
+
+}  // namespace inferd::serve

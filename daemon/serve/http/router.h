@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The table of routes: which function answers which method and path.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "daemon/serve/http/message.h"
+
+namespace inferd::serve {
+
+// Answers at once, on a thread of the server: must not block.
+using SyncHandler = std::function<Response(const Request&)>;
+
+// Answers by calling `done` exactly once, at any time and on any thread; may have called it when it
+// returns. Meanwhile no thread waits. The request lives as long as somebody holds it.
+using Done = std::function<void(Response)>;
+using AsyncHandler = std::function<void(std::shared_ptr<const Request>, Done)>;
+
+using Handler = std::variant<SyncHandler, AsyncHandler>;
+
+// A pattern is a path, of at most 16 segments, that may be names in braces, which take any segment
+// but an empty one: "/v2/models/{model}/ready". The first route that fits wins.
+struct Route {
+  Method method;
+  std::string pattern;
+  Handler handler;
+};
+
+// Thread-safe once made.
+class Router {
+ public:
+  explicit Router(std::vector<Route> routes);
+
+  struct Match {
+    const Route* route = nullptr;  // null: see `allowed`
+    std::map<std::string, std::string> captures;
+    std::string allowed;  // methods of the routes that have the path, "GET, HEAD"; empty: none has
+  };
+
+  // `path` as it stands in the request, without the query. Segments are percent-decoded one by one,
+  // so that %2F does not end one. A path with a malformed escape or an escaped NUL fits no route.
+  Match match(std::string_view method, std::string_view path) const;
+
+ private:
+  struct Entry {
+    Route route;
+    std::vector<std::string> segments;
+  };
+  std::vector<Entry> entries_;
+};
+
+// "a%20b" -> "a b"; nothing for a malformed escape or an escaped NUL.
+std::optional<std::string> percent_decoded(std::string_view text);
+
+}  // namespace inferd::serve

@@ -1,0 +1,259 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""HTTP as its users meet it: a daemon started as a process, asked with Python's own client and byte by byte."""
+import argparse
+import http.client
+import json
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+ARGS = None
+START_TIMEOUT_S = 60
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path, timeout=60):
+        super().__init__("localhost", timeout=timeout)
+        self.path = str(path)
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+class Daemon:
+    """A daemon with one model, "vww", on a TCP port that the system chose and on a socket."""
+
+    def __init__(self, options="", settings=""):
+        file = ARGS.models / "tflite/vww_96_int8.tflite"
+        if not file.exists():
+            raise unittest.SkipTest(f"SKIPPED: no model {file}")
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="inferd-http-"))
+        target = self.folder / "models/vww/1/model.tflite"
+        target.parent.mkdir(parents=True)
+        shutil.copyfile(file, target)
+        config = self.folder / "inferd.yaml"
+        config.write_text(f"server:\n  grpc: [unix:s]\n  http:\n    - {{address: '127.0.0.1:0'{options}}}\n"
+                          f"    - {{address: unix:h{options}}}\n{settings}"
+                          "models: {root: models, serve: [{name: vww, max_batch: 4}]}\n")
+        self.log = open(self.folder / "log", "w+")
+        self.process = subprocess.Popen([ARGS.inferd, "--config", str(config)], stderr=self.log, stdout=self.log)
+        self.path = self.folder / "h"
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not (found := re.search(r"serving HTTP on 127.0.0.1:(\d+)", self.text())):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("the daemon did not start: " + self.text())
+            time.sleep(0.01)
+        self.port = int(found[1])
+
+    def text(self):
+        return (self.folder / "log").read_text()
+
+    def connect(self):
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+
+    def ask(self, method, path, body=None, headers=None, connection=None):
+        """Code, headers and body of the answer."""
+        own = connection or self.connect()
+        own.request(method, path, body, headers or {})
+        response = own.getresponse()
+        data = response.read()
+        if connection is None:
+            own.close()
+        return response.status, response.headers, data
+
+    def json(self, method, path, body=None):
+        code, headers, data = self.ask(method, path, None if body is None else json.dumps(body))
+        assert headers["Content-Type"] == "application/json", headers
+        return code, json.loads(data)
+
+    def threads(self):
+        return len(list(pathlib.Path(f"/proc/{self.process.pid}/task").iterdir()))
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(timeout=30)
+        self.log.close()
+        shutil.rmtree(self.folder)
+        return code
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        if self.process.poll() is None:
+            self.stop()
+
+
+class WithDaemon(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.daemon = Daemon()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.daemon.__exit__()
+
+
+class Looking(WithDaemon):
+    """Everything but inference."""
+
+    def test_health_is_a_code_without_a_body(self):
+        for path, expected in [("/v2/health/live", 200), ("/v2/health/ready", 200), ("/v2/models/vww/ready", 200),
+                               ("/v2/models/vww/versions/1/ready", 200), ("/v2/models/vww/versions/2/ready", 400),
+                               ("/v2/models/nope/ready", 400)]:
+            with self.subTest(path=path):
+                code, _, body = self.daemon.ask("GET", path)
+                self.assertEqual((code, body), (expected, b""))
+
+    def test_metadata(self):
+        code, server = self.daemon.json("GET", "/v2")
+        self.assertEqual((code, server["name"]), (200, "inferd"))
+        self.assertIn("binary_tensor_data", server["extensions"])
+        for path in ("/v2/models/vww", "/v2/models/vww/versions/1", "/v2/models/%76ww"):
+            code, model = self.daemon.json("GET", path)
+            self.assertEqual(code, 200)
+            self.assertEqual((model["name"], model["versions"], model["platform"]), ("vww", ["1"], "inferd_tflite"))
+            self.assertEqual(model["inputs"][0]["datatype"], "INT8")
+            self.assertEqual(model["inputs"][0]["shape"], [-1, 96, 96, 3])
+            self.assertEqual(model["outputs"][0]["shape"], [-1, 2])
+
+    def test_the_index_and_statistics(self):
+        for path in ("/v2/repository/index", "/v2/repository/main/index"):
+            code, index = self.daemon.json("POST", path)
+            self.assertEqual((code, index), (200, [{"name": "vww", "version": "1", "state": "READY", "reason": ""}]))
+        self.assertEqual(len(self.daemon.json("POST", "/v2/repository/index", {"ready": True})[1]), 1)
+        for path in ("/v2/models/stats", "/v2/models/vww/stats", "/v2/models/vww/versions/1/stats"):
+            code, stats = self.daemon.json("GET", path)
+            self.assertEqual(code, 200)
+            self.assertEqual(stats["model_stats"][0]["name"], "vww")
+            self.assertIn("count", stats["model_stats"][0]["inference_stats"]["queue"])
+
+    def test_mistakes_are_told(self):
+        cases = [("GET", "/v2/models/nope", None, 404, "there is no model 'nope'; loaded: vww"),
+                 ("GET", "/v2/models/vww/versions/9", None, 404, "has no version 9"),
+                 ("GET", "/v2/models/vww/versions/x", None, 400, "not a positive number"),
+                 ("GET", "/v2/nothing", None, 404, "there is nothing at '/v2/nothing'"),
+                 ("GET", "/v2/", None, 404, "nothing at"),
+                 ("GET", "/v2/models/vww%00", None, 404, "nothing at"),
+                 ("POST", "/v2/models/vww", None, 405, "takes GET, HEAD, not POST"),
+                 ("DELETE", "/v2/repository/index", None, 405, "takes POST, not DELETE"),
+                 ("POST", "/v2/repository/index", "{", 400, "malformed at byte"),
+                 ("POST", "/v2/repository/index", "[]", 400, "must be a JSON object"),
+                 ("POST", "/v2/repository/index", '{"ready": 1}', 400, "must be true or false"),
+                 ("POST", "/v2/repository/index", "[" * 100000, 400, "nested deeper")]
+        for method, path, body, expected, message in cases:
+            with self.subTest(method=method, path=path, body=(body or "")[:10]):
+                code, headers, answer = self.daemon.ask(method, path, body)
+                self.assertEqual(code, expected, answer)
+                self.assertIn(message, json.loads(answer)["error"])
+                if expected == 405:
+                    self.assertIn(headers["Allow"], ("POST", "GET, HEAD"))
+
+    def test_the_socket_serves_as_the_port_does(self):
+        self.assertEqual(self.daemon.path.stat().st_mode & 0o777, 0o660)
+        connection = UnixConnection(self.daemon.path)
+        for _ in range(3):
+            code, _, body = self.daemon.ask("GET", "/v2/models/vww", connection=connection)
+            self.assertEqual((code, json.loads(body)), self.daemon.json("GET", "/v2/models/vww"))
+        connection.close()
+
+    def test_head_has_the_headers_of_get(self):
+        connection = self.daemon.connect()
+        _, get, body = self.daemon.ask("GET", "/v2/models/vww", connection=connection)
+        code, head, nothing = self.daemon.ask("HEAD", "/v2/models/vww", connection=connection)
+        self.assertEqual((code, nothing), (200, b""))
+        self.assertEqual(head["Content-Length"], str(len(body)))
+        self.assertEqual(head["Content-Type"], get["Content-Type"])
+        self.assertEqual(self.daemon.ask("GET", "/v2/health/live", connection=connection)[0], 200)
+        connection.close()
+
+
+class Crowds(unittest.TestCase):
+    def test_idle_clients_cost_no_threads(self):
+        with Daemon() as daemon:
+            before = daemon.threads()
+            idle = [socket.create_connection(("127.0.0.1", daemon.port)) for _ in range(500)]
+            try:
+                self.assertEqual(daemon.ask("GET", "/v2/health/ready")[0], 200)
+                # All of them are served, none by a thread of its own.
+                for client in idle:
+                    client.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+                for client in idle:
+                    self.assertTrue(client.recv(1000).startswith(b"HTTP/1.1 200"))
+                self.assertEqual(daemon.threads(), before)
+            finally:
+                for client in idle:
+                    client.close()
+
+    def test_slow_clients_are_left_and_harm_nobody(self):
+        with Daemon(options=", timeout_s: 1, max_connections: 16") as daemon:
+            slow = [socket.create_connection(("127.0.0.1", daemon.port)) for _ in range(10)]
+            for client in slow:
+                client.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\nX: ")
+            deadline = time.monotonic() + 20
+            while slow and time.monotonic() < deadline:
+                time.sleep(0.2)
+                self.assertEqual(daemon.ask("GET", "/v2/health/live")[0], 200)
+                for client in list(slow):
+                    try:
+                        client.sendall(b"x")
+                        client.setblocking(False)
+                        if client.recv(1) == b"":
+                            raise ConnectionResetError
+                    except BlockingIOError:
+                        client.setblocking(True)
+                    except ConnectionError:
+                        client.close()
+                        slow.remove(client)
+            self.assertEqual(slow, [])
+
+    def test_a_body_over_the_limit_is_413(self):
+        with Daemon(settings="  max_message_bytes: 100000\n") as daemon:
+            connection = daemon.connect()
+            code, _, body = daemon.ask("POST", "/v2/repository/index", b"x" * 100001, connection=connection)
+            self.assertEqual(code, 413)
+            self.assertIn("larger than server.max_message_bytes, 100000", json.loads(body)["error"])
+            code, _, _ = daemon.ask("POST", "/v2/repository/index", b" " * 99998 + b"{}", connection=connection)
+            self.assertEqual(code, 200)
+            connection.close()
+
+    def test_pipelined_requests_are_answered_in_order(self):
+        with Daemon() as daemon:
+            client = socket.create_connection(("127.0.0.1", daemon.port))
+            paths = ["/v2/health/live", "/v2", "/v2/models/vww", "/nothing"] * 10
+            client.sendall(b"".join(f"GET {p} HTTP/1.1\r\nHost: x\r\n\r\n".encode() for p in paths))
+            stream = client.makefile("rb")
+            for path in paths:
+                status = stream.readline().split()[1]
+                headers = http.client.parse_headers(stream)
+                body = stream.read(int(headers["Content-Length"]))
+                self.assertEqual(status, b"404" if path == "/nothing" else b"200")
+                if path == "/v2/models/vww":
+                    self.assertEqual(json.loads(body)["name"], "vww")
+            stream.close()
+            client.close()
+
+    def test_sigterm_ends_idle_connections_and_exits_0(self):
+        daemon = Daemon()
+        idle = [socket.create_connection(("127.0.0.1", daemon.port)) for _ in range(20)]
+        self.assertEqual(daemon.stop(), 0)
+        for client in idle:
+            client.close()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--inferd", required=True)
+    parser.add_argument("--models", type=pathlib.Path, required=True)
+    ARGS, rest = parser.parse_known_args()
+    unittest.main(argv=[sys.argv[0]] + rest, verbosity=2)
