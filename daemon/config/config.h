@@ -52,14 +52,34 @@ struct EngineConfig {
   bool allow_float16 = false;
 };
 
+// Of the requests of one priority; see schedule::QueuePolicy.
+struct QueuePolicyConfig {
+  std::optional<int64_t> timeout_us;
+  std::optional<bool> delay_on_timeout, allow_timeout_override;
+  std::optional<int> max_queue;
+};
+
+// What is not said is left to whoever else says something, and at last to schedule::QueueOptions.
 struct ModelConfig {
   std::string name;
   std::optional<int64_t> version;  // default: the newest
-  std::optional<int> max_batch, max_queue, instances, threads;
+  std::optional<int> max_batch, max_queue, max_queue_per_client, instances, threads;
   std::optional<int64_t> max_delay_us;
-  std::string labels;  // file, relative to the model's folder
+  std::optional<std::vector<int>> preferred_batches;  // ascending
+  std::optional<bool> adaptive, preserve_ordering, real_time;
+  std::optional<int> priority_levels, default_priority;
+  QueuePolicyConfig default_policy;
+  std::map<int, QueuePolicyConfig> policies;  // by priority
+  std::optional<int64_t> max_sequence_idle_us;
+  std::optional<int> max_sequences;
+  std::optional<double> weight;
+  std::string labels;     // file, relative to the model's folder
+  std::string signature;  // of a TensorFlow Lite file; empty: the usual one
   Mark mark;
 };
+
+// `own` where it says something, else `base`.
+ModelConfig merge(const ModelConfig& base, ModelConfig own);
 
 struct ModelsConfig {
   std::string root;                // folder; may be empty when no model is served

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "daemon/config/config.h"
+#include "daemon/config/model_options.h"
 #include "daemon/config/yaml.h"
 
 namespace inferd::config {
@@ -112,16 +113,6 @@ void read_server(MapReader& parent, ServerConfig& server) {
     server.grpc.push_back({.address = "unix:/run/inferd/inferd.sock", .mark = {}});
   read_listeners(r, "http", server.http);
   r.finish();
-}
-
-void read_model_options(MapReader& r, ModelConfig& model) {
-  r.read("version", model.version, 1, INT64_MAX);
-  r.read("max_batch", model.max_batch, 1, 1024);
-  r.read("max_queue", model.max_queue, 1, 100'000);
-  r.read("instances", model.instances, 1, 64);
-  r.read("threads", model.threads, 0, 256);
-  r.read("max_delay_us", model.max_delay_us, 0, 10'000'000);
-  r.read("labels", model.labels);
 }
 
 bool is_model_name(const std::string& name) {
@@ -303,18 +294,6 @@ Result<Config> load(const std::string& path) {
   r.finish();
   INFERD_RETURN_IF_ERROR(errors.status());
   return config;
-}
-
-Result<ModelConfig> load_model(const std::string& path) {
-  INFERD_ASSIGN_OR_RETURN(const YAML::Node root, parse_file(path));
-  Errors errors;
-  ModelConfig model;
-  MapReader r(root, path, errors);
-  model.mark = {path, 1, 1};
-  read_model_options(r, model);
-  r.finish();
-  INFERD_RETURN_IF_ERROR(errors.status());
-  return model;
 }
 
 }  // namespace inferd::config

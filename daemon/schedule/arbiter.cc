@@ -5,7 +5,7 @@
 
 namespace inferd::schedule {
 
-bool Arbiter::before(const Account& a, const Account& b) const {
+bool Arbiter::before(const Account& a, const Account& b) {
   if (a.real_time_ || b.real_time_) return a.real_time_ && !b.real_time_;
   return a.clock_ns_ < b.clock_ns_;
 }
@@ -37,19 +37,29 @@ bool Arbiter::try_enter(Account& account) {
   return true;
 }
 
-void Arbiter::leave(Account& account, int64_t ns) {
+bool Arbiter::leave(Account& account, int64_t ns, bool wants_more) {
   const std::lock_guard lock(mutex_);
   account.clock_ns_ += static_cast<double>(ns) / account.weight_;
   if (waiting_.empty()) {
-    ++free_;
-    return;
+    if (!wants_more) ++free_;
+    return wants_more;
   }
   const auto next = std::min_element(
       waiting_.begin(), waiting_.end(),
-      [&](const Ticket* a, const Ticket* b) { return before(*a->account, *b->account); });
+      [](const Ticket* a, const Ticket* b) { return before(*a->account, *b->account); });
+  if (wants_more && before(account, *(*next)->account)) {
+    start(account);
+    return true;
+  }
   (*next)->called = true;
   waiting_.erase(next);
   changed_.notify_all();
+  return false;
+}
+
+int Arbiter::waiting() const {
+  const std::lock_guard lock(mutex_);
+  return static_cast<int>(waiting_.size());
 }
 
 }  // namespace inferd::schedule

@@ -38,18 +38,21 @@ class Arbiter {
   void enter(Account& account);
   // Takes a place if one is free and nobody waits.
   bool try_enter(Account& account);
-  // Gives it back after `ns` of computing.
-  void leave(Account& account, int64_t ns);
+  // Gives it back after `ns` of computing. Where the account `wants_more` at once and is next all
+  // the same, it keeps its place: true, and it leaves once more later.
+  bool leave(Account& account, int64_t ns, bool wants_more);
+
+  int waiting() const;  // threads in enter()
 
  private:
   struct Ticket {
     Account* account;
     bool called = false;
   };
-  bool before(const Account& a, const Account& b) const;
+  static bool before(const Account& a, const Account& b);
   void start(Account& account);  // by mutex_
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::list<Ticket*> waiting_;  // by mutex_; in the order in which they came
   int free_;                    // by mutex_

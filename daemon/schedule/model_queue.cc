@@ -145,6 +145,7 @@ class BatchingQueue final : public ModelQueue {
     State* state = nullptr;       // of the batch's sequence
     uint64_t ticket = kNoTicket;  // its place in the order of answers
     int64_t entered = 0;          // when it was given a place to compute in; 0: it has none
+    bool is_callers = false;      // runs on the thread that submitted
     std::vector<Refused> refused;
   };
 
@@ -241,6 +242,7 @@ class BatchingQueue final : public ModelQueue {
     if (!here) return nullptr;
     Runner& runner = take_runner();
     runner.entered = now;
+    runner.is_callers = true;
     take_first(runner);
     close_batch(runner, CloseReason::kLone);
     return &runner;
@@ -315,17 +317,25 @@ class BatchingQueue final : public ModelQueue {
   }
 
   void work() {
+    int64_t entered = 0;  // when it was given the place that it keeps; 0: it keeps none
+    const auto ready = [&] {
+      return waiting_.empty() ? closed_ : !idle_.empty() && has_runnable();
+    };
     std::unique_lock lock(mutex_);
     for (;;) {
-      wake_.wait(lock,
-                 [&] { return waiting_.empty() ? closed_ : !idle_.empty() && has_runnable(); });
+      if (entered != 0 && (!ready() || waiting_.empty())) {
+        arbiter_->leave(account_, now_ns() - entered, false);
+        entered = 0;
+      }
+      wake_.wait(lock, ready);
       if (waiting_.empty()) return;
       Runner& runner = take_runner();
+      runner.entered = entered;
       take_batch(lock, runner);
       // What is left may be work for another worker that was not woken for it.
       if (!waiting_.empty()) wake_.notify_all();
       lock.unlock();
-      run_in_turn(runner);
+      entered = run_in_turn(runner);
       lock.lock();
     }
   }
@@ -346,6 +356,7 @@ class BatchingQueue final : public ModelQueue {
     runner.batch.requests.clear();
     runner.state = nullptr;
     runner.ticket = kNoTicket;
+    runner.is_callers = false;
     return runner;
   }
 
@@ -369,7 +380,7 @@ class BatchingQueue final : public ModelQueue {
     drop_stale(now_ns(), runner.refused);
     take_first(runner);
     if (runner.batch.requests.empty()) return;
-    const CloseReason reason = find_company(lock, runner.batch);
+    const CloseReason reason = find_company(lock, runner);
     close_batch(runner, reason);
   }
 
@@ -378,13 +389,15 @@ class BatchingQueue final : public ModelQueue {
     if (!runner.batch.requests.empty()) recorder_.close(reason);
   }
 
-  CloseReason find_company(std::unique_lock<std::mutex>& lock, Batch& batch) {
+  CloseReason find_company(std::unique_lock<std::mutex>& lock, Runner& runner) {
+    Batch& batch = runner.batch;
     if (!batches_requests_) return CloseReason::kLone;
     if (const auto closed = collect(batch)) return *closed;
     if (options_.max_delay_us == 0 || closed_) {
       return batch.requests.size() == 1 ? CloseReason::kLone : CloseReason::kDelay;
     }
     if (options_.adaptive && !gain_.worth_waiting()) return CloseReason::kNoGain;
+    leave(runner, false);
     const size_t alone = batch.requests.size();
     for (;;) {
       const Batcher::Wait wait = batcher_.waits_until(batch);
@@ -408,24 +421,28 @@ class BatchingQueue final : public ModelQueue {
 
   // ---- Running ----
 
-  // Waits for a place to compute in; what came meanwhile may join.
-  void run_in_turn(Runner& runner) {
+  // Waits for a place to compute in; what came meanwhile may join. Returns since when the place is
+  // kept for the next batch, or 0.
+  int64_t run_in_turn(Runner& runner) {
     answer(runner.refused);
     if (!runner.batch.requests.empty()) {
       enter(runner);
       const std::lock_guard lock(mutex_);
       refresh(runner);
     }
-    run(runner);
+    return run(runner);
   }
 
   void enter(Runner& runner) {
+    if (runner.entered != 0) return;
     arbiter_->enter(account_);
     runner.entered = now_ns();
   }
-  void leave(Runner& runner) {
-    if (runner.entered != 0) arbiter_->leave(account_, now_ns() - runner.entered);
-    runner.entered = 0;
+  void leave(Runner& runner, bool wants_more) {
+    if (runner.entered == 0) return;
+    const int64_t now = now_ns();
+    const bool keeps = arbiter_->leave(account_, now - runner.entered, wants_more);
+    runner.entered = keeps ? now : 0;
   }
 
   // By mutex_. Time has passed since the batch was closed, and callers may have gone. A sequence
@@ -442,8 +459,8 @@ class BatchingQueue final : public ModelQueue {
     });
   }
 
-  // Runs the batch, which has a place, and gives place and runner back.
-  void run(Runner& runner) {
+  // Runs the batch, which has a place, and gives the runner back. Returns as run_in_turn().
+  int64_t run(Runner& runner) {
     answer(runner.refused);
     const std::span<const Waiting> requests = runner.batch.requests;
     if (!requests.empty() && !run_together(runner, requests)) {
@@ -451,8 +468,9 @@ class BatchingQueue final : public ModelQueue {
       // A failure of several together says nothing about who caused it: each is run alone.
       for (const Waiting& waiting : requests) run_if_fresh(runner, waiting);
     }
-    leave(runner);
+    if (requests.empty()) leave(runner, false);
     runner.batch.requests.clear();
+    const int64_t entered = runner.entered;
     if (runner.ticket != kNoTicket) wait_for_turn(runner);
     {
       const std::lock_guard lock(mutex_);
@@ -460,6 +478,7 @@ class BatchingQueue final : public ModelQueue {
       idle_.push_back(&runner);
     }
     wake_.notify_all();
+    return entered;
   }
 
   // One run. False: it was of several requests and failed; nobody has been answered.
@@ -472,10 +491,13 @@ class BatchingQueue final : public ModelQueue {
     clock.gathered = now_ns();
     const auto outputs = runner.context->run(inputs, runner.state);
     clock.computed = now_ns();
-    leave(runner);  // before it waits for others
-    if (!outputs.ok() && part.size() > 1) return false;
+    if (!outputs.ok() && part.size() > 1) {
+      leave(runner, false);
+      return false;
+    }
     // Before the answers: who has one sees itself counted, and may go on with its sequence.
-    record(part, outputs.ok(), clock, size);
+    const bool wants_more = record(part, outputs.ok(), clock, size);
+    leave(runner, wants_more && !runner.is_callers);
     wait_for_turn(runner);
     int first = 0;
     for (const Waiting& waiting : part) {
@@ -518,8 +540,8 @@ class BatchingQueue final : public ModelQueue {
             clock.computed - clock.gathered, 0, size};
   }
 
-  // Before the answers.
-  void record(std::span<const Waiting> part, bool ok, const RunClock& clock, int size) {
+  // True: the next batch could be closed at once.
+  bool record(std::span<const Waiting> part, bool ok, const RunClock& clock, int size) {
     const std::lock_guard lock(mutex_);
     for (const Waiting& waiting : part) {
       elements_running_ -= waiting.batch;
@@ -528,6 +550,8 @@ class BatchingQueue final : public ModelQueue {
     recorder_.record_run(part, ok, clock, size);
     times_.record(size, clock.computed - clock.start, clock.computed);
     gain_.record_run(size, clock.computed - clock.gathered);
+    if (options_.preserve_ordering || waiting_.empty()) return false;
+    return options_.max_delay_us == 0 || waiting_.elements() >= options_.max_batch;
   }
 
   void record_output(int64_t ns, int size) {

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/config/model_options.h"
+
+#include <algorithm>
+
+namespace inferd::config {
+namespace {
+
+constexpr int64_t kMaxBatch = 1024;
+constexpr int64_t kMaxQueue = 100'000;
+constexpr int64_t kMaxMicroseconds = 3'600'000'000;
+constexpr int64_t kMaxLevels = 16;
+
+void read_policy(const YAML::Node& node, MapReader& parent, QueuePolicyConfig& policy) {
+  if (!node.IsDefined()) return;
+  MapReader r(node, parent.file(), parent.errors());
+  std::string action;
+  r.read("timeout_action", action, {"REJECT", "DELAY"});
+  if (!action.empty()) policy.delay_on_timeout = action == "DELAY";
+  r.read("default_timeout_microseconds", policy.timeout_us, 0, kMaxMicroseconds);
+  r.read("allow_timeout_override", policy.allow_timeout_override);
+  r.read("max_queue_size", policy.max_queue, 1, kMaxQueue);
+  r.finish();
+}
+
+void read_policies(MapReader& parent, std::map<int, QueuePolicyConfig>& policies) {
+  const YAML::Node node = parent.child("priority_queue_policy");
+  if (!node.IsDefined()) return;
+  if (!node.IsMap()) return parent.error(node, "'priority_queue_policy' must map priorities to policies");
+  for (const auto& item : node) {
+    int level = 0;
+    if (!YAML::convert<int>::decode(item.first, level) || level < 1 || level > kMaxLevels) {
+      parent.error(item.first, "a priority is a number from 1 to " + std::to_string(kMaxLevels));
+      continue;
+    }
+    read_policy(item.second, parent, policies[level]);
+  }
+}
+
+void read_dynamic_batching(MapReader& parent, ModelConfig& model) {
+  const YAML::Node node = parent.child("dynamic_batching");
+  if (!node.IsDefined()) return;
+  MapReader r(node, parent.file(), parent.errors());
+  r.read("max_queue_delay_microseconds", model.max_delay_us, 0, kMaxMicroseconds);
+  r.read("preserve_ordering", model.preserve_ordering);
+  r.read("priority_levels", model.priority_levels, 1, kMaxLevels);
+  r.read("default_priority_level", model.default_priority, 1, kMaxLevels);
+  r.read("adaptive", model.adaptive);
+  const YAML::Node sizes = r.child("preferred_batch_size");
+  if (sizes.IsDefined()) {
+    std::vector<int> read;
+    r.read("preferred_batch_size", read, 1, kMaxBatch);
+    std::sort(read.begin(), read.end());
+    model.preferred_batches = std::move(read);
+  }
+  read_policy(r.child("default_queue_policy"), r, model.default_policy);
+  read_policies(r, model.policies);
+  r.finish();
+}
+
+void read_sequence_batching(MapReader& parent, ModelConfig& model) {
+  const YAML::Node node = parent.child("sequence_batching");
+  if (!node.IsDefined()) return;
+  MapReader r(node, parent.file(), parent.errors());
+  r.read("max_sequence_idle_microseconds", model.max_sequence_idle_us, 1, int64_t{24} * kMaxMicroseconds);
+  r.read("max_sequences", model.max_sequences, 1, 100'000);
+  r.finish();
+}
+
+// Groups of instances on a CPU are as good as one with all of them.
+void read_instance_group(MapReader& parent, ModelConfig& model) {
+  const YAML::Node node = parent.child("instance_group");
+  if (!node.IsDefined()) return;
+  if (!node.IsSequence()) return parent.error(node, "'instance_group' must be a list");
+  int instances = 0;
+  for (const auto& item : node) {
+    MapReader r(item, parent.file(), parent.errors());
+    int count = 1;
+    std::string kind = "KIND_CPU";
+    r.read("count", count, 1, 64);
+    r.read("kind", kind, {"KIND_CPU", "KIND_AUTO"});
+    r.finish();
+    instances += count;
+  }
+  if (instances > 0) model.instances = instances;
+}
+
+template <typename T>
+void take(std::optional<T>& own, const std::optional<T>& base) {
+  if (!own) own = base;
+}
+
+void take(QueuePolicyConfig& own, const QueuePolicyConfig& base) {
+  take(own.timeout_us, base.timeout_us);
+  take(own.delay_on_timeout, base.delay_on_timeout);
+  take(own.allow_timeout_override, base.allow_timeout_override);
+  take(own.max_queue, base.max_queue);
+}
+
+}  // namespace
+
+void read_model_options(MapReader& r, ModelConfig& model) {
+  r.read("version", model.version, 1, INT64_MAX);
+  r.read("max_batch", model.max_batch, 1, kMaxBatch);
+  r.read("max_batch_size", model.max_batch, 1, kMaxBatch);
+  r.read("max_queue", model.max_queue, 1, kMaxQueue);
+  r.read("max_queue_per_client", model.max_queue_per_client, 0, kMaxQueue);
+  r.read("instances", model.instances, 1, 64);
+  r.read("threads", model.threads, 0, 256);
+  r.read("max_delay_us", model.max_delay_us, 0, kMaxMicroseconds);
+  r.read("weight", model.weight, 0.001, 1000);
+  r.read("real_time", model.real_time);
+  r.read("labels", model.labels);
+  r.read("signature", model.signature);
+  read_dynamic_batching(r, model);
+  read_sequence_batching(r, model);
+  read_instance_group(r, model);
+}
+
+ModelConfig merge(const ModelConfig& base, ModelConfig own) {
+  take(own.version, base.version);
+  take(own.max_batch, base.max_batch);
+  take(own.max_queue, base.max_queue);
+  take(own.max_queue_per_client, base.max_queue_per_client);
+  take(own.instances, base.instances);
+  take(own.threads, base.threads);
+  take(own.max_delay_us, base.max_delay_us);
+  take(own.preferred_batches, base.preferred_batches);
+  take(own.adaptive, base.adaptive);
+  take(own.preserve_ordering, base.preserve_ordering);
+  take(own.real_time, base.real_time);
+  take(own.priority_levels, base.priority_levels);
+  take(own.default_priority, base.default_priority);
+  take(own.default_policy, base.default_policy);
+  for (const auto& [level, policy] : base.policies) take(own.policies[level], policy);
+  take(own.max_sequence_idle_us, base.max_sequence_idle_us);
+  take(own.max_sequences, base.max_sequences);
+  take(own.weight, base.weight);
+  if (own.labels.empty()) own.labels = base.labels;
+  if (own.signature.empty()) own.signature = base.signature;
+  return own;
+}
+
+Result<ModelConfig> load_model(const std::string& path) {
+  INFERD_ASSIGN_OR_RETURN(const YAML::Node root, parse_file(path));
+  Errors errors;
+  ModelConfig model;
+  MapReader r(root, path, errors);
+  model.mark = {path, 1, 1};
+  read_model_options(r, model);
+  r.finish();
+  INFERD_RETURN_IF_ERROR(errors.status());
+  return model;
+}
+
+}  // namespace inferd::config

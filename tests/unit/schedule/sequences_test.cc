@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/schedule/sequences.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace inferd::schedule {
+namespace {
+
+using ::testing::HasSubstr;
+
+class Counter final : public State {
+ public:
+  void reset() override { ++resets; }
+  int resets = 0;
+};
+
+std::unique_ptr<State> make() { return std::make_unique<Counter>(); }
+
+const Sequence kFirst = {.id = "a", .start = true, .end = false};
+const Sequence kNext = {.id = "a", .start = false, .end = false};
+const Sequence kLast = {.id = "a", .start = false, .end = true};
+
+TEST(Sequences, KeepsOneStateFromStartToEnd) {
+  Sequences sequences(4, 1000);
+  EXPECT_THAT(sequences.admit(kNext, 0, make).message(), HasSubstr("sequence 'a' is not open"));
+  ASSERT_TRUE(sequences.admit(kFirst, 0, make).ok());
+  State* const state = sequences.begin(kFirst);
+  EXPECT_EQ(static_cast<Counter*>(state)->resets, 1);
+  EXPECT_TRUE(sequences.is_running(kNext));
+  ASSERT_TRUE(sequences.admit(kLast, 1, make).ok());
+  sequences.finish(kFirst, true, 2);
+  EXPECT_FALSE(sequences.is_running(kNext));
+  EXPECT_FALSE(sequences.admit(kNext, 3, make).ok()) << "its end was admitted";
+  EXPECT_EQ(sequences.begin(kLast), state);
+  sequences.finish(kLast, true, 4);
+  EXPECT_EQ(sequences.size(), 0);
+}
+
+TEST(Sequences, BeginsAnewWhereARequestSaysSo) {
+  Sequences sequences(4, 1000);
+  ASSERT_TRUE(sequences.admit(kFirst, 0, make).ok());
+  ASSERT_TRUE(sequences.admit(kLast, 0, make).ok());
+  ASSERT_TRUE(sequences.admit(kFirst, 0, make).ok());
+  sequences.finish(kFirst, false, 1);  // refused
+  sequences.finish(kLast, false, 1);
+  EXPECT_EQ(sequences.size(), 1) << "the third begins it anew";
+  EXPECT_EQ(static_cast<Counter*>(sequences.begin(kFirst))->resets, 1);
+}
+
+TEST(Sequences, AreSoManyAndAreForgottenWhenIdle) {
+  Sequences sequences(1, 1000);
+  ASSERT_TRUE(sequences.admit(kFirst, 0, make).ok());
+  const Sequence other = {.id = "b", .start = true, .end = false};
+  EXPECT_EQ(sequences.admit(other, 5000, make).code(), StatusCode::kResourceExhausted)
+      << "a request of the first still waits";
+  sequences.begin(kFirst);
+  sequences.finish(kFirst, true, 5000);
+  EXPECT_FALSE(sequences.admit(other, 6000, make).ok());
+  EXPECT_TRUE(sequences.admit(other, 6001, make).ok());
+  EXPECT_FALSE(sequences.admit(kNext, 6001, make).ok());
+}
+
+}  // namespace
+}  // namespace inferd::schedule
