@@ -15,8 +15,10 @@ void read_policy(const YAML::Node& node, MapReader& parent, QueuePolicyConfig& p
   if (!node.IsDefined()) return;
   MapReader r(node, parent.file(), parent.errors());
   std::string action;
-  r.read("timeout_action", action, {"REJECT", "DELAY"});
-  if (!action.empty()) policy.delay_on_timeout = action == "DELAY";
+  if (r.child("timeout_action").IsDefined()) {
+    r.read("timeout_action", action, {"REJECT", "DELAY"});
+    policy.delay_on_timeout = action == "DELAY";
+  }
   r.read("default_timeout_microseconds", policy.timeout_us, 0, kMaxMicroseconds);
   r.read("allow_timeout_override", policy.allow_timeout_override);
   r.read("max_queue_size", policy.max_queue, 1, kMaxQueue);
@@ -26,7 +28,8 @@ void read_policy(const YAML::Node& node, MapReader& parent, QueuePolicyConfig& p
 void read_policies(MapReader& parent, std::map<int, QueuePolicyConfig>& policies) {
   const YAML::Node node = parent.child("priority_queue_policy");
   if (!node.IsDefined()) return;
-  if (!node.IsMap()) return parent.error(node, "'priority_queue_policy' must map priorities to policies");
+  if (!node.IsMap())
+    return parent.error(node, "'priority_queue_policy' must map priorities to policies");
   for (const auto& item : node) {
     int level = 0;
     if (!YAML::convert<int>::decode(item.first, level) || level < 1 || level > kMaxLevels) {
@@ -62,7 +65,8 @@ void read_sequence_batching(MapReader& parent, ModelConfig& model) {
   const YAML::Node node = parent.child("sequence_batching");
   if (!node.IsDefined()) return;
   MapReader r(node, parent.file(), parent.errors());
-  r.read("max_sequence_idle_microseconds", model.max_sequence_idle_us, 1, int64_t{24} * kMaxMicroseconds);
+  r.read("max_sequence_idle_microseconds", model.max_sequence_idle_us, 1,
+         int64_t{24} * kMaxMicroseconds);
   r.read("max_sequences", model.max_sequences, 1, 100'000);
   r.finish();
 }

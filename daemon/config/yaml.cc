@@ -152,18 +152,37 @@ void MapReader::read(const std::string& key, bool& out) {
   out = text == "true";
 }
 
-void MapReader::read(const std::string& key, int64_t& out, int64_t min, int64_t max) {
-  const YAML::Node node = child(key);
-  if (!node.IsDefined()) return;
+std::optional<int64_t> MapReader::whole(const YAML::Node& node, const std::string& key, int64_t min,
+                                        int64_t max) {
   const std::string text = node.IsScalar() ? node.Scalar() : "";
   int64_t value = 0;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || code != std::errc() || end != text.data() + text.size() || value < min ||
-      value > max) {
-    return error(node, "'" + key + "' must be a whole number from " + std::to_string(min) + " to " +
-                           std::to_string(max));
+  if (!text.empty() && code == std::errc() && end == text.data() + text.size() && value >= min &&
+      value <= max) {
+    return value;
   }
-  out = value;
+  error(node, "'" + key + "' must be a whole number from " + std::to_string(min) + " to " +
+                  std::to_string(max));
+  return std::nullopt;
+}
+
+void MapReader::read(const std::string& key, int64_t& out, int64_t min, int64_t max) {
+  const YAML::Node node = child(key);
+  if (node.IsDefined()) out = whole(node, key, min, max).value_or(out);
+}
+
+void MapReader::read(const std::string& key, double& out, double min, double max) {
+  const YAML::Node node = child(key);
+  if (!node.IsDefined()) return;
+  double value = 0;
+  const bool number = node.IsScalar() && YAML::convert<double>::decode(node, value);
+  if (number && value >= min && value <= max) {
+    out = value;
+    return;
+  }
+  std::ostringstream range;
+  range << min << " to " << max;
+  error(node, "'" + key + "' must be a number from " + range.str());
 }
 
 void MapReader::read(const std::string& key, int& out, int64_t min, int64_t max) {
@@ -193,6 +212,16 @@ void MapReader::read(const std::string& key, std::vector<std::string>& out) {
   for (const auto& item : node) {
     if (!item.IsScalar()) return error(item, "'" + key + "' must be a list of texts");
     out.push_back(item.Scalar());
+  }
+}
+
+void MapReader::read(const std::string& key, std::vector<int>& out, int64_t min, int64_t max) {
+  const YAML::Node node = child(key);
+  if (!node.IsDefined()) return;
+  if (!node.IsSequence()) return error(node, "'" + key + "' must be a list of whole numbers");
+  out.clear();
+  for (const auto& item : node) {
+    if (const auto value = whole(item, key, min, max)) out.push_back(static_cast<int>(*value));
   }
 }
 

@@ -48,16 +48,18 @@ class MapReader {
   void read(const std::string& key, bool& out);
   void read(const std::string& key, int& out, int64_t min, int64_t max);
   void read(const std::string& key, int64_t& out, int64_t min, int64_t max);
-  template <typename T>
-  void read(const std::string& key, std::optional<T>& out, int64_t min, int64_t max) {
+  void read(const std::string& key, double& out, double min, double max);
+  template <typename T, typename... Range>
+  void read(const std::string& key, std::optional<T>& out, Range... range) {
     T value{};
     if (child(key).IsDefined()) {
-      read(key, value, min, max);
+      read(key, value, range...);
       out = value;
     }
   }
   void read(const std::string& key, std::string& out, const std::vector<std::string>& allowed);
   void read(const std::string& key, std::vector<std::string>& out);
+  void read(const std::string& key, std::vector<int>& out, int64_t min, int64_t max);
 
   void error(const YAML::Node& node, const std::string& message) {
     errors_.add(mark_of(node), message);
@@ -67,6 +69,10 @@ class MapReader {
   void finish();
 
  private:
+  // The whole number that `node` holds; says what is wrong of `key` where it is none of the range.
+  std::optional<int64_t> whole(const YAML::Node& node, const std::string& key, int64_t min,
+                               int64_t max);
+
   YAML::Node node_;
   std::string file_;
   Errors& errors_;

@@ -8,6 +8,8 @@
 #include <map>
 #include <optional>
 
+#include "daemon/models/queue_options.h"
+
 namespace inferd::models {
 namespace {
 
@@ -56,25 +58,12 @@ std::vector<std::string> read_lines(const fs::path& path) {
   return lines;
 }
 
-// `own` where it says something, else `base`.
-config::ModelConfig merge(const config::ModelConfig& base, config::ModelConfig own) {
-  const auto take = [](auto& mine, const auto& theirs) {
-    if (!mine) mine = theirs;
-  };
-  take(own.version, base.version);
-  take(own.max_batch, base.max_batch);
-  take(own.max_queue, base.max_queue);
-  take(own.instances, base.instances);
-  take(own.threads, base.threads);
-  take(own.max_delay_us, base.max_delay_us);
-  if (own.labels.empty()) own.labels = base.labels;
-  return own;
-}
-
 class FolderRepository final : public Repository {
  public:
   FolderRepository(const config::ModelsConfig& config, std::shared_ptr<Engine> engine)
-      : config_(config), engine_(std::move(engine)) {}
+      : config_(config),
+        engine_(std::move(engine)),
+        arbiter_(std::make_shared<schedule::Arbiter>(engine_->threads())) {}
   // A worker that still holds its last request, and with it the model, must not be the one to
   // destroy the queue: it would wait for itself.
   ~FolderRepository() override { FolderRepository::close(); }
@@ -146,7 +135,7 @@ class FolderRepository final : public Repository {
     if (fs::exists(folder / "model.yaml", error)) {
       INFERD_ASSIGN_OR_RETURN(const auto file,
                               config::load_model((folder / "model.yaml").string()));
-      config = merge(file, wanted);
+      config = config::merge(file, wanted);
     }
     INFERD_ASSIGN_OR_RETURN(const int64_t version, choose_version(folder, config));
     const fs::path version_folder = folder / std::to_string(version);
@@ -162,10 +151,12 @@ class FolderRepository final : public Repository {
     options.limits.max_tensor_bytes = config_.max_tensor_bytes;
     options.limits.max_nodes = config_.max_nodes;
     options.limits.max_nesting = config_.max_nesting;
+    options.signature = config.signature;
     INFERD_ASSIGN_OR_RETURN(loaded->model, engine_->load(loaded->path, options));
     INFERD_ASSIGN_OR_RETURN(loaded->labels, labels(folder, version_folder, config));
-    INFERD_ASSIGN_OR_RETURN(loaded->queue, schedule::ModelQueue::create(loaded->model, wanted.name,
-                                                                        queue_options(config)));
+    INFERD_ASSIGN_OR_RETURN(
+        loaded->queue,
+        schedule::ModelQueue::create(loaded->model, wanted.name, queue_options(config), arbiter_));
     models_[wanted.name] = std::move(loaded);
     return ok_status();
   }
@@ -205,18 +196,10 @@ class FolderRepository final : public Repository {
     return std::vector<std::string>();
   }
 
-  static schedule::QueueOptions queue_options(const config::ModelConfig& config) {
-    schedule::QueueOptions options;
-    options.max_batch = config.max_batch.value_or(options.max_batch);
-    options.max_queue = config.max_queue.value_or(options.max_queue);
-    options.instances = config.instances.value_or(options.instances);
-    options.threads = config.threads.value_or(options.threads);
-    options.max_delay_us = config.max_delay_us.value_or(options.max_delay_us);
-    return options;
-  }
-
   const config::ModelsConfig config_;
   const std::shared_ptr<Engine> engine_;
+  // As many runs at one time as the engine has threads.
+  const std::shared_ptr<schedule::Arbiter> arbiter_;
   std::map<std::string, std::shared_ptr<ModelVersion>> models_;  // immutable after load_all()
 };
 
