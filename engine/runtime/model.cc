@@ -13,6 +13,7 @@
 #include "engine/opt/passes.h"
 #include "engine/runtime/context.h"
 #include "engine/runtime/evaluate.h"
+#include "engine/runtime/value_inputs.h"
 
 namespace inferd::runtime {
 namespace {
@@ -43,6 +44,8 @@ ModelInfo describe_model(const ir::Graph& graph) {
   info.inputs = infos(inputs.first(inputs.size() - states));
   info.outputs = infos(outputs.first(outputs.size() - states));
   info.states = infos(inputs.last(states));
+  info.value_inputs = value_inputs(graph);
+  info.value_inputs.resize(info.inputs.size());
 
   std::map<std::string, int64_t> counts;
   std::set<const Constant*> constants;

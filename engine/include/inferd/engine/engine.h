@@ -118,6 +118,10 @@ struct ModelInfo {
   int64_t weights_bytes = 0;       // constants after optimisation
   std::vector<TensorInfo> states;  // what it remembers from run to run
   bool batchable = false;  // dimension 0 of every input and output is a free batch dimension
+  // For each input: true when a run only computes with its elements. Then they may lie in memory
+  // that others write to meanwhile: that spoils results and nothing else. Where it is false they
+  // must not change during a run, which may take one for an index that it has checked before.
+  std::vector<bool> value_inputs = {};
   std::vector<LeftConversion> conversions;  // empty: nothing, or all of it, is quantized
   std::vector<UnsupportedOp> unsupported;   // empty: the model runs
   std::vector<std::string> signatures;      // TensorFlow Lite: ways to use the file
