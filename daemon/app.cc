@@ -17,6 +17,7 @@
 #include "daemon/pipeline/pipelines.h"
 #include "daemon/serve/grpc/grpc_server.h"
 #include "daemon/serve/http/http_service.h"
+#include "daemon/serve/local/local_server.h"
 #include "daemon/telemetry/log.h"
 
 namespace inferd {
@@ -70,6 +71,10 @@ Result<Servers> start_servers(const config::ServerConfig& config, Parts& parts,
     INFERD_ASSIGN_OR_RETURN(servers.emplace_back(), serve::start_http(config, *parts.repository,
                                                                       *parts.pipelines, version));
   }
+  for (const config::LocalListener& listener : config.local) {
+    INFERD_ASSIGN_OR_RETURN(servers.emplace_back(),
+                            serve::start_local(listener, *parts.repository, version));
+  }
   return servers;
 }
 
@@ -114,6 +119,9 @@ Status run(const config::Config& config, const std::string& version) {
   }
   for (const config::GrpcListener& listener : config.server.grpc) {
     telemetry::log(LogLevel::kInfo, "serving on " + listener.address);
+  }
+  for (const config::LocalListener& listener : config.server.local) {
+    telemetry::log(LogLevel::kInfo, "serving on local:" + listener.path);
   }
   host::notify_status("serving " + std::to_string(parts.repository->list().size()) + " models");
   host::notify_ready();

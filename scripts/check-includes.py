@@ -34,8 +34,10 @@ DAEMON = {
     "daemon/serve": SERVE,
     "daemon/serve/grpc": SERVE + ["daemon/serve/grpc/", "inference/", "inferd/v1/", "grpc_health/"],
     "daemon/serve/http": SERVE + ["daemon/serve/http/"],
+    "daemon/serve/local": SERVE + ["daemon/serve/local/"],
     "daemon": ["daemon/"],
-    "clients/cpp": ["inferd/client/", "inference/", "inferd/v1/", "grpc_health/"],
+    "clients/c": [],
+    "clients/cpp": ["clients/c/", "clients/cpp/", "inferd/client/", "inference/", "inferd/v1/", "grpc_health/"],
     "clients/inferctl": ["clients/inferctl/", "inferd/client/", "media/"],
 }
 RULES = {**ENGINE, **DAEMON}

@@ -37,9 +37,23 @@ struct HttpListener : Listener {
   int timeout_s = 60;  // how long a client may be silent; see docs/http.md
 };
 
+// A local socket (docs/local-socket.md) and how much its clients may have.
+struct LocalListener {
+  std::string path = "/run/inferd/local.sock";
+  int socket_mode = 0660;
+  int max_connections = 64, max_user_connections = 32;  // of all and of each user
+  int max_in_flight = 64;                               // requests of a connection without answer
+  int max_buffers = 64;                                 // of a connection
+  int64_t max_buffer_bytes = int64_t{256} << 20;        // of a connection
+  int64_t max_user_bytes = int64_t{512} << 20;          // of all connections of a user
+  int spin_us = 0;  // how long a thread looks for more before it sleeps
+  Mark mark;
+};
+
 struct ServerConfig {
   std::vector<GrpcListener> grpc;
-  std::vector<HttpListener> http;  // empty: no HTTP
+  std::vector<HttpListener> http;    // empty: no HTTP
+  std::vector<LocalListener> local;  // empty: no local socket
   int64_t max_message_bytes = int64_t{64} << 20;
   int64_t drain_timeout_ms = 10'000;
 };

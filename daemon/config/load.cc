@@ -58,6 +58,16 @@ void check_listener(MapReader& r, const YAML::Node& node, const Listener& listen
   }
 }
 
+// Permissions of a Unix socket.
+void read_mode(MapReader& r, int& mode) {
+  std::string text = "0660";
+  r.read("mode", text);
+  const bool octal =
+      !text.empty() && text.size() <= 4 && text.find_first_not_of("01234567") == std::string::npos;
+  if (!octal) return r.error(r.child("mode"), "'mode' must be octal permissions such as \"0660\"");
+  mode = static_cast<int>(std::stol(text, nullptr, 8));
+}
+
 // What only listeners of one protocol have.
 void read_more(MapReader&, GrpcListener&) {}
 void read_more(MapReader& r, HttpListener& listener) {
@@ -74,20 +84,41 @@ OfProtocol read_listener(MapReader& r, const YAML::Node& item) {
     listener.address = item.Scalar();
   } else {
     MapReader l(item, r.file(), r.errors());
-    std::string mode = "0660";
     l.read("address", listener.address);
-    l.read("mode", mode);
+    read_mode(l, listener.socket_mode);
     l.read("insecure", listener.insecure);
     read_more(l, listener);
     l.finish();
-    const bool octal = !mode.empty() && mode.size() <= 4 &&
-                       mode.find_first_not_of("01234567") == std::string::npos;
-    if (!octal) l.error(item, "'mode' must be octal permissions such as \"0660\"");
-    listener.socket_mode = octal ? static_cast<int>(std::stol(mode, nullptr, 8)) : 0660;
   }
   if (listener.address.starts_with("unix:"))
     listener.address = "unix:" + resolve(r.file(), listener.address.substr(5));
   check_listener(r, item, listener);
+  return listener;
+}
+
+// A path alone, or a mapping.
+LocalListener read_local(MapReader& r, const YAML::Node& item) {
+  LocalListener listener;
+  listener.mark = r.mark_of(item);
+  if (item.IsScalar()) {
+    listener.path = item.Scalar();
+  } else {
+    MapReader l(item, r.file(), r.errors());
+    l.read("path", listener.path);
+    read_mode(l, listener.socket_mode);
+    l.read("max_connections", listener.max_connections, 1, 10'000);
+    l.read("max_user_connections", listener.max_user_connections, 1, 10'000);
+    l.read("max_in_flight", listener.max_in_flight, 1, 1024);
+    l.read("max_buffers", listener.max_buffers, 1, 4096);
+    l.read("max_buffer_bytes", listener.max_buffer_bytes, 1 << 12, int64_t{1} << 40);
+    l.read("max_user_bytes", listener.max_user_bytes, 1 << 12, int64_t{1} << 40);
+    l.read("spin_us", listener.spin_us, 0, 1000);
+    l.finish();
+  }
+  if (listener.path.empty()) r.error(item, "a local socket needs a path");
+  listener.path = resolve(r.file(), listener.path);
+  // sockaddr_un has 108 bytes.
+  if (listener.path.size() > 107) r.error(item, "the socket path is longer than 107 characters");
   return listener;
 }
 
@@ -112,6 +143,10 @@ void read_server(MapReader& parent, ServerConfig& server) {
   if (!read_listeners(r, "grpc", server.grpc))
     server.grpc.push_back({.address = "unix:/run/inferd/inferd.sock", .mark = {}});
   read_listeners(r, "http", server.http);
+  const YAML::Node local = r.child("local");
+  if (local.IsDefined() && !local.IsSequence()) r.error(local, "'local' must be a list of sockets");
+  for (const auto& item : local.IsSequence() ? local : YAML::Node(YAML::NodeType::Sequence))
+    server.local.push_back(read_local(r, item));
   r.finish();
 }
 

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One client of the local socket: what it has said so far and what it waits for. It shall be able
+// to harm nobody but itself, whatever it sends; docs/local-socket.md says what it may.
+//
+// Threads: frames are taken by one thread at a time (receive()); answers come from the workers of
+// models and are sent from there, without a way through the thread that receives.
+#pragma once
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/config/config.h"
+#include "daemon/models/repository.h"
+#include "daemon/serve/local/in_flight.h"
+#include "daemon/serve/local/poller.h"
+#include "daemon/serve/local/region.h"
+
+namespace inferd::serve::local {
+
+// What the connections of a listener share. The repository outlives the last receive().
+struct Shared {
+  const models::Repository& repository;
+  const std::string version;  // of the daemon
+  const config::LocalListener limits;
+  const std::shared_ptr<UserLimits> users;
+  Poller poller;
+  std::atomic<bool> stopping{false};  // requests are refused
+};
+
+// Who is at the other end, told by the kernel when it connected.
+struct Peer {
+  pid_t process = 0;
+  uid_t user = 0;
+  gid_t group = 0;
+};
+
+// A request that is ready to run.
+struct Ready {
+  std::shared_ptr<const models::ModelVersion> model;
+  schedule::Request request;
+};
+
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  // Of a user for whom `shared->users` has counted it; it will be taken off there at the end.
+  // Owned by shared_ptr.
+  Connection(Descriptor socket, uint64_t token, Peer peer, std::shared_ptr<Shared> shared);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // Takes what has come, by way of `buffer` (kReceiveBytes), and queues the requests among it, but
+  // for the last one: that is returned and is the caller's to submit, when it no longer holds
+  // anything that others wait for.
+  std::optional<Ready> receive(std::span<std::byte> buffer);
+
+  // One more than a frame may have, so that a longer one is seen.
+  static constexpr size_t kReceiveBytes = kMaxFrame + 1;
+
+  // There is room again for answers.
+  void send_waiting();
+
+  // No more is received or sent; what waits in queues is dropped. The socket is closed when the
+  // last request has come back.
+  void end();
+  bool has_ended() const { return ended_.load(std::memory_order_relaxed); }
+  bool is_idle() const;  // nothing waits for a model or for room
+
+  const Peer& peer() const { return peer_; }
+  int socket() const { return socket_.get(); }
+
+ private:
+  using Bytes = std::span<const std::byte>;
+  enum class Received { kFrame, kNothing, kEnd };
+
+  // By receive_mutex_, all of them. A status that is not OK is a violation of the protocol.
+  Received receive_frame(std::span<std::byte> buffer, Bytes& frame, Status& violation);
+  Status take_descriptors(const void* message, bool truncated);
+  Status handle(Bytes frame, std::optional<Ready>& ready);
+  Status check_descriptors(uint16_t type) const;
+  Status hello(uint64_t id, Bytes frame);
+  Status map(uint64_t id, Bytes frame);
+  Status unmap(uint64_t id, Bytes frame);
+  Status bind(uint64_t id, Bytes frame);
+  Status unbind(uint64_t id, Bytes frame);
+  Status list(uint64_t id, Bytes frame);
+  Status infer(uint64_t id, Bytes frame, std::optional<Ready>& ready);
+  Status cancel(uint64_t id, Bytes frame);
+  Result<std::shared_ptr<const Region>> map_buffer(uint32_t buffer, uint64_t bytes);
+  Status describe(const models::ModelVersion& version, FrameWriter& writer);
+  Ready make_ready(const Infer& infer, InFlight& request,
+                   std::shared_ptr<const models::ModelVersion> model);
+  // Answers to anything but INFER. One that finds no room ends the connection.
+  void reply(FrameType type, uint64_t id, const Status& status = ok_status());
+  void send_reply(Bytes frame);
+  void end_with(uint64_t id, const Status& violation);
+
+  // From any thread.
+  InFlight* take_free();
+  void give_back(InFlight& request);  // by answer_mutex_
+  void watch_again();                 // by answer_mutex_
+  void answer(InFlight& request, const schedule::Outcome& outcome);
+  enum class Sent { kYes, kNoRoom, kGone };
+  Sent send(Bytes frame) const;
+
+  const Descriptor socket_;
+  const uint64_t token_;
+  const Peer peer_;
+  const std::shared_ptr<Shared> shared_;
+  std::atomic<bool> ended_{false};
+
+  std::mutex receive_mutex_;
+  bool said_hello_ = false;                                            // by receive_mutex_
+  Regions regions_;                                                    // by receive_mutex_
+  int64_t mapped_bytes_ = 0;                                           // by receive_mutex_
+  std::vector<std::shared_ptr<const models::ModelVersion>> bindings_;  // by receive_mutex_
+  std::vector<Place> places_;                                          // by receive_mutex_
+  std::vector<std::byte> reply_;                                       // by receive_mutex_
+  std::vector<Descriptor> descriptors_;  // of the frame in hand; by receive_mutex_
+
+  mutable std::mutex answer_mutex_;
+  std::vector<InFlight> requests_;  // fixed after HELLO
+  std::vector<InFlight*> free_;     // by answer_mutex_
+  std::vector<InFlight*> waiting_;  // answered, but there was no room; by answer_mutex_
+};
+
+}  // namespace inferd::serve::local

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A fixed number of threads share one poller: whoever is told of a connection takes what came, and
+// the others listen on. A request that need not wait is computed by the thread that took it, as
+// long as another one listens. No thread ever waits for a client.
+#include "daemon/serve/local/local_server.h"
+
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <map>
+#include <thread>
+
+#include "daemon/serve/local/connection.h"
+#include "daemon/serve/socket_file.h"
+
+namespace inferd::serve {
+namespace {
+
+using local::Connection;
+using local::Descriptor;
+using local::Poller;
+using local::Ready;
+
+constexpr int kThreads = 2;
+constexpr uint64_t kStopToken = 0, kListenerToken = 1, kFirstConnectionToken = 2;
+
+Status cannot_listen(const std::string& path, const char* what) {
+  return unavailable("cannot listen on '" + path + "': " + what + ": " + std::strerror(errno));
+}
+
+Result<Descriptor> open_listener(const std::string& path, int mode) {
+  INFERD_RETURN_IF_ERROR(clear_socket_file(path));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) return invalid_argument("'" + path + "' is too long");
+  path.copy(address.sun_path, path.size());
+  Descriptor socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!socket.is_open()) return cannot_listen(path, "socket");
+  const auto* generic = reinterpret_cast<const sockaddr*>(&address);
+  // The socket must never be open to others, not even before its mode is set.
+  const mode_t previous = ::umask(0177);
+  const bool bound = ::bind(socket.get(), generic, sizeof address) == 0;
+  ::umask(previous);
+  if (!bound) return cannot_listen(path, "bind");
+  if (::chmod(path.c_str(), static_cast<mode_t>(mode)) != 0) return cannot_listen(path, "chmod");
+  if (::listen(socket.get(), SOMAXCONN) != 0) return cannot_listen(path, "listen");
+  return socket;
+}
+
+class LocalServer final : public Server {
+ public:
+  LocalServer(const config::LocalListener& listener, const models::Repository& repository,
+              const std::string& version)
+      : shared_(new local::Shared{repository,
+                                  version,
+                                  listener,
+                                  std::make_shared<local::UserLimits>(listener.max_user_connections,
+                                                                      listener.max_user_bytes),
+                                  {}}),
+        stop_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+        reserve_(open_reserve()) {}
+
+  ~LocalServer() override { shut_down(0); }
+
+  Status listen() {
+    INFERD_ASSIGN_OR_RETURN(listener_,
+                            open_listener(shared_->limits.path, shared_->limits.socket_mode));
+    const Poller& poller = shared_->poller;
+    if (!poller.is_open() || !poller.watch(stop_.get(), kStopToken) ||
+        !poller.watch(listener_.get(), kListenerToken)) {
+      return unavailable("cannot watch the socket '" + shared_->limits.path + "'");
+    }
+    for (int i = 0; i < kThreads; ++i) threads_.emplace_back([this] { serve(); });
+    return ok_status();
+  }
+
+  void announce_shutdown() override {}
+
+  void shut_down(int64_t timeout_ms) override {
+    if (!listener_.is_open()) return;
+    shared_->stopping = true;
+    using Clock = std::chrono::steady_clock;
+    const auto until = Clock::now() + std::chrono::milliseconds(timeout_ms);
+    while (!is_idle() && Clock::now() < until)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    const uint64_t one = 1;
+    static_cast<void>(!::write(stop_.get(), &one, sizeof one));
+    for (std::thread& thread : threads_) thread.join();
+    for (const auto& [token, connection] : connections_) connection->end();
+    connections_.clear();
+    ::unlink(shared_->limits.path.c_str());
+    listener_ = Descriptor();
+  }
+
+ private:
+  static Descriptor open_reserve() { return Descriptor(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
+
+  void serve() {
+    std::vector<std::byte> buffer(Connection::kReceiveBytes);
+    for (Poller::Event event; wait(event);) {
+      if (event.token == kListenerToken) {
+        accept_all();
+      } else if (const auto connection = find(event.token)) {
+        serve(*connection, event, buffer);
+      }
+    }
+    // Edges are told once: the others have to be told, too.
+    const uint64_t one = 1;
+    static_cast<void>(!::write(stop_.get(), &one, sizeof one));
+  }
+
+  // False: time to stop.
+  bool wait(Poller::Event& event) {
+    ++listening_;
+    const bool goes_on = listen_for(event);
+    --listening_;
+    return goes_on;
+  }
+
+  bool listen_for(Poller::Event& event) const {
+    const int64_t until =
+        shared_->limits.spin_us > 0 ? schedule::now_ns() + shared_->limits.spin_us * 1000 : 0;
+    while (until != 0 && schedule::now_ns() < until) {
+      if (shared_->poller.wait(0, event)) return event.token != kStopToken;
+    }
+    while (!shared_->poller.wait(-1, event)) {
+    }
+    return event.token != kStopToken;
+  }
+
+  void serve(Connection& connection, const Poller::Event& event, std::span<std::byte> buffer) {
+    if (event.writable) connection.send_waiting();
+    if (event.readable) {
+      if (std::optional<Ready> ready = connection.receive(buffer)) {
+        ready->request.run_here = listening_ > 0;
+        ready->model->queue->submit(std::move(ready->request));
+      }
+    }
+    if (connection.has_ended()) forget(event.token, connection);
+  }
+
+  void accept_all() {
+    for (;;) {
+      Descriptor socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+      if (socket.is_open()) {
+        admit(std::move(socket));
+      } else if (errno == EMFILE || errno == ENFILE) {
+        refuse_without_descriptors();
+      } else if (errno != EINTR && errno != ECONNABORTED) {
+        return;
+      }
+    }
+  }
+
+  // The daemon has no descriptor left: one is kept for telling that to who knocks.
+  void refuse_without_descriptors() {
+    const std::lock_guard lock(mutex_);
+    reserve_ = Descriptor();
+    const Descriptor socket(
+        ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (socket.is_open()) refuse(socket, resource_exhausted("the daemon has too many open files"));
+    reserve_ = open_reserve();
+  }
+
+  static void refuse(const Descriptor& socket, const Status& status) {
+    std::vector<std::byte> bytes;
+    const auto frame = local::write_error(local::FrameWriter(bytes), local::kViolation, 0, status);
+    ::send(socket.get(), frame.data(), frame.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  }
+
+  void admit(Descriptor socket) {
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return;
+    const std::lock_guard lock(mutex_);
+    const int limit = shared_->limits.max_connections;
+    if (connections_.size() >= static_cast<size_t>(limit)) {
+      return refuse(socket, resource_exhausted("there are " + std::to_string(limit) +
+                                               " connections (max_connections)"));
+    }
+    const int fd = socket.get();
+    const uint64_t token = next_token_++;
+    if (const Status status = shared_->users->add_connection(peer.uid); !status.ok())
+      return refuse(socket, status);
+    connections_.emplace(
+        token, std::make_shared<Connection>(std::move(socket), token,
+                                            local::Peer{peer.pid, peer.uid, peer.gid}, shared_));
+    if (!shared_->poller.watch(fd, token)) connections_.erase(token);
+  }
+
+  std::shared_ptr<Connection> find(uint64_t token) const {
+    const std::lock_guard lock(mutex_);
+    const auto at = connections_.find(token);
+    return at == connections_.end() ? nullptr : at->second;
+  }
+
+  void forget(uint64_t token, const Connection& connection) {
+    const std::lock_guard lock(mutex_);
+    shared_->poller.forget(connection.socket());
+    connections_.erase(token);
+  }
+
+  bool is_idle() const {
+    const std::lock_guard lock(mutex_);
+    return std::all_of(connections_.begin(), connections_.end(),
+                       [](const auto& entry) { return entry.second->is_idle(); });
+  }
+
+  const std::shared_ptr<local::Shared> shared_;
+  const Descriptor stop_;
+  Descriptor listener_;
+  std::vector<std::thread> threads_;
+  std::atomic<int> listening_{0};  // of them
+  mutable std::mutex mutex_;
+  Descriptor reserve_;                                           // by mutex_
+  uint64_t next_token_ = kFirstConnectionToken;                  // by mutex_
+  std::map<uint64_t, std::shared_ptr<Connection>> connections_;  // by mutex_
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Server>> start_local(const config::LocalListener& listener,
+                                            const models::Repository& repository,
+                                            const std::string& version) {
+  auto server = std::make_unique<LocalServer>(listener, repository, version);
+  INFERD_RETURN_IF_ERROR(server->listen());
+  return std::unique_ptr<Server>(std::move(server));
+}
+
+}  // namespace inferd::serve
