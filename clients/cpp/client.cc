@@ -3,6 +3,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include "clients/cpp/local_client.h"
 #include "grpc_health/health.grpc.pb.h"
 #include "inferd/v1/pipeline.grpc.pb.h"
 #include "inference/grpc_service.grpc.pb.h"
@@ -224,6 +225,9 @@ class GrpcClient final : public Client {
 }  // namespace
 
 std::unique_ptr<Client> Client::connect(const std::string& endpoint, int64_t timeout_ms) {
+  constexpr std::string_view kLocal = "local:";
+  if (endpoint.starts_with(kLocal))
+    return connect_local(endpoint.substr(kLocal.size()), timeout_ms);
   return std::make_unique<GrpcClient>(endpoint, timeout_ms);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A client of the daemon over gRPC.
+// A client of the daemon, over gRPC or over the local socket (docs/local-socket.md), which runs
+// models on this machine in a fraction of the time.
 //
 //   auto client = inferd::Client::connect("unix:/run/inferd/inferd.sock");
 //   auto outputs = client->infer("detector", {{"image", view}});
@@ -74,7 +75,8 @@ struct PipelineInfo {
 
 class Client {
  public:
-  // "unix:/path" or "host:port". Does not wait for the daemon: the first call does, up to
+  // "unix:/path" or "host:port": gRPC. "local:/path": the local socket, where statistics() and what
+  // concerns pipelines is UNIMPLEMENTED. Does not wait for the daemon: the first call does, up to
   // `timeout_ms`, which is also the deadline of every call but watch().
   static std::unique_ptr<Client> connect(const std::string& endpoint, int64_t timeout_ms = 10'000);
   virtual ~Client() = default;
