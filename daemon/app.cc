@@ -30,7 +30,7 @@ struct Parts {
   std::unique_ptr<pipeline::Pipelines> pipelines;
 };
 
-Result<Parts> make_parts(const config::Config& config) {
+Result<Parts> make_parts(const config::Config& config, const MakeEngine& make_engine) {
   Parts parts;
   EngineOptions options;
   options.threads = config.engine.threads;
@@ -39,7 +39,7 @@ Result<Parts> make_parts(const config::Config& config) {
   options.stripe_bytes = config.engine.stripe_bytes;
   options.allow_float16 = config.engine.allow_float16;
   options.log = telemetry::log;
-  INFERD_ASSIGN_OR_RETURN(parts.engine, Engine::create(options));
+  INFERD_ASSIGN_OR_RETURN(parts.engine, make_engine(options));
   host::notify_status("loading models");
   INFERD_ASSIGN_OR_RETURN(parts.repository, models::Repository::open(config.models, parts.engine));
   INFERD_ASSIGN_OR_RETURN(parts.pipelines,
@@ -104,12 +104,13 @@ void drain(const config::ServerConfig& config, Parts& parts, const Servers& serv
 
 }  // namespace
 
-Status check(const config::Config& config) { return make_parts(config).status(); }
+Status check(const config::Config& config) { return make_parts(config, Engine::create).status(); }
 
-Status run(const config::Config& config, const std::string& version) {
+Status run(const config::Config& config, const std::string& version,
+           const MakeEngine& make_engine) {
   telemetry::set_up_log(config.log);
   const sigset_t signals = block_signals();
-  INFERD_ASSIGN_OR_RETURN(Parts parts, make_parts(config));
+  INFERD_ASSIGN_OR_RETURN(Parts parts, make_parts(config, make_engine));
   // Before the servers, so that whoever finds one answering finds the pipelines running.
   parts.pipelines->start();
   INFERD_ASSIGN_OR_RETURN(const Servers servers, start_servers(config.server, parts, version));

@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <string>
 
 #include "daemon/config/config.h"
+#include "inferd/engine/engine.h"
 
 namespace inferd {
 
 // Everything a start would do but listening: models are loaded, pipelines are built.
 Status check(const config::Config& config);
 
-// Runs the daemon until SIGTERM or SIGINT, then drains. OK when it ended as asked.
-Status run(const config::Config& config, const std::string& version);
+// Runs the daemon until SIGTERM or SIGINT, then drains. OK when it ended as asked. Tests bring an
+// engine of their own.
+using MakeEngine = std::function<Result<std::shared_ptr<Engine>>(const EngineOptions&)>;
+Status run(const config::Config& config, const std::string& version,
+           const MakeEngine& make_engine = Engine::create);
 
 }  // namespace inferd
