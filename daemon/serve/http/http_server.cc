@@ -4,6 +4,8 @@
 #include <microhttpd.h>
 #include <poll.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <charconv>
 #include <chrono>
@@ -23,7 +25,9 @@
 namespace inferd::serve {
 namespace {
 
-constexpr unsigned kThreads = 2;                  // of each listener
+// The library (0.9.75) asks for 128 events at once, and when it gets so many, it waits for more
+// before it looks at them: a thread that has fewer connections is never caught in that.
+constexpr unsigned kConnectionsPerThread = 120;
 constexpr size_t kHeadBytes = 32 << 10;           // of a request
 constexpr int64_t kMinBytesPerSecond = 64 << 10;  // on average, of bodies and answers
 constexpr int64_t kLargestBodiesAtOnce = 4;       // what all bodies together may take
@@ -162,14 +166,15 @@ Status MicroHttpServer::listen(const config::HttpListener& config) {
   Listener* const cls = listener.get();
   constexpr unsigned kFlags =
       MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG;
+  const auto connections = static_cast<unsigned>(config.max_connections);
+  const unsigned threads = std::max(2U, (connections - 1) / kConnectionsPerThread + 1);
   listener->daemon = MHD_start_daemon(
       kFlags, 0, nullptr, nullptr, &on_request, cls,  //
       MHD_OPTION_EXTERNAL_LOGGER, &log_message, nullptr, MHD_OPTION_LISTEN_SOCKET,
       listener->socket->fd(),  //
-      MHD_OPTION_THREAD_POOL_SIZE, kThreads, MHD_OPTION_CONNECTION_LIMIT,
-      static_cast<unsigned>(config.max_connections), MHD_OPTION_CONNECTION_MEMORY_LIMIT, kHeadBytes,
-      MHD_OPTION_CONNECTION_TIMEOUT, static_cast<unsigned>(config.timeout_s),
-      MHD_OPTION_STRICT_FOR_CLIENT, 1,  //
+      MHD_OPTION_THREAD_POOL_SIZE, threads, MHD_OPTION_CONNECTION_LIMIT, connections,
+      MHD_OPTION_CONNECTION_MEMORY_LIMIT, kHeadBytes, MHD_OPTION_CONNECTION_TIMEOUT,
+      static_cast<unsigned>(config.timeout_s), MHD_OPTION_STRICT_FOR_CLIENT, 1,  //
       MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_UNESCAPE_CALLBACK, &leave_escaped, nullptr,
       MHD_OPTION_NOTIFY_COMPLETED, &on_completed, cls, MHD_OPTION_NOTIFY_CONNECTION, &on_connection,
       cls, MHD_OPTION_END);
