@@ -150,13 +150,6 @@ void read_server(MapReader& parent, ServerConfig& server) {
   r.finish();
 }
 
-bool is_model_name(const std::string& name) {
-  return !name.empty() && name[0] != '.' &&
-         std::all_of(name.begin(), name.end(), [](unsigned char c) {
-           return std::isalnum(c) != 0 || c == '.' || c == '_' || c == '-';
-         });
-}
-
 void read_models(MapReader& parent, ModelsConfig& models) {
   MapReader r(parent.child("models"), parent.file(), parent.errors());
   r.read("root", models.root);
@@ -302,6 +295,13 @@ void read_pipelines(MapReader& r, std::vector<PipelineConfig>& pipelines) {
 }
 
 }  // namespace
+
+bool is_model_name(const std::string& name) {
+  return !name.empty() && name[0] != '.' &&
+         std::all_of(name.begin(), name.end(), [](unsigned char c) {
+           return std::isalnum(c) != 0 || c == '.' || c == '_' || c == '-';
+         });
+}
 
 Result<Config> load(const std::string& path) {
   INFERD_ASSIGN_OR_RETURN(const YAML::Node root, parse_file(path));

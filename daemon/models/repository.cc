@@ -2,91 +2,40 @@
 #include "daemon/models/repository.h"
 
 #include <algorithm>
-#include <charconv>
-#include <filesystem>
-#include <fstream>
+#include <condition_variable>
+#include <list>
 #include <map>
-#include <optional>
+#include <mutex>
+#include <utility>
 
-#include "daemon/models/queue_options.h"
+#include "daemon/models/background.h"
+#include "daemon/models/loader.h"
+#include "daemon/telemetry/log.h"
 
 namespace inferd::models {
 namespace {
 
-namespace fs = std::filesystem;
+// Loads and unloads that may wait to be done.
+constexpr int kMaxOrders = 64;
 
-// Triton's layout: a version is a folder whose name is a positive integer.
-std::optional<int64_t> version_of(const fs::path& folder) {
-  const std::string name = folder.filename();
-  int64_t version = 0;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), version);
-  if (error != std::errc() || end != name.data() + name.size() || version < 1) return std::nullopt;
-  return version;
-}
-
-std::vector<fs::path> folders_in(const fs::path& path) {
-  std::vector<fs::path> folders;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(path, error)) {
-    if (entry.is_directory(error)) folders.push_back(entry.path());
-  }
-  std::sort(folders.begin(), folders.end());
-  return folders;
-}
-
-// The file called "model.<ext>".
-Result<fs::path> model_file(const fs::path& version_folder) {
-  std::vector<fs::path> found;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(version_folder, error)) {
-    if (entry.path().stem() == "model" && entry.is_regular_file(error))
-      found.push_back(entry.path());
-  }
-  if (found.size() == 1) return found[0];
-  return not_found("'" + version_folder.string() + "' has " + std::to_string(found.size()) +
-                   " files named model.<ext>, needs exactly one");
-}
-
-std::vector<std::string> read_lines(const fs::path& path) {
-  std::vector<std::string> lines;
-  std::ifstream stream(path);
-  constexpr size_t kMaxLabels = 100'000;
-  for (std::string line; lines.size() < kMaxLabels && std::getline(stream, line);) {
-    if (line.ends_with('\r')) line.pop_back();
-    lines.push_back(line);
-  }
-  return lines;
-}
+using VersionPtr = std::shared_ptr<const ModelVersion>;
 
 class FolderRepository final : public Repository {
  public:
   FolderRepository(const config::ModelsConfig& config, std::shared_ptr<Engine> engine)
-      : config_(config),
-        engine_(std::move(engine)),
-        arbiter_(std::make_shared<schedule::Arbiter>(engine_->threads())) {}
-  // A worker that still holds its last request, and with it the model, must not be the one to
-  // destroy the queue: it would wait for itself.
-  ~FolderRepository() override { FolderRepository::close(); }
+      : loader_(config, std::move(engine)) {}
+
+  ~FolderRepository() override {
+    FolderRepository::close();
+    std::unique_lock lock(mutex_);
+    models_.clear();
+    all_gone_.wait(lock, [&] { return living_ == 0; });
+  }
 
   Status load_all() {
-    if (config_.root.empty()) return ok_status();
-    std::error_code error;
-    if (!fs::is_directory(config_.root, error)) {
-      return not_found("model repository '" + config_.root + "' is not a folder");
-    }
-    std::vector<config::ModelConfig> wanted = config_.serve;
-    if (config_.load_all) {
-      for (const fs::path& folder : folders_in(config_.root)) {
-        config::ModelConfig model;
-        model.name = folder.filename();
-        // lost+found, .git and the like are not models.
-        const std::vector<fs::path> inside = folders_in(folder);
-        const bool has_version = std::any_of(inside.begin(), inside.end(), version_of);
-        if (has_version && model.name[0] != '.') wanted.push_back(std::move(model));
-      }
-    }
+    INFERD_ASSIGN_OR_RETURN(const auto wanted, loader_.wanted_at_start());
     for (const config::ModelConfig& model : wanted) {
-      Status status = load(model);
+      const Status status = load_now(model);
       if (status.ok()) continue;
       const std::string where = model.mark.line > 0 ? model.mark.to_string() + ": " : "";
       return status.with_context(where + "model '" + model.name + "'");
@@ -94,113 +43,214 @@ class FolderRepository final : public Repository {
     return ok_status();
   }
 
-  Result<std::shared_ptr<const ModelVersion>> find(const std::string& name,
-                                                   int64_t version) const override {
+  Result<VersionPtr> find(const std::string& name, int64_t version) const override {
+    const std::lock_guard lock(mutex_);
     const auto model = models_.find(name);
-    if (model == models_.end()) {
-      std::string names;
-      for (const auto& [other, unused] : models_) names += (names.empty() ? "" : ", ") + other;
-      return not_found("there is no model '" + name + "'" +
-                       (names.empty() ? "; none is loaded" : "; loaded: " + names));
+    if (model == models_.end() || model->second.state == ModelState::kUnloaded) {
+      return not_found("there is no model '" + name + "'" + what_serves());
     }
-    if (version != 0 && version != model->second->version) {
+    const Entry& entry = model->second;
+    if (entry.serving == nullptr) {
+      return unavailable("model '" + name +
+                         (entry.state == ModelState::kLoading ? "' is being loaded"
+                                                              : "' failed: " + entry.reason));
+    }
+    if (version != 0 && version != entry.serving->version) {
       return not_found("model '" + name + "' has no version " + std::to_string(version) +
-                       " loaded; version " + std::to_string(model->second->version) + " is");
+                       " loaded; version " + std::to_string(entry.serving->version) + " is");
     }
-    return std::shared_ptr<const ModelVersion>(model->second);
+    return entry.serving;
   }
 
   std::vector<ModelStatus> list() const override {
+    const std::lock_guard lock(mutex_);
     std::vector<ModelStatus> list;
-    for (const auto& [name, model] : models_)
-      list.push_back({name, model->version, ModelState::kReady, ""});
+    for (const auto& [name, entry] : models_) {
+      list.push_back({name, entry.serving ? entry.serving->version : 0, entry.state, entry.reason});
+    }
     return list;
   }
 
-  bool ready() const override { return true; }
+  bool ready() const override {
+    const std::lock_guard lock(mutex_);
+    return !closed_;
+  }
+
+  void load(const std::string& name, Done done) override {
+    const auto wanted = loader_.find(name);
+    if (!wanted.ok()) return done(wanted.status());
+    order(std::move(done), [this, model = *wanted] {
+      Status status = load_now(model);
+      log_load(model.name, status);
+      return status;
+    });
+  }
+
+  void unload(const std::string& name, Done done) override {
+    order(std::move(done), [this, name] { return unload_now(name); });
+  }
+
+  std::shared_ptr<const void> listen(Listener listener) override {
+    const std::lock_guard lock(listeners_mutex_);
+    const auto at = listeners_.insert(listeners_.end(), std::move(listener));
+    // Points to nothing; what counts is when it is deleted.
+    return {static_cast<const void*>(nullptr), [this, at](const void*) {
+              const std::lock_guard deleting(listeners_mutex_);
+              listeners_.erase(at);
+            }};
+  }
 
   void close() override {
-    for (auto& [name, model] : models_) model->queue->close();
+    {
+      const std::lock_guard lock(mutex_);
+      closed_ = true;
+    }
+    for (const VersionPtr& version : living()) version->queue->close();
   }
 
   void abandon() override {
-    for (auto& [name, model] : models_) model->queue->abandon();
+    for (const VersionPtr& version : living()) version->queue->abandon();
   }
 
  private:
-  Status load(const config::ModelConfig& wanted) {
-    const fs::path folder = fs::path(config_.root) / wanted.name;
-    config::ModelConfig config = wanted;
-    std::error_code error;
-    if (fs::exists(folder / "model.yaml", error)) {
-      INFERD_ASSIGN_OR_RETURN(const auto file,
-                              config::load_model((folder / "model.yaml").string()));
-      config = config::merge(file, wanted);
-    }
-    INFERD_ASSIGN_OR_RETURN(const int64_t version, choose_version(folder, config));
-    const fs::path version_folder = folder / std::to_string(version);
-    INFERD_ASSIGN_OR_RETURN(const fs::path file, model_file(version_folder));
+  struct Entry {
+    VersionPtr serving;  // or null
+    ModelState state = ModelState::kLoading;
+    std::string reason;
+  };
 
-    auto loaded = std::make_shared<ModelVersion>();
-    loaded->name = wanted.name;
-    loaded->version = version;
-    loaded->path = file.string();
-    LoadOptions options;
-    options.limits.max_file_bytes = config_.max_file_bytes;
-    options.limits.max_arena_bytes = config_.max_arena_bytes;
-    options.limits.max_tensor_bytes = config_.max_tensor_bytes;
-    options.limits.max_nodes = config_.max_nodes;
-    options.limits.max_nesting = config_.max_nesting;
-    options.signature = config.signature;
-    INFERD_ASSIGN_OR_RETURN(loaded->model, engine_->load(loaded->path, options));
-    INFERD_ASSIGN_OR_RETURN(loaded->labels, labels(folder, version_folder, config));
-    INFERD_ASSIGN_OR_RETURN(
-        loaded->queue,
-        schedule::ModelQueue::create(loaded->model, wanted.name, queue_options(config), arbiter_));
-    models_[wanted.name] = std::move(loaded);
+  // Has `work` done on the background thread.
+  void order(Done done, std::function<Status()> work) {
+    Status refused;
+    {
+      const std::lock_guard lock(mutex_);
+      if (closed_) refused = stopping();
+      if (orders_ >= kMaxOrders) {
+        refused = resource_exhausted(std::to_string(orders_) +
+                                     " loads and unloads are to be done already");
+      }
+      if (refused.ok()) ++orders_;
+    }
+    if (!refused.ok()) return done(refused);
+    background_.post([this, done = std::move(done), work = std::move(work)] {
+      bool closed = false;
+      {
+        const std::lock_guard lock(mutex_);
+        --orders_;
+        closed = closed_;
+      }
+      done(closed ? stopping() : work());
+    });
+  }
+  static Status stopping() { return unavailable("the daemon stops and loads nothing more"); }
+
+  Status load_now(const config::ModelConfig& wanted) {
+    {
+      const std::lock_guard lock(mutex_);
+      Entry& entry = models_[wanted.name];
+      if (entry.serving == nullptr) entry = {nullptr, ModelState::kLoading, ""};
+    }
+    auto loaded = loader_.load(wanted);
+    if (loaded.ok()) return publish(own(std::move(*loaded)));
+    const std::lock_guard lock(mutex_);
+    Entry& entry = models_[wanted.name];
+    if (entry.serving == nullptr) {
+      entry = {nullptr, ModelState::kFailed, loaded.status().message()};
+    }
+    return loaded.status();
+  }
+
+  void log_load(const std::string& name, const Status& status) const {
+    const auto serving = find(name, 0);
+    std::string what = "model " + name;
+    if (!status.ok()) what += " cannot be loaded: " + status.message();
+    if (!status.ok() && serving.ok()) what += ";";
+    if (serving.ok()) what += " version " + std::to_string((*serving)->version) + " serves";
+    telemetry::log(status.ok() ? LogLevel::kInfo : LogLevel::kWarning, what);
+  }
+
+  Status publish(VersionPtr version) {
+    const std::string name = version->name;
+    {
+      const std::lock_guard lock(mutex_);
+      if (closed_) return stopping();
+      Entry& entry = models_[name];
+      entry.state = ModelState::kReady;
+      // The old version goes with the last of its requests.
+      entry.serving.swap(version);
+    }
+    tell(name, true);
     return ok_status();
   }
 
-  static Result<int64_t> choose_version(const fs::path& folder, const config::ModelConfig& config) {
-    int64_t newest = 0;
-    for (const fs::path& candidate : folders_in(folder)) {
-      const std::optional<int64_t> version = version_of(candidate);
-      if (!version) continue;
-      if (config.version && *version == *config.version) return *version;
-      newest = std::max(newest, *version);
+  Status unload_now(const std::string& name) {
+    VersionPtr version;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto model = models_.find(name);
+      if (model == models_.end()) {
+        return not_found("there is no model '" + name + "'" + what_serves());
+      }
+      version = std::exchange(model->second, {nullptr, ModelState::kUnloaded, "unloaded"}).serving;
     }
-    if (config.version) {
-      return not_found("'" + (folder / std::to_string(*config.version)).string() +
-                       "' does not exist");
-    }
-    if (newest == 0) {
-      return not_found("'" + folder.string() +
-                       "' has no version folder (1, 2, ...) with a model file");
-    }
-    return newest;
+    if (version == nullptr) return ok_status();
+    tell(name, false);
+    version->queue->close();
+    telemetry::log(LogLevel::kInfo, "model " + name + " is unloaded");
+    return ok_status();
   }
 
-  static Result<std::vector<std::string>> labels(const fs::path& folder,
-                                                 const fs::path& version_folder,
-                                                 const config::ModelConfig& config) {
-    std::error_code error;
-    if (!config.labels.empty()) {
-      const fs::path path = folder / config.labels;
-      if (!fs::is_regular_file(path, error))
-        return not_found("labels file '" + path.string() + "' does not exist");
-      return read_lines(path);
+  // Whoever holds a version last, maybe a worker of its queue, must not be the one to end it: it
+  // would wait for itself, or others for it.
+  VersionPtr own(std::unique_ptr<ModelVersion> version) {
+    VersionPtr owned(version.release(), [this](const ModelVersion* gone) {
+      background_.post([this, gone] {
+        delete gone;
+        const std::lock_guard lock(mutex_);
+        --living_;
+        all_gone_.notify_all();
+      });
+    });
+    const std::lock_guard lock(mutex_);
+    ++living_;
+    std::erase_if(versions_, [](const auto& other) { return other.expired(); });
+    versions_.push_back(owned);
+    return owned;
+  }
+  std::vector<VersionPtr> living() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<VersionPtr> living;
+    for (const auto& version : versions_) {
+      if (VersionPtr lives = version.lock()) living.push_back(std::move(lives));
     }
-    for (const fs::path& place : {version_folder, folder}) {
-      if (fs::is_regular_file(place / "labels.txt", error)) return read_lines(place / "labels.txt");
-    }
-    return std::vector<std::string>();
+    return living;
   }
 
-  const config::ModelsConfig config_;
-  const std::shared_ptr<Engine> engine_;
-  // As many runs at one time as the engine has threads.
-  const std::shared_ptr<schedule::Arbiter> arbiter_;
-  std::map<std::string, std::shared_ptr<ModelVersion>> models_;  // immutable after load_all()
+  void tell(const std::string& name, bool serves) {
+    const std::lock_guard lock(listeners_mutex_);
+    for (const Listener& listener : listeners_) listener(name, serves);
+  }
+
+  // By mutex_. For messages.
+  std::string what_serves() const {
+    std::string names;
+    for (const auto& [name, entry] : models_) {
+      if (entry.serving != nullptr) names += (names.empty() ? "" : ", ") + name;
+    }
+    return names.empty() ? "; none is loaded" : "; loaded: " + names;
+  }
+
+  const Loader loader_;
+  mutable std::mutex mutex_;
+  std::condition_variable all_gone_;
+  std::map<std::string, Entry> models_;                      // by mutex_
+  std::vector<std::weak_ptr<const ModelVersion>> versions_;  // by mutex_; those that served, too
+  int living_ = 0;                                           // by mutex_: versions not ended
+  int orders_ = 0;                                           // by mutex_
+  bool closed_ = false;                                      // by mutex_
+  std::mutex listeners_mutex_;
+  std::list<Listener> listeners_;  // by listeners_mutex_
+  Background background_;          // last: its work uses the others
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,41 +18,71 @@
 namespace inferd::models {
 
 // A loaded version. Immutable but for its queue; held by whoever uses it, so that it outlives its
-// removal.
+// removal: requests that found it are finished.
 struct ModelVersion {
   std::string name;
   int64_t version = 0;
   std::string path;                 // of the model file
+  config::ModelConfig config;       // what it was loaded with
   std::vector<std::string> labels;  // from labels.txt beside the model or model.yaml; may be empty
   std::shared_ptr<const Model> model;
   std::unique_ptr<schedule::ModelQueue> queue;
 };
 
-enum class ModelState { kLoading, kReady, kFailed };
+enum class ModelState {
+  kLoading,   // for the first time, or again after it did not serve
+  kReady,     // serves, also while another version of it is being loaded
+  kFailed,    // could not be loaded, and none serves
+  kUnloaded,  // served once
+};
 
 struct ModelStatus {
   std::string name;
-  int64_t version = 0;
+  int64_t version = 0;  // 0: none is loaded
   ModelState state = ModelState::kLoading;
-  std::string reason;  // why it failed
+  std::string reason;  // why it does not serve
 };
 
-// Thread-safe.
+// Thread-safe. Loading, unloading and the end of versions are the work of one thread of the
+// repository's own; nobody who finds a model or gives one up waits for that.
 class Repository {
  public:
   // Loads every model that the configuration names, or all found under the root. Fails when one
   // that is named cannot be loaded; the message says which file and why.
   static Result<std::unique_ptr<Repository>> open(const config::ModelsConfig& config,
                                                   std::shared_ptr<Engine> engine);
-  virtual ~Repository() = default;  // closes all queues
+  // Closes all queues and waits until nobody holds a version any more.
+  virtual ~Repository() = default;
 
-  // `version` 0: the newest. NOT_FOUND names what there is instead.
+  // `version` 0: the newest. NOT_FOUND names what there is instead; UNAVAILABLE while it is loaded
+  // or when it could not be.
   virtual Result<std::shared_ptr<const ModelVersion>> find(const std::string& name,
                                                            int64_t version) const = 0;
-  virtual std::vector<ModelStatus> list() const = 0;
-  virtual bool ready() const = 0;  // all configured models serve
-  virtual void close() = 0;        // drains every queue
-  virtual void abandon() = 0;      // refuses what waits in any queue; does not wait for what runs
+  virtual std::vector<ModelStatus> list() const = 0;  // all that ever served or were to
+  virtual bool ready() const = 0;                     // all that was loaded at start; not closed
+
+  // Called once, on the repository's thread or, when refused at once, on the caller's. Must not
+  // block.
+  using Done = std::function<void(const Status&)>;
+
+  // Reads a model of the repository's folder, whether it serves already or not, and lets the new
+  // version serve from then on; requests that have found the old one are finished on it. When it
+  // cannot be loaded, what served before goes on serving. INVALID_ARGUMENT for what is no name,
+  // NOT_FOUND for a model without a folder, RESOURCE_EXHAUSTED when too much is to be done already,
+  // UNAVAILABLE after close(), or why the model cannot be loaded.
+  virtual void load(const std::string& name, Done done) = 0;
+
+  // The model is not found any more; `done` comes when what was accepted before is answered.
+  // NOT_FOUND for a model that was never loaded. One that does not serve any more stays as it is.
+  virtual void unload(const std::string& name, Done done) = 0;
+
+  // Calls `listener` whenever a model begins (true) or ceases (false) to serve, one call after the
+  // other, until the handle is gone, which must be before the repository is and not within a call.
+  using Listener = std::function<void(const std::string& name, bool serves)>;
+  virtual std::shared_ptr<const void> listen(Listener listener) = 0;
+
+  virtual void close() = 0;    // loads nothing more and drains every queue
+  virtual void abandon() = 0;  // refuses what waits in any queue; does not wait for what runs
 };
 
 }  // namespace inferd::models

@@ -23,6 +23,7 @@ inline std::string_view state_name(models::ModelState state) {
     case models::ModelState::kLoading:
       return "LOADING";
     case models::ModelState::kFailed:
+    case models::ModelState::kUnloaded:
       break;
   }
   return "UNAVAILABLE";

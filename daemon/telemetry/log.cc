@@ -36,6 +36,17 @@ void set_up_log(const config::LogConfig& config) {
   spdlog::set_default_logger(std::move(logger));
 }
 
+void set_log_level(LogLevel level) { spdlog::set_level(level_of(level)); }
+
+LogLevel log_level() {
+  for (const LogLevel level : {LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarning}) {
+    if (spdlog::should_log(level_of(level))) return level;
+  }
+  return LogLevel::kError;
+}
+
+bool logs_json() { return g_json; }
+
 void log(LogLevel level, std::string_view message) {
   if (!g_json) return spdlog::log(level_of(level), "{}", message);
   using Json = nlohmann::json;

@@ -13,6 +13,11 @@ namespace inferd::telemetry {
 // Call once, before threads start.
 void set_up_log(const config::LogConfig& config);
 
+// What is less urgent than the level is not written. Any thread.
+void set_log_level(LogLevel level);
+LogLevel log_level();
+bool logs_json();
+
 void log(LogLevel level, std::string_view message);
 
 }  // namespace inferd::telemetry

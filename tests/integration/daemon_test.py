@@ -47,7 +47,7 @@ def ctl(*arguments, endpoint=None):
 class Daemon:
     """A daemon on its own folder; models is {name: (file, options of the serve entry)}."""
 
-    def __init__(self, models, pipelines="", server=""):
+    def __init__(self, models, pipelines="", server="", listeners="unix:inferd.sock"):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="inferd-test-"))
         self.endpoint = f"unix:{self.folder}/inferd.sock"
         serve = ""
@@ -57,7 +57,7 @@ class Daemon:
             shutil.copyfile(file, target)
             serve += f"    - {{name: {name}{''.join(f', {k}: {v}' for k, v in options.items())}}}\n"
         self.config = self.folder / "inferd.yaml"
-        self.config.write_text(f"server:\n  grpc: [unix:inferd.sock]\n{server}models:\n  root: models\n  serve:\n{serve}{pipelines}")
+        self.config.write_text(f"server:\n  grpc: [{listeners}]\n{server}models:\n  root: models\n  serve:\n{serve}{pipelines}")
         self.log = open(self.folder / "log", "w+")
         self.process = subprocess.Popen([ARGS.inferd, "--config", str(self.config)], stderr=self.log,
                                         stdout=self.log, cwd=self.folder)

@@ -120,6 +120,17 @@ class FakeRepository final : public models::Repository {
     return list;
   }
   bool ready() const override { return true; }
+  void load(const std::string&, Done done) override { done(unimplemented("models are added")); }
+  void unload(const std::string& name, Done done) override {
+    models_.at(name)->queue->close();
+    models_.erase(name);
+    listener_(name, false);
+    done(ok_status());
+  }
+  std::shared_ptr<const void> listen(Listener listener) override {
+    listener_ = std::move(listener);
+    return nullptr;
+  }
   void close() override {
     for (auto& [name, model] : models_) model->queue->close();
   }
@@ -129,6 +140,7 @@ class FakeRepository final : public models::Repository {
 
  private:
   std::map<std::string, std::shared_ptr<models::ModelVersion>> models_;
+  Listener listener_;
 };
 
 }  // namespace inferd

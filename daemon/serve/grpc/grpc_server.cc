@@ -53,7 +53,7 @@ Status clear_socket(const std::string& path) {
 
 class GrpcServer final : public Server {
  public:
-  GrpcServer(const config::ServerConfig& config, const models::Repository& repository,
+  GrpcServer(const config::ServerConfig& config, models::Repository& repository,
              pipeline::Pipelines& pipelines, const std::string& version)
       : repository_(repository), inference_(config, repository, version), pipelines_(pipelines) {}
 
@@ -101,6 +101,8 @@ class GrpcServer final : public Server {
 
  private:
   void announce_ready() {
+    changes_ = repository_.listen(
+        [this](const std::string& model, bool serves) { health_.set(model, serves); });
     for (const models::ModelStatus& model : repository_.list())
       health_.set(model.name, model.state == models::ModelState::kReady);
     health_.set(inference::GRPCInferenceService::service_full_name(), true);
@@ -120,10 +122,11 @@ class GrpcServer final : public Server {
     return unavailable("cannot set the mode of '" + path + "': " + std::strerror(errno));
   }
 
-  const models::Repository& repository_;
+  models::Repository& repository_;
   InferenceService inference_;
   PipelineService pipelines_;
   HealthService health_;
+  std::shared_ptr<const void> changes_;  // of models, for health_
   std::vector<std::string> sockets_;
   std::unique_ptr<grpc::Server> server_;
 };
@@ -131,7 +134,7 @@ class GrpcServer final : public Server {
 }  // namespace
 
 Result<std::unique_ptr<Server>> start_grpc(const config::ServerConfig& config,
-                                           const models::Repository& repository,
+                                           models::Repository& repository,
                                            pipeline::Pipelines& pipelines,
                                            const std::string& version) {
   if (config.grpc.empty()) return invalid_argument("server.grpc lists no address to listen on");

@@ -15,7 +15,7 @@ namespace inferd::serve {
 // `config.grpc`. Health knows "" (the whole daemon), the services by their full names, and every
 // model by its name.
 Result<std::unique_ptr<Server>> start_grpc(const config::ServerConfig& config,
-                                           const models::Repository& repository,
+                                           models::Repository& repository,
                                            pipeline::Pipelines& pipelines,
                                            const std::string& version);
 

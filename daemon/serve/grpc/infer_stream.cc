@@ -3,8 +3,7 @@
 
 #include <utility>
 
-#include "daemon/serve/grpc/deadline.h"
-#include "daemon/serve/grpc/status.h"
+#include "daemon/serve/grpc/call_context.h"
 
 namespace inferd::serve {
 namespace {

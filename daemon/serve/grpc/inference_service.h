@@ -9,14 +9,14 @@
 namespace inferd::serve {
 
 // Open Inference Protocol over gRPC's callback interface: no call holds a thread while it waits for
-// its model.
+// its model. Its methods stand in inference_service.cc and, by what they are about, in *_calls.cc.
 class InferenceService final : public inference::GRPCInferenceService::CallbackService {
  public:
   using Context = grpc::CallbackServerContext;
   using Reactor = grpc::ServerUnaryReactor;
 
   // Borrows the repository.
-  InferenceService(const config::ServerConfig& config, const models::Repository& repository,
+  InferenceService(const config::ServerConfig& config, models::Repository& repository,
                    std::string version)
       : config_(config), repository_(repository), version_(std::move(version)) {}
 
@@ -28,6 +28,8 @@ class InferenceService final : public inference::GRPCInferenceService::CallbackS
                           inference::ServerMetadataResponse*) override;
   Reactor* ModelReady(Context*, const inference::ModelReadyRequest*,
                       inference::ModelReadyResponse*) override;
+  Reactor* ModelConfig(Context*, const inference::ModelConfigRequest*,
+                       inference::ModelConfigResponse*) override;
   Reactor* ModelMetadata(Context*, const inference::ModelMetadataRequest*,
                          inference::ModelMetadataResponse*) override;
   Reactor* ModelInfer(Context*, const inference::ModelInferRequest*,
@@ -38,10 +40,24 @@ class InferenceService final : public inference::GRPCInferenceService::CallbackS
                            inference::ModelStatisticsResponse*) override;
   Reactor* RepositoryIndex(Context*, const inference::RepositoryIndexRequest*,
                            inference::RepositoryIndexResponse*) override;
+  Reactor* RepositoryModelLoad(Context*, const inference::RepositoryModelLoadRequest*,
+                               inference::RepositoryModelLoadResponse*) override;
+  Reactor* RepositoryModelUnload(Context*, const inference::RepositoryModelUnloadRequest*,
+                                 inference::RepositoryModelUnloadResponse*) override;
+  Reactor* CudaSharedMemoryStatus(Context*, const inference::CudaSharedMemoryStatusRequest*,
+                                  inference::CudaSharedMemoryStatusResponse*) override;
+  Reactor* CudaSharedMemoryRegister(Context*, const inference::CudaSharedMemoryRegisterRequest*,
+                                    inference::CudaSharedMemoryRegisterResponse*) override;
+  Reactor* CudaSharedMemoryUnregister(Context*, const inference::CudaSharedMemoryUnregisterRequest*,
+                                      inference::CudaSharedMemoryUnregisterResponse*) override;
+  Reactor* TraceSetting(Context*, const inference::TraceSettingRequest*,
+                        inference::TraceSettingResponse*) override;
+  Reactor* LogSettings(Context*, const inference::LogSettingsRequest*,
+                       inference::LogSettingsResponse*) override;
 
  private:
   const config::ServerConfig config_;
-  const models::Repository& repository_;
+  models::Repository& repository_;
   const std::string version_;
 };
 

@@ -28,6 +28,7 @@ uint16_t state_number(models::ModelState state) {
     case models::ModelState::kReady:
       return 1;
     case models::ModelState::kFailed:
+    case models::ModelState::kUnloaded:
       break;
   }
   return 2;

@@ -19,6 +19,25 @@ TEST_F(ServerTest, HealthKnowsTheDaemonItsServicesAndItsModels) {
   EXPECT_EQ(health("other", response).error_code(), grpc::StatusCode::NOT_FOUND);
 }
 
+TEST_F(ServerTest, HealthFollowsModels) {
+  grpc::ClientContext watch_context;
+  HealthCheckRequest request;
+  request.set_service("free");
+  const auto watch = health_->Watch(&watch_context, request);
+  HealthCheckResponse response;
+  ASSERT_TRUE(watch->Read(&response));
+  EXPECT_EQ(response.status(), HealthCheckResponse::SERVING);
+  grpc::ClientContext context;
+  inference::RepositoryModelUnloadRequest unload;
+  unload.set_model_name("free");
+  inference::RepositoryModelUnloadResponse unloaded;
+  const grpc::Status status = inference_->RepositoryModelUnload(&context, unload, &unloaded);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  ASSERT_TRUE(watch->Read(&response));
+  EXPECT_EQ(response.status(), HealthCheckResponse::NOT_SERVING);
+  watch_context.TryCancel();
+}
+
 TEST_F(ServerTest, NothingServesWhileTheDaemonDrains) {
   grpc::ClientContext watch_context;
   HealthCheckRequest request;

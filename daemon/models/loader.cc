@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/models/loader.h"
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+
+#include "daemon/models/queue_options.h"
+
+namespace inferd::models {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Triton's layout: a version is a folder whose name is a positive integer.
+std::optional<int64_t> version_of(const fs::path& folder) {
+  const std::string name = folder.filename();
+  int64_t version = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), version);
+  if (error != std::errc() || end != name.data() + name.size() || version < 1) return std::nullopt;
+  return version;
+}
+
+// What is in a folder; as much as can be read of it.
+std::vector<fs::directory_entry> entries_of(const fs::path& path) {
+  std::vector<fs::directory_entry> entries;
+  std::error_code error;
+  // Unlike a range-based loop, increment() does not throw.
+  for (fs::directory_iterator it(path, error), end; !error && it != end; it.increment(error)) {
+    entries.push_back(*it);
+  }
+  return entries;
+}
+
+std::vector<fs::path> folders_in(const fs::path& path) {
+  std::vector<fs::path> folders;
+  std::error_code error;
+  for (const fs::directory_entry& entry : entries_of(path)) {
+    if (entry.is_directory(error)) folders.push_back(entry.path());
+  }
+  std::sort(folders.begin(), folders.end());
+  return folders;
+}
+
+// The file called "model.<ext>".
+Result<fs::path> model_file(const fs::path& version_folder) {
+  std::vector<fs::path> found;
+  std::error_code error;
+  for (const fs::directory_entry& entry : entries_of(version_folder)) {
+    if (entry.path().stem() == "model" && entry.is_regular_file(error))
+      found.push_back(entry.path());
+  }
+  if (found.size() == 1) return found[0];
+  return not_found("'" + version_folder.string() + "' has " + std::to_string(found.size()) +
+                   " files named model.<ext>, needs exactly one");
+}
+
+std::vector<std::string> read_lines(const fs::path& path) {
+  std::vector<std::string> lines;
+  std::ifstream stream(path);
+  constexpr size_t kMaxLabels = 100'000;
+  for (std::string line; lines.size() < kMaxLabels && std::getline(stream, line);) {
+    if (line.ends_with('\r')) line.pop_back();
+    lines.push_back(line);
+  }
+  return lines;
+}
+
+Result<int64_t> choose_version(const fs::path& folder, const config::ModelConfig& config) {
+  int64_t newest = 0;
+  for (const fs::path& candidate : folders_in(folder)) {
+    const std::optional<int64_t> version = version_of(candidate);
+    if (!version) continue;
+    if (config.version && *version == *config.version) return *version;
+    newest = std::max(newest, *version);
+  }
+  if (config.version) {
+    return not_found("'" + (folder / std::to_string(*config.version)).string() +
+                     "' does not exist");
+  }
+  if (newest == 0) {
+    return not_found("'" + folder.string() +
+                     "' has no version folder (1, 2, ...) with a model file");
+  }
+  return newest;
+}
+
+Result<std::vector<std::string>> labels(const fs::path& folder, const fs::path& version_folder,
+                                        const config::ModelConfig& config) {
+  std::error_code error;
+  if (!config.labels.empty()) {
+    const fs::path path = folder / config.labels;
+    if (!fs::is_regular_file(path, error))
+      return not_found("labels file '" + path.string() + "' does not exist");
+    return read_lines(path);
+  }
+  for (const fs::path& place : {version_folder, folder}) {
+    if (fs::is_regular_file(place / "labels.txt", error)) return read_lines(place / "labels.txt");
+  }
+  return std::vector<std::string>();
+}
+
+}  // namespace
+
+Result<std::vector<config::ModelConfig>> Loader::wanted_at_start() const {
+  std::vector<config::ModelConfig> wanted = config_.serve;
+  if (config_.root.empty()) return std::vector<config::ModelConfig>();
+  std::error_code error;
+  if (!fs::is_directory(config_.root, error)) {
+    return not_found("model repository '" + config_.root + "' is not a folder");
+  }
+  if (!config_.load_all) return wanted;
+  for (const fs::path& folder : folders_in(config_.root)) {
+    config::ModelConfig model;
+    model.name = folder.filename();
+    // lost+found, .git and the like are not models.
+    const std::vector<fs::path> inside = folders_in(folder);
+    const bool has_version = std::any_of(inside.begin(), inside.end(), version_of);
+    if (has_version && model.name[0] != '.') wanted.push_back(std::move(model));
+  }
+  return wanted;
+}
+
+Result<config::ModelConfig> Loader::find(const std::string& name) const {
+  if (!config::is_model_name(name)) {
+    return invalid_argument("'" + name +
+                            "' is not a model name: letters, digits, '.', '_' and '-', and no '.' "
+                            "at the beginning");
+  }
+  std::error_code error;
+  if (config_.root.empty() || !fs::is_directory(fs::path(config_.root) / name, error)) {
+    return not_found("the repository has no model '" + name + "'");
+  }
+  for (const config::ModelConfig& configured : config_.serve) {
+    if (configured.name == name) return configured;
+  }
+  config::ModelConfig model;
+  model.name = name;
+  return model;
+}
+
+Result<std::unique_ptr<ModelVersion>> Loader::load(const config::ModelConfig& wanted) const {
+  const fs::path folder = fs::path(config_.root) / wanted.name;
+  auto loaded = std::make_unique<ModelVersion>();
+  loaded->name = wanted.name;
+  loaded->config = wanted;
+  std::error_code error;
+  if (fs::exists(folder / "model.yaml", error)) {
+    INFERD_ASSIGN_OR_RETURN(const auto file, config::load_model((folder / "model.yaml").string()));
+    loaded->config = config::merge(file, wanted);
+  }
+  INFERD_ASSIGN_OR_RETURN(loaded->version, choose_version(folder, loaded->config));
+  const fs::path version_folder = folder / std::to_string(loaded->version);
+  INFERD_ASSIGN_OR_RETURN(const fs::path file, model_file(version_folder));
+  loaded->path = file.string();
+
+  LoadOptions options;
+  options.limits.max_file_bytes = config_.max_file_bytes;
+  options.limits.max_arena_bytes = config_.max_arena_bytes;
+  options.limits.max_tensor_bytes = config_.max_tensor_bytes;
+  options.limits.max_nodes = config_.max_nodes;
+  options.limits.max_nesting = config_.max_nesting;
+  options.signature = loaded->config.signature;
+  INFERD_ASSIGN_OR_RETURN(loaded->model, engine_->load(loaded->path, options));
+  INFERD_ASSIGN_OR_RETURN(loaded->labels, labels(folder, version_folder, loaded->config));
+  INFERD_ASSIGN_OR_RETURN(loaded->queue,
+                          schedule::ModelQueue::create(loaded->model, loaded->name,
+                                                       queue_options(loaded->config), arbiter_));
+  return loaded;
+}
+
+}  // namespace inferd::models

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daemon/config/config.h"
+#include "daemon/models/repository.h"
+#include "inferd/engine/engine.h"
+
+namespace inferd::models {
+
+// From a model's folder on disk to a version that can serve. Immutable; any thread.
+class Loader {
+ public:
+  Loader(const config::ModelsConfig& config, std::shared_ptr<Engine> engine)
+      : config_(config),
+        engine_(std::move(engine)),
+        arbiter_(std::make_shared<schedule::Arbiter>(engine_->threads())) {}
+
+  // The models that the configuration names, or all found under the root. NOT_FOUND when that is
+  // no folder.
+  Result<std::vector<config::ModelConfig>> wanted_at_start() const;
+
+  // What the configuration says of a model that somebody asks for. INVALID_ARGUMENT for what is no
+  // name of a model (a path, say), NOT_FOUND when the repository has no folder of that name.
+  Result<config::ModelConfig> find(const std::string& name) const;
+
+  // Reads the model's own configuration and the newest or the configured version, plans it and
+  // starts its queue: seconds. Errors say which file and why.
+  Result<std::unique_ptr<ModelVersion>> load(const config::ModelConfig& wanted) const;
+
+ private:
+  const config::ModelsConfig config_;
+  const std::shared_ptr<Engine> engine_;
+  // Of all models: as many runs at one time as the engine has threads.
+  const std::shared_ptr<schedule::Arbiter> arbiter_;
+};
+
+}  // namespace inferd::models

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/models/repository.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <filesystem>
+#include <fstream>
+#include <future>
+
+#include "tests/unit/models/onnx_file.h"
+#include "tests/unit/temporary_folder.h"
+
+namespace inferd::models {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// Repositories of models y = relu(x), told apart by their width.
+class RepositoryTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    EngineOptions options;
+    options.threads = 1;
+    auto engine = Engine::create(options);
+    ASSERT_TRUE(engine.ok()) << engine.status().to_string();
+    engine_ = *engine;
+    config_.root = folder_.file("models");
+    fs::create_directory(config_.root);
+  }
+
+  void write(const std::string& path, const std::string& content) const {
+    const fs::path file = fs::path(config_.root) / path;
+    fs::create_directories(file.parent_path());
+    // As whoever deploys should: mapped files must not change.
+    std::ofstream(file.string() + ".new") << content;
+    fs::rename(file.string() + ".new", file);
+  }
+
+  std::unique_ptr<Repository> open() const {
+    auto repository = Repository::open(config_, engine_);
+    EXPECT_TRUE(repository.ok()) << repository.status().to_string();
+    return repository.ok() ? std::move(*repository) : nullptr;
+  }
+
+  static Status load(Repository& repository, const std::string& name) {
+    std::promise<Status> status;
+    repository.load(name, [&](const Status& s) { status.set_value(s); });
+    return status.get_future().get();
+  }
+  static Status unload(Repository& repository, const std::string& name) {
+    std::promise<Status> status;
+    repository.unload(name, [&](const Status& s) { status.set_value(s); });
+    return status.get_future().get();
+  }
+
+  // "name version state", one each.
+  static std::vector<std::string> states(const Repository& repository) {
+    std::vector<std::string> states;
+    for (const ModelStatus& status : repository.list()) {
+      states.push_back(status.name + " " + std::to_string(status.version) + " " +
+                       std::to_string(static_cast<int>(status.state)));
+    }
+    return states;
+  }
+  static int64_t width(const ModelVersion& version) { return version.model->inputs()[0].shape[1]; }
+
+  const TemporaryFolder folder_;
+  std::shared_ptr<Engine> engine_;
+  config::ModelsConfig config_;
+};
+
+TEST_F(RepositoryTest, ServesTheNewestVersionOfEachModel) {
+  write("a/1/model.onnx", relu_model(1));
+  write("a/2/model.onnx", relu_model(2));
+  write("b/7/model.onnx", relu_model(7));
+  write("b/labels.txt", "cat\ndog\n");
+  const auto repository = open();
+  EXPECT_THAT(states(*repository), ElementsAre("a 2 1", "b 7 1"));
+  EXPECT_TRUE(repository->ready());
+  EXPECT_EQ(width(**repository->find("a", 0)), 2);
+  EXPECT_THAT((*repository->find("b", 7))->labels, ElementsAre("cat", "dog"));
+  EXPECT_EQ(repository->find("a", 1).status().message(),
+            "model 'a' has no version 1 loaded; version 2 is");
+  EXPECT_EQ(repository->find("c", 0).status().message(), "there is no model 'c'; loaded: a, b");
+}
+
+TEST_F(RepositoryTest, LoadsAModelThatCameLater) {
+  const auto repository = open();
+  EXPECT_EQ(load(*repository, "a").code(), StatusCode::kNotFound);
+  EXPECT_TRUE(repository->list().empty()) << "what never existed is not remembered";
+  write("a/1/model.onnx", relu_model(1));
+  const Status status = load(*repository, "a");
+  EXPECT_TRUE(status.ok()) << status.to_string();
+  EXPECT_EQ(width(**repository->find("a", 0)), 1);
+}
+
+TEST_F(RepositoryTest, AReloadTakesTheNewestAndKeepsTheOptions) {
+  write("a/1/model.onnx", relu_model(1));
+  write("a/model.yaml", "max_queue: 3\n");
+  config_.load_all = false;
+  config_.serve.resize(1);
+  config_.serve[0].name = "a";
+  config_.serve[0].instances = 2;
+  const auto repository = open();
+  write("a/2/model.onnx", relu_model(2));
+  ASSERT_TRUE(load(*repository, "a").ok());
+  const auto version = *repository->find("a", 0);
+  EXPECT_EQ(version->version, 2);
+  EXPECT_EQ(version->queue->options().max_queue, 3);
+  EXPECT_EQ(version->queue->options().instances, 2);
+}
+
+TEST_F(RepositoryTest, AFailedReloadKeepsWhatServes) {
+  write("a/1/model.onnx", relu_model(1));
+  const auto repository = open();
+  write("a/2/model.onnx", "no model");
+  const Status status = load(*repository, "a");
+  EXPECT_FALSE(status.ok());
+  EXPECT_THAT(status.message(), HasSubstr("a/2/model.onnx"));
+  EXPECT_THAT(states(*repository), ElementsAre("a 1 1"));
+  EXPECT_EQ(width(**repository->find("a", 0)), 1);
+}
+
+TEST_F(RepositoryTest, WhatNeverServedIsListedWithItsReason) {
+  const auto repository = open();
+  write("a/1/model.onnx", "no model");
+  EXPECT_FALSE(load(*repository, "a").ok());
+  EXPECT_THAT(states(*repository), ElementsAre("a 0 2"));
+  EXPECT_THAT(repository->list()[0].reason, HasSubstr("a/1/model.onnx"));
+  const Status found = repository->find("a", 0).status();
+  EXPECT_EQ(found.code(), StatusCode::kUnavailable);
+  EXPECT_THAT(found.message(), HasSubstr("a/1/model.onnx"));
+  write("a/1/model.onnx", relu_model(1));
+  EXPECT_TRUE(load(*repository, "a").ok());
+  EXPECT_THAT(states(*repository), ElementsAre("a 1 1"));
+}
+
+TEST_F(RepositoryTest, OnlyFoldersOfTheRootAreModels) {
+  fs::create_directories(folder_.file("outside/1"));
+  std::ofstream(folder_.file("outside/1/model.onnx")) << relu_model(1);
+  const auto repository = open();
+  for (const std::string name :
+       {"../outside", "..", ".", "", "/", "a/../../outside", ".hidden", "a/1", "a\\b", "a b"}) {
+    const Status status = load(*repository, name);
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << name;
+    EXPECT_THAT(status.message(), HasSubstr("is not a model name"));
+  }
+  EXPECT_EQ(load(*repository, std::string("outside\0", 8)).code(), StatusCode::kInvalidArgument);
+}
+
+TEST_F(RepositoryTest, AnUnloadedModelIsGoneAndCanComeBack) {
+  write("a/1/model.onnx", relu_model(1));
+  const auto repository = open();
+  EXPECT_EQ(unload(*repository, "b").code(), StatusCode::kNotFound);
+  EXPECT_TRUE(unload(*repository, "a").ok());
+  EXPECT_THAT(states(*repository), ElementsAre("a 0 3"));
+  EXPECT_EQ(repository->find("a", 0).status().code(), StatusCode::kNotFound);
+  EXPECT_TRUE(unload(*repository, "a").ok()) << "nothing to do";
+  EXPECT_TRUE(load(*repository, "a").ok());
+  EXPECT_TRUE(repository->find("a", 0).ok());
+}
+
+// A request is finished on the version that it found, whoever ends that version.
+TEST_F(RepositoryTest, RequestsOfAnOldVersionAreFinished) {
+  write("a/1/model.onnx", relu_model(1));
+  const auto repository = open();
+  for (int round = 0; round < 50; ++round) {
+    std::promise<Status> answered;
+    const std::array<float, 2> x = {1, 2};
+    const TensorView view{DType::kFloat32, {2, 1}, std::as_bytes(std::span(x))};
+    {
+      const auto version = *repository->find("a", 0);
+      ASSERT_TRUE(load(*repository, "a").ok());
+      EXPECT_NE(version, *repository->find("a", 0));
+      schedule::Request request;
+      request.inputs = {&view, 1};
+      request.keep_alive = version;
+      request.done = [&](const schedule::Outcome& outcome) { answered.set_value(outcome.status); };
+      version->queue->submit(std::move(request));
+      // From here on the queue's own worker may be the last to hold the version.
+    }
+    EXPECT_TRUE(answered.get_future().get().ok());
+  }
+}
+
+TEST_F(RepositoryTest, ListenersHearOfWhatServes) {
+  write("a/1/model.onnx", relu_model(1));
+  const auto repository = open();
+  std::vector<std::string> heard;
+  auto listening = repository->listen(
+      [&](const std::string& name, bool serves) { heard.push_back((serves ? "+" : "-") + name); });
+  ASSERT_TRUE(unload(*repository, "a").ok());
+  ASSERT_TRUE(load(*repository, "a").ok());
+  write("a/2/model.onnx", "no model");
+  ASSERT_FALSE(load(*repository, "a").ok());
+  EXPECT_THAT(heard, ElementsAre("-a", "+a"));
+  listening = nullptr;
+  ASSERT_TRUE(unload(*repository, "a").ok());
+  EXPECT_EQ(heard.size(), 2U);
+}
+
+TEST_F(RepositoryTest, LoadsNothingOnceClosed) {
+  write("a/1/model.onnx", relu_model(1));
+  const auto repository = open();
+  repository->close();
+  EXPECT_FALSE(repository->ready());
+  EXPECT_EQ(load(*repository, "a").code(), StatusCode::kUnavailable);
+  EXPECT_EQ(unload(*repository, "a").code(), StatusCode::kUnavailable);
+}
+
+TEST_F(RepositoryTest, OrdersThatWaitAreBounded) {
+  write("a/1/model.onnx", relu_model(1));
+  const auto repository = open();
+  // The first unload's listener holds the repository's thread.
+  std::promise<void> held, go_on;
+  bool first = true;
+  auto listening = repository->listen([&](const std::string&, bool) {
+    if (!std::exchange(first, false)) return;
+    held.set_value();
+    go_on.get_future().wait();
+  });
+  constexpr int kOrders = 100;
+  std::promise<void> all;
+  std::atomic<int> done = 0, refused = 0;
+  const auto count = [&](const Status& status) {
+    if (status.code() == StatusCode::kResourceExhausted) ++refused;
+    if (++done == kOrders) all.set_value();
+  };
+  repository->unload("a", count);
+  held.get_future().wait();
+  for (int i = 1; i < kOrders; ++i) repository->load("a", count);
+  EXPECT_EQ(refused, kOrders - 1 - 64);
+  go_on.set_value();
+  all.get_future().wait();
+  EXPECT_TRUE(repository->find("a", 0).ok());
+}
+
+}  // namespace
+}  // namespace inferd::models
