@@ -19,13 +19,10 @@ import unittest
 try:
     import grpc
     import numpy as np
+    import raw_protocol
 except ImportError as error:
-    print(f"SKIPPED: {error}; install python3-grpcio and python3-numpy")
+    print(f"SKIPPED: {error}; install python3-grpcio, python3-numpy and python3-setuptools, and build inferd-python")
     sys.exit(77)
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "clients" / "python"))
-import example  # noqa: E402
 
 ARGS = None
 START_TIMEOUT_S = 60
@@ -74,7 +71,7 @@ class Daemon:
         return (self.folder / "log").read_text()
 
     def infer(self, model, arrays):
-        return example.infer(self.pb, self.stub, model, arrays, timeout=60)
+        return raw_protocol.infer(self.pb, self.stub, model, arrays, timeout=60)
 
     def stop(self):
         self.channel.close()
@@ -102,7 +99,7 @@ def inputs_for(model, seed):
         if t["datatype"] == "FP32":
             arrays[t["name"]] = random.uniform(-1, 1, shape).astype(np.float32)
         else:
-            dtype = np.dtype(example.NUMPY_TYPES[t["datatype"]])
+            dtype = np.dtype(raw_protocol.NUMPY_TYPES[t["datatype"]])
             limits = np.iinfo(dtype)
             arrays[t["name"]] = random.integers(limits.min, limits.max, shape, dtype, endpoint=True)
     return arrays
@@ -510,5 +507,5 @@ if __name__ == "__main__":
     parser.add_argument("--cache", type=pathlib.Path, required=True)
     ARGS, rest = parser.parse_known_args()
     ARGS.inferd, ARGS.inferctl = (str(pathlib.Path(p).resolve()) for p in (ARGS.inferd, ARGS.inferctl))
-    STUBS = example.load_stubs()
+    STUBS = raw_protocol.load_stubs()
     unittest.main(argv=[sys.argv[0]] + rest, verbosity=2)

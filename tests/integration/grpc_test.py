@@ -12,7 +12,7 @@ import time
 import unittest
 
 import daemon_test
-from daemon_test import Daemon, example, grpc, inputs_for, model_path, np
+from daemon_test import Daemon, grpc, inputs_for, model_path, np, raw_protocol
 
 CODE = grpc.StatusCode
 
@@ -69,7 +69,7 @@ class Calls(unittest.TestCase):
 
 class Inference(Calls):
     def test_tcp_equals_the_socket(self):
-        over_tcp = example.infer(self.pb, daemon_test.STUBS[1].GRPCInferenceServiceStub(self.tcp), "vww", self.array)
+        over_tcp = raw_protocol.infer(self.pb, daemon_test.STUBS[1].GRPCInferenceServiceStub(self.tcp), "vww", self.array)
         for name, array in self.daemon.infer("vww", self.array).items():
             self.assertEqual(over_tcp[name].tobytes(), array.tobytes())
 
@@ -250,5 +250,5 @@ if __name__ == "__main__":
     daemon_test.ARGS, rest = parser.parse_known_args()
     for program in ("inferd", "inferctl"):
         setattr(daemon_test.ARGS, program, str(pathlib.Path(getattr(daemon_test.ARGS, program)).resolve()))
-    daemon_test.STUBS = example.load_stubs()
+    daemon_test.STUBS = raw_protocol.load_stubs()
     unittest.main(argv=[sys.argv[0]] + rest, verbosity=2)

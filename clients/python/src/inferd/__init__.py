@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A client of inferd: numpy arrays in, numpy arrays out.
+
+    import inferd
+
+    with inferd.Client("unix:/run/inferd/inferd.sock") as client:
+        outputs = client.infer("detector", {"image": picture})
+
+See `inferd.Client`. Everything that goes wrong is an `inferd.Error` with a `code`.
+"""
+from inferd._errors import Code, Error
+from inferd._stream import Stream
+from inferd._types import (Box, Buffers, Class, Detection, Duration, Frame, Model, ModelState, ModelStatistics, Node,
+                           Pipeline, Sequence, Server, Tensor)
+from inferd._version import __version__
+from inferd.client import Client
+
+__all__ = ["Box", "Buffers", "Class", "Client", "Code", "Detection", "Duration", "Error", "Frame", "Model", "ModelState",
+           "ModelStatistics", "Node", "Pipeline", "Sequence", "Server", "Stream", "Tensor", "__version__"]

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the client's calls take and return."""
+import abc
+from dataclasses import dataclass
+from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
+
+import numpy as np
+
+from inferd._datatypes import dtype_of
+from inferd._errors import invalid
+
+
+class Sequence(NamedTuple):
+    """To which sequence of a model with states a request belongs; a plain tuple does as well."""
+
+    id: Union[int, str]
+    start: bool = False
+    end: bool = False
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output of a model."""
+
+    name: str
+    datatype: str  # "FP32", "UINT8", ... as in the Open Inference Protocol
+    shape: Tuple[int, ...]  # -1: any size
+
+    @property
+    def dtype(self) -> np.dtype:
+        return dtype_of(self.datatype)
+
+
+@dataclass(frozen=True)
+class Model:
+    name: str
+    version: str
+    platform: str  # empty over the local socket
+    inputs: Tuple[Tensor, ...]
+    outputs: Tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class ModelState:
+    """A line of the repository's index."""
+
+    name: str
+    version: str
+    state: str  # "READY", "LOADING" or "UNAVAILABLE"
+    reason: str  # why it is unavailable
+
+
+@dataclass(frozen=True)
+class Server:
+    name: str
+    version: str
+    ready: bool
+
+
+class Duration(NamedTuple):
+    """How often something was done, and how long it took in all."""
+
+    count: int
+    ns: int
+
+    @property
+    def mean_ms(self) -> float:
+        return self.ns * 1e-6 / self.count if self.count else 0.0
+
+
+@dataclass(frozen=True)
+class ModelStatistics:
+    name: str
+    version: str
+    last_inference_ms: int  # since the epoch
+    inferences: int  # batch elements
+    executions: int  # batches
+    success: Duration
+    fail: Duration
+    queue: Duration
+    compute_input: Duration
+    compute_infer: Duration
+    compute_output: Duration
+    batches: Dict[int, Duration]  # by size: compute_infer
+
+
+class Class(NamedTuple):
+    """One of the classes that a classifier found."""
+
+    score: float
+    index: int
+    label: str  # empty when the model has no labels
+
+
+class Box(NamedTuple):
+    """Relative to the frame, 0 to 1, y down."""
+
+    x_min: float
+    y_min: float
+    x_max: float
+    y_max: float
+
+
+@dataclass(frozen=True)
+class Detection:
+    box: Box
+    score: float
+    class_id: int
+    label: str
+    keypoints: Tuple[Tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What a pipeline found in one frame."""
+
+    pipeline: str
+    sequence: int
+    capture_ns: int  # CLOCK_MONOTONIC of the daemon's machine
+    result_ns: int
+    width: int
+    height: int
+    name: str
+    detections: Tuple[Detection, ...]
+    dropped: int  # results that this subscriber has missed so far
+
+
+@dataclass(frozen=True)
+class Node:
+    """A stage or sink of a pipeline."""
+
+    name: str
+    frames: int
+    total_ns: int
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    name: str
+    state: str  # "stopped", "running", "finished" or "failed"
+    reason: str
+    source: str
+    model: str
+    captured: int
+    processed: int
+    dropped: int
+    failed: int
+    last_error: str
+    captured_fps: float
+    processed_fps: float
+    latency_median_ms: float
+    latency_p99_ms: float
+    nodes: Tuple[Node, ...]
+
+
+class Buffers(abc.ABC):
+    """A model with arrays for its inputs that are filled in place, made by `Client.buffers`.
+
+    Over the local socket the arrays lie in memory that the daemon shares, and nothing is copied: neither inputs nor
+    results. Over gRPC they are ordinary arrays, and the same program works. Belongs to one thread at a time.
+    """
+
+    inputs: Dict[str, np.ndarray]  # by name; write into them, do not replace them
+
+    @abc.abstractmethod
+    def infer(self, *, priority: int = 0, timeout: Optional[float] = None,
+              sequence: Optional[Sequence] = None) -> Dict[str, np.ndarray]:
+        """Runs the model on what `inputs` hold now. Over the local socket, results are valid until the next call.
+
+        After DEADLINE_EXCEEDED the daemon may still be reading and writing the memory, so these buffers refuse to be
+        used until the late answer has come.
+        """
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Gives the memory back; arrays that were handed out stay readable here."""
+
+    def __enter__(self) -> "Buffers":
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.close()
+
+
+def input_shapes(model: Model, shapes: Mapping[str, Tuple[int, ...]]) -> List[Tuple[Tensor, Tuple[int, ...]]]:
+    """Each input and the shape that its buffer gets."""
+    unknown = set(shapes) - {i.name for i in model.inputs}
+    if unknown:
+        raise invalid(f"model '{model.name}' has no input '{unknown.pop()}'; it takes "
+                      + ", ".join(i.name for i in model.inputs))
+    return [(i, tuple(shapes.get(i.name, [1 if d < 0 else d for d in i.shape]))) for i in model.inputs]
+
+
+Arrays = Mapping[str, np.ndarray]
+Inputs = Union[Arrays, np.ndarray, List]
+Outputs = Union[None, List[str], Tuple[str, ...], Mapping[str, int]]
