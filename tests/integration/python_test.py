@@ -382,6 +382,41 @@ class Restarts(unittest.TestCase):
                     self.assertEqual(codes, {inferd.Code.UNAVAILABLE})
 
 
+class Loading(unittest.TestCase):
+    """Models come, change and go while clients use them."""
+
+    def check(self, kind):
+        with Daemon({"vww": VWW}) as daemon, inferd.Client(daemon.grpc_endpoint, timeout=30) as control:
+            with inferd.Client(daemon.endpoint(kind), timeout=30) as client:
+                array = next(iter(inputs_for(client.model("vww")).values()))
+                expected = next(iter(client.infer("vww", array).values()))
+                buffers = client.buffers("vww")
+                next(iter(buffers.inputs.values()))[...] = array
+                models = daemon.folder / "models" / "vww"
+                shutil.copytree(models / "1", models / "2")
+                control.load("vww")
+                np.testing.assert_array_equal(next(iter(client.infer("vww", array).values())), expected)
+                np.testing.assert_array_equal(next(iter(buffers.infer().values())), expected)
+                self.assertEqual(client.model("vww").version, "2")
+                control.unload("vww")
+                for call in (lambda: client.infer("vww", array), buffers.infer):
+                    with self.assertRaises(inferd.Error) as caught:
+                        call()
+                    self.assertEqual(caught.exception.code, inferd.Code.NOT_FOUND, caught.exception)
+                control.load("vww")
+                np.testing.assert_array_equal(next(iter(client.infer("vww", array).values())), expected)
+                np.testing.assert_array_equal(next(iter(buffers.infer().values())), expected)
+                buffers.close()
+            with self.assertRaises(inferd.Error):
+                control.load("nope")
+
+    def test_grpc(self):
+        self.check("grpc")
+
+    def test_local(self):
+        self.check("local")
+
+
 class Pipelines(unittest.TestCase):
     STREET = """
 pipelines:
