@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTP as its users meet it: a daemon started as a process, asked with Python's own client and byte by byte."""
 import argparse
+import concurrent.futures
 import http.client
 import json
 import pathlib
@@ -9,6 +10,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -75,6 +77,10 @@ class Daemon:
         code, headers, data = self.ask(method, path, None if body is None else json.dumps(body))
         assert headers["Content-Type"] == "application/json", headers
         return code, json.loads(data)
+
+    def peak_memory(self):
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
 
     def threads(self):
         return len(list(pathlib.Path(f"/proc/{self.process.pid}/task").iterdir()))
@@ -176,6 +182,117 @@ class Looking(WithDaemon):
         self.assertEqual(head["Content-Type"], get["Content-Type"])
         self.assertEqual(self.daemon.ask("GET", "/v2/health/live", connection=connection)[0], 200)
         connection.close()
+
+
+class Inference(WithDaemon):
+    INPUT, OUTPUT, SHAPE = "input_1_int8", "Identity_int8", [1, 96, 96, 3]
+    SIZE = 96 * 96 * 3
+
+    def values(self, seed=0):
+        return [(i * 7 + seed * 13) % 251 - 125 for i in range(self.SIZE)]
+
+    def raw(self, seed=0):
+        return struct.pack(f"{self.SIZE}b", *self.values(seed))
+
+    def infer(self, body, headers=None, path="/v2/models/vww/infer", connection=None):
+        return self.daemon.ask("POST", path, body, headers, connection)
+
+    def as_json(self, seed=0, **more):
+        tensor = {"name": self.INPUT, "shape": self.SHAPE, "datatype": "INT8", "data": self.values(seed)}
+        return json.dumps({"inputs": [tensor], **more})
+
+    def as_bytes(self, seed=0, outputs=None):
+        tensor = {"name": self.INPUT, "shape": self.SHAPE, "datatype": "INT8",
+                  "parameters": {"binary_data_size": self.SIZE}}
+        head = json.dumps({"inputs": [tensor], **({"outputs": outputs} if outputs else {})}).encode()
+        return head + self.raw(seed), {"Inference-Header-Content-Length": str(len(head))}
+
+    def binary_answer(self, headers, body):
+        size = int(headers["Inference-Header-Content-Length"])
+        return json.loads(body[:size]), body[size:]
+
+    def test_every_way_to_ask_gives_the_same(self):
+        code, _, body = self.infer(self.as_json(id="seven"))
+        self.assertEqual(code, 200, body)
+        answer = json.loads(body)
+        self.assertEqual((answer["model_name"], answer["model_version"], answer["id"]), ("vww", "1", "seven"))
+        output = answer["outputs"][0]
+        self.assertEqual((output["name"], output["datatype"], output["shape"]), (self.OUTPUT, "INT8", [1, 2]))
+        expected = output["data"]
+        self.assertEqual(len(expected), 2)
+
+        body, headers = self.as_bytes()
+        code, _, answer = self.infer(body, headers, path="/v2/models/vww/versions/1/infer")
+        self.assertEqual((code, json.loads(answer)["outputs"][0]["data"]), (200, expected))
+
+        body, headers = self.as_bytes(outputs=[{"name": self.OUTPUT, "parameters": {"binary_data": True}}])
+        code, headers, answer = self.infer(body, headers)
+        described, data = self.binary_answer(headers, answer)
+        self.assertEqual((code, described["outputs"][0]["parameters"]), (200, {"binary_data_size": 2}))
+        self.assertEqual(list(struct.unpack("2b", data)), expected)
+
+        code, headers, answer = self.infer(self.raw(), {"Inference-Header-Content-Length": "0"})
+        described, data = self.binary_answer(headers, answer)
+        self.assertEqual((code, list(struct.unpack("2b", data))), (200, expected))
+
+        nested = [[self.values()[r * 288:(r + 1) * 288] for r in range(96)]]
+        tensor = {"data": nested, "datatype": "INT8", "name": self.INPUT, "shape": self.SHAPE}
+        code, _, answer = self.infer(json.dumps({"inputs": [tensor]}))
+        self.assertEqual((code, json.loads(answer)["outputs"][0]["data"]), (200, expected))
+
+    def test_classes(self):
+        code, _, body = self.infer(self.as_json(outputs=[{"name": self.OUTPUT, "parameters": {"classification": 1}}]))
+        output = json.loads(body)["outputs"][0]
+        self.assertEqual((code, output["datatype"], output["shape"]), (200, "BYTES", [1, 1]))
+        self.assertRegex(output["data"][0], r"^-?\d+(\.\d+)?:[01]$")
+
+    def test_many_clients_get_their_own_answers(self):
+        expected = [json.loads(self.infer(self.as_json(seed))[2])["outputs"][0]["data"] for seed in range(8)]
+        self.assertGreater(len(set(map(tuple, expected))), 1)
+
+        def client(seed):
+            connection = UnixConnection(self.daemon.path)
+            answers = [self.infer(*self.as_bytes(seed), connection=connection) for _ in range(20)]
+            connection.close()
+            return answers
+
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            for seed, answers in enumerate(pool.map(client, range(8))):
+                for code, _, body in answers:
+                    self.assertEqual((code, json.loads(body)["outputs"][0]["data"]), (200, expected[seed]))
+
+    def test_mistakes_are_told(self):
+        body, headers = self.as_bytes()
+        cases = [
+            ("{", {}, 400, "malformed at byte 2"),
+            ("[" * 1000000, {}, 400, "nested deeper than"),
+            ("{}", {}, 400, "is missing"),
+            (self.as_json().replace("INT8", "FP32"), {}, 400, "has datatype 'FP32'"),
+            (self.as_json().replace("[1, 96", "[1, 95"), {}, 400, "27648 elements, shape [1,95,96,3] needs 27360"),
+            (self.as_json().replace('"data": [-125', '"data": [-129'), {}, 400, "element 0 is -129"),
+            (self.as_json(outputs=[{"name": "z"}]), {}, 400, "no output 'z'"),
+            (body[:-1], headers, 400, "only 27647 bytes are left"),
+            (body + b"x", headers, 400, "1 bytes of binary data belong to no input"),
+            (body, {"Inference-Header-Content-Length": "999999999"}, 400, "the body has"),
+            (body, {"Inference-Header-Content-Length": "many"}, 400, "is not a number"),
+            (self.raw()[:-1], {"Inference-Header-Content-Length": "0"}, 400, "shape"),
+        ]
+        for body, headers, expected, message in cases:
+            with self.subTest(message=message):
+                code, _, answer = self.infer(body, headers)
+                self.assertEqual(code, expected, answer)
+                self.assertIn(message, json.loads(answer)["error"])
+        self.assertEqual(self.infer("{}", path="/v2/models/nope/infer")[0], 404)
+        self.assertEqual(self.daemon.ask("GET", "/v2/models/vww/infer")[0], 405)
+        self.assertEqual(self.infer(self.as_json())[0], 200)
+
+    def test_a_body_that_would_fill_memory_does_not(self):
+        before = self.daemon.peak_memory()
+        for hostile in ("[" * (60 << 20), "[" + "[]," * (20 << 20) + "[]]", "[" + "0," * (30 << 20) + "0]"):
+            code, _, answer = self.infer(hostile)
+            self.assertEqual(code, 400, answer[:200])
+        # The body itself, what its values may take, and what vectors leave unused.
+        self.assertLess(self.daemon.peak_memory() - before, 600 << 20)
 
 
 class Crowds(unittest.TestCase):

@@ -11,11 +11,14 @@ namespace {
 class HttpService final : public Server {
  public:
   HttpService(const models::Repository& repository, const pipeline::Pipelines& pipelines,
-              const std::string& version)
-      : backend_{repository, pipelines, version} {}
+              const std::string& version, int64_t max_body_bytes)
+      : backend_{repository, pipelines, version, max_body_bytes} {}
 
   Status listen(const config::ServerConfig& config) {
-    std::vector<Route> routes = model_routes(backend_);
+    std::vector<Route> routes;
+    for (const auto& group : {model_routes, infer_routes}) {
+      for (Route& route : group(backend_)) routes.push_back(std::move(route));
+    }
     INFERD_ASSIGN_OR_RETURN(
         server_, HttpServer::start(config.http, config.max_message_bytes, std::move(routes)));
     for (const std::string& address : server_->addresses())
@@ -41,7 +44,8 @@ Result<std::unique_ptr<Server>> start_http(const config::ServerConfig& config,
                                            const models::Repository& repository,
                                            const pipeline::Pipelines& pipelines,
                                            const std::string& version) {
-  auto service = std::make_unique<HttpService>(repository, pipelines, version);
+  auto service =
+      std::make_unique<HttpService>(repository, pipelines, version, config.max_message_bytes);
   INFERD_RETURN_IF_ERROR(service->listen(config));
   return std::unique_ptr<Server>(std::move(service));
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -18,10 +19,14 @@ struct Backend {
   const models::Repository& repository;
   const pipeline::Pipelines& pipelines;
   const std::string version;
+  const int64_t max_body_bytes;
   std::atomic<bool> stopping{false};  // not ready any more, though still answering
 };
 
 // /v2, health, metadata, statistics, the repository's index.
 std::vector<Route> model_routes(const Backend& backend);
+
+// Inference.
+std::vector<Route> infer_routes(const Backend& backend);
 
 }  // namespace inferd::serve

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Between bodies of inference over HTTP and calls: JSON with tensors in it, or, by Triton's binary
+// tensor extension, JSON with the bytes of tensors behind it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/serve/call.h"
+#include "daemon/serve/http/message.h"
+
+namespace inferd::serve {
+
+// A request, decoded.
+struct InferBody {
+  std::shared_ptr<InferCall> call;
+  std::string id;            // the client's name for it, repeated in the answer
+  std::vector<bool> binary;  // for each of call->outputs: bytes, or numbers in JSON
+};
+
+// How the body is divided: the header "Inference-Header-Content-Length".
+struct BodyLayout {
+  // Bytes of JSON, the rest are tensors; 0: all of it is the model's only input, and all outputs
+  // come as bytes. None: all of it is JSON.
+  std::optional<int64_t> json_bytes;
+  int64_t max_json_memory = 128 << 20;  // that its values may take
+};
+
+// INVALID_ARGUMENT when the header is not a number.
+Result<BodyLayout> body_layout(const Request& request);
+
+// The call borrows `body`, or copies what of it a kernel could not read for its alignment.
+// INVALID_ARGUMENT says what is wrong, with the tensor's name where there is one; UNIMPLEMENTED for
+// tensors in shared memory. Shapes and sizes of binary tensors are left to the queue.
+Result<InferBody> decode_infer(std::shared_ptr<const models::ModelVersion> model,
+                               std::string_view body, const BodyLayout& layout);
+
+// The answer made of what the model put out, all of whose outputs are in `outputs`.
+Response encode_infer(const InferBody& body, std::span<const TensorView> outputs);
+
+}  // namespace inferd::serve
