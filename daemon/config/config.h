@@ -46,7 +46,6 @@ struct LocalListener {
   int max_buffers = 64;                                 // of a connection
   int64_t max_buffer_bytes = int64_t{256} << 20;        // of a connection
   int64_t max_user_bytes = int64_t{512} << 20;          // of all connections of a user
-  int spin_us = 0;  // how long a thread looks for more before it sleeps
   Mark mark;
 };
 

@@ -57,24 +57,39 @@ Connection::~Connection() { shared_->users->remove_connection(peer_.user); }
 
 std::optional<Ready> Connection::receive(std::span<std::byte> buffer) {
   std::optional<Ready> ready;
-  const std::lock_guard lock(receive_mutex_);
-  for (int i = 0; i < kFramesInTurn && !has_ended(); ++i) {
-    Bytes frame;
-    Status violation;
-    const Received received = receive_frame(buffer, frame, violation);
-    if (received == Received::kNothing) return ready;
-    if (received == Received::kEnd) {
-      end();
+  // Nobody waits for another thread that receives here: that one will look once more.
+  if (arrivals_.fetch_add(1) > 0) return ready;
+  for (int left = kFramesInTurn;;) {
+    uint32_t seen = arrivals_.load();
+    while (left > 0 && receive_one(buffer, ready)) --left;
+    if (left == 0) {
+      // Others have their turn, then what is left here.
+      arrivals_.store(0);
+      const std::lock_guard lock(answer_mutex_);
+      watch_again();
       return ready;
     }
-    if (violation.ok()) violation = handle(frame, ready);
-    descriptors_.clear();
-    if (!violation.ok()) end_with(0, violation);
+    if (arrivals_.compare_exchange_strong(seen, 0)) return ready;
   }
-  // Others have their turn, then what is left here.
-  const std::lock_guard answers(answer_mutex_);
-  watch_again();
-  return ready;
+}
+
+bool Connection::receive_one(std::span<std::byte> buffer, std::optional<Ready>& ready) {
+  if (has_ended()) return false;
+  Bytes frame;
+  Status violation;
+  switch (receive_frame(buffer, frame, violation)) {
+    case Received::kNothing:
+      return false;
+    case Received::kEnd:
+      end();
+      return false;
+    case Received::kFrame:
+      break;
+  }
+  if (violation.ok()) violation = handle(frame, ready);
+  descriptors_.clear();
+  if (!violation.ok()) end_with(violation);
+  return true;
 }
 
 Connection::Received Connection::receive_frame(std::span<std::byte> buffer, Bytes& frame,
@@ -355,8 +370,8 @@ void Connection::send_reply(Bytes frame) {
   if (send(frame) != Sent::kYes) end();
 }
 
-void Connection::end_with(uint64_t id, const Status& violation) {
-  send_reply(write_error(FrameWriter(reply_), kViolation, id, violation));
+void Connection::end_with(const Status& violation) {
+  send_reply(write_error(FrameWriter(reply_), kViolation, 0, violation));
   end();
 }
 

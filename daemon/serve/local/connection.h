@@ -3,7 +3,7 @@
 // One client of the local socket: what it has said so far and what it waits for. It shall be able
 // to harm nobody but itself, whatever it sends; docs/local-socket.md says what it may.
 //
-// Threads: frames are taken by one thread at a time (receive()); answers come from the workers of
+// Threads: frames are taken by one thread at a time, the receiver; answers come from the workers of
 // models and are sent from there, without a way through the thread that receives.
 #pragma once
 
@@ -80,7 +80,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   using Bytes = std::span<const std::byte>;
   enum class Received { kFrame, kNothing, kEnd };
 
-  // By receive_mutex_, all of them. A status that is not OK is a violation of the protocol.
+  // By the receiver, all of them. A status that is not OK is a violation of the protocol.
+  bool receive_one(std::span<std::byte> buffer, std::optional<Ready>& ready);  // false: no more
   Received receive_frame(std::span<std::byte> buffer, Bytes& frame, Status& violation);
   Status take_descriptors(const void* message, bool truncated);
   Status handle(Bytes frame, std::optional<Ready>& ready);
@@ -100,7 +101,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // Answers to anything but INFER. One that finds no room ends the connection.
   void reply(FrameType type, uint64_t id, const Status& status = ok_status());
   void send_reply(Bytes frame);
-  void end_with(uint64_t id, const Status& violation);
+  void end_with(const Status& violation);
 
   // From any thread.
   InFlight* take_free();
@@ -116,14 +117,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
   const std::shared_ptr<Shared> shared_;
   std::atomic<bool> ended_{false};
 
-  std::mutex receive_mutex_;
-  bool said_hello_ = false;                                            // by receive_mutex_
-  Regions regions_;                                                    // by receive_mutex_
-  int64_t mapped_bytes_ = 0;                                           // by receive_mutex_
-  std::vector<std::shared_ptr<const models::ModelVersion>> bindings_;  // by receive_mutex_
-  std::vector<Place> places_;                                          // by receive_mutex_
-  std::vector<std::byte> reply_;                                       // by receive_mutex_
-  std::vector<Descriptor> descriptors_;  // of the frame in hand; by receive_mutex_
+  // Who makes it 1 is the receiver until it has made it 0 again; who finds more leaves it at that.
+  std::atomic<uint32_t> arrivals_{0};
+  bool said_hello_ = false;                                            // by the receiver
+  Regions regions_;                                                    // by the receiver
+  int64_t mapped_bytes_ = 0;                                           // by the receiver
+  std::vector<std::shared_ptr<const models::ModelVersion>> bindings_;  // by the receiver
+  std::vector<Place> places_;                                          // by the receiver
+  std::vector<std::byte> reply_;                                       // by the receiver
+  std::vector<Descriptor> descriptors_;  // of the frame in hand; by the receiver
 
   mutable std::mutex answer_mutex_;
   std::vector<InFlight> requests_;  // fixed after HELLO

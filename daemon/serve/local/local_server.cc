@@ -121,19 +121,9 @@ class LocalServer final : public Server {
   // False: time to stop.
   bool wait(Poller::Event& event) {
     ++listening_;
-    const bool goes_on = listen_for(event);
+    while (!shared_->poller.wait(event)) {
+    }
     --listening_;
-    return goes_on;
-  }
-
-  bool listen_for(Poller::Event& event) const {
-    const int64_t until =
-        shared_->limits.spin_us > 0 ? schedule::now_ns() + shared_->limits.spin_us * 1000 : 0;
-    while (until != 0 && schedule::now_ns() < until) {
-      if (shared_->poller.wait(0, event)) return event.token != kStopToken;
-    }
-    while (!shared_->poller.wait(-1, event)) {
-    }
     return event.token != kStopToken;
   }
 

@@ -31,10 +31,10 @@ class Poller {
   }
   void forget(int fd) const { ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr); }
 
-  // False: nothing within `timeout_ms` (-1: for ever).
-  bool wait(int timeout_ms, Event& event) const {
+  // Sleeps until something happens. False: it was woken for nothing.
+  bool wait(Event& event) const {
     epoll_event happened{};
-    if (::epoll_wait(epoll_.get(), &happened, 1, timeout_ms) != 1) return false;
+    if (::epoll_wait(epoll_.get(), &happened, 1, -1) != 1) return false;
     event.token = happened.data.u64;
     event.readable = (happened.events & ~static_cast<uint32_t>(EPOLLOUT)) != 0;
     event.writable = (happened.events & EPOLLOUT) != 0;

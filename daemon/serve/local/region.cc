@@ -110,7 +110,7 @@ Result<std::shared_ptr<const Region>> Region::map(const Descriptor& file, uint64
   // writes to shows the same pages.
   const bool writable = (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) == 0;
   void* const data = ::mmap(nullptr, bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ,
-                            (writable ? MAP_SHARED : MAP_PRIVATE) | MAP_POPULATE, file.get(), 0);
+                            writable ? MAP_SHARED : MAP_PRIVATE, file.get(), 0);
   if (data == MAP_FAILED) {
     const int error = errno;
     limits->remove_bytes(user, mapped);
