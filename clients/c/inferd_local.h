@@ -123,7 +123,7 @@ int inferd_local_unbind(inferd_local* connection, const inferd_model* model, inf
 typedef struct {
   char name[256];
   int64_t version;
-  int state; /* 0 loading, 1 ready, 2 failed */
+  int state; /* 0 loading, 1 ready, 2 failed or unloaded */
   char reason[512];
 } inferd_listing;
 

@@ -4,13 +4,11 @@
 import argparse
 import fcntl
 import json
-import mmap
 import os
 import pathlib
 import re
 import shutil
 import signal
-import socket
 import struct
 import subprocess
 import sys
@@ -19,19 +17,24 @@ import threading
 import time
 import unittest
 
+from local_protocol import (BIND, CANCEL, CANCELLED, Client, Closed, DEADLINE, EXHAUSTED, EXISTS, F_ADD_SEALS, HELLO, INFER,
+                            INLINE, INVALID, LIST, MAP, NOT_FOUND, NOWHERE, PRECONDITION, RANGE, SEAL_GROW, SEAL_SEAL,
+                            SEAL_SHRINK, SEAL_WRITE, UNAVAILABLE, UNBIND, UNMAP, VIOLATION, frame, infer, memfd, outputs_of,
+                            place)
+
 try:
     import numpy as np
 except ImportError as error:
     print(f"SKIPPED: {error}; install python3-numpy")
     sys.exit(77)
 
+try:
+    import grpc
+    import raw_protocol
+except ImportError:
+    grpc = None  # and those tests are skipped
+
 ARGS = None
-HELLO, MAP, UNMAP, BIND, UNBIND, LIST, INFER, CANCEL = range(1, 9)
-VIOLATION = 0xFFFF
-INLINE, NOWHERE = 0xFFFFFFFF, 0xFFFFFFFE
-BOUND_SHAPE = 0xFF
-F_ADD_SEALS, SEAL_SEAL, SEAL_SHRINK, SEAL_GROW, SEAL_WRITE = 1033, 1, 2, 4, 8
-CANCELLED, INVALID, DEADLINE, NOT_FOUND, EXISTS, EXHAUSTED, PRECONDITION, RANGE = 1, 3, 4, 5, 6, 8, 9, 11
 TIMEOUT_S = 60
 
 
@@ -41,108 +44,6 @@ def wait_until(condition, what):
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {TIMEOUT_S} s: {what}")
         time.sleep(0.005)
-
-
-def frame(kind, body=b"", number=1):
-    return struct.pack("<IHHQ", 16 + len(body), kind, 0, number) + body
-
-
-def place(buffer, offset, size, shape=None):
-    rank = BOUND_SHAPE if shape is None else len(shape)
-    return struct.pack(f"<IB3xQQ{0 if shape is None else rank}q", buffer, rank, offset, size, *(shape or ()))
-
-
-def infer(binding, inputs, outputs, number=1, deadline=0, data=b"", counts=None, flags=0, sequence=0):
-    counts = counts or (len(inputs), len(outputs))
-    body = struct.pack("<IHHqIHHQ", binding, *counts, deadline, 0, flags, 0, sequence)
-    return frame(INFER, body + b"".join(inputs) + b"".join(outputs) + data, number)
-
-
-def memfd(size, seals=SEAL_SEAL | SEAL_SHRINK | SEAL_GROW, flags=0):
-    fd = os.memfd_create("test", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING | flags)
-    os.ftruncate(fd, size)
-    if seals:
-        fcntl.fcntl(fd, F_ADD_SEALS, seals)
-    return fd
-
-
-class Closed(Exception):
-    """The daemon ended the connection."""
-
-
-class Answer:
-    def __init__(self, data):
-        size, self.type, self.status, self.id = struct.unpack_from("<IHHQ", data)
-        assert size == len(data)
-        self.data = data
-        self.message = data[16:].decode() if self.status else ""
-
-
-class Client:
-    def __init__(self, path, hello=True):
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.socket.settimeout(TIMEOUT_S)
-        try:
-            self.socket.connect(str(path))
-        except OSError:
-            self.socket.close()
-            raise
-        self.memory = {}
-        if hello:
-            answer = self.call(frame(HELLO, struct.pack("<IHH", 0x4C444649, 1, 1)))
-            assert answer.status == 0, answer.message
-            self.limits = struct.unpack_from("<IHHIIIIQ", answer.data, 16)
-            self.max_in_flight = self.limits[4]
-
-    def send(self, data, fds=()):
-        if fds:
-            socket.send_fds(self.socket, [data], list(fds))
-        else:
-            self.socket.send(data)
-
-    def receive(self):
-        try:
-            data = self.socket.recv(1 << 17)
-        except ConnectionResetError:
-            data = b""
-        if not data:
-            raise Closed()
-        return Answer(data)
-
-    def call(self, data, fds=()):
-        self.send(data, fds)
-        return self.receive()
-
-    def map(self, number, size):
-        fd = memfd(size)
-        answer = self.call(frame(MAP, struct.pack("<IIQ", number, 0, size)), [fd])
-        self.memory[number] = mmap.mmap(fd, size)
-        os.close(fd)
-        return answer
-
-    def bind(self, name, binding=0, version=0):
-        return self.call(frame(BIND, struct.pack("<IHHq", binding, len(name), 0, version) + name.encode()))
-
-    def close(self):
-        self.socket.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *unused):
-        self.close()
-
-
-def outputs_of(answer):
-    """[(buffer, shape, bytes, data or None)]"""
-    count = struct.unpack_from("<H", answer.data, 20)[0]
-    at, outputs = 56, []
-    for _ in range(count):
-        buffer, rank, offset, size = struct.unpack_from("<IIQQ", answer.data, at)
-        shape = struct.unpack_from(f"<{rank}q", answer.data, at + 24)
-        at += 24 + 8 * rank
-        outputs.append((buffer, shape, size, answer.data[offset:offset + size] if buffer == INLINE else None))
-    return outputs
 
 
 class Daemon:
@@ -608,7 +509,30 @@ class LocalSocket(unittest.TestCase):
 
 
 class Clients(unittest.TestCase):
-    """The C++ client and inferctl over the local socket."""
+    """The C++ client and inferctl over the local socket, and models that come and go."""
+
+    def test_a_binding_does_not_keep_a_model(self):
+        file = ARGS.models / "tflite/vww_96_int8.tflite"
+        if not file.exists() or grpc is None:
+            self.skipTest(f"SKIPPED: no model {file}, or no python3-grpcio")
+        pb, pb_grpc = raw_protocol.load_stubs()
+        daemon = Daemon({"vww": file})
+        request = infer(0, [place(INLINE, 96, 27648)], [place(INLINE, 0, 0)], data=bytes(27648))
+        try:
+            with grpc.insecure_channel(f"unix:{daemon.folder}/grpc.sock") as channel, Client(daemon.path) as client:
+                stub = pb_grpc.GRPCInferenceServiceStub(channel)
+                self.assertEqual(client.bind("vww").status, 0)
+                expected = outputs_of(client.call(request))
+                stub.RepositoryModelLoad(pb.RepositoryModelLoadRequest(model_name="vww"), timeout=TIMEOUT_S)
+                wait_until(lambda: client.call(request).status == UNAVAILABLE, "the old version goes")
+                self.assertIn("bind again", client.call(request).message)
+                self.assertEqual(client.bind("vww").status, 0)
+                self.assertEqual(outputs_of(client.call(request)), expected)
+                stub.RepositoryModelUnload(pb.RepositoryModelUnloadRequest(model_name="vww"), timeout=TIMEOUT_S)
+                self.assertEqual(client.call(request).status, UNAVAILABLE)
+                self.assertNotEqual(client.bind("vww").status, 0)
+        finally:
+            self.assertEqual(daemon.stop(), 0)
 
     def test_inferctl_over_the_local_socket(self):
         file = ARGS.models / "tflite/vww_96_int8.tflite"

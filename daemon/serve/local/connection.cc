@@ -270,7 +270,7 @@ Status Connection::describe(const models::ModelVersion& version, FrameWriter& wr
 
 Status Connection::unbind(uint64_t id, Bytes frame) {
   INFERD_ASSIGN_OR_RETURN(const uint32_t binding, read_number(frame));
-  if (binding >= bindings_.size() || bindings_[binding] == nullptr) {
+  if (binding >= bindings_.size() || !bindings_[binding]) {
     reply(FrameType::kUnbind, id, not_found("there is no binding " + std::to_string(binding)));
     return ok_status();
   }
@@ -305,8 +305,9 @@ Status Connection::list(uint64_t id, Bytes frame) {
 Status Connection::infer(uint64_t id, Bytes frame, std::optional<Ready>& ready) {
   const int64_t received = schedule::now_ns();
   INFERD_ASSIGN_OR_RETURN(const Infer infer, read_infer(frame, places_));
-  if (infer.binding >= bindings_.size() || bindings_[infer.binding] == nullptr) {
-    reply(FrameType::kInfer, id, not_found("there is no binding " + std::to_string(infer.binding)));
+  auto model = bound(infer.binding);
+  if (!model.ok()) {
+    reply(FrameType::kInfer, id, model.status());
     return ok_status();
   }
   if (shared_->stopping.load(std::memory_order_relaxed)) {
@@ -320,8 +321,7 @@ Status Connection::infer(uint64_t id, Bytes frame, std::optional<Ready>& ready) 
                              " requests of this connection have no answer yet"));
     return ok_status();
   }
-  const auto& model = bindings_[infer.binding];
-  const Status status = request->prepare(infer, places_, frame, regions_, model, id, received);
+  const Status status = request->prepare(infer, places_, frame, regions_, *model, id, received);
   if (!status.ok()) {
     reply(FrameType::kInfer, id, status);
     const std::lock_guard lock(answer_mutex_);
@@ -329,8 +329,16 @@ Status Connection::infer(uint64_t id, Bytes frame, std::optional<Ready>& ready) 
     return ok_status();
   }
   if (ready) ready->model->queue->submit(std::move(ready->request));
-  ready = make_ready(infer, *request, model);
+  ready = make_ready(infer, *request, *std::move(model));
   return ok_status();
+}
+
+Result<std::shared_ptr<const models::ModelVersion>> Connection::bound(uint32_t binding) const {
+  if (binding >= bindings_.size() || !bindings_[binding])
+    return not_found("there is no binding " + std::to_string(binding));
+  auto model = bindings_[binding]->lock();
+  if (model != nullptr) return model;
+  return unavailable("the version of the model that is bound was unloaded; bind again");
 }
 
 Ready Connection::make_ready(const Infer& infer, InFlight& request,
