@@ -35,8 +35,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (place.offset % 8 != 0) __builtin_trap();
     if (i >= infer->inputs || place.buffer != local::kInline) continue;
     // Read, for AddressSanitizer to look.
-    const auto data = std::span(frame).subspan(place.offset, place.bytes);
-    if (std::ranges::count(data, std::byte{1}) > static_cast<ptrdiff_t>(data.size()))
+    const auto bytes = std::span(frame).subspan(place.offset, place.bytes);
+    if (std::ranges::count(bytes, std::byte{1}) > static_cast<ptrdiff_t>(bytes.size()))
       __builtin_trap();
   }
   return 0;
