@@ -106,7 +106,9 @@ class Connection:
                     self._changed.notify_all()
             if not in_time and not pending.done:
                 raise self._too_late(pending)
-        error = pending.failure or pending.answer.error()
+        if pending.answer is None:
+            raise pending.failure or frames.lost("it did not come")
+        error = pending.answer.error()
         if error is not None:
             raise error
         return pending.answer

@@ -3,7 +3,7 @@
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Callable, Dict, Iterator, List, Optional, Sequence
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from inferd._local_buffers import LocalBuffers
 from inferd._request import Request
 from inferd._session import Session
 
+T = TypeVar("T")
 _THREADS = 16  # of asynchronous requests
 
 
@@ -38,8 +39,8 @@ class LocalTransport:
                 self._session = Session(self._path, deadline)
             return self._session
 
-    def again_if_gone(self, deadline: float, call: Callable[[Session], object], model: str = "",
-                      version: str = "") -> object:
+    def again_if_gone(self, deadline: float, call: Callable[[Session], T], model: str = "",
+                      version: str = "") -> T:
         """Calls with a session, and once more where the daemon was restarted since the last call and has not seen the
         request, or where it has unloaded what `model` was bound to; another version may be there."""
         session = self.session(deadline)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Arrays in memory that the daemon shares: nothing is copied between filling them and reading the results."""
 import time
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Tuple
 
 import numpy as np
 
@@ -34,8 +34,7 @@ class LocalBuffers(t.Buffers):
             self._input_places.append((used, size, shape))
             used += aligned(size)
         self._output_offset = used
-        self._session: Optional[Session] = None  # where the memory is mapped
-        self._mapped: Optional[Mapped] = None
+        self._at: Optional[Tuple[Session, Mapped]] = None  # where the memory is mapped
         self._late: Optional[Pending] = None  # a request that was given up
         self._closed = False
 
@@ -53,15 +52,17 @@ class LocalBuffers(t.Buffers):
         if self._closed:
             return
         self._closed = True
-        if self._session is not None and self._session.is_open:
-            self._session.unmap(self._mapped, time.monotonic() + self._timeout)
+        if self._at is None:
+            return
+        session, mapped = self._at
+        if session.is_open:
+            session.unmap(mapped, time.monotonic() + self._timeout)
 
     def _infer(self, session: Session, request: Request, deadline: float) -> Dict[str, np.ndarray]:
         self._refuse_while_in_use()
-        if self._session is not session:
-            self._mapped = session.map(self._memory, deadline)
-            self._session = session
-        number = self._mapped.number
+        if self._at is None or self._at[0] is not session:
+            self._at = session, session.map(self._memory, deadline)
+        number = self._at[1].number
         inputs = [frames.Place(number, *place) for place in self._input_places]
         outputs, used = [], self._output_offset
         for room in self._outputs:
@@ -72,9 +73,9 @@ class LocalBuffers(t.Buffers):
         return outputs_of(bound, results, self._memory, copies=False)
 
     def _refuse_while_in_use(self) -> None:
-        if self._late is None or self._late.done:
+        if self._late is None or self._late.done or self._at is None:
             return
-        self._session.take_late_answers()
+        self._at[0].take_late_answers()
         if not self._late.done:
             raise Error(Code.FAILED_PRECONDITION, "a request that was given up is still running on these buffers")
 

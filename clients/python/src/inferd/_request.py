@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A request as every transport gets it: checked as far as that goes without knowing the model."""
 from dataclasses import dataclass
-from typing import Dict, Optional
+from typing import Dict, Mapping, Optional
 
 import numpy as np
 
@@ -32,7 +32,11 @@ class Request:
             raise invalid(f"outputs is '{outputs}'; give a list of names")
         if not 0 <= priority < 1 << 31:
             raise invalid(f"priority is {priority}; 1 is the most urgent, 0 the model's default")
-        wanted = None if outputs is None else dict(outputs) if hasattr(outputs, "items") else dict.fromkeys(outputs, 0)
+        wanted: Optional[Dict[str, int]] = None
+        if isinstance(outputs, Mapping):
+            wanted = dict(outputs)
+        elif outputs is not None:
+            wanted = dict.fromkeys(outputs, 0)
         return Request(model, str(version), arrays, wanted, priority, timeout, checked_sequence(sequence))
 
 

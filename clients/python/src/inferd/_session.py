@@ -11,7 +11,7 @@ from inferd import _frames as frames
 from inferd import _types as t
 from inferd._connection import Connection, Pending
 from inferd._errors import Code, Error, invalid
-from inferd._memory import Lease, Mapped, Pool, aligned
+from inferd._memory import Lease, Mapped, Memory, Pool, aligned
 from inferd._request import Request
 
 _MAX_INLINE = 16384  # bytes of inputs, or of outputs, that travel in the frame: cheaper than mapping memory
@@ -111,7 +111,7 @@ class Session:
             self._call(frames.Type.UNBIND, frames.number_of(bound.number), deadline)
             self._free.append(bound.number)
 
-    def map(self, memory, deadline: float) -> Mapped:
+    def map(self, memory: Memory, deadline: float) -> Mapped:
         return self._pool.map(memory, self._caller(deadline))
 
     def unmap(self, mapped: Mapped, deadline: float) -> None:
@@ -167,8 +167,11 @@ class Session:
         inline_outputs = sum(rooms) <= _MAX_INLINE
         shared = 0 if inline_inputs else sum(aligned(a.nbytes) for a in arrays)
         shared += 0 if inline_outputs else sum(aligned(room) for room in rooms)
-        mapped = self._pool.take(shared, self._caller(deadline)) if shared else None
-        lease = Lease(lambda: self._pool.put(mapped)) if mapped is not None else None
+        mapped: Optional[Mapped] = None
+        lease: Optional[Lease] = None
+        if shared:
+            mapped = taken = self._pool.take(shared, self._caller(deadline))
+            lease = Lease(lambda: self._pool.put(taken))
         try:
             inputs, outputs, data = _places(arrays, wanted, rooms, mapped, inline_inputs, inline_outputs)
             bound, pending = self.send(request, inputs, outputs, data, deadline, lease)
@@ -218,19 +221,20 @@ def wanted_outputs(model: t.Model, request: Request) -> List[bool]:
 
 def _places(arrays: List[np.ndarray], wanted: List[bool], rooms: List[int], mapped: Optional[Mapped],
             inline_inputs: bool, inline_outputs: bool) -> Tuple[List[frames.Place], List[frames.Place], bytes]:
-    """Where everything goes, with the inputs copied there; and the bytes of inline inputs."""
+    """Where everything goes, with the inputs copied there; and the bytes of inline inputs. `mapped` is None where all are
+    inline."""
     used = 0
     outputs = []
     for is_wanted, room in zip(wanted, rooms):
         if not is_wanted:
             outputs.append(frames.NOT_WANTED)
-        elif inline_outputs:
+        elif inline_outputs or mapped is None:
             outputs.append(frames.INLINE_OUTPUT)
         else:
             outputs.append(frames.Place(mapped.number, used, room))
             used += aligned(room)
     inputs: List[frames.Place] = []
-    if not inline_inputs:
+    if mapped is not None and not inline_inputs:
         for array in arrays:
             mapped.memory.array(array.dtype, array.shape, used)[...] = array
             inputs.append(frames.Place(mapped.number, used, array.nbytes, array.shape))
@@ -246,11 +250,11 @@ def _places(arrays: List[np.ndarray], wanted: List[bool], rooms: List[int], mapp
     return inputs, outputs, bytes(data)
 
 
-def outputs_of(bound: Bound, results: List[frames.Result], memory, copies: bool) -> Dict[str, np.ndarray]:
+def outputs_of(bound: Bound, results: List[frames.Result], memory: Optional[Memory], copies: bool) -> Dict[str, np.ndarray]:
     """Arrays of the wanted outputs; of those in shared memory copies, or views."""
     if len(results) != len(bound.model.outputs):
         raise frames.lost(f"{len(results)} outputs of a model that has {len(bound.model.outputs)}")
-    arrays = {}
+    arrays: Dict[str, np.ndarray] = {}
     for i, (output, result) in enumerate(zip(bound.model.outputs, results)):
         place = result.place
         if place.buffer == frames.NOWHERE:
@@ -259,9 +263,12 @@ def outputs_of(bound: Bound, results: List[frames.Result], memory, copies: bool)
         if int(np.prod(shape, dtype=np.int64)) * output.dtype.itemsize != place.bytes:
             raise frames.lost(f"output '{output.name}' of shape {list(shape)} has {place.bytes} bytes")
         bound.seen[i] = max(bound.seen[i], place.bytes)
-        if place.buffer == frames.INLINE:
-            arrays[output.name] = np.ndarray(shape, output.dtype, buffer=result.data)
-        else:
-            view = memory.array(output.dtype, shape, place.offset)
-            arrays[output.name] = view.copy() if copies else view
+        try:
+            if place.buffer == frames.INLINE or memory is None:
+                arrays[output.name] = np.ndarray(shape, output.dtype, buffer=result.data)
+            else:
+                view = memory.array(output.dtype, shape, place.offset)
+                arrays[output.name] = view.copy() if copies else view
+        except TypeError:
+            raise frames.lost(f"output '{output.name}' does not lie in its buffer") from None
     return arrays

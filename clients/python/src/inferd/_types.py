@@ -57,7 +57,8 @@ class Server:
     ready: bool
 
 
-class Duration(NamedTuple):
+@dataclass(frozen=True)
+class Duration:
     """How often something was done, and how long it took in all."""
 
     count: int
@@ -84,7 +85,8 @@ class ModelStatistics:
     batches: Dict[int, Duration]  # by size: compute_infer
 
 
-class Class(NamedTuple):
+@dataclass(frozen=True)
+class Class:
     """One of the classes that a classifier found."""
 
     score: float

@@ -146,7 +146,7 @@ class Client:
                  timeout: Optional[float], sequence: Optional[t.Sequence]) -> Request:
         seconds = self._seconds(timeout)
         if not isinstance(inputs, Mapping):
-            inputs = {self._only_input(model, version, seconds): inputs}
+            inputs = {self._only_input(model, version, seconds): np.asarray(inputs)}
         return Request.make(model, inputs, version, outputs, priority, seconds, sequence)
 
     def _only_input(self, model: str, version: str, timeout: float) -> str:
