@@ -3,6 +3,9 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <condition_variable>
+#include <mutex>
+
 #include "clients/cpp/local_client.h"
 #include "grpc_health/health.grpc.pb.h"
 #include "inferd/v1/pipeline.grpc.pb.h"
@@ -53,17 +56,65 @@ WatchedFrame from_proto(const inferd::v1::FrameResult& f) {
   return frame;
 }
 
+inference::ModelInferRequest infer_request(const std::string& model,
+                                           const std::vector<NamedTensor>& inputs,
+                                           const InferOptions& options) {
+  inference::ModelInferRequest request;
+  request.set_model_name(model);
+  request.set_model_version(options.version);
+  for (const NamedTensor& input : inputs) {
+    auto* tensor = request.add_inputs();
+    tensor->set_name(input.name);
+    tensor->set_datatype(std::string(dtype_name(input.tensor.dtype)));
+    for (int64_t dim : input.tensor.shape) tensor->add_shape(dim);
+    request.add_raw_input_contents(input.tensor.data.data(), input.tensor.data.size());
+  }
+  for (const std::string& name : options.outputs) request.add_outputs()->set_name(name);
+  if (options.priority > 0)
+    (*request.mutable_parameters())["priority"].set_int64_param(options.priority);
+  return request;
+}
+
+// Asynchronous calls whose `done` has not returned.
+class OnTheirWay {
+ public:
+  void begin() {
+    const std::lock_guard lock(mutex_);
+    ++count_;
+  }
+  void end() {
+    const std::lock_guard lock(mutex_);
+    if (--count_ == 0) none_.notify_all();
+  }
+  void wait() {
+    std::unique_lock lock(mutex_);
+    none_.wait(lock, [this] { return count_ == 0; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable none_;
+  int64_t count_ = 0;  // by mutex_
+};
+
 class GrpcClient final : public Client {
  public:
   GrpcClient(const std::string& endpoint, int64_t timeout_ms) : timeout_ms_(timeout_ms) {
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(-1);
+    // A connection of its own, also where the process has other clients of the same daemon.
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
     const auto channel =
         grpc::CreateCustomChannel(endpoint, grpc::InsecureChannelCredentials(), arguments);
     inference_ = inference::GRPCInferenceService::NewStub(channel);
     pipelines_ = inferd::v1::PipelineService::NewStub(channel);
     health_ = grpc::health::v1::Health::NewStub(channel);
   }
+
+  // Calls have deadlines, so this ends.
+  ~GrpcClient() override { on_their_way_.wait(); }
+  GrpcClient(const GrpcClient&) = delete;
+  GrpcClient& operator=(const GrpcClient&) = delete;
 
   Result<ServerInfo> server() override {
     inference::ServerMetadataResponse metadata;
@@ -133,20 +184,32 @@ class GrpcClient final : public Client {
 
   Result<std::vector<NamedResult>> infer(const std::string& model,
                                          const std::vector<NamedTensor>& inputs,
-                                         const std::string& version) override {
-    inference::ModelInferRequest request;
-    request.set_model_name(model);
-    request.set_model_version(version);
-    for (const NamedTensor& input : inputs) {
-      auto* tensor = request.add_inputs();
-      tensor->set_name(input.name);
-      tensor->set_datatype(std::string(dtype_name(input.tensor.dtype)));
-      for (int64_t dim : input.tensor.shape) tensor->add_shape(dim);
-      request.add_raw_input_contents(input.tensor.data.data(), input.tensor.data.size());
-    }
+                                         const InferOptions& options) override {
+    grpc::ClientContext context;
+    set_deadline(context, options.timeout_ms);
     inference::ModelInferResponse response;
-    INFERD_RETURN_IF_ERROR(call(&Inference::ModelInfer, request, &response));
+    INFERD_RETURN_IF_ERROR(from_grpc(
+        inference_->ModelInfer(&context, infer_request(model, inputs, options), &response)));
     return decode(response);
+  }
+
+  void infer_async(const std::string& model, const std::vector<NamedTensor>& inputs,
+                   const InferOptions& options, InferDone done) override {
+    struct Call {
+      grpc::ClientContext context;
+      inference::ModelInferRequest request;
+      inference::ModelInferResponse response;
+    };
+    const auto call = std::make_shared<Call>();
+    set_deadline(call->context, options.timeout_ms);
+    call->request = infer_request(model, inputs, options);
+    on_their_way_.begin();
+    inference_->async()->ModelInfer(
+        &call->context, &call->request, &call->response,
+        [this, call, done = std::move(done)](const grpc::Status& status) {
+          done(status.ok() ? decode(call->response) : from_grpc(status));
+          on_their_way_.end();
+        });
   }
 
   Result<std::vector<PipelineInfo>> pipelines() override {
@@ -184,8 +247,10 @@ class GrpcClient final : public Client {
  private:
   using Inference = inference::GRPCInferenceService::Stub;
 
-  void set_deadline(grpc::ClientContext& context) const {
-    context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(timeout_ms_));
+  // `timeout_ms` 0: the client's.
+  void set_deadline(grpc::ClientContext& context, int64_t timeout_ms = 0) const {
+    const std::chrono::milliseconds timeout(timeout_ms > 0 ? timeout_ms : timeout_ms_);
+    context.set_deadline(std::chrono::system_clock::now() + timeout);
   }
 
   template <typename Request, typename Response>
@@ -217,6 +282,7 @@ class GrpcClient final : public Client {
   }
 
   const int64_t timeout_ms_;
+  OnTheirWay on_their_way_;
   std::unique_ptr<Inference> inference_;
   std::unique_ptr<inferd::v1::PipelineService::Stub> pipelines_;
   std::unique_ptr<grpc::health::v1::Health::Stub> health_;

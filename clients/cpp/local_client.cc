@@ -45,6 +45,10 @@ size_t expected_bytes(const TensorInfo& output, int64_t batch) {
   return bytes.ok() ? static_cast<size_t>(*bytes) : kMostBytes;
 }
 
+int milliseconds(int64_t timeout_ms) {
+  return static_cast<int>(std::clamp<int64_t>(timeout_ms, -1, INT32_MAX));
+}
+
 Result<int64_t> parse_version(const std::string& text) {
   int64_t version = 0;
   if (text.empty()) return version;
@@ -59,6 +63,18 @@ struct Bound {
   const inferd_model* handle = nullptr;
   std::vector<TensorInfo> inputs, outputs;
 };
+
+// Which of the model's outputs a request asks for.
+Result<std::vector<bool>> wanted_outputs(const Bound& model, const InferOptions& options) {
+  std::vector<bool> wanted(model.outputs.size(), options.outputs.empty());
+  for (const std::string& name : options.outputs) {
+    const auto found = std::ranges::find(model.outputs, name, &TensorInfo::name);
+    if (found == model.outputs.end())
+      return invalid_argument("the model has no output '" + name + "'");
+    wanted[static_cast<size_t>(found - model.outputs.begin())] = true;
+  }
+  return wanted;
+}
 
 // A connection with the models that were asked for and memory for one request. Belongs to one
 // thread at a time.
@@ -118,13 +134,14 @@ class Session {
 
   // `inputs` in the model's order.
   Result<std::vector<NamedResult>> run(const Bound& model, std::span<const TensorView> inputs,
-                                       int timeout_ms) {
+                                       const InferOptions& options, int timeout_ms) {
+    INFERD_ASSIGN_OR_RETURN(const std::vector<bool> wanted, wanted_outputs(model, options));
     const bool batched = !inputs.empty() && inputs[0].shape.rank() > 0;
     std::vector<size_t> room;
     for (const TensorInfo& output : model.outputs)
       room.push_back(expected_bytes(output, batched ? inputs[0].shape[0] : 1));
     for (;;) {
-      auto results = run_with(model, inputs, room, timeout_ms);
+      auto results = run_with(model, inputs, room, wanted, options.priority, timeout_ms);
       // How large some outputs are is known only when they are there.
       const bool too_small = results.status().code() == StatusCode::kOutOfRange;
       size_t all = 0;
@@ -171,7 +188,9 @@ class Session {
   }
 
   Result<std::vector<NamedResult>> run_with(const Bound& model, std::span<const TensorView> inputs,
-                                            std::span<const size_t> room, int timeout_ms) {
+                                            std::span<const size_t> room,
+                                            const std::vector<bool>& wanted, int priority,
+                                            int timeout_ms) {
     size_t bytes = 0;
     for (const TensorView& input : inputs) bytes += aligned(input.data.size());
     for (const size_t output : room) bytes += aligned(output);
@@ -186,25 +205,32 @@ class Session {
       p.rank = static_cast<uint32_t>(input.shape.rank());
       std::copy(input.shape.begin(), input.shape.end(), p.shape);
     }
-    for (const size_t output : room) places_.push_back(place(output, used));
+    for (size_t i = 0; i < room.size(); ++i) {
+      inferd_place nowhere{};
+      nowhere.buffer = INFERD_NOWHERE;
+      places_.push_back(wanted[i] ? place(room[i], used) : nowhere);
+    }
 
     inferd_request request{};
     request.model = model.handle;
     request.inputs = places_.data();
     request.outputs = places_.data() + inputs.size();
+    request.priority = static_cast<uint32_t>(std::max(priority, 0));
     inferd_answer answer;
     inferd_error error;
     if (inferd_local_infer(connection_, &request, timeout_ms, &answer, &error) != 0) {
       gave_up_ = error.code == INFERD_DEADLINE_EXCEEDED;
       return status_of(error);
     }
-    return results_of(model, answer, request.outputs);
+    return results_of(model, answer, request.outputs, wanted);
   }
 
   std::vector<NamedResult> results_of(const Bound& model, const inferd_answer& answer,
-                                      const inferd_place* places) const {
+                                      const inferd_place* places,
+                                      const std::vector<bool>& wanted) const {
     std::vector<NamedResult> results;
     for (size_t i = 0; i < answer.output_count; ++i) {
+      if (!wanted[i]) continue;
       const inferd_result& output = answer.outputs[i];
       NamedResult& result = results.emplace_back();
       result.name = model.outputs[i].name;
@@ -245,8 +271,7 @@ Result<std::vector<TensorView>> in_order(const Bound& model,
 class LocalClient final : public Client {
  public:
   LocalClient(std::string path, int64_t timeout_ms)
-      : path_(std::move(path)),
-        timeout_ms_(static_cast<int>(std::clamp<int64_t>(timeout_ms, -1, INT32_MAX))) {}
+      : path_(std::move(path)), timeout_ms_(milliseconds(timeout_ms)) {}
 
   Result<ServerInfo> server() override {
     INFERD_ASSIGN_OR_RETURN(const auto list, listing());
@@ -289,13 +314,14 @@ class LocalClient final : public Client {
 
   Result<std::vector<NamedResult>> infer(const std::string& model,
                                          const std::vector<NamedTensor>& inputs,
-                                         const std::string& version) override {
-    INFERD_ASSIGN_OR_RETURN(const int64_t number, parse_version(version));
+                                         const InferOptions& options) override {
+    INFERD_ASSIGN_OR_RETURN(const int64_t number, parse_version(options.version));
+    const int timeout_ms = options.timeout_ms > 0 ? milliseconds(options.timeout_ms) : timeout_ms_;
     using Results = std::vector<NamedResult>;
     const auto once = [&](Session& session) -> Result<Results> {
       INFERD_ASSIGN_OR_RETURN(const Bound* bound, session.bind(model, number));
       INFERD_ASSIGN_OR_RETURN(const auto views, in_order(*bound, inputs));
-      return session.run(*bound, views, timeout_ms_);
+      return session.run(*bound, views, options, timeout_ms);
     };
     return with_session<Results>([&](Session& session) -> Result<Results> {
       auto results = once(session);
@@ -304,6 +330,11 @@ class LocalClient final : public Client {
       INFERD_RETURN_IF_ERROR(session.unbind(model, number));  // another version may have come
       return once(session);
     });
+  }
+
+  void infer_async(const std::string&, const std::vector<NamedTensor>&, const InferOptions&,
+                   InferDone done) override {
+    done(unknown("asynchronous calls"));
   }
 
   Result<std::vector<ServedModelStatistics>> statistics() override { return unknown("statistics"); }

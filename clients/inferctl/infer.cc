@@ -4,8 +4,10 @@
 #include <iostream>
 #include <numeric>
 
+#include "clients/inferctl/classes.h"
 #include "clients/inferctl/command.h"
 #include "clients/inferctl/inputs.h"
+#include "clients/inferctl/measure/truth.h"
 #include "clients/inferctl/text.h"
 #include "inferd/client/client.h"
 
@@ -13,39 +15,71 @@ namespace inferd::ctl {
 namespace {
 
 struct Options {
-  std::string model, version, output_dir, preprocess;
-  std::vector<std::string> inputs;
-  int top = 0;
+  std::string model, version, output_dir, preprocess, labels;
+  std::vector<std::string> inputs, outputs;
+  int top = 0, priority = 0;
+  int64_t deadline_ms = 0;
 };
 
-// The largest values and their indices.
-void print_top(const NamedResult& output, int top) {
-  const std::vector<double> values = to_numbers(output.view());
-  std::vector<size_t> order(values.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  const auto count = std::min(order.size(), static_cast<size_t>(top));
-  std::partial_sort(order.begin(), order.begin() + static_cast<long>(count), order.end(),
-                    [&](size_t a, size_t b) { return values[a] > values[b]; });
-  for (size_t i = 0; i < count; ++i) std::printf("  %6zu  %g\n", order[i], values[order[i]]);
+constexpr int kTopWithLabels = 3;  // where labels are given and --top is not
+
+struct Summary {
+  double min = 0, max = 0, mean = 0;
+};
+
+// Of an output with elements.
+Summary summary_of(const TensorView& output) {
+  const std::vector<double> values = to_numbers(output);
+  const auto [min, max] = std::minmax_element(values.begin(), values.end());
+  const double sum = std::accumulate(values.begin(), values.end(), 0.0);
+  return {*min, *max, sum / static_cast<double>(values.size())};
+}
+
+// Prints an output, and returns the same as JSON.
+nlohmann::json show(const NamedResult& output, const std::vector<std::string>& names, int top,
+                    bool quiet) {
+  const TensorInfo info{output.name, output.dtype, output.shape, {}};
+  nlohmann::json json = to_json(info);
+  if (!quiet) std::cout << to_text(info);
+  if (output.shape.elements() > 0) {
+    const Summary summary = summary_of(output.view());
+    json["min"] = summary.min;
+    json["mean"] = summary.mean;
+    json["max"] = summary.max;
+    if (!quiet) std::printf("  min %g  mean %g  max %g", summary.min, summary.mean, summary.max);
+  }
+  if (!quiet) std::printf("\n");
+  const bool has_labels = output.shape.elements() == static_cast<int64_t>(names.size());
+  const int count = top > 0 ? top : has_labels ? kTopWithLabels : 0;
+  for (const auto& [index, score, name] :
+       best_classes(output.view(), {}, names, static_cast<size_t>(count))) {
+    nlohmann::json found = {{"index", index}, {"score", score}};
+    if (has_labels) found["name"] = name;
+    json["classes"].push_back(std::move(found));
+    if (!quiet) std::printf("  %6zu  %g  %s\n", index, static_cast<double>(score), name.c_str());
+  }
+  return json;
 }
 
 Status infer(const Options& o, const Globals& globals) {
+  std::vector<std::string> names;
+  if (!o.labels.empty()) {
+    INFERD_ASSIGN_OR_RETURN(const std::string text, read_text(o.labels));
+    INFERD_ASSIGN_OR_RETURN(names, parse_names(text, o.labels));
+  }
   const auto client = Client::connect(globals.endpoint);
   INFERD_ASSIGN_OR_RETURN(const ServedModelInfo model, client->model(o.model));
   INFERD_ASSIGN_OR_RETURN(const auto arrays, read_inputs(model.inputs, o.inputs, o.preprocess));
   std::vector<NamedTensor> inputs;
   for (size_t i = 0; i < arrays.size(); ++i)
     inputs.push_back({model.inputs[i].name, arrays[i].view()});
-  INFERD_ASSIGN_OR_RETURN(const auto outputs, client->infer(o.model, inputs, o.version));
+  const InferOptions options{o.version, o.outputs, o.priority, o.deadline_ms};
+  INFERD_ASSIGN_OR_RETURN(const auto outputs, client->infer(o.model, inputs, options));
   nlohmann::json json = nlohmann::json::array();
   for (const NamedResult& output : outputs) {
-    const TensorInfo info{output.name, output.dtype, output.shape, {}};
     if (!o.output_dir.empty())
       INFERD_RETURN_IF_ERROR(write_output(o.output_dir, output.name, output.view()));
-    json.push_back(to_json(info));
-    if (globals.json) continue;
-    std::cout << to_text(info) << std::endl;
-    if (o.top > 0) print_top(output, o.top);
+    json.push_back(show(output, names, o.top, globals.json));
   }
   if (globals.json) std::cout << json.dump(2) << "\n";
   return ok_status();
@@ -58,11 +92,19 @@ void add_infer(CLI::App& app, const Globals& globals, Run& chosen) {
   auto o = std::make_shared<Options>();
   command->add_option("MODEL", o->model, "model name")->required();
   command
-      ->add_option("--input", o->inputs,
-                   "NAME=FILE (.npy, .jpg, .png, .bmp), or FILE for a single input")
+      ->add_option(
+          "--input", o->inputs,
+          "NAME=FILE (.npy, .jpg, .png, .bmp, .wav) for each input, or FILE for a single one")
       ->required();
   command->add_option("--model-version", o->version, "version, the newest by default");
   command->add_option("--output-dir", o->output_dir, "write NAME.npy of each output there");
+  command->add_option("--output", o->outputs, "name of an output that is wanted; all by default");
+  command->add_option("--labels", o->labels,
+                      "names of classes, one a line: says which have the highest scores");
+  command->add_option("--priority", o->priority, "1 is the most urgent; 0: the model's default")
+      ->check(CLI::Range(0, 1'000'000));
+  command->add_option("--deadline-ms", o->deadline_ms, "10 s by default")
+      ->check(CLI::Range(1, 86'400'000));
   command->add_option("--preprocess", o->preprocess, "how pictures become the input, as for `run`");
   command->add_option("--top", o->top, "print the N largest values of each output")
       ->check(CLI::Range(0, 1000));

@@ -6,9 +6,9 @@
 namespace inferd::ctl {
 namespace {
 
-const AddCommand kCommands[] = {add_inspect,  add_run,      add_bench,   add_compile,
-                                add_quantize, add_evaluate, add_status,  add_health,
-                                add_infer,    add_model,    add_pipeline};
+const AddCommand kCommands[] = {add_inspect,  add_run,      add_bench,  add_compile,
+                                add_quantize, add_evaluate, add_status, add_health,
+                                add_infer,    add_load,     add_model,  add_pipeline};
 
 int exit_code(const Status& status, bool talks_to_daemon) {
   if (status.ok()) return kExitOk;
@@ -30,6 +30,7 @@ int run(int argc, char** argv) {
       "  inferctl evaluate int8.onnx --task ssd --data photos --against detector.tflite "
       "--preprocess mean=127.5,std=127.5\n"
       "  inferctl --endpoint unix:/tmp/inferd.sock infer detector --input photo.jpg\n"
+      "  inferctl --endpoint unix:/tmp/inferd.sock load detector --rate 200 --poisson\n"
       "  inferctl pipeline watch demo\n"
       "Exit codes: 0 ok, 1 the operation failed, 2 usage, 3 the daemon is not reachable");
   Globals globals;

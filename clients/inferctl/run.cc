@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
 #include <iostream>
-#include <numeric>
 
+#include "clients/inferctl/classes.h"
 #include "clients/inferctl/command.h"
 #include "clients/inferctl/inputs.h"
 #include "clients/inferctl/measure/truth.h"
 #include "clients/inferctl/text.h"
-#include "media/reals.h"
 
 namespace inferd::ctl {
 namespace {
@@ -18,29 +16,6 @@ struct Options {
   int threads = 0;
   bool allow_float16 = false;
 };
-
-struct NamedScore {
-  std::string name;
-  float score;
-};
-
-// The three classes with the highest scores, best first; none when the output has not a number for
-// each name.
-std::vector<NamedScore> best_classes(const TensorView& output, const Quantization& quantization,
-                                     const std::vector<std::string>& names) {
-  const std::vector<float> scores = media::reals_of(output, quantization);
-  if (scores.size() != names.size()) return {};
-  std::vector<size_t> order(scores.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  const size_t count = std::min<size_t>(order.size(), 3);
-  std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(),
-                    [&](size_t a, size_t b) {
-                      return scores[a] > scores[b] || (scores[a] == scores[b] && a < b);
-                    });
-  std::vector<NamedScore> best;
-  for (size_t i = 0; i < count; ++i) best.push_back({names[order[i]], scores[order[i]]});
-  return best;
-}
 
 Status run(const Options& o, const Globals& globals) {
   std::vector<std::string> names;
@@ -69,7 +44,8 @@ Status run(const Options& o, const Globals& globals) {
     INFERD_RETURN_IF_ERROR(write_output(o.output_dir, info.name, outputs[i]));
     json.push_back(to_json(info));
     if (!globals.json) std::cout << to_text(info) << "\n";
-    for (const auto& [name, score] : best_classes(outputs[i], info.quantization, names)) {
+    if (outputs[i].shape.elements() != static_cast<int64_t>(names.size())) continue;
+    for (const auto& [index, score, name] : best_classes(outputs[i], info.quantization, names, 3)) {
       json.back()["classes"].push_back({{"name", name}, {"score", score}});
       if (!globals.json) std::cout << "  " << score << "  " << name << "\n";
     }

@@ -35,6 +35,14 @@ struct NamedResult {
   TensorView view() const { return {dtype, shape, data}; }
 };
 
+// How an inference is to be done.
+struct InferOptions {
+  std::string version;               // "": the newest
+  std::vector<std::string> outputs;  // none: all
+  int priority = 0;                  // 1 is the most urgent; 0: the model's default
+  int64_t timeout_ms = 0;            // 0: the client's
+};
+
 struct ServerInfo {
   std::string name, version;
   bool ready = false;
@@ -87,10 +95,16 @@ class Client {
   virtual Result<ServedModelInfo> model(const std::string& name) = 0;
   virtual Result<std::vector<ServedModelStatistics>> statistics() = 0;
 
-  // All outputs. `version` "": the newest.
   virtual Result<std::vector<NamedResult>> infer(const std::string& model,
                                                  const std::vector<NamedTensor>& inputs,
-                                                 const std::string& version = "") = 0;
+                                                 const InferOptions& options = {}) = 0;
+
+  using InferDone = std::function<void(Result<std::vector<NamedResult>>)>;
+  // Starts an inference and returns; `inputs` need not live longer. `done` is called once, in a
+  // thread of gRPC's, which it must not hold up; the client's destructor waits for it.
+  // UNIMPLEMENTED over the local socket, which has no threads: there, call infer() from several.
+  virtual void infer_async(const std::string& model, const std::vector<NamedTensor>& inputs,
+                           const InferOptions& options, InferDone done) = 0;
 
   virtual Result<std::vector<PipelineInfo>> pipelines() = 0;
   // Calls `on_frame` for each result until it returns false, the pipeline ends, or the connection

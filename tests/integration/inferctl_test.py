@@ -1,0 +1,142 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""inferctl infer and inferctl load against a daemon, over gRPC and over the local socket."""
+import argparse
+import json
+import pathlib
+import sys
+import tempfile
+import unittest
+
+import daemon_test
+from daemon_test import Daemon, ctl, inputs_for, model_path, np, raw_protocol
+
+VWW = "tflite/vww_96_int8.tflite"
+MOBILENET = "tflite/mobilenet_v2_1.0_224_quant.tflite"
+MILITARY_UNIFORM = 653  # of MobileNet's 1001 classes: what she wears in the picture
+
+
+class WithDaemon(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.vww = model_path(VWW)
+        cls.daemon = Daemon({"vww": (cls.vww, {"max_batch": 4}), "mobilenet": (model_path(MOBILENET), {})},
+                            server="  local: [{path: local.sock}]\n")
+        cls.endpoints = [cls.daemon.endpoint, f"local:{cls.daemon.folder}/local.sock"]
+        cls.scratch = tempfile.TemporaryDirectory()
+        cls.folder = pathlib.Path(cls.scratch.name)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.scratch.cleanup()
+        cls.daemon.__exit__()
+
+    def json(self, *command, endpoint):
+        result = ctl(*command, "--json", endpoint=endpoint)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return json.loads(result.stdout)
+
+    def refused(self, message, *command):
+        for endpoint in self.endpoints:
+            result = ctl(*command, endpoint=endpoint)
+            self.assertEqual(result.returncode, 1, result.stdout)
+            self.assertIn(message, result.stderr)
+
+
+class Infer(WithDaemon):
+    def test_arrays(self):
+        arrays = inputs_for(self.vww, 3)
+        (name, array), = arrays.items()
+        np.save(self.folder / "in.npy", array)
+        (output, expected), = self.daemon.infer("vww", arrays).items()
+        for endpoint in self.endpoints:
+            for given in (f"{name}={self.folder}/in.npy", f"{self.folder}/in.npy"):
+                shown, = self.json("infer", "vww", "--input", given, "--output", output, "--priority", 1, "--deadline-ms",
+                                   5000, "--output-dir", self.folder / "out", endpoint=endpoint)
+                self.assertEqual((shown["name"], shown["datatype"]), (output, "INT8"))
+                self.assertEqual((shown["min"], shown["max"]), (expected.min(), expected.max()))
+                self.assertNotIn("classes", shown)
+                np.testing.assert_array_equal(np.load(self.folder / "out" / f"{output}.npy"), expected)
+
+    def test_pictures_and_classes(self):
+        picture = model_path("images/grace_hopper.bmp")
+        labels = self.folder / "labels.txt"
+        labels.write_text("".join(f"class {i}\n" for i in range(1001)))
+        for endpoint in self.endpoints:
+            shown, = self.json("infer", "mobilenet", "--input", picture, "--labels", labels, endpoint=endpoint)
+            self.assertEqual(len(shown["classes"]), 3)
+            self.assertEqual(shown["classes"][0]["index"], MILITARY_UNIFORM)
+            self.assertEqual(shown["classes"][0]["name"], f"class {MILITARY_UNIFORM}")
+            text = ctl("infer", "mobilenet", "--input", picture, "--top", 1, endpoint=endpoint).stdout
+            self.assertIn(f"{MILITARY_UNIFORM}  ", text)
+            self.assertEqual(len(text.splitlines()), 2)
+
+    def test_mistakes(self):
+        np.save(self.folder / "small.npy", np.zeros((1, 3), np.int8))
+        small = self.folder / "small.npy"
+        self.refused("there is no model 'nope'", "infer", "nope", "--input", small)
+        self.refused("has shape [1,3]", "infer", "vww", "--input", small)
+        self.refused("is given twice", "infer", "vww", "--input", small, "--input", small)
+        self.refused("has no output 'none'", "infer", "mobilenet", "--input", model_path("images/grace_hopper.bmp"), "--output",
+                     "none")
+        self.refused("labels", "infer", "vww", "--input", small, "--labels", self.folder / "absent-labels")
+
+
+class Load(WithDaemon):
+    def answered(self):
+        """Inferences that the daemon counts for the model."""
+        statistics = self.daemon.stub.ModelStatistics(self.daemon.pb.ModelStatisticsRequest(name="vww"))
+        return statistics.model_stats[0].inference_count
+
+    def test_a_closed_loop(self):
+        for endpoint in self.endpoints:
+            before = self.answered()
+            report = self.json("load", "vww", "--duration", 0.5, "--concurrency", 4, "--connections", 2, endpoint=endpoint)
+            self.assertEqual(report["loop"], "closed")
+            self.assertGreater(report["sent"], 4)
+            self.assertEqual(report["succeeded"], report["sent"])
+            # One more asks whether the model takes the inputs.
+            self.assertEqual(self.answered() - before, report["sent"] + 1)
+            latency = report["latency_ms"]
+            order = [latency[k] for k in ("p50", "p90", "p99", "p99.9", "max")]
+            self.assertEqual(order, sorted(order))
+            self.assertGreater(latency["p50"], 0)
+            self.assertAlmostEqual(report["throughput"], report["sent"] / report["seconds"], 3)
+
+    def test_an_open_loop(self):
+        for endpoint in self.endpoints:
+            report = self.json("load", "vww", "--duration", 1, "--rate", 50, endpoint=endpoint)
+            self.assertEqual(report["loop"], "open")
+            self.assertEqual(report["sent"] + report["unsent"], 50)
+            poisson = self.json("load", "vww", "--duration", 1, "--rate", 50, "--poisson", endpoint=endpoint)
+            self.assertGreater(poisson["sent"], 10)
+
+    def test_errors_are_counted(self):
+        # 64 requests of 64 elements have more in them than 40 ms.
+        report = ctl("load", "vww", "--duration", 0.5, "--concurrency", 64, "--batch", 64, "--deadline-ms", 40, "--json",
+                     endpoint=self.daemon.endpoint)
+        errors = json.loads(report.stdout)["errors"]
+        self.assertGreater(errors["DEADLINE_EXCEEDED"], 0, report.stdout)
+
+    def test_inputs_from_files(self):
+        picture = model_path("images/grace_hopper.bmp")
+        report = self.json("load", "mobilenet", "--input", picture, "--duration", 0.2, endpoint=self.daemon.endpoint)
+        self.assertGreater(report["succeeded"], 0)
+
+    def test_mistakes(self):
+        self.refused("there is no model 'nope'", "load", "nope")
+        self.assertEqual(ctl("load", "vww", "--poisson", endpoint=self.daemon.endpoint).returncode, 2)
+        self.assertEqual(ctl("load", "vww", "--rate", "0", endpoint=self.daemon.endpoint).returncode, 2)
+        self.assertEqual(ctl("load", "vww", endpoint="unix:/nonexistent/inferd.sock").returncode, 3)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--inferd", required=True)
+    parser.add_argument("--inferctl", required=True)
+    parser.add_argument("--models", type=pathlib.Path, required=True)
+    daemon_test.ARGS, rest = parser.parse_known_args()
+    for program in ("inferd", "inferctl"):
+        setattr(daemon_test.ARGS, program, str(pathlib.Path(getattr(daemon_test.ARGS, program)).resolve()))
+    daemon_test.STUBS = raw_protocol.load_stubs()
+    unittest.main(argv=[sys.argv[0]] + rest, verbosity=2)
