@@ -20,24 +20,24 @@ double seconds_between(Clock::time_point begin, Clock::time_point end) {
 // When requests are due.
 class Arrivals {
  public:
-  Arrivals(const LoadPlan& plan, Clock::time_point begin)
-      : mean_pause_s_(1 / plan.rate), poisson_(plan.poisson), next_(begin) {}
+  Arrivals(const LoadPlan& plan, Clock::time_point begin) : plan_(plan), begin_(begin) {}
 
-  Clock::time_point next() const { return next_; }
+  Clock::time_point next() const {
+    return begin_ +
+           std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(offset_s_));
+  }
 
   void step() {
-    // Sums of doubles drift by nanoseconds in hours, less than a clock's tick for each pause would.
-    const double pause = poisson_ ? exponential_(random_) * mean_pause_s_ : mean_pause_s_;
-    offset_s_ += pause;
-    next_ = begin_ +
-            std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(offset_s_));
+    ++count_;
+    // Not a sum where it need not be one: its errors would grow.
+    offset_s_ = plan_.poisson ? offset_s_ + exponential_(random_) / plan_.rate
+                              : static_cast<double>(count_) / plan_.rate;
   }
 
  private:
-  const double mean_pause_s_;
-  const bool poisson_;
-  Clock::time_point next_;
-  const Clock::time_point begin_ = next_;
+  const LoadPlan& plan_;
+  const Clock::time_point begin_;
+  uint64_t count_ = 0;
   double offset_s_ = 0;
   std::mt19937_64 random_{1};  // the same load each time
   std::exponential_distribution<double> exponential_{1};
