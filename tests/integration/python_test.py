@@ -3,6 +3,7 @@
 """The Python client against a daemon: both transports, what its users do and what goes wrong."""
 import argparse
 import importlib.util
+import json
 import os
 import pathlib
 import shutil
@@ -38,42 +39,34 @@ def data_path(relative):
     return path
 
 
-def has_local_socket():
-    """Whether this daemon knows the key; an unknown one is an error of its configuration."""
-    with tempfile.TemporaryDirectory() as folder:
-        config = pathlib.Path(folder) / "inferd.yaml"
-        config.write_text("server: {grpc: [unix:s], local: [{path: l}]}\nmodels: {root: .}\n")
-        result = subprocess.run([ARGS.inferd, "--check", str(config)], capture_output=True, text=True, timeout=60)
-        return "unknown key 'local'" not in result.stderr
-
-
 class Daemon:
-    """A daemon with models {name: file}, on sockets for gRPC and, where it has that, for shared memory."""
+    """A daemon with models {name: file} on sockets for gRPC and for shared memory. A model that is a dictionary is what
+    tests/backends makes of it."""
 
     def __init__(self, models, pipelines=""):
+        scripted = any(isinstance(m, dict) for m in models.values())
+        self.program = ARGS.inferd_with_test_models if scripted else ARGS.inferd
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="inferd-python-"))
-        for name, file in models.items():
-            source = data_path(file)
-            target = self.folder / "models" / name / "1" / ("model" + source.suffix)
-            target.parent.mkdir(parents=True)
-            shutil.copyfile(source, target)
-        self.local = has_local_socket()
-        local = "  local: [{path: l}]\n" if self.local else ""
+        for name, model in models.items():
+            folder = self.folder / "models" / name / "1"
+            folder.mkdir(parents=True)
+            if isinstance(model, dict):
+                (folder / "model.test").write_text(json.dumps(model))
+            else:
+                source = data_path(model)
+                shutil.copyfile(source, folder / ("model" + source.suffix))
         self.config = self.folder / "inferd.yaml"
-        self.config.write_text(f"server:\n  grpc: [unix:g]\n{local}models: {{root: models}}\n{pipelines}")
+        self.config.write_text("server: {grpc: [unix:g], local: [{path: l}]}\n"
+                               f"models: {{root: models}}\n{pipelines}")
         self.log = open(self.folder / "log", "w+")
         self.grpc_endpoint = f"unix:{self.folder}/g"
         self.start()
 
     def endpoint(self, kind):
-        if kind == "grpc":
-            return self.grpc_endpoint
-        if not self.local:
-            raise unittest.SkipTest("SKIPPED: this daemon has no local socket")
-        return f"local:{self.folder}/l"
+        return self.grpc_endpoint if kind == "grpc" else f"local:{self.folder}/l"
 
     def start(self):
-        self.process = subprocess.Popen([ARGS.inferd, "--config", str(self.config)], stderr=self.log, stdout=self.log)
+        self.process = subprocess.Popen([self.program, "--config", str(self.config)], stderr=self.log, stdout=self.log)
         deadline = time.monotonic() + START_TIMEOUT_S
         with inferd.Client(self.grpc_endpoint) as client:
             while True:
@@ -118,11 +111,7 @@ class OverTransport:
     @classmethod
     def setUpClass(cls):
         cls.daemon = Daemon({"vww": VWW, "mobilenet": MOBILENET})
-        try:
-            cls.client = inferd.Client(cls.daemon.endpoint(cls.KIND), timeout=30)
-        except unittest.SkipTest:
-            cls.daemon.close()
-            raise
+        cls.client = inferd.Client(cls.daemon.endpoint(cls.KIND), timeout=30)
         cls.input = cls.client.model("vww").inputs[0].name
         cls.output = cls.client.model("vww").outputs[0].name
         # What every way to ask must give, by gRPC.
@@ -417,6 +406,108 @@ class Loading(unittest.TestCase):
         self.check("local")
 
 
+class Scripted(unittest.TestCase):
+    """What only models that do as they are told can show."""
+
+    FP32 = [{"datatype": "FP32", "shape": [-1, 1]}]
+
+    @classmethod
+    def setUpClass(cls):
+        any_size = [{"datatype": "FP32", "shape": [-1, -1]}]
+        cls.daemon = Daemon({"sum": {"backend": "accumulate", "inputs": cls.FP32},
+                             "any": {"backend": "identity", "inputs": any_size},
+                             "broken": {"backend": "fail", "inputs": cls.FP32, "message": "it is broken"},
+                             "slow": {"backend": "identity", "inputs": cls.FP32, "run_us": 400000}})
+        cls.clients = {kind: inferd.Client(cls.daemon.endpoint(kind), timeout=30) for kind in ("grpc", "local")}
+
+    @classmethod
+    def tearDownClass(cls):
+        for client in cls.clients.values():
+            client.close()
+        cls.daemon.close()
+
+    @staticmethod
+    def only(outputs):
+        array, = outputs.values()
+        return array
+
+    def test_sequences(self):
+        one = np.ones((1, 1), np.float32)
+        for number, (kind, client) in enumerate(self.clients.items(), 1):
+            with self.subTest(kind), client.stream() as stream:
+                ways = [client.infer, lambda *a, **k: stream.infer(*a, **k).result(30)]
+                for way, infer in enumerate(ways):
+                    a, b = 100 * number + way, 200 * number + way
+                    self.assertEqual(self.only(infer("sum", one, sequence=(a, True, False))), 1)
+                    self.assertEqual(self.only(infer("sum", 10 * one, sequence=inferd.Sequence(b, start=True))), 10)
+                    self.assertEqual(self.only(infer("sum", one, sequence=(a,))), 2)
+                    self.assertEqual(self.only(infer("sum", one, sequence=(b, False, True))), 11)
+                    self.assertEqual(self.only(infer("sum", one, sequence=(a, True, True))), 1)
+                buffers = client.buffers("sum")
+                self.only(buffers.inputs)[...] = 3
+                for i in range(1, 4):
+                    found = buffers.infer(sequence=(7 + number, i == 1, i == 3))
+                    self.assertEqual(self.only(found), 3 * i)
+                buffers.close()
+        text = self.clients["grpc"]
+        self.assertEqual(self.only(text.infer("sum", one, sequence=("camera", True, False))), 1)
+        self.assertEqual(self.only(text.infer("sum", one, sequence=("camera", False, True))), 2)
+
+    def test_outputs_of_sizes_that_nobody_knew(self):
+        for kind, client in self.clients.items():
+            for width in (3, 5000, 70000, 2):
+                with self.subTest(kind, width=width):
+                    array = np.arange(2 * width, dtype=np.float32).reshape(2, width)
+                    np.testing.assert_array_equal(self.only(client.infer("any", array)), array)
+        local = self.clients["local"]
+        inputs = [i.name for i in local.model("any").inputs]
+        output, = [o.name for o in local.model("any").outputs]
+        with local.buffers("any", shapes={inputs[0]: (1, 100)}) as small:
+            with self.assertRaises(inferd.Error) as caught:
+                small.infer()
+            self.assertEqual(caught.exception.code, inferd.Code.OUT_OF_RANGE)
+        with local.buffers("any", shapes={inputs[0]: (1, 100)}, output_bytes={output: 400}) as fitting:
+            self.assertEqual(self.only(fitting.infer()).shape, (1, 100))
+
+    def test_a_model_that_fails(self):
+        one = np.ones((1, 1), np.float32)
+        for kind, client in self.clients.items():
+            with self.subTest(kind), client.stream() as stream:
+                for call in (lambda: client.infer("broken", one), lambda: client.infer_async("broken", one).result(30),
+                             lambda: stream.infer("broken", one).result(30)):
+                    with self.assertRaises(inferd.Error) as caught:
+                        call()
+                    self.assertIn("it is broken", str(caught.exception))
+
+    def test_timeouts_and_cancelling(self):
+        one = np.ones((1, 1), np.float32)
+        for kind in ("grpc", "local"):
+            # A daemon that has not seen how slow the model is, and so begins.
+            slow = {"backend": "identity", "inputs": self.FP32, "run_us": 400000}
+            with self.subTest(kind), Daemon({"slow": slow}) as daemon:
+                with inferd.Client(daemon.endpoint(kind), timeout=30) as client:
+                    buffers = client.buffers("slow")
+                    self.only(buffers.inputs)[...] = 5
+                    begin = time.monotonic()
+                    with self.assertRaises(inferd.Error) as caught:
+                        buffers.infer(timeout=0.1)
+                    self.assertEqual(caught.exception.code, inferd.Code.DEADLINE_EXCEEDED)
+                    self.assertLess(time.monotonic() - begin, 0.35)
+                    if kind == "local":  # the daemon still writes there
+                        with self.assertRaises(inferd.Error) as caught:
+                            buffers.infer()
+                        self.assertEqual(caught.exception.code, inferd.Code.FAILED_PRECONDITION)
+                    time.sleep(0.6)
+                    self.assertEqual(self.only(buffers.infer()), 5)
+                    buffers.close()
+            if kind == "grpc":
+                client = self.clients[kind]
+                futures = [client.infer_async("slow", one) for _ in range(3)]
+                self.assertTrue(futures[2].cancel())
+                self.assertTrue(futures[2].cancelled())
+                self.assertEqual([self.only(f.result(30)) for f in futures[:2]], [1, 1])
+
+
 class Pipelines(unittest.TestCase):
     STREET = """
 pipelines:
@@ -526,7 +617,9 @@ class Package(unittest.TestCase):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--inferd", required=True)
+    parser.add_argument("--inferd-with-test-models", required=True)
     parser.add_argument("--models", type=pathlib.Path, required=True)
     ARGS, rest = parser.parse_known_args()
     ARGS.inferd = str(pathlib.Path(ARGS.inferd).resolve())
+    ARGS.inferd_with_test_models = str(pathlib.Path(ARGS.inferd_with_test_models).resolve())
     unittest.main(argv=[sys.argv[0]] + rest, verbosity=2)

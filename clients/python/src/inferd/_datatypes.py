@@ -10,12 +10,13 @@ from inferd._errors import Code, Error, invalid
 NUMPY_TYPES = {"FP32": "<f4", "FP16": "<f2", "FP64": "<f8", "INT8": "i1", "UINT8": "u1", "INT16": "<i2",
                "UINT16": "<u2", "INT32": "<i4", "UINT32": "<u4", "INT64": "<i8", "UINT64": "<u8", "BOOL": "?"}
 LOCAL_TYPES = tuple(NUMPY_TYPES)
-_NAMES = {np.dtype(numpy_type): name for name, numpy_type in NUMPY_TYPES.items()}
+_DTYPES = {name: np.dtype(numpy_type) for name, numpy_type in NUMPY_TYPES.items()}
+_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 
 
 def dtype_of(datatype: str) -> np.dtype:
     try:
-        return np.dtype(NUMPY_TYPES[datatype])
+        return _DTYPES[datatype]
     except KeyError:
         raise Error(Code.UNIMPLEMENTED, f"numpy has no type for '{datatype}'") from None
 

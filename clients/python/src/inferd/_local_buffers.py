@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Arrays in memory that the daemon shares: nothing is copied between filling them and reading the results."""
+import math
 import time
 from typing import Dict, List, Optional, Tuple
 
@@ -24,7 +25,7 @@ class LocalBuffers(t.Buffers):
         described: t.Model = transport.model(model, version, timeout)
         chosen = t.input_shapes(described, shapes)
         self._outputs = _rooms(described, output_bytes, batch_of([shape for _, shape in chosen]))
-        sizes = [int(np.prod(shape, dtype=np.int64)) * i.dtype.itemsize for i, shape in chosen]
+        sizes = [math.prod(shape) * i.dtype.itemsize for i, shape in chosen]
         self._memory = Memory(sum(map(aligned, sizes + self._outputs)))
         self.inputs: Dict[str, np.ndarray] = {}
         self._input_places: List[tuple] = []  # offset, bytes, shape

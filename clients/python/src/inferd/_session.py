@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A connection to the local socket with the models that are bound and the memory that is mapped."""
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -36,7 +37,7 @@ class Bound:
 
 def expected_bytes(output: t.Tensor, batch: int) -> int:
     shape = [d if d >= 0 else batch if i == 0 else 1 for i, d in enumerate(output.shape)]
-    return int(np.prod(shape, dtype=np.int64)) * output.dtype.itemsize
+    return math.prod(shape) * output.dtype.itemsize
 
 
 def version_number(version: str) -> int:
@@ -260,7 +261,7 @@ def outputs_of(bound: Bound, results: List[frames.Result], memory: Optional[Memo
         if place.buffer == frames.NOWHERE:
             continue
         shape = place.shape or ()
-        if int(np.prod(shape, dtype=np.int64)) * output.dtype.itemsize != place.bytes:
+        if math.prod(shape) * output.dtype.itemsize != place.bytes:
             raise frames.lost(f"output '{output.name}' of shape {list(shape)} has {place.bytes} bytes")
         bound.seen[i] = max(bound.seen[i], place.bytes)
         try:
