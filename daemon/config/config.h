@@ -22,11 +22,27 @@ struct Mark {
   std::string to_string() const;  // "file:line:column"
 };
 
+// Who gets which roles; see docs/access.md. A rule is met by whoever is one of those it names.
+struct AccessRule {
+  std::vector<std::string> roles = {};               // "infer", "observe", "admin"
+  std::vector<std::string> users = {}, groups = {};  // names or numbers; of a Unix socket's peers
+  std::vector<std::string> subjects = {};            // common names of clients' certificates
+  std::string tokens = {};                           // file of bearer tokens
+  bool everyone = false;
+  Mark mark = {};
+};
+
+struct TlsConfig {
+  std::string certificate, key;  // PEM files
+  std::string client_ca;         // of clients' certificates; empty: they need none
+};
+
 struct Listener {
   std::string address;     // "unix:PATH" or "HOST:PORT"
   int socket_mode = 0660;  // permissions of a Unix socket
-  bool insecure =
-      false;  // allows an address that other machines can reach; there is no encryption yet
+  bool insecure = false;   // allows an address that other machines can reach without encryption
+  std::optional<TlsConfig> tls;
+  std::vector<AccessRule> allow;  // none: whoever can connect may do everything
   Mark mark;
 };
 
@@ -46,6 +62,7 @@ struct LocalListener {
   int max_buffers = 64;                                 // of a connection
   int64_t max_buffer_bytes = int64_t{256} << 20;        // of a connection
   int64_t max_user_bytes = int64_t{512} << 20;          // of all connections of a user
+  std::vector<AccessRule> allow;  // none: whoever can connect may do everything
   Mark mark;
 };
 

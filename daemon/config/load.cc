@@ -1,151 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The configuration file, section by section.
-#include <arpa/inet.h>
-
 #include <algorithm>
-#include <filesystem>
 
 #include "daemon/config/config.h"
+#include "daemon/config/listeners.h"
 #include "daemon/config/model_options.h"
 #include "daemon/config/yaml.h"
 
 namespace inferd::config {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr int64_t kMax32 = INT32_MAX;
-
-// A path in a file is relative to that file.
-std::string resolve(const std::string& file, const std::string& path) {
-  if (path.empty() || fs::path(path).is_absolute()) return path;
-  return (fs::path(file).parent_path() / path).lexically_normal().string();
-}
-
-// Of "HOST:PORT", with gRPC's prefixes for numeric addresses. Only numbers and "localhost" are
-// known to stay on this machine: any other name is whatever a name server says.
-bool is_loopback(std::string_view address) {
-  for (const std::string_view prefix : {"ipv4:", "ipv6:"}) {
-    if (address.starts_with(prefix)) address.remove_prefix(prefix.size());
-  }
-  std::string host(address.substr(0, address.rfind(':')));
-  if (host == "localhost") return true;
-  in_addr v4{};
-  if (::inet_pton(AF_INET, host.c_str(), &v4) == 1) return ntohl(v4.s_addr) >> 24 == 127;
-  if (!host.starts_with('[') || !host.ends_with(']')) return false;
-  host = host.substr(1, host.size() - 2);
-  in6_addr v6{};
-  return ::inet_pton(AF_INET6, host.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
-}
-
-void check_listener(MapReader& r, const YAML::Node& node, const Listener& listener) {
-  if (listener.address.empty()) return r.error(node, "a listener needs an address");
-  if (listener.address.starts_with("unix:")) {
-    // sockaddr_un has 108 bytes.
-    if (listener.address.size() - 5 > 107)
-      r.error(node, "the socket path is longer than 107 characters");
-    return;
-  }
-  if (listener.address.find(':') == std::string::npos) {
-    return r.error(node, "'" + listener.address + "' is neither unix:PATH nor HOST:PORT");
-  }
-  if (!is_loopback(listener.address) && !listener.insecure) {
-    r.error(node, "'" + listener.address +
-                      "' can be reached from other machines without encryption; write insecure: "
-                      "true beside it "
-                      "if that is meant");
-  }
-}
-
-// Permissions of a Unix socket.
-void read_mode(MapReader& r, int& mode) {
-  std::string text = "0660";
-  r.read("mode", text);
-  const bool octal =
-      !text.empty() && text.size() <= 4 && text.find_first_not_of("01234567") == std::string::npos;
-  if (!octal) return r.error(r.child("mode"), "'mode' must be octal permissions such as \"0660\"");
-  mode = static_cast<int>(std::stol(text, nullptr, 8));
-}
-
-// What only listeners of one protocol have.
-void read_more(MapReader&, GrpcListener&) {}
-void read_more(MapReader& r, HttpListener& listener) {
-  r.read("max_connections", listener.max_connections, 2, 100'000);
-  r.read("timeout_s", listener.timeout_s, 1, 3600);
-}
-
-// An address alone, or a mapping.
-template <typename OfProtocol>
-OfProtocol read_listener(MapReader& r, const YAML::Node& item) {
-  OfProtocol listener;
-  listener.mark = r.mark_of(item);
-  if (item.IsScalar()) {
-    listener.address = item.Scalar();
-  } else {
-    MapReader l(item, r.file(), r.errors());
-    l.read("address", listener.address);
-    read_mode(l, listener.socket_mode);
-    l.read("insecure", listener.insecure);
-    read_more(l, listener);
-    l.finish();
-  }
-  if (listener.address.starts_with("unix:"))
-    listener.address = "unix:" + resolve(r.file(), listener.address.substr(5));
-  check_listener(r, item, listener);
-  return listener;
-}
-
-// A path alone, or a mapping.
-LocalListener read_local(MapReader& r, const YAML::Node& item) {
-  LocalListener listener;
-  listener.mark = r.mark_of(item);
-  if (item.IsScalar()) {
-    listener.path = item.Scalar();
-  } else {
-    MapReader l(item, r.file(), r.errors());
-    l.read("path", listener.path);
-    read_mode(l, listener.socket_mode);
-    l.read("max_connections", listener.max_connections, 1, 10'000);
-    l.read("max_user_connections", listener.max_user_connections, 1, 10'000);
-    l.read("max_in_flight", listener.max_in_flight, 1, 1024);
-    l.read("max_buffers", listener.max_buffers, 1, 4096);
-    l.read("max_buffer_bytes", listener.max_buffer_bytes, 1 << 12, int64_t{1} << 40);
-    l.read("max_user_bytes", listener.max_user_bytes, 1 << 12, int64_t{1} << 40);
-    l.finish();
-  }
-  if (listener.path.empty()) r.error(item, "a local socket needs a path");
-  listener.path = resolve(r.file(), listener.path);
-  // sockaddr_un has 108 bytes.
-  if (listener.path.size() > 107) r.error(item, "the socket path is longer than 107 characters");
-  return listener;
-}
-
-// False: the key is not there.
-template <typename OfProtocol>
-bool read_listeners(MapReader& r, const std::string& key, std::vector<OfProtocol>& listeners) {
-  const YAML::Node list = r.child(key);
-  if (!list.IsDefined()) return false;
-  if (!list.IsSequence()) {
-    r.error(list, "'" + key + "' must be a list of listeners");
-    return true;
-  }
-  for (const auto& item : list) listeners.push_back(read_listener<OfProtocol>(r, item));
-  if (listeners.empty()) r.error(list, "'" + key + "' lists no address to listen on");
-  return true;
-}
 
 void read_server(MapReader& parent, ServerConfig& server) {
   MapReader r(parent.child("server"), parent.file(), parent.errors());
   r.read("max_message_bytes", server.max_message_bytes, 1 << 10, kMax32);
   r.read("drain_timeout_ms", server.drain_timeout_ms, 0, 3'600'000);
-  if (!read_listeners(r, "grpc", server.grpc))
-    server.grpc.push_back({.address = "unix:/run/inferd/inferd.sock", .mark = {}});
-  read_listeners(r, "http", server.http);
-  const YAML::Node local = r.child("local");
-  if (local.IsDefined() && !local.IsSequence()) r.error(local, "'local' must be a list of sockets");
-  for (const auto& item : local.IsSequence() ? local : YAML::Node(YAML::NodeType::Sequence))
-    server.local.push_back(read_local(r, item));
+  read_listeners(r, server);
   r.finish();
 }
 

@@ -115,6 +115,12 @@ Result<YAML::Node> parse_file(const std::string& path) {
   }
 }
 
+std::string resolve(const std::string& file, const std::string& path) {
+  namespace fs = std::filesystem;
+  if (path.empty() || fs::path(path).is_absolute()) return path;
+  return (fs::path(file).parent_path() / path).lexically_normal().string();
+}
+
 MapReader::MapReader(const YAML::Node& node, std::string file, Errors& errors)
     : node_(node), file_(std::move(file)), errors_(errors) {
   if (node_.IsDefined() && !node_.IsNull() && !node_.IsMap()) {

@@ -145,5 +145,51 @@ TEST_F(ConfigTest, OtherMachinesNeedTheWordInsecure) {
   }
 }
 
+TEST_F(ConfigTest, RulesOfAListener) {
+  const auto config =
+      load(write("c.yaml",
+                 "server:\n"
+                 "  grpc:\n"
+                 "    - address: unix:s\n"
+                 "      allow:\n"
+                 "        - {roles: [admin], users: [root], groups: [adm]}\n"
+                 "        - {roles: [infer, observe], everyone: true}\n"
+                 "    - address: 0.0.0.0:8001\n"
+                 "      tls: {certificate: c.pem, key: /k.pem, client_ca: ca.pem}\n"
+                 "      allow: [{roles: [infer], subjects: [arm], tokens: t}]\n"
+                 "  local: [{path: l, allow: [{roles: [infer], users: ['1']}]}]\n"));
+  ASSERT_TRUE(config.ok()) << config.status().to_string();
+  ASSERT_EQ(config->server.grpc.size(), 2U);
+  ASSERT_EQ(config->server.grpc[0].allow.size(), 2U);
+  EXPECT_EQ(config->server.grpc[0].allow[0].groups, std::vector<std::string>{"adm"});
+  EXPECT_EQ(config->server.grpc[0].allow[1].roles, (std::vector<std::string>{"infer", "observe"}));
+  EXPECT_TRUE(config->server.grpc[0].allow[1].everyone);
+  EXPECT_EQ(config->server.grpc[1].tls->certificate, folder_.file("c.pem"));
+  EXPECT_EQ(config->server.grpc[1].tls->key, "/k.pem");
+  EXPECT_EQ(config->server.grpc[1].allow[0].tokens, folder_.file("t"));
+  EXPECT_EQ(config->server.local[0].allow[0].users, std::vector<std::string>{"1"});
+}
+
+TEST_F(ConfigTest, RulesThatNobodyCanMeetAreRefused) {
+  const auto rule = [&](const std::string& listener, const std::string& text) {
+    return errors("server: {grpc: [{address: '" + listener + "', allow: [" + text + "]}]}\n");
+  };
+  EXPECT_THAT(rule("unix:s", "{roles: [boss], everyone: true}"), HasSubstr("no role 'boss'"));
+  EXPECT_THAT(rule("unix:s", "{everyone: true}"), HasSubstr("a rule needs roles"));
+  EXPECT_THAT(rule("unix:s", "{roles: [infer]}"), HasSubstr("a rule names users, groups"));
+  EXPECT_THAT(rule("127.0.0.1:1", "{roles: [infer], users: [root]}"),
+              HasSubstr("only peers of a Unix socket have users"));
+  EXPECT_THAT(rule("127.0.0.1:1", "{roles: [infer], subjects: [a]}"),
+              HasSubstr("the listener needs tls with client_ca"));
+  EXPECT_THAT(errors("server: {grpc: [{address: '1.2.3.4:1', insecure: true, "
+                     "allow: [{roles: [infer], tokens: t}]}]}\n"),
+              HasSubstr("tokens would travel without encryption"));
+  EXPECT_THAT(rule("unix:s", ""), HasSubstr("and not empty"));
+  EXPECT_THAT(errors("server: {grpc: [{address: '1.2.3.4:1', tls: {key: k}}]}\n"),
+              HasSubstr("'tls' needs a certificate and a key"));
+  EXPECT_THAT(errors("server: {grpc: [{address: 'unix:s', tls: {key: k, certificate: c}}]}\n"),
+              HasSubstr("a Unix socket needs no tls"));
+}
+
 }  // namespace
 }  // namespace inferd::config
