@@ -50,10 +50,11 @@ void write_tensor(const TensorInfo& tensor, FrameWriter& writer) {
 
 }  // namespace
 
-Connection::Connection(Descriptor socket, uint64_t token, Peer peer, std::shared_ptr<Shared> shared)
-    : socket_(std::move(socket)), token_(token), peer_(peer), shared_(std::move(shared)) {}
+Connection::Connection(Descriptor socket, uint64_t token, uid_t user,
+                       std::shared_ptr<Shared> shared)
+    : socket_(std::move(socket)), token_(token), user_(user), shared_(std::move(shared)) {}
 
-Connection::~Connection() { shared_->users->remove_connection(peer_.user); }
+Connection::~Connection() { shared_->users->remove_connection(user_); }
 
 std::optional<Ready> Connection::receive(std::span<std::byte> buffer) {
   std::optional<Ready> ready;
@@ -214,7 +215,7 @@ Result<std::shared_ptr<const Region>> Connection::map_buffer(uint32_t buffer, ui
     return already_exists("buffer " + std::to_string(buffer) + " is mapped");
   INFERD_ASSIGN_OR_RETURN(auto region, Region::map(descriptors_[0], bytes,
                                                    shared_->limits.max_buffer_bytes - mapped_bytes_,
-                                                   peer_.user, shared_->users));
+                                                   user_, shared_->users));
   return region;
 }
 

@@ -34,13 +34,6 @@ struct Shared {
   std::atomic<bool> stopping{false};  // requests are refused
 };
 
-// Who is at the other end, told by the kernel when it connected.
-struct Peer {
-  pid_t process = 0;
-  uid_t user = 0;
-  gid_t group = 0;
-};
-
 // A request that is ready to run.
 struct Ready {
   std::shared_ptr<const models::ModelVersion> model;
@@ -51,7 +44,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
  public:
   // Of a user for whom `shared->users` has counted it; it will be taken off there at the end.
   // Owned by shared_ptr.
-  Connection(Descriptor socket, uint64_t token, Peer peer, std::shared_ptr<Shared> shared);
+  Connection(Descriptor socket, uint64_t token, uid_t user, std::shared_ptr<Shared> shared);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -73,7 +66,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool has_ended() const { return ended_.load(std::memory_order_relaxed); }
   bool is_idle() const;  // nothing waits for a model or for room
 
-  const Peer& peer() const { return peer_; }
   int socket() const { return socket_.get(); }
 
  private:
@@ -114,7 +106,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   const Descriptor socket_;
   const uint64_t token_;
-  const Peer peer_;
+  const uid_t user_;
   const std::shared_ptr<Shared> shared_;
   std::atomic<bool> ended_{false};
 

@@ -19,6 +19,7 @@
 #include <map>
 #include <thread>
 
+#include "daemon/serve/access.h"
 #include "daemon/serve/local/connection.h"
 #include "daemon/serve/socket_file.h"
 
@@ -58,9 +59,10 @@ Result<Descriptor> open_listener(const std::string& path, int mode) {
 
 class LocalServer final : public Server {
  public:
-  LocalServer(const config::LocalListener& listener, const models::Repository& repository,
-              const std::string& version)
-      : shared_(new local::Shared{repository,
+  LocalServer(const config::LocalListener& listener, Access access,
+              const models::Repository& repository, const std::string& version)
+      : access_(std::move(access)),
+        shared_(new local::Shared{repository,
                                   version,
                                   listener,
                                   std::make_shared<local::UserLimits>(listener.max_user_connections,
@@ -168,9 +170,15 @@ class LocalServer final : public Server {
   }
 
   void admit(Descriptor socket) {
-    ucred peer{};
-    socklen_t size = sizeof peer;
-    if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return;
+    auto process = process_behind(socket.get());
+    if (!process.ok()) return;
+    const uid_t uid = process->uid;
+    Peer peer;
+    peer.process = *std::move(process);
+    if (const Status status = check_role(access_.roles_of(peer), Role::kInfer, "the local socket");
+        !status.ok()) {
+      return refuse(socket, status);
+    }
     const std::lock_guard lock(mutex_);
     const int limit = shared_->limits.max_connections;
     if (connections_.size() >= static_cast<size_t>(limit)) {
@@ -179,11 +187,10 @@ class LocalServer final : public Server {
     }
     const int fd = socket.get();
     const uint64_t token = next_token_++;
-    if (const Status status = shared_->users->add_connection(peer.uid); !status.ok())
+    if (const Status status = shared_->users->add_connection(uid); !status.ok())
       return refuse(socket, status);
-    connections_.emplace(
-        token, std::make_shared<Connection>(std::move(socket), token,
-                                            local::Peer{peer.pid, peer.uid, peer.gid}, shared_));
+    connections_.emplace(token,
+                         std::make_shared<Connection>(std::move(socket), token, uid, shared_));
     if (!shared_->poller.watch(fd, token)) connections_.erase(token);
   }
 
@@ -205,6 +212,7 @@ class LocalServer final : public Server {
                        [](const auto& entry) { return entry.second->is_idle(); });
   }
 
+  const Access access_;
   const std::shared_ptr<local::Shared> shared_;
   const Descriptor stop_;
   Descriptor listener_;
@@ -221,7 +229,8 @@ class LocalServer final : public Server {
 Result<std::unique_ptr<Server>> start_local(const config::LocalListener& listener,
                                             const models::Repository& repository,
                                             const std::string& version) {
-  auto server = std::make_unique<LocalServer>(listener, repository, version);
+  INFERD_ASSIGN_OR_RETURN(Access access, Access::create(listener.allow));
+  auto server = std::make_unique<LocalServer>(listener, std::move(access), repository, version);
   INFERD_RETURN_IF_ERROR(server->listen());
   return std::unique_ptr<Server>(std::move(server));
 }
