@@ -21,7 +21,7 @@ ENGINE = {
 }
 CONFIG = ["daemon/config/config.h"]
 MODELS = CONFIG + ["daemon/models/", "daemon/schedule/", "daemon/telemetry/", "daemon/host/"]
-SERVE = MODELS + ["daemon/serve/access.h", "daemon/serve/server.h", "daemon/serve/socket_file.h", "daemon/serve/call.h", "daemon/serve/control.h",
+SERVE = MODELS + ["daemon/serve/access.h", "daemon/serve/server.h", "daemon/serve/listening_socket.h", "daemon/serve/socket_file.h", "daemon/serve/call.h", "daemon/serve/control.h",
                   "daemon/serve/describe.h", "daemon/serve/settings.h",
                   "daemon/pipeline/pipelines.h", "daemon/pipeline/result.h"]
 DAEMON = {

@@ -71,7 +71,10 @@ void check_rule(MapReader& r, const YAML::Node& node, const AccessRule& rule,
   if (!rule.subjects.empty() && !origin.has_client_ca) {
     r.error(node, "subjects are those of certificates: the listener needs tls with client_ca");
   }
-  if (!rule.tokens.empty() && !origin.is_unix && !origin.is_loopback && !origin.has_tls) {
+  if (rule.tokens.empty()) return;
+  if (origin.is_unix) {
+    r.error(node, "peers of a Unix socket are known by user and group, and show no tokens");
+  } else if (!origin.is_loopback && !origin.has_tls) {
     r.error(node, "tokens would travel without encryption: the listener needs tls");
   }
 }
@@ -122,6 +125,10 @@ void read_tls(MapReader& parent, std::optional<TlsConfig>& tls) {
 // What only listeners of one protocol have.
 void read_more(MapReader&, GrpcListener&) {}
 void read_more(MapReader& r, HttpListener& listener) {
+  for (const char* key : {"tls", "allow"}) {
+    const YAML::Node node = r.child(key);
+    if (node.IsDefined()) r.error(node, "HTTP knows no '" + std::string(key) + "' yet");
+  }
   r.read("max_connections", listener.max_connections, 2, 100'000);
   r.read("timeout_s", listener.timeout_s, 1, 3600);
 }

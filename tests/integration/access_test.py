@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may do what: a real daemon and clients of other users."""
 import argparse
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -15,8 +16,17 @@ import tempfile
 import time
 import unittest
 
+try:
+    import grpc
+    import raw_protocol
+except ImportError as error:
+    print(f"SKIPPED: {error}; install python3-grpcio and python3-protobuf")
+    sys.exit(77)
+
 ARGS = None
+PB = None
 NOBODY = 65534
+HEALTH = {"ServerLive", "ServerReady", "ModelReady"}  # everybody may ask
 
 
 def wait_until(condition, what, seconds=30):
@@ -25,6 +35,40 @@ def wait_until(condition, what, seconds=30):
         if time.monotonic() > deadline:
             raise AssertionError(f"did not happen: {what}")
         time.sleep(0.01)
+
+
+def tries(connects):
+    try:
+        connects()
+        return True
+    except OSError:
+        return False
+
+
+def call(channel, method, request=None, metadata=None):
+    """"ok", or "CODE: message". An unknown request is empty, as wire format."""
+    path = method if "/" in method else f"/inference.GRPCInferenceService/{method}"
+    unary = channel.unary_unary(path, request_serializer=lambda m: m, response_deserializer=lambda b: b)
+    try:
+        unary(request or b"", timeout=30, metadata=metadata, wait_for_ready=True)
+        return "ok"
+    except grpc.RpcError as error:
+        return f"{error.code().name}: {error.details()}"
+
+
+
+def over(address, *calls):
+    """Calls over a connection of its own; for another user also in a process of its own."""
+    with grpc.insecure_channel(address) as channel:
+        return "\n".join(call(channel, *c) for c in calls)
+
+
+def in_child(user, address, *calls):
+    """What over() returns, for another user: gRPC does not survive a fork, so a fresh interpreter asks."""
+    result = subprocess.run([sys.executable, "-B", __file__, "--inferd", "", "--as-user", str(user), address] +
+                            [json.dumps([c if isinstance(c, str) else [c[0], c[1].hex()] for c in calls])],
+                            capture_output=True, text=True, timeout=100)
+    return result.stdout.strip() or result.stderr
 
 
 class Daemon:
@@ -44,8 +88,8 @@ class Daemon:
         self.process = subprocess.Popen([ARGS.inferd, "--config", str(self.folder / "inferd.yaml")],
                                         stdout=self.log, stderr=self.log, cwd=self.folder)
 
-    def wait(self, name):
-        wait_until(lambda: self.process.poll() is not None or (self.folder / name).exists(), "the daemon starts")
+    def wait(self, connects):
+        wait_until(lambda: self.process.poll() is not None or tries(connects), "the daemon starts")
         assert self.process.poll() is None, self.text()
 
     def text(self):
@@ -91,7 +135,10 @@ def hello(path):
             client.send(struct.pack("<IHHQIHH", 24, 1, 0, 1, 0x4C444649, 1, 1))
         except BrokenPipeError:
             pass  # it was refused already, and the reason waits
-        data = client.recv(1 << 16)
+        try:
+            data = client.recv(1 << 16)
+        except ConnectionResetError:  # that it was closed is told before what was said at last
+            data = client.recv(1 << 16)
     _, _, status, _ = struct.unpack_from("<IHHQ", data)
     return f"{status}: {data[16:].decode()}" if status else "ok"
 
@@ -102,7 +149,7 @@ class LocalSocket(unittest.TestCase):
         self.daemon = Daemon("  grpc: [unix:grpc.sock]\n"
                              "  local: [{path: local.sock, mode: '0666', allow: [{roles: [infer], users: [root]},\n"
                              "                                                   {roles: [observe], everyone: true}]}]\n")
-        self.daemon.wait("local.sock")
+        self.daemon.wait(lambda: hello(self.daemon.folder / "local.sock"))
 
     def tearDown(self):
         self.assertEqual(self.daemon.stop(), 0)
@@ -115,6 +162,138 @@ class LocalSocket(unittest.TestCase):
         self.assertEqual(hello(path), "ok")
 
 
+@unittest.skipIf(os.getuid() != 0, "SKIPPED: only root can be somebody else")
+class UnixUsers(unittest.TestCase):
+    def setUp(self):
+        self.daemon = Daemon("  grpc:\n    - address: unix:grpc.sock\n      mode: '0666'\n      allow:\n"
+                             "        - {roles: [admin], users: [root]}\n"
+                             f"        - {{roles: [infer], users: ['{NOBODY}']}}\n"
+                             "        - {roles: [observe], groups: ['4321']}\n")
+        self.address = f"unix:{self.daemon.folder}/grpc.sock"
+        self.daemon.wait(lambda: connect(self.daemon.folder / "grpc.sock"))
+
+    def tearDown(self):
+        self.assertEqual(self.daemon.stop(), 0)
+
+    def test_each_has_its_roles(self):
+        self.assertEqual(over(self.address, ("RepositoryModelUnload", unload()), ("RepositoryIndex",)), "ok\nok")
+        self.assertEqual(
+            in_child(NOBODY, self.address, "ModelMetadata", ["RepositoryModelUnload", unload()], "RepositoryIndex",
+                     "/inferd.v1.PipelineService/ListPipelines", "ServerLive").splitlines(),
+            ["NOT_FOUND: there is no model ''; none is loaded",
+             "PERMISSION_DENIED: RepositoryModelUnload needs the role 'admin', and the caller has: infer",
+             "PERMISSION_DENIED: RepositoryIndex needs the role 'observe', and the caller has: infer",
+             "PERMISSION_DENIED: ListPipelines needs the role 'observe', and the caller has: infer", "ok"])
+
+    def test_without_a_role_every_method_is_denied(self):
+        methods = [m.name for m in PB.ModelInferRequest.DESCRIPTOR.file.services_by_name["GRPCInferenceService"].methods]
+        self.assertGreater(len(methods), 15)
+        answers = in_child(12345, self.address, *methods).splitlines()
+        for method, answer in zip(methods, answers, strict=True):
+            expected = "ok" if method in HEALTH - {"ModelReady"} else None
+            if method in HEALTH:
+                self.assertFalse(answer.startswith("PERMISSION"), f"{method}: {answer}")
+            else:
+                self.assertTrue(answer.startswith(f"PERMISSION_DENIED: {method} needs the role"), f"{method}: {answer}")
+            if expected:
+                self.assertEqual(answer, expected)
+
+    def test_roles_do_not_leak_from_connection_to_connection(self):
+        with concurrent.futures.ThreadPoolExecutor(6) as pool:
+            mine = [pool.submit(over, self.address, ("RepositoryIndex",)) for _ in range(12)]
+            theirs = [pool.submit(in_child, NOBODY, self.address, "RepositoryIndex") for _ in range(6)]
+            for answer in mine:
+                self.assertEqual(answer.result(), "ok")
+            for answer in theirs:
+                self.assertTrue(answer.result().startswith("PERMISSION_DENIED"), answer.result())
+
+
+class Tls(unittest.TestCase):
+    TOKEN = "a-token-that-is-long-enough"
+
+    @classmethod
+    def setUpClass(cls):
+        cls.keys = pathlib.Path(tempfile.mkdtemp(prefix="inferd-keys-"))
+        cls.authority("ca")
+        cls.certificate("server", "ca", "subjectAltName=IP:127.0.0.1")
+        cls.certificate("arm", "ca")
+        cls.certificate("leg", "ca")
+        cls.authority("other-ca")
+        cls.certificate("stranger", "other-ca", name="arm")
+        cls.port = free_port()
+        cls.daemon = Daemon(
+            f"  grpc:\n    - address: 127.0.0.1:{cls.port}\n"
+            f"      tls: {{certificate: {cls.keys}/server.pem, key: {cls.keys}/server.key, client_ca: {cls.keys}/ca.pem}}\n"
+            "      allow:\n"
+            "        - {roles: [infer], subjects: [arm]}\n"
+            "        - {roles: [observe], tokens: tokens}\n", [("tokens", cls.TOKEN + "\n", 0o600)])
+        cls.daemon.wait(lambda: socket.create_connection(("127.0.0.1", cls.port)).close())
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.keys)
+        assert cls.daemon.stop() == 0
+
+    @classmethod
+    def openssl(cls, *arguments):
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=cls.keys)
+
+    @classmethod
+    def authority(cls, name):
+        cls.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                    "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem")
+
+    @classmethod
+    def certificate(cls, file, authority, extension="", name=None):
+        (cls.keys / "ext").write_text(extension)
+        cls.openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj",
+                    f"/CN={name or file}", "-keyout", f"{file}.key", "-out", f"{file}.csr")
+        cls.openssl("x509", "-req", "-in", f"{file}.csr", "-CA", f"{authority}.pem", "-CAkey", f"{authority}.key",
+                    "-CAcreateserial", "-days", "2", "-extfile", "ext", "-out", f"{file}.pem")
+
+    def channel(self, client=None):
+        read = lambda name: (self.keys / name).read_bytes()  # noqa: E731
+        key, chain = (read(f"{client}.key"), read(f"{client}.pem")) if client else (None, None)
+        channel = grpc.secure_channel(f"127.0.0.1:{self.port}", grpc.ssl_channel_credentials(read("ca.pem"), key, chain))
+        self.addCleanup(channel.close)
+        return channel
+
+    def denied(self, channel, method, **more):
+        answer = call(channel, method, **more)
+        self.assertTrue(answer.startswith("PERMISSION_DENIED"), answer)
+
+    def test_a_certificate_gives_its_subjects_roles(self):
+        arm = self.channel("arm")
+        self.assertEqual(call(arm, "ServerMetadata"), "ok")
+        self.denied(arm, "RepositoryIndex")
+        leg = self.channel("leg")
+        self.assertEqual(call(leg, "ServerLive"), "ok")
+        self.denied(leg, "ServerMetadata")
+
+    def test_a_certificate_of_another_authority_does_not_connect(self):
+        with self.assertRaises(grpc.FutureTimeoutError):
+            grpc.channel_ready_future(self.channel("stranger")).result(timeout=2)
+
+    def test_without_encryption_nobody_connects(self):
+        with grpc.insecure_channel(f"127.0.0.1:{self.port}") as channel:
+            with self.assertRaises(grpc.FutureTimeoutError):
+                grpc.channel_ready_future(channel).result(timeout=2)
+
+    def test_a_token_gives_roles_without_a_certificate(self):
+        channel = self.channel()
+        header = lambda text: [("authorization", text)]  # noqa: E731
+        self.denied(channel, "RepositoryIndex")
+        self.assertEqual(call(channel, "RepositoryIndex", metadata=header(f"Bearer {self.TOKEN}")), "ok")
+        self.assertEqual(call(channel, "RepositoryIndex", metadata=header(f"bearer {self.TOKEN}")), "ok")
+        self.denied(channel, "RepositoryIndex", metadata=header(f"Bearer {self.TOKEN}x"))
+        self.denied(channel, "RepositoryIndex", metadata=header(f"Basic {self.TOKEN}"))
+        self.denied(channel, "RepositoryModelUnload", metadata=header(f"Bearer {self.TOKEN}"))
+
+    def test_roles_of_certificate_and_token_add_up(self):
+        arm = self.channel("arm")
+        self.assertEqual(call(arm, "RepositoryIndex", metadata=[("authorization", f"Bearer {self.TOKEN}")]), "ok")
+
+
 class Mistakes(unittest.TestCase):
     def refused(self, server, files=()):
         daemon = Daemon(server, files)
@@ -123,16 +302,53 @@ class Mistakes(unittest.TestCase):
         self.assertEqual(daemon.stop(), 1)
         return text
 
+    def test_a_certificate_that_is_not_there(self):
+        text = self.refused("  grpc: [{address: 127.0.0.1:0, tls: {certificate: c.pem, key: k.pem}}]\n")
+        self.assertRegex(text, r"cannot read '.*k.pem'")
+
+    def test_tokens_that_others_can_read(self):
+        text = self.refused("  grpc: [{address: '127.0.0.1:0', allow: [{roles: [infer], tokens: t}]}]\n",
+                            [("t", "0123456789abcdef", 0o644)])
+        self.assertIn("holds secrets that others can read", text)
+
     def test_a_user_that_does_not_exist(self):
         text = self.refused("  grpc: [unix:grpc.sock]\n  local: [{path: local.sock, allow: [{roles: [infer], users: [nobody-at-all]}]}]\n")
         self.assertIn("inferd.yaml:3:38: there is no user 'nobody-at-all'", text)
 
 
+def connect(path):
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def unload():
+    """Of a model that nobody misses."""
+    return PB.RepositoryModelUnloadRequest(model_name="copy").SerializeToString()
+
+
+def ask_as(user, address, calls):
+    """The other side of in_child()."""
+    os.setgroups([])
+    os.setgid(user)
+    os.setuid(user)
+    print(over(address, *[(c,) if isinstance(c, str) else (c[0], bytes.fromhex(c[1])) for c in json.loads(calls)]))
+
+
 def main():
-    global ARGS
+    global ARGS, PB
     parser = argparse.ArgumentParser()
     parser.add_argument("--inferd", required=True)
+    parser.add_argument("--as-user", nargs=3)
     ARGS, rest = parser.parse_known_args()
+    if ARGS.as_user:
+        return ask_as(int(ARGS.as_user[0]), *ARGS.as_user[1:])
+    PB = raw_protocol.load_stubs()[0]
     unittest.main(argv=[sys.argv[0]] + rest, verbosity=2)
 
 

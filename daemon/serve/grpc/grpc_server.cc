@@ -3,17 +3,19 @@
 
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <fstream>
+#include <sstream>
 
-#include "daemon/serve/grpc/health_service.h"
-#include "daemon/serve/grpc/inference_service.h"
-#include "daemon/serve/grpc/pipeline_service.h"
+#include "daemon/serve/grpc/endpoint.h"
+#include "daemon/serve/grpc/unix_peers.h"
+#include "daemon/serve/socket_file.h"
 
 namespace inferd::serve {
 namespace {
@@ -23,112 +25,97 @@ constexpr std::string_view kUnix = "unix:";
 bool is_unix(const std::string& address) { return address.starts_with(kUnix); }
 std::string socket_path(const std::string& address) { return address.substr(kUnix.size()); }
 
-// Is this a socket that nobody listens on any more? Any doubt (no permission, a full backlog) means
-// no.
-bool is_abandoned(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
-  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd < 0) return false;
-  const auto* generic = reinterpret_cast<const sockaddr*>(&address);
-  const bool refused = ::connect(fd, generic, sizeof address) != 0 && errno == ECONNREFUSED;
-  ::close(fd);
-  return refused;
+Result<std::string> read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream content;
+  content << file.rdbuf();
+  if (!file || content.str().empty()) return not_found("cannot read '" + path + "'");
+  return content.str();
 }
 
-// A daemon that was killed leaves its socket behind; one that runs keeps it.
-Status clear_socket(const std::string& path) {
-  struct stat info {};
-  if (::lstat(path.c_str(), &info) != 0) return ok_status();
-  if (!S_ISSOCK(info.st_mode)) {
-    return failed_precondition("'" + path + "' exists and is not a socket");
+// A client shows a certificate where `client_ca` is given: it must, unless tokens do as well.
+Result<std::shared_ptr<grpc::ServerCredentials>> credentials_of(const config::Listener& listener) {
+  if (!listener.tls) return grpc::InsecureServerCredentials();
+  grpc::SslServerCredentialsOptions options;
+  INFERD_ASSIGN_OR_RETURN(std::string key, read_file(listener.tls->key));
+  INFERD_ASSIGN_OR_RETURN(std::string certificate, read_file(listener.tls->certificate));
+  options.pem_key_cert_pairs.push_back({std::move(key), std::move(certificate)});
+  if (!listener.tls->client_ca.empty()) {
+    INFERD_ASSIGN_OR_RETURN(options.pem_root_certs, read_file(listener.tls->client_ca));
+    const bool tokens =
+        std::any_of(listener.allow.begin(), listener.allow.end(),
+                    [](const config::AccessRule& rule) { return !rule.tokens.empty(); });
+    options.client_certificate_request =
+        tokens ? GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_AND_VERIFY
+               : GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY;
   }
-  if (!is_abandoned(path)) return unavailable("another process serves on '" + path + "'");
-  if (::unlink(path.c_str()) != 0) {
-    return permission_denied("cannot replace '" + path + "': " + std::strerror(errno));
-  }
-  return ok_status();
+  return grpc::SslServerCredentials(options);
 }
 
 class GrpcServer final : public Server {
  public:
-  GrpcServer(const config::ServerConfig& config, models::Repository& repository,
-             pipeline::Pipelines& pipelines, const std::string& version)
-      : repository_(repository), inference_(config, repository, version), pipelines_(pipelines) {}
+  explicit GrpcServer(const Served& served) : served_(served) {}
+  ~GrpcServer() override { GrpcServer::shut_down(0); }
 
-  Status listen(const config::ServerConfig& config) {
+  Status listen() {
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-    grpc::ServerBuilder builder;
-    builder.SetMaxReceiveMessageSize(static_cast<int>(config.max_message_bytes));
-    builder.SetMaxSendMessageSize(static_cast<int>(config.max_message_bytes));
-    // Two daemons must not share a TCP port by accident.
-    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-    std::vector<int> ports(config.grpc.size(), 0);
-    for (size_t i = 0; i < config.grpc.size(); ++i) {
-      const std::string& address = config.grpc[i].address;
-      if (is_unix(address)) INFERD_RETURN_IF_ERROR(clear_socket(socket_path(address)));
-      builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &ports[i]);
+    for (const config::Listener& listener : served_.config.grpc) {
+      INFERD_ASSIGN_OR_RETURN(Access access, Access::create(listener.allow));
+      if (is_unix(listener.address) && !access.is_open()) {
+        INFERD_ASSIGN_OR_RETURN(auto peers, UnixPeers::open(listener, std::move(access), served_));
+        unix_peers_.push_back(std::move(peers));
+      } else {
+        INFERD_RETURN_IF_ERROR(listen(listener, std::move(access)));
+      }
     }
-    builder.RegisterService(&inference_);
-    builder.RegisterService(&pipelines_);
-    builder.RegisterService(&health_);
-    // The socket must never be open to others, not even before its mode is set.
-    const mode_t previous = ::umask(0177);
-    server_ = builder.BuildAndStart();
-    ::umask(previous);
-    for (size_t i = 0; i < ports.size(); ++i) {
-      INFERD_RETURN_IF_ERROR(check_listener(config.grpc[i], ports[i]));
-    }
-    if (server_ == nullptr) return unavailable("the server did not start");
-    announce_ready();
     return ok_status();
   }
 
-  ~GrpcServer() override { shut_down(0); }
-
-  void announce_shutdown() override { health_.not_serving(); }
+  void announce_shutdown() override {
+    for (const auto& endpoint : endpoints_) endpoint->announce_shutdown();
+    for (const auto& peers : unix_peers_) peers->announce_shutdown();
+  }
 
   void shut_down(int64_t timeout_ms) override {
-    if (server_ == nullptr) return;
     announce_shutdown();
-    health_.end_watches();
-    server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(timeout_ms));
-    server_->Wait();
-    server_.reset();
+    using Clock = std::chrono::steady_clock;
+    const auto until = Clock::now() + std::chrono::milliseconds(timeout_ms);
+    const auto left = [&] {
+      const auto time = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now());
+      return std::max<int64_t>(time.count(), 0);
+    };
+    for (const auto& endpoint : endpoints_) endpoint->shut_down(left());
+    for (const auto& peers : unix_peers_) peers->shut_down(left());
+    endpoints_.clear();
+    unix_peers_.clear();
     for (const std::string& path : sockets_) ::unlink(path.c_str());
+    sockets_.clear();
   }
 
  private:
-  void announce_ready() {
-    changes_ = repository_.listen(
-        [this](const std::string& model, bool serves) { health_.set(model, serves); });
-    for (const models::ModelStatus& model : repository_.list())
-      health_.set(model.name, model.state == models::ModelState::kReady);
-    health_.set(inference::GRPCInferenceService::service_full_name(), true);
-    health_.set(inferd::v1::PipelineService::service_full_name(), true);
-    health_.set("", true);
-  }
-
-  Status check_listener(const config::GrpcListener& listener, int port) {
-    if (server_ == nullptr || port == 0) {
-      return unavailable("cannot listen on '" + listener.address +
-                         "'; is its folder there, and the address free?");
-    }
-    if (!is_unix(listener.address)) return ok_status();
+  Status listen(const config::Listener& listener, Access access) {
+    INFERD_ASSIGN_OR_RETURN(const auto credentials, credentials_of(listener));
+    const bool in_files = is_unix(listener.address);
+    if (in_files) INFERD_RETURN_IF_ERROR(clear_socket_file(socket_path(listener.address)));
+    auto endpoint = std::make_unique<Endpoint>(
+        served_, CallerRoles(std::make_shared<const Access>(std::move(access))));
+    // The socket must never be open to others, not even before its mode is set.
+    const mode_t previous = ::umask(0177);
+    const Status listens = endpoint->listen(listener.address, credentials);
+    ::umask(previous);
+    INFERD_RETURN_IF_ERROR(listens);
+    endpoints_.push_back(std::move(endpoint));
+    if (!in_files) return ok_status();
     const std::string path = socket_path(listener.address);
     sockets_.push_back(path);
     if (::chmod(path.c_str(), static_cast<mode_t>(listener.socket_mode)) == 0) return ok_status();
     return unavailable("cannot set the mode of '" + path + "': " + std::strerror(errno));
   }
 
-  models::Repository& repository_;
-  InferenceService inference_;
-  PipelineService pipelines_;
-  HealthService health_;
-  std::shared_ptr<const void> changes_;  // of models, for health_
+  const Served served_;
+  std::vector<std::unique_ptr<Endpoint>> endpoints_;
+  std::vector<std::unique_ptr<UnixPeers>> unix_peers_;
   std::vector<std::string> sockets_;
-  std::unique_ptr<grpc::Server> server_;
 };
 
 }  // namespace
@@ -138,8 +125,8 @@ Result<std::unique_ptr<Server>> start_grpc(const config::ServerConfig& config,
                                            pipeline::Pipelines& pipelines,
                                            const std::string& version) {
   if (config.grpc.empty()) return invalid_argument("server.grpc lists no address to listen on");
-  auto server = std::make_unique<GrpcServer>(config, repository, pipelines, version);
-  INFERD_RETURN_IF_ERROR(server->listen(config));
+  auto server = std::make_unique<GrpcServer>(Served{config, repository, pipelines, version});
+  INFERD_RETURN_IF_ERROR(server->listen());
   return std::unique_ptr<Server>(std::move(server));
 }
 

@@ -10,7 +10,7 @@ namespace inferd::serve {
 
 // Open Inference Protocol over gRPC's callback interface: no call holds a thread while it waits for
 // its model. Its methods stand in inference_service.cc and, by what they are about, in *_calls.cc.
-class InferenceService final : public inference::GRPCInferenceService::CallbackService {
+class InferenceService : public inference::GRPCInferenceService::CallbackService {
  public:
   using Context = grpc::CallbackServerContext;
   using Reactor = grpc::ServerUnaryReactor;

@@ -4,16 +4,18 @@
 #include <atomic>
 
 #include "daemon/pipeline/pipelines.h"
+#include "daemon/serve/grpc/caller_roles.h"
 #include "inferd/v1/pipeline.grpc.pb.h"
 
 namespace inferd::serve {
 
-// inferd.v1.PipelineService. Each watcher holds one of gRPC's threads while it waits for results,
-// so their number is bounded; a slow one only fills its own mailbox.
+// inferd.v1.PipelineService, for who may observe. Each watcher holds one of gRPC's threads while it
+// waits for results, so their number is bounded; a slow one only fills its own mailbox.
 class PipelineService final : public inferd::v1::PipelineService::Service {
  public:
   // Borrows the pipelines.
-  explicit PipelineService(pipeline::Pipelines& pipelines) : pipelines_(pipelines) {}
+  PipelineService(pipeline::Pipelines& pipelines, CallerRoles roles)
+      : pipelines_(pipelines), roles_(std::move(roles)) {}
 
   grpc::Status ListPipelines(grpc::ServerContext*, const inferd::v1::ListPipelinesRequest*,
                              inferd::v1::ListPipelinesResponse*) override;
@@ -23,6 +25,7 @@ class PipelineService final : public inferd::v1::PipelineService::Service {
  private:
   static constexpr int kMaxWatchers = 32;
   pipeline::Pipelines& pipelines_;
+  const CallerRoles roles_;
   std::atomic<int> watchers_{0};
 };
 

@@ -18,8 +18,8 @@
 
 #include "daemon/schedule/request.h"
 #include "daemon/serve/http/body_stream.h"
-#include "daemon/serve/http/listening_socket.h"
 #include "daemon/serve/http/slow_clients.h"
+#include "daemon/serve/listening_socket.h"
 #include "daemon/telemetry/log.h"
 
 namespace inferd::serve {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "daemon/serve/http/listening_socket.h"
+#include "daemon/serve/listening_socket.h"
 
 #include <netdb.h>
 #include <netinet/in.h>
