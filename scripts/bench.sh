@@ -7,12 +7,13 @@
 #
 #   scripts/bench.sh [--rounds N]
 #   scripts/bench.sh --memory        only the table of memory, which takes seconds
+#   scripts/bench.sh --serving       only what clients of a daemon wait beyond the model, a minute or two
 set -eu
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 rounds=7
-speed=yes
+parts="memory serving speed"
 while [ $# -gt 0 ]; do
   case $1 in
     --rounds)
@@ -20,11 +21,11 @@ while [ $# -gt 0 ]; do
       rounds=$2
       shift 2
       ;;
-    --memory)
-      speed=no
+    --memory | --serving)
+      parts=${1#--}
       shift
       ;;
-    *) die "unknown option '$1' (known: --rounds N, --memory)" ;;
+    *) die "unknown option '$1' (known: --rounds N, --memory, --serving)" ;;
   esac
 done
 
@@ -42,7 +43,7 @@ runtime=$(find "$data/node_modules/onnxruntime-node/bin" -path "*linux/$arch/lib
 build=$root/build/bench
 say "building"
 cmake -S "$root" --preset release -B "$build" -DINFERD_BUILD_BENCHMARKS=ON >/dev/null
-cmake --build "$build" --target side-by-side xnnpack-layers memory
+cmake --build "$build" --target side-by-side xnnpack-layers memory serving inferd
 
 models=$cache/bench
 if ! cmp -s "$root/tests/bench/make_models.py" "$models/complete"; then
@@ -73,8 +74,7 @@ write_between() {
 }" "$document"
 }
 
-say "memory"
-{
+measure_memory() {
   echo "Commit $(git -C "$root" rev-parse --short HEAD), $(date -u +%Y-%m-%d), $(uname -m), \`scripts/bench.sh --memory\`."
   echo
   set -- "$models"/*.onnx
@@ -84,11 +84,21 @@ say "memory"
   done
   "$build/tests/bench/memory" "$@"
   echo
-} >"$table"
-write_between memory
-[ $speed = yes ] || exit 0
+}
 
-{
+measure_serving() {
+  echo "Machine: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores, $(uname -m), Linux $(uname -r),"
+  echo "gRPC $(dpkg-query -W -f '${Version}' libgrpc++-dev)."
+  echo "Commit $(git -C "$root" rev-parse --short HEAD), $(date -u +%Y-%m-%d), \`scripts/bench.sh --serving\`."
+  echo
+  set -- "$models/serving/pool.onnx"
+  mobilenet=$real/tflite/mobilenet_v2_1.0_224_quant.tflite
+  [ -e "$mobilenet" ] && set -- "$@" "$mobilenet"
+  "$build/tests/bench/serving" --inferd "$build/daemon/inferd" --threads 1 --rounds "$rounds" "$@"
+  echo
+}
+
+measure_speed() {
   echo "Machine: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores, $(uname -m)."
   echo "Commit $(git -C "$root" rev-parse --short HEAD), $(date -u +%Y-%m-%d), \`scripts/bench.sh --rounds $rounds\`,"
   echo "$(c++ --version | head -n 1)."
@@ -110,7 +120,14 @@ write_between memory
     "$(dpkg-query -W -f '${Version}' libxnnpack-dev)"
   "$build/tests/bench/xnnpack-layers" --rounds "$rounds"
   echo
-} >"$table"
+}
 
-write_between "side by side"
+for part in $parts; do
+  say "$part"
+  "measure_$part" >"$table"
+  case $part in
+    speed) write_between "side by side" ;;
+    *) write_between "$part" ;;
+  esac
+done
 say "written to $document"

@@ -5,7 +5,8 @@
 The architectures are the published ones at their usual input sizes; the weights are not trained,
 so the files serve for speed and for comparing engines, not for accuracy. The int8 files are in QDQ
 form, as static quantization makes it: uint8 activations, int8 weights per channel, int32 biases.
-Networks of a few million products, as microcontrollers run them, go to OUTPUT_FOLDER/small.
+Networks of a few million products, as microcontrollers run them, go to OUTPUT_FOLDER/small, and
+one that does next to nothing to OUTPUT_FOLDER/serving.
 
   make_models.py OUTPUT_FOLDER [NAME...]      needs python3-onnx and python3-numpy
 """
@@ -431,6 +432,18 @@ SMALL_NETS = {
 }
 
 
+def save_pool(folder):
+    """147 KiB in, 4 KiB out and hardly anything to compute: what serving costs by itself."""
+    shapes = [helper.make_tensor_value_info(name, TensorProto.UINT8, [1, 1, *size])
+              for name, size in (("x", (384, 392)), ("y", (64, 65)))]
+    node = helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[6, 6], strides=[6, 6])
+    graph = helper.make_graph([node], "pool", shapes[:1], shapes[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
+    model.ir_version = 8
+    folder.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, folder / "pool.onnx")
+
+
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
@@ -442,6 +455,7 @@ def main():
             for quantized in (False, True):
                 net = Net(name, list(shape), quantized)
                 net.save(folder, make(net))
+    save_pool(Path(sys.argv[1]) / "serving")
     unknown = set(sys.argv[2:]) - NETS.keys() - SMALL_NETS.keys()
     if unknown:
         sys.exit("no such network: " + ", ".join(sorted(unknown)))
