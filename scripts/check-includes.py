@@ -51,6 +51,7 @@ LIBRARIES = {
     "spdlog/": ["daemon/telemetry"],
     "systemd/": ["daemon/host"],
     "microhttpd": ["daemon/serve/http"],
+    "prometheus/": ["daemon/telemetry"],
 }
 OURS = ("engine/", "daemon/", "media/", "clients/", "inferd/", "inference/", "grpc_health/")
 INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]')

@@ -50,6 +50,7 @@ class BatchingQueue final : public ModelQueue {
       auto runner = std::make_unique<Runner>();
       INFERD_ASSIGN_OR_RETURN(runner->context, model_->create_context(context_options));
       INFERD_RETURN_IF_ERROR(prepare_batches(*runner->context));
+      runner->memory = runner->context->memory();
       idle_.push_back(runner.get());
       runners_.push_back(std::move(runner));
     }
@@ -90,6 +91,11 @@ class BatchingQueue final : public ModelQueue {
     QueueStatistics copy = recorder_.snapshot();
     copy.pending = waiting_.size();
     copy.sequences = sequences_.size();
+    for (const auto& runner : runners_) {
+      copy.memory.weights_bytes = runner->memory.weights_bytes;  // shared
+      copy.memory.arena_bytes += runner->memory.arena_bytes;
+      copy.memory.scratch_bytes += runner->memory.scratch_bytes;
+    }
     return copy;
   }
 
@@ -146,6 +152,8 @@ class BatchingQueue final : public ModelQueue {
     uint64_t ticket = kNoTicket;  // its place in the order of answers
     int64_t entered = 0;          // when it was given a place to compute in; 0: it has none
     bool is_callers = false;      // runs on the thread that submitted
+    MemoryUse memory;             // set by mutex_; after one of its last runs
+    int64_t measured = 0;         // when that was
     std::vector<Refused> refused;
   };
 
@@ -496,7 +504,7 @@ class BatchingQueue final : public ModelQueue {
       return false;
     }
     // Before the answers: who has one sees itself counted, and may go on with its sequence.
-    const bool wants_more = record(part, outputs.ok(), clock, size);
+    const bool wants_more = record(runner, part, outputs.ok(), clock, size);
     leave(runner, wants_more && !runner.is_callers);
     wait_for_turn(runner);
     int first = 0;
@@ -541,8 +549,15 @@ class BatchingQueue final : public ModelQueue {
   }
 
   // True: the next batch could be closed at once.
-  bool record(std::span<const Waiting> part, bool ok, const RunClock& clock, int size) {
+  bool record(Runner& runner, std::span<const Waiting> part, bool ok, const RunClock& clock,
+              int size) {
+    // It changes with the shapes that come, but adding it up is not for every run.
+    constexpr int64_t kMeasureNs = 1'000'000'000;
+    const bool measure = clock.computed - runner.measured > kMeasureNs;
+    const MemoryUse memory = measure ? runner.context->memory() : runner.memory;
+    if (measure) runner.measured = clock.computed;
     const std::lock_guard lock(mutex_);
+    runner.memory = memory;
     for (const Waiting& waiting : part) {
       elements_running_ -= waiting.batch;
       finish_sequence(waiting.request, true, clock.computed);

@@ -31,7 +31,11 @@ void Recorder::record_run(std::span<const Waiting> requests, bool ok, const RunC
     add(totals_.queue, clock.start - waiting.arrived);
     add(totals_.compute_input, clock.gathered - clock.start);
     add(totals_.compute_infer, clock.computed - clock.gathered);
+    if (!ok) continue;
+    totals_.request_times.add(clock.computed - waiting.arrived);
+    totals_.queue_times.add(clock.start - waiting.arrived);
   }
+  totals_.compute_times.add(clock.computed - clock.gathered);
   QueueStatistics::Batch& batch = batches_[size];
   batch.size = size;
   add(batch.compute_input, clock.gathered - clock.start);

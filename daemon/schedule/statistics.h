@@ -7,6 +7,9 @@
 #include <string_view>
 #include <vector>
 
+#include "daemon/telemetry/histogram.h"
+#include "inferd/engine/engine.h"
+
 namespace inferd::schedule {
 
 struct DurationStat {
@@ -48,11 +51,14 @@ struct QueueStatistics {
     int size = 0;
     DurationStat compute_input, compute_infer, compute_output;
   };
-  std::vector<Batch> batches;                              // by size, those that occurred
-  std::array<uint64_t, kCloseReasons.size()> closed = {};  // batches, by CloseReason
-  std::array<uint64_t, kRefusals.size()> refused = {};     // requests, which count as `fail`, too
-  int64_t pending = 0;                                     // waiting now
-  int64_t sequences = 0;                                   // open now
+  std::vector<Batch> batches;                               // by size, those that occurred
+  std::array<uint64_t, kCloseReasons.size()> closed = {};   // batches, by CloseReason
+  std::array<uint64_t, kRefusals.size()> refused = {};      // requests, which count as `fail`, too
+  int64_t pending = 0;                                      // waiting now
+  int64_t sequences = 0;                                    // open now
+  telemetry::DurationHistogram request_times, queue_times;  // of requests that succeeded
+  telemetry::DurationHistogram compute_times;               // of runs
+  MemoryUse memory;  // weights, and what all instances have beside them
 
   uint64_t count(CloseReason reason) const { return closed[static_cast<size_t>(reason)]; }
   uint64_t count(Refusal reason) const { return refused[static_cast<size_t>(reason)]; }

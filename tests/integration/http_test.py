@@ -35,7 +35,7 @@ class UnixConnection(http.client.HTTPConnection):
 class Daemon:
     """A daemon with one model, "vww", on a TCP port that the system chose and on a socket."""
 
-    def __init__(self, options="", settings=""):
+    def __init__(self, options="", settings="", more=""):
         file = ARGS.models / "tflite/vww_96_int8.tflite"
         if not file.exists():
             raise unittest.SkipTest(f"SKIPPED: no model {file}")
@@ -46,7 +46,7 @@ class Daemon:
         config = self.folder / "inferd.yaml"
         config.write_text(f"server:\n  grpc: [unix:s]\n  http:\n    - {{address: '127.0.0.1:0'{options}}}\n"
                           f"    - {{address: unix:h{options}}}\n{settings}"
-                          "models: {root: models, serve: [{name: vww, max_batch: 4}]}\n")
+                          "models: {root: models, serve: [{name: vww, max_batch: 4}]}\n" + more)
         self.log = open(self.folder / "log", "w+")
         self.process = subprocess.Popen([ARGS.inferd, "--config", str(config)], stderr=self.log, stdout=self.log)
         self.path = self.folder / "h"
@@ -286,6 +286,43 @@ class Inference(WithDaemon):
         self.assertEqual(self.daemon.ask("GET", "/v2/models/vww/infer")[0], 405)
         self.assertEqual(self.infer(self.as_json())[0], 200)
 
+    def metrics(self):
+        code, headers, body = self.daemon.ask("GET", "/metrics")
+        self.assertEqual((code, headers["Content-Type"]), (200, "text/plain; version=0.0.4; charset=utf-8"))
+        series = {}
+        for line in body.decode().splitlines():
+            if not line.startswith("#"):
+                name, value = line.rsplit(" ", 1)
+                self.assertRegex(name, r'^[a-z_]+(\{([a-z_]+="[^"]*",?)+\})?$')
+                self.assertNotIn(name, series)
+                series[name] = float(value)
+        return series
+
+    def test_metrics_count_what_was_asked(self):
+        model = 'model="vww",version="1"'
+        before = self.metrics()
+        for seed in range(3):
+            self.assertEqual(self.infer(*self.as_bytes(seed))[0], 200)
+        self.assertEqual(self.infer(b"abc", {"Inference-Header-Content-Length": "0"})[0], 400)
+        after = self.metrics()
+
+        def grown(name):
+            return after[name] - before[name]
+
+        self.assertEqual(grown(f"nv_inference_request_success{{{model}}}"), 3)
+        self.assertEqual(grown(f"nv_inference_count{{{model}}}"), 3)
+        self.assertEqual(grown(f'nv_inference_request_failure{{{model},reason="OTHER"}}'), 1)
+        self.assertEqual(grown(f'nv_inference_request_failure{{{model},reason="BACKEND"}}'), 0)
+        self.assertEqual(grown(f'inferd_requests_refused_total{{{model},reason="invalid"}}'), 1)
+        self.assertEqual(grown(f'inferd_request_duration_seconds_bucket{{{model},le="+Inf"}}'), 3)
+        self.assertEqual(grown(f"inferd_compute_duration_seconds_count{{{model}}}"), 3)
+        self.assertEqual(grown(f'inferd_batch_size_bucket{{{model},le="1"}}'), 3)
+        self.assertGreater(grown(f"nv_inference_compute_infer_duration_us{{{model}}}"), 0)
+        self.assertGreater(after[f'inferd_model_memory_bytes{{{model},kind="weights"}}'], 0)
+        self.assertGreater(after[f'inferd_model_memory_bytes{{{model},kind="arena"}}'], 0)
+        self.assertGreater(after["process_resident_memory_bytes"], 1 << 20)
+        self.assertEqual(after["inferd_ready"], 1)
+
     def test_a_body_that_would_fill_memory_does_not(self):
         before = self.daemon.peak_memory()
         for hostile in ("[" * (60 << 20), "[" + "[]," * (20 << 20) + "[]]", "[" + "0," * (30 << 20) + "0]"):
@@ -293,6 +330,25 @@ class Inference(WithDaemon):
             self.assertEqual(code, 400, answer[:200])
         # The body itself, what its values may take, and what vectors leave unused.
         self.assertLess(self.daemon.peak_memory() - before, 600 << 20)
+
+
+class Pipelines(unittest.TestCase):
+    def test_their_frames_are_counted(self):
+        pipeline = ("pipelines:\n  - {name: cam, source: {test_pattern: {width: 96, height: 96, fps: 100}}, "
+                    "stages: [{infer: {model: vww}}]}\n")
+        with Daemon(more=pipeline) as daemon:
+            deadline = time.monotonic() + 30
+            while time.monotonic() < deadline:
+                text = daemon.ask("GET", "/metrics")[2].decode()
+                processed = re.search(r'inferd_pipeline_processed_frames_total{pipeline="cam"} (\d+)', text)
+                if int(processed[1]) > 5:
+                    break
+                time.sleep(0.05)
+            self.assertGreater(int(processed[1]), 5, text)
+            for name in ("captured_frames_total", "dropped_frames_total", "failed_frames_total", "running"):
+                self.assertIn(f'inferd_pipeline_{name}{{pipeline="cam"}}', text)
+            self.assertIn('inferd_pipeline_latency_seconds{pipeline="cam",quantile="0.5"}', text)
+            self.assertIn('inferd_pipeline_stage_seconds_total{pipeline="cam",stage="infer"}', text)
 
 
 class Crowds(unittest.TestCase):

@@ -16,7 +16,7 @@ class HttpService final : public Server {
 
   Status listen(const config::ServerConfig& config) {
     std::vector<Route> routes;
-    for (const auto& group : {model_routes, infer_routes}) {
+    for (const auto& group : {model_routes, infer_routes, metrics_routes}) {
       for (Route& route : group(backend_)) routes.push_back(std::move(route));
     }
     INFERD_ASSIGN_OR_RETURN(

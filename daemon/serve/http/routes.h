@@ -29,4 +29,7 @@ std::vector<Route> model_routes(const Backend& backend);
 // Inference.
 std::vector<Route> infer_routes(const Backend& backend);
 
+// What Prometheus collects.
+std::vector<Route> metrics_routes(const Backend& backend);
+
 }  // namespace inferd::serve
