@@ -46,7 +46,8 @@ class Router {
   };
 
   // `path` as it stands in the request, without the query. Segments are percent-decoded one by one,
-  // so that %2F does not end one. A path with a malformed escape or an escaped NUL fits no route.
+  // so that %2F does not end one. A path with a malformed escape or a NUL, escaped or not, fits no
+  // route.
   Match match(std::string_view method, std::string_view path) const;
 
  private:
@@ -57,7 +58,7 @@ class Router {
   std::vector<Entry> entries_;
 };
 
-// "a%20b" -> "a b"; nothing for a malformed escape or an escaped NUL.
+// "a%20b" -> "a b"; nothing for a malformed escape or a NUL, escaped or not.
 std::optional<std::string> percent_decoded(std::string_view text);
 
 }  // namespace inferd::serve

@@ -51,6 +51,7 @@ TEST(Router, OtherPathsFitNothing) {
     EXPECT_EQ(match.route, nullptr) << path;
     EXPECT_EQ(match.allowed, "") << path;
   }
+  EXPECT_EQ(router.match("GET", std::string_view("/v2/models/a\0b", 14)).allowed, "");
   std::string deep;
   for (int i = 0; i < 100'000; ++i) deep += "/a";
   EXPECT_EQ(router.match("GET", deep).allowed, "");
