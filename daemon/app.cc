@@ -25,6 +25,7 @@ namespace {
 
 // Destroyed in reverse: pipelines use models, models use the engine.
 struct Parts {
+  std::unique_ptr<serve::SharedMemory> shared_memory;
   std::shared_ptr<Engine> engine;
   std::unique_ptr<models::Repository> repository;
   std::unique_ptr<pipeline::Pipelines> pipelines;
@@ -32,6 +33,8 @@ struct Parts {
 
 Result<Parts> make_parts(const config::Config& config, const MakeEngine& make_engine) {
   Parts parts;
+  parts.shared_memory = std::make_unique<serve::SharedMemory>(serve::SharedMemoryOptions{
+      config.server.system_shared_memory, config.server.max_shared_memory_bytes});
   EngineOptions options;
   options.threads = config.engine.threads;
   options.use_core_classes = config.engine.use_core_classes;
@@ -66,7 +69,8 @@ Result<Servers> start_servers(const config::ServerConfig& config, Parts& parts,
                               const std::string& version) {
   Servers servers;
   INFERD_ASSIGN_OR_RETURN(servers.emplace_back(),
-                          serve::start_grpc(config, *parts.repository, *parts.pipelines, version));
+                          serve::start_grpc(config, *parts.repository, *parts.pipelines,
+                                            *parts.shared_memory, version));
   if (!config.http.empty()) {
     INFERD_ASSIGN_OR_RETURN(servers.emplace_back(), serve::start_http(config, *parts.repository,
                                                                       *parts.pipelines, version));

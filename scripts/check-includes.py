@@ -22,7 +22,7 @@ ENGINE = {
 CONFIG = ["daemon/config/config.h"]
 MODELS = CONFIG + ["daemon/models/", "daemon/schedule/", "daemon/telemetry/", "daemon/host/"]
 SERVE = MODELS + ["daemon/serve/access.h", "daemon/serve/server.h", "daemon/serve/listening_socket.h", "daemon/serve/socket_file.h", "daemon/serve/call.h", "daemon/serve/control.h",
-                  "daemon/serve/describe.h", "daemon/serve/settings.h",
+                  "daemon/serve/describe.h", "daemon/serve/settings.h", "daemon/serve/shared_memory.h",
                   "daemon/pipeline/pipelines.h", "daemon/pipeline/result.h"]
 DAEMON = {
     "media": ["media/"],

@@ -164,6 +164,24 @@ Status set_parameter(std::string_view tensor, std::string_view name, const Param
   return status.with_context(tensor);
 }
 
+Result<bool> set_place(std::string_view tensor, std::string_view name, const Parameter& value,
+                       TensorPlace& place) {
+  if (name == "shared_memory_region") {
+    const auto* region = std::get_if<std::string>(&value);
+    if (region == nullptr || region->empty()) {
+      return malformed(name, "the name of a region").with_context(tensor);
+    }
+    place.region = *region;
+    return true;
+  }
+  const bool is_offset = name == "shared_memory_offset";
+  if (!is_offset && name != "shared_memory_byte_size") return false;
+  const Result<int64_t> number = whole_number(name, value);
+  if (!number.ok()) return number.status().with_context(tensor);
+  (is_offset ? place.offset : place.byte_size) = static_cast<uint64_t>(*number);
+  return true;
+}
+
 InputBinder::InputBinder(const Model& model)
     : infos_(model.inputs()), views_(infos_.size()), given_(infos_.size(), false) {}
 
@@ -185,6 +203,26 @@ Result<TensorView*> InputBinder::bind(std::string_view name, std::string_view da
   view.dtype = info.dtype;
   INFERD_ASSIGN_OR_RETURN(view.shape, shape_of(shape, info));
   return &view;
+}
+
+Status InputBinder::read(TensorView& input, const SharedMemory& memory, const TensorPlace& place,
+                         std::vector<SharedBytes>& shared) {
+  const TensorInfo& info = infos_[static_cast<size_t>(&input - views_.data())];
+  const std::string title = "input " + quoted(info.name);
+  INFERD_RETURN_IF_ERROR(check_shape(info, input.shape));
+  INFERD_ASSIGN_OR_RETURN(const int64_t needed, checked_bytes(input.dtype, input.shape));
+  if (static_cast<uint64_t>(needed) != place.byte_size) {
+    return invalid_argument(title + " has " + std::to_string(place.byte_size) +
+                            " bytes in shared memory, shape " + input.shape.to_string() +
+                            " needs " + std::to_string(needed));
+  }
+  const auto part = memory.find(place);
+  if (!part.ok()) return part.status().with_context(title);
+  auto bytes = part->read();
+  if (!bytes.ok()) return bytes.status().with_context(title);
+  input.data = **bytes;
+  shared.push_back(std::move(*bytes));
+  return ok_status();
 }
 
 Result<std::vector<TensorView>> InputBinder::finish() {
@@ -212,7 +250,7 @@ Status want_output(const Model& model, std::string_view name, std::vector<Wanted
   const bool twice = std::any_of(wanted.begin(), wanted.end(),
                                  [&](const WantedOutput& other) { return other.index == index; });
   if (twice) return invalid_argument("output " + quoted(name) + " is requested twice");
-  wanted.push_back({index, {}});
+  wanted.push_back({index, {}, {}});
   return ok_status();
 }
 

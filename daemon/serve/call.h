@@ -21,6 +21,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -29,6 +30,7 @@
 
 #include "daemon/models/repository.h"
 #include "daemon/schedule/request.h"
+#include "daemon/serve/shared_memory.h"
 #include "inferd/engine/engine.h"
 
 namespace inferd::serve {
@@ -65,6 +67,12 @@ struct TensorOptions {
 Status set_parameter(std::string_view tensor, std::string_view name, const Parameter& value,
                      TensorOptions& options);
 
+// For protocols that serve tensors in shared memory, to be called before set_parameter(): takes
+// `shared_memory_region`, `shared_memory_offset` and `shared_memory_byte_size`. False: `name` is
+// none of these.
+Result<bool> set_place(std::string_view tensor, std::string_view name, const Parameter& value,
+                       TensorPlace& place);
+
 // Puts a request's tensors into the order of a model's inputs and checks names and types. Whether
 // shapes and sizes are what the model takes is left to the queue.
 class InputBinder {
@@ -77,6 +85,11 @@ class InputBinder {
   // finish().
   Result<TensorView*> bind(std::string_view name, std::string_view datatype,
                            std::span<const int64_t> shape);
+
+  // Reads the bytes of a bound input out of shared memory; `shared` keeps them. Nothing is read
+  // unless the place has as many bytes as a tensor of this shape, which the model takes.
+  Status read(TensorView& input, const SharedMemory& memory, const TensorPlace& place,
+              std::vector<SharedBytes>& shared);
 
   // All inputs, in the model's order. Refuses when one is missing, or when a byte of a BOOL is
   // neither 0 nor 1: kernels may rely on it. Call once.
@@ -91,6 +104,7 @@ class InputBinder {
 struct WantedOutput {
   size_t index = 0;  // in the model's outputs
   TensorOptions options;
+  std::optional<SharedMemory::Part> place = {};  // where it is written; else it is in the answer
 };
 
 // What a request that names no outputs gets: all of them.
@@ -107,6 +121,7 @@ struct InferCall {
   std::vector<WantedOutput> outputs;  // in the client's order
   RequestOptions options;
   std::vector<std::vector<std::byte>> buffers;  // of inputs whose bytes had to be made
+  std::vector<SharedBytes> shared;              // of inputs that lie in shared memory
 };
 
 // A request for the model's queue, without `cancelled` and `done`, that keeps `call` alive.

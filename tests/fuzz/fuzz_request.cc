@@ -39,11 +39,12 @@ void fuzz(const inference::ModelInferRequest& request, const models::ModelVersio
     const Status status = serve::set_parameter(name, serve::to_parameter(value), options);
     if (status.ok() && (options.priority < 0 || options.timeout_us < 0)) __builtin_trap();
   }
-  const auto wanted = serve::wanted_outputs(request, model);
-  std::vector<std::vector<std::byte>> converted;
-  const auto views = serve::decode_inputs(request, model, converted);
-  if (!views.ok() || !check_inputs(model.inputs(), *views).ok()) return;
-  for (const TensorView& view : *views) {
+  static const serve::SharedMemory memory({});
+  const auto wanted = serve::wanted_outputs(request, model, memory);
+  serve::InferCall call;
+  if (!serve::decode_inputs(request, model, memory, call).ok()) return;
+  if (!check_inputs(model.inputs(), call.inputs).ok()) return;
+  for (const TensorView& view : call.inputs) {
     // Every byte that a kernel would read must be there.
     if (static_cast<int64_t>(view.data.size()) != *checked_bytes(view.dtype, view.shape))
       __builtin_trap();
@@ -52,7 +53,8 @@ void fuzz(const inference::ModelInferRequest& request, const models::ModelVersio
     if (view.dtype == DType::kBool && sum > view.data.size()) __builtin_trap();
   }
   inference::ModelInferResponse response;
-  if (wanted.ok()) serve::encode_outputs(*views, *wanted, version, response);
+  if (wanted.ok() && !serve::encode_outputs(call.inputs, *wanted, version, response).ok())
+    __builtin_trap();
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What Triton's and KServe's clients ask of the daemon over gRPC, on a Unix socket and over TCP."""
 import argparse
+import os
 import pathlib
 import queue
 import shutil
@@ -10,6 +11,7 @@ import struct
 import sys
 import time
 import unittest
+from multiprocessing import shared_memory
 
 import daemon_test
 from daemon_test import Daemon, grpc, inputs_for, model_path, np, raw_protocol
@@ -24,11 +26,14 @@ def free_port():
 
 
 class Calls(unittest.TestCase):
+    SERVER = ""  # lines of the configuration
+
     @classmethod
     def setUpClass(cls):
         cls.file = model_path("tflite/vww_96_int8.tflite")
         port = free_port()
-        cls.daemon = Daemon({"vww": (cls.file, {"max_batch": 4})}, listeners=f"unix:inferd.sock, 127.0.0.1:{port}")
+        cls.daemon = Daemon({"vww": (cls.file, {"max_batch": 4})}, server=cls.SERVER,
+                            listeners=f"unix:inferd.sock, 127.0.0.1:{port}")
         (cls.daemon.folder / "models" / "vww" / "labels.txt").write_text("empty\nperson\n")
         cls.pb, cls.stub = cls.daemon.pb, cls.daemon.stub
         cls.tcp = grpc.insecure_channel(f"127.0.0.1:{port}")
@@ -170,6 +175,14 @@ class Descriptions(Calls):
         wanted.settings["trace_level"].value.append("TIMESTAMPS")
         self.refused(lambda: stub.TraceSetting(wanted), CODE.UNIMPLEMENTED, "nothing is traced")
 
+    def test_shared_memory_is_off(self):
+        pb, stub = self.pb, self.stub
+        register = pb.SystemSharedMemoryRegisterRequest(name="r", key="/r", byte_size=1)
+        self.refused(lambda: stub.SystemSharedMemoryRegister(register), CODE.FAILED_PRECONDITION,
+                     "system_shared_memory: true")
+        stub.SystemSharedMemoryUnregister(pb.SystemSharedMemoryUnregisterRequest())
+        self.assertNotIn("system_shared_memory", stub.ServerMetadata(pb.ServerMetadataRequest()).extensions)
+
     def test_there_is_no_gpu(self):
         pb, stub = self.pb, self.stub
         self.assertFalse(stub.CudaSharedMemoryStatus(pb.CudaSharedMemoryStatusRequest()).regions)
@@ -240,6 +253,40 @@ class Repository(Calls):
             raw = self.daemon.channel.unary_unary(f"/inference.GRPCInferenceService/{call}")
             self.assertEqual(raw(field_1, timeout=60), answer)
         self.assertEqual(self.state("kserve"), ("", "UNAVAILABLE"))
+
+
+class SharedMemory(Calls):
+    SERVER = "  system_shared_memory: true\n"
+
+    def test_tensors_travel_in_shared_memory_until_it_is_truncated(self):
+        pb, stub = self.pb, self.stub
+        array = self.array[self.input]
+        region = shared_memory.SharedMemory(create=True, size=array.nbytes + 64)
+        try:
+            register = pb.SystemSharedMemoryRegisterRequest(name="r", key=region.name, byte_size=array.nbytes + 64)
+            stub.SystemSharedMemoryRegister(register)
+            self.refused(lambda: stub.SystemSharedMemoryRegister(register), CODE.ALREADY_EXISTS, "already in manager")
+            region.buf[:array.nbytes] = array.tobytes()
+            expected = self.daemon.infer("vww", self.array)
+            output, = expected
+            request = pb.ModelInferRequest(model_name="vww")
+            tensor = request.inputs.add(name=self.input, datatype="INT8", shape=array.shape)
+            tensor.parameters["shared_memory_region"].string_param = "r"
+            tensor.parameters["shared_memory_byte_size"].int64_param = array.nbytes
+            wanted = request.outputs.add(name=output)
+            wanted.parameters["shared_memory_region"].string_param = "r"
+            wanted.parameters["shared_memory_offset"].int64_param = array.nbytes
+            wanted.parameters["shared_memory_byte_size"].int64_param = 64
+            response = stub.ModelInfer(request, timeout=30)
+            size = response.outputs[0].parameters["shared_memory_byte_size"].int64_param
+            self.assertEqual(bytes(region.buf[array.nbytes:array.nbytes + size]), expected[output].tobytes())
+            self.assertIn("r", stub.SystemSharedMemoryStatus(pb.SystemSharedMemoryStatusRequest()).regions)
+            os.truncate("/dev/shm/" + region.name, 10)
+            self.refused(lambda: stub.ModelInfer(request, timeout=30), CODE.DATA_LOSS, "is shorter")
+            self.daemon.infer("vww", self.array)
+        finally:
+            region.close()
+            region.unlink()
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ namespace inferd::serve {
 
 Endpoint::Endpoint(const Served& served, CallerRoles roles)
     : served_(served),
-      inference_(roles, served.config, served.repository, served.version),
+      inference_(roles, served.config, served.repository, served.memory, served.version),
       pipelines_(served.pipelines, std::move(roles)) {}
 
 Status Endpoint::listen(const std::string& address,

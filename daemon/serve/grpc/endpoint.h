@@ -19,6 +19,7 @@ struct Served {
   const config::ServerConfig& config;
   models::Repository& repository;
   pipeline::Pipelines& pipelines;
+  SharedMemory& memory;
   const std::string& version;
 };
 

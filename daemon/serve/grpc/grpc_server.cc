@@ -122,10 +122,11 @@ class GrpcServer final : public Server {
 
 Result<std::unique_ptr<Server>> start_grpc(const config::ServerConfig& config,
                                            models::Repository& repository,
-                                           pipeline::Pipelines& pipelines,
+                                           pipeline::Pipelines& pipelines, SharedMemory& memory,
                                            const std::string& version) {
   if (config.grpc.empty()) return invalid_argument("server.grpc lists no address to listen on");
-  auto server = std::make_unique<GrpcServer>(Served{config, repository, pipelines, version});
+  auto server =
+      std::make_unique<GrpcServer>(Served{config, repository, pipelines, memory, version});
   INFERD_RETURN_IF_ERROR(server->listen());
   return std::unique_ptr<Server>(std::move(server));
 }

@@ -8,6 +8,7 @@
 #include "daemon/models/repository.h"
 #include "daemon/pipeline/pipelines.h"
 #include "daemon/serve/server.h"
+#include "daemon/serve/shared_memory.h"
 
 namespace inferd::serve {
 
@@ -16,7 +17,7 @@ namespace inferd::serve {
 // model by its name.
 Result<std::unique_ptr<Server>> start_grpc(const config::ServerConfig& config,
                                            models::Repository& repository,
-                                           pipeline::Pipelines& pipelines,
+                                           pipeline::Pipelines& pipelines, SharedMemory& memory,
                                            const std::string& version);
 
 }  // namespace inferd::serve

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/serve/grpc/infer_messages.h"
 
+#include <algorithm>
+
 namespace inferd::serve {
 namespace {
 
@@ -76,14 +78,88 @@ Status convert_contents(const InputMessage& input, DType dtype, const Shape& sha
                           " has datatype FP16, which has no typed contents; send it raw");
 }
 
-// What stands beside a request, an input or an output. `title...` says whose parameters they are.
-template <typename Options, typename... Title>
-Status read_parameters(const google::protobuf::Map<std::string, inference::InferParameter>& map,
-                       Options& options, const Title&... title) {
-  for (const auto& [name, value] : map) {
-    INFERD_RETURN_IF_ERROR(set_parameter(title..., name, to_parameter(value), options));
+using Parameters = google::protobuf::Map<std::string, inference::InferParameter>;
+
+// What stands beside an input or an output.
+Status read_parameters(const Parameters& parameters, const std::string& tensor,
+                       TensorOptions& options, TensorPlace& place) {
+  for (const auto& [name, parameter] : parameters) {
+    const Parameter value = to_parameter(parameter);
+    INFERD_ASSIGN_OR_RETURN(const bool is_place, set_place(tensor, name, value, place));
+    if (!is_place) INFERD_RETURN_IF_ERROR(set_parameter(tensor, name, value, options));
   }
   return ok_status();
+}
+
+// Raw contents are those of the inputs that do not lie in shared memory, in their order.
+Status check_raw_contents(const inference::ModelInferRequest& request) {
+  const auto in_message = std::count_if(
+      request.inputs().begin(), request.inputs().end(), [](const InputMessage& input) {
+        return !input.parameters().contains("shared_memory_region");
+      });
+  const int raw = request.raw_input_contents_size();
+  if (raw == 0 || raw == in_message) return ok_status();
+  return invalid_argument("got " + std::to_string(raw) + " raw_input_contents for " +
+                          std::to_string(in_message) + " inputs");
+}
+
+// The inputs of one request, one after the other.
+class InputDecoder {
+ public:
+  InputDecoder(const inference::ModelInferRequest& request, const Model& model,
+               const SharedMemory& memory, InferCall& call)
+      : request_(request), memory_(memory), call_(call), binder_(model) {}
+
+  Status decode() {
+    INFERD_RETURN_IF_ERROR(check_raw_contents(request_));
+    for (const InputMessage& input : request_.inputs()) INFERD_RETURN_IF_ERROR(decode(input));
+    INFERD_ASSIGN_OR_RETURN(call_.inputs, binder_.finish());
+    return ok_status();
+  }
+
+ private:
+  Status decode(const InputMessage& input) {
+    TensorOptions options;
+    TensorPlace place;
+    INFERD_RETURN_IF_ERROR(read_parameters(input.parameters(), title(input), options, place));
+    const std::span<const int64_t> shape(input.shape().data(),
+                                         static_cast<size_t>(input.shape_size()));
+    INFERD_ASSIGN_OR_RETURN(TensorView* const view,
+                            binder_.bind(input.name(), input.datatype(), shape));
+    const bool raw = request_.raw_input_contents_size() > 0;
+    const bool is_elsewhere = raw || !place.region.empty();
+    if (is_elsewhere && elements_in(input.contents()) > 0) {
+      return invalid_argument(title(input) + " has contents although " +
+                              (raw ? "raw_input_contents is used" : "it lies in shared memory"));
+    }
+    if (!place.region.empty()) return binder_.read(*view, memory_, place, call_.shared);
+    if (raw) {
+      view->data = std::as_bytes(std::span(request_.raw_input_contents(raw_used_++)));
+      return ok_status();
+    }
+    std::vector<std::byte> bytes;
+    INFERD_RETURN_IF_ERROR(convert_contents(input, view->dtype, view->shape, bytes));
+    view->data = bytes;  // which stay where they are when their vector moves
+    call_.buffers.push_back(std::move(bytes));
+    return ok_status();
+  }
+
+  const inference::ModelInferRequest& request_;
+  const SharedMemory& memory_;
+  InferCall& call_;
+  InputBinder binder_;
+  int raw_used_ = 0;
+};
+
+// Where the output is and what it lacks in the message because of that.
+void describe_place(const TensorPlace& place, size_t bytes,
+                    inference::ModelInferResponse::InferOutputTensor& output) {
+  auto& parameters = *output.mutable_parameters();
+  parameters["shared_memory_region"].set_string_param(place.region);
+  parameters["shared_memory_byte_size"].set_int64_param(static_cast<int64_t>(bytes));
+  if (place.offset != 0) {
+    parameters["shared_memory_offset"].set_int64_param(static_cast<int64_t>(place.offset));
+  }
 }
 
 }  // namespace
@@ -106,82 +182,75 @@ Parameter to_parameter(const inference::InferParameter& parameter) {
   return std::monostate();
 }
 
-Result<std::vector<TensorView>> decode_inputs(const inference::ModelInferRequest& request,
-                                              const Model& model,
-                                              std::vector<std::vector<std::byte>>& buffers) {
-  const bool raw = request.raw_input_contents_size() > 0;
-  if (raw && request.raw_input_contents_size() != request.inputs_size()) {
-    return invalid_argument("got " + std::to_string(request.raw_input_contents_size()) +
-                            " raw_input_contents for " + std::to_string(request.inputs_size()) +
-                            " inputs");
-  }
-  InputBinder binder(model);
-  buffers.resize(static_cast<size_t>(request.inputs_size()));
-  for (int i = 0; i < request.inputs_size(); ++i) {
-    const InputMessage& input = request.inputs(i);
-    TensorOptions options;
-    INFERD_RETURN_IF_ERROR(read_parameters(input.parameters(), options, title(input)));
-    const std::span<const int64_t> shape(input.shape().data(),
-                                         static_cast<size_t>(input.shape_size()));
-    INFERD_ASSIGN_OR_RETURN(TensorView* const view,
-                            binder.bind(input.name(), input.datatype(), shape));
-    if (!raw) {
-      std::vector<std::byte>& bytes = buffers[static_cast<size_t>(i)];
-      INFERD_RETURN_IF_ERROR(convert_contents(input, view->dtype, view->shape, bytes));
-      view->data = bytes;
-    } else if (elements_in(input.contents()) > 0) {
-      return invalid_argument(title(input) + " has contents although raw_input_contents is used");
-    } else {
-      view->data = std::as_bytes(std::span(request.raw_input_contents(i)));
-    }
-  }
-  return binder.finish();
+Status decode_inputs(const inference::ModelInferRequest& request, const Model& model,
+                     const SharedMemory& memory, InferCall& call) {
+  return InputDecoder(request, model, memory, call).decode();
 }
 
 Result<std::vector<WantedOutput>> wanted_outputs(const inference::ModelInferRequest& request,
-                                                 const Model& model) {
+                                                 const Model& model, const SharedMemory& memory) {
   if (request.outputs_size() == 0) return every_output(model);
   std::vector<WantedOutput> wanted;
   for (const auto& output : request.outputs()) {
+    const std::string title = "output '" + output.name() + "'";
+    TensorPlace place;
     INFERD_RETURN_IF_ERROR(want_output(model, output.name(), wanted));
-    INFERD_RETURN_IF_ERROR(read_parameters(output.parameters(), wanted.back().options,
-                                           "output '" + output.name() + "'"));
+    INFERD_RETURN_IF_ERROR(
+        read_parameters(output.parameters(), title, wanted.back().options, place));
+    if (place.region.empty()) continue;
+    auto part = memory.find(place);
+    if (!part.ok()) return part.status().with_context(title);
+    wanted.back().place = std::move(*part);
   }
   return wanted;
 }
 
 Result<std::shared_ptr<const InferCall>> decode_call(const inference::ModelInferRequest& request,
-                                                     const models::Repository& repository) {
+                                                     const models::Repository& repository,
+                                                     const SharedMemory& memory) {
   auto call = std::make_shared<InferCall>();
   INFERD_ASSIGN_OR_RETURN(call->model,
                           find_model(repository, request.model_name(), request.model_version()));
-  INFERD_RETURN_IF_ERROR(read_parameters(request.parameters(), call->options));
+  for (const auto& [name, parameter] : request.parameters()) {
+    INFERD_RETURN_IF_ERROR(set_parameter(name, to_parameter(parameter), call->options));
+  }
   const Model& model = *call->model->model;
-  INFERD_ASSIGN_OR_RETURN(call->outputs, wanted_outputs(request, model));
-  INFERD_ASSIGN_OR_RETURN(call->inputs, decode_inputs(request, model, call->buffers));
+  INFERD_ASSIGN_OR_RETURN(call->outputs, wanted_outputs(request, model, memory));
+  INFERD_RETURN_IF_ERROR(decode_inputs(request, model, memory, *call));
   return std::shared_ptr<const InferCall>(std::move(call));
 }
 
-void encode_outputs(std::span<const TensorView> outputs, std::span<const WantedOutput> wanted,
-                    const models::ModelVersion& model, inference::ModelInferResponse& response) {
+Status encode_outputs(std::span<const TensorView> outputs, std::span<const WantedOutput> wanted,
+                      const models::ModelVersion& model, inference::ModelInferResponse& response) {
   response.set_model_name(model.name);
   response.set_model_version(std::to_string(model.version));
-  for (const auto& [index, options] : wanted) {
-    const TensorView& view = outputs[index];
+  for (const WantedOutput& want : wanted) {
+    const TensorView& view = outputs[want.index];
     auto* output = response.add_outputs();
-    output->set_name(model.model->outputs()[index].name);
+    output->set_name(model.model->outputs()[want.index].name);
+    output->set_datatype(std::string(dtype_name(view.dtype)));
     Shape shape = view.shape;
-    if (options.classes > 0) {
-      const Classes classes = classify(view, options.classes, model);
+    std::span<const std::byte> bytes = view.data;
+    std::string text;
+    if (want.options.classes > 0) {
+      const Classes classes = classify(view, want.options.classes, model);
       output->set_datatype("BYTES");
       shape = classes.shape;
-      response.add_raw_output_contents(bytes_tensor(classes.elements));
-    } else {
-      output->set_datatype(std::string(dtype_name(view.dtype)));
-      response.add_raw_output_contents(view.data.data(), view.data.size());
+      text = bytes_tensor(classes.elements);
+      bytes = std::as_bytes(std::span(text));
     }
     output->mutable_shape()->Add(shape.begin(), shape.end());
+    // Clients count on one of these for each output, wherever its bytes are.
+    std::string* raw = response.add_raw_output_contents();
+    if (want.place) {
+      INFERD_RETURN_IF_ERROR(
+          want.place->write(bytes).with_context("output '" + output->name() + "'"));
+      describe_place(want.place->place(), bytes.size(), *output);
+    } else {
+      raw->assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    }
   }
+  return ok_status();
 }
 
 }  // namespace inferd::serve

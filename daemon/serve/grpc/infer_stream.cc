@@ -18,9 +18,10 @@ bool asks_for_grpc_errors(const grpc::CallbackServerContext& context) {
 }  // namespace
 
 InferStream::InferStream(grpc::CallbackServerContext& context, const models::Repository& repository,
-                         int64_t max_bytes)
+                         const SharedMemory& memory, int64_t max_bytes)
     : context_(context),
       repository_(repository),
+      memory_(memory),
       max_bytes_(max_bytes),
       ends_on_error_(asks_for_grpc_errors(context)) {
   const std::lock_guard lock(mutex_);
@@ -51,7 +52,7 @@ void InferStream::OnReadDone(bool ok) {
 }
 
 void InferStream::start(const ExchangePtr& exchange) {
-  auto call = decode_call(exchange->request, repository_);
+  auto call = decode_call(exchange->request, repository_, memory_);
   if (!call.ok()) return answer(exchange, {call.status(), {}, {}});
   exchange->call = std::move(*call);
   schedule::Request work = make_request(exchange->call, deadline_ns(context_));
@@ -66,17 +67,20 @@ void InferStream::answer(const ExchangePtr& exchange, const schedule::Outcome& o
   response.set_id(exchange->request.id());
   // Models give one answer, so each is the last one of its request.
   (*response.mutable_parameters())["triton_final_response"].set_bool_param(true);
-  if (outcome.status.ok()) {
-    encode_outputs(outcome.outputs, exchange->call->outputs, *exchange->call->model, response);
-  } else {
-    exchange->response.set_error_message(outcome.status.message());
+  Status status = outcome.status;
+  if (status.ok()) {
+    const InferCall& call = *exchange->call;
+    status = encode_outputs(outcome.outputs, call.outputs, *call.model, response);
+  }
+  if (!status.ok()) {
+    response.clear_outputs();
+    response.clear_raw_output_contents();
+    exchange->response.set_error_message(status.message());
   }
   bool over = false;
   {
     const std::lock_guard lock(mutex_);
-    if (!outcome.status.ok() && ends_on_error_ && !stopping_.exchange(true)) {
-      end_ = to_grpc(outcome.status);
-    }
+    if (!status.ok() && ends_on_error_ && !stopping_.exchange(true)) end_ = to_grpc(status);
     if (stopping_) {
       release(*exchange);
     } else {

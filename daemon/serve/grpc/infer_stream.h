@@ -24,10 +24,10 @@ namespace inferd::serve {
 class InferStream final : public grpc::ServerBidiReactor<inference::ModelInferRequest,
                                                          inference::ModelStreamInferResponse> {
  public:
-  // Both are borrowed; `max_bytes` are those of requests on their way, of which the last may go
+  // All are borrowed; `max_bytes` are those of requests on their way, of which the last may go
   // beyond it.
   InferStream(grpc::CallbackServerContext& context, const models::Repository& repository,
-              int64_t max_bytes);
+              const SharedMemory& memory, int64_t max_bytes);
 
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
@@ -55,6 +55,7 @@ class InferStream final : public grpc::ServerBidiReactor<inference::ModelInferRe
 
   grpc::CallbackServerContext& context_;
   const models::Repository& repository_;
+  const SharedMemory& memory_;
   const int64_t max_bytes_;
   const bool ends_on_error_;
   std::atomic<bool> stopping_ = false;  // nobody waits for answers that are not there yet

@@ -38,13 +38,14 @@ grpc::ServerUnaryReactor* InferenceService::ServerMetadata(
   response->set_name(std::string(kServerName));
   response->set_version(version_);
   for (const char* extension : kExtensions) response->add_extensions(extension);
+  if (config_.system_shared_memory) response->add_extensions("system_shared_memory");
   return finish(context, ok_status());
 }
 
 grpc::ServerUnaryReactor* InferenceService::ModelInfer(Context* context,
                                                        const inference::ModelInferRequest* request,
                                                        inference::ModelInferResponse* response) {
-  const auto decoded = decode_call(*request, repository_);
+  const auto decoded = decode_call(*request, repository_, memory_);
   if (!decoded.ok()) return finish(context, decoded.status());
   const std::shared_ptr<const InferCall>& call = *decoded;
 
@@ -54,11 +55,12 @@ grpc::ServerUnaryReactor* InferenceService::ModelInfer(Context* context,
   // Safe until the call is finished, and `done` finishes it.
   work.cancelled = [context] { return context->IsCancelled(); };
   work.done = [=](const schedule::Outcome& outcome) {
-    if (outcome.status.ok()) {
+    Status status = outcome.status;
+    if (status.ok()) {
       response->set_id(request->id());
-      encode_outputs(outcome.outputs, call->outputs, *call->model, *response);
+      status = encode_outputs(outcome.outputs, call->outputs, *call->model, *response);
     }
-    reactor->Finish(to_grpc(outcome.status));
+    reactor->Finish(to_grpc(status));
   };
   call->model->queue->submit(std::move(work));
   return reactor;
@@ -66,7 +68,7 @@ grpc::ServerUnaryReactor* InferenceService::ModelInfer(Context* context,
 
 grpc::ServerBidiReactor<inference::ModelInferRequest, inference::ModelStreamInferResponse>*
 InferenceService::ModelStreamInfer(Context* context) {
-  return new InferStream(*context, repository_, config_.max_message_bytes);
+  return new InferStream(*context, repository_, memory_, config_.max_message_bytes);
 }
 
 }  // namespace inferd::serve

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "daemon/models/repository.h"
+#include "daemon/serve/shared_memory.h"
 #include "inference/grpc_service.grpc.pb.h"
 
 namespace inferd::serve {
@@ -15,10 +16,10 @@ class InferenceService : public inference::GRPCInferenceService::CallbackService
   using Context = grpc::CallbackServerContext;
   using Reactor = grpc::ServerUnaryReactor;
 
-  // Borrows the repository.
+  // Borrows the repository and the shared memory.
   InferenceService(const config::ServerConfig& config, models::Repository& repository,
-                   std::string version)
-      : config_(config), repository_(repository), version_(std::move(version)) {}
+                   SharedMemory& memory, std::string version)
+      : config_(config), repository_(repository), memory_(memory), version_(std::move(version)) {}
 
   Reactor* ServerLive(Context*, const inference::ServerLiveRequest*,
                       inference::ServerLiveResponse*) override;
@@ -44,6 +45,13 @@ class InferenceService : public inference::GRPCInferenceService::CallbackService
                                inference::RepositoryModelLoadResponse*) override;
   Reactor* RepositoryModelUnload(Context*, const inference::RepositoryModelUnloadRequest*,
                                  inference::RepositoryModelUnloadResponse*) override;
+  Reactor* SystemSharedMemoryStatus(Context*, const inference::SystemSharedMemoryStatusRequest*,
+                                    inference::SystemSharedMemoryStatusResponse*) override;
+  Reactor* SystemSharedMemoryRegister(Context*, const inference::SystemSharedMemoryRegisterRequest*,
+                                      inference::SystemSharedMemoryRegisterResponse*) override;
+  Reactor* SystemSharedMemoryUnregister(Context*,
+                                        const inference::SystemSharedMemoryUnregisterRequest*,
+                                        inference::SystemSharedMemoryUnregisterResponse*) override;
   Reactor* CudaSharedMemoryStatus(Context*, const inference::CudaSharedMemoryStatusRequest*,
                                   inference::CudaSharedMemoryStatusResponse*) override;
   Reactor* CudaSharedMemoryRegister(Context*, const inference::CudaSharedMemoryRegisterRequest*,
@@ -58,6 +66,7 @@ class InferenceService : public inference::GRPCInferenceService::CallbackService
  private:
   const config::ServerConfig config_;
   models::Repository& repository_;
+  SharedMemory& memory_;
   const std::string version_;
 };
 

@@ -32,11 +32,17 @@ ModelInferRequest::InferInputTensor& add_input(ModelInferRequest& request, const
   return *input;
 }
 
+// Turned off: no region can be registered.
+const SharedMemory& no_memory() {
+  static const SharedMemory memory({});
+  return memory;
+}
+
 // What a request goes through before it is queued.
 Status check(const ModelInferRequest& request, const Model& model) {
-  std::vector<std::vector<std::byte>> converted;
-  INFERD_ASSIGN_OR_RETURN(const auto views, decode_inputs(request, model, converted));
-  return check_inputs(model.inputs(), views);
+  InferCall call;
+  INFERD_RETURN_IF_ERROR(decode_inputs(request, model, no_memory(), call));
+  return check_inputs(model.inputs(), call.inputs);
 }
 
 TEST(DecodeInputs, EveryTypeComesThroughRawWithoutACopy) {
@@ -46,12 +52,12 @@ TEST(DecodeInputs, EveryTypeComesThroughRawWithoutACopy) {
     ModelInferRequest request;
     add_input(request, "x", dtype, {2, 3});
     request.add_raw_input_contents(std::string(6 * dtype_size(dtype), '\1'));
-    std::vector<std::vector<std::byte>> converted;
-    const auto views = decode_inputs(request, model, converted);
-    ASSERT_TRUE(views.ok()) << dtype_name(dtype) << ": " << views.status().to_string();
-    EXPECT_EQ((*views)[0].dtype, dtype);
-    EXPECT_EQ((*views)[0].shape, (Shape{2, 3}));
-    EXPECT_EQ(static_cast<const void*>((*views)[0].data.data()),
+    InferCall call;
+    const Status status = decode_inputs(request, model, no_memory(), call);
+    ASSERT_TRUE(status.ok()) << dtype_name(dtype) << ": " << status.to_string();
+    EXPECT_EQ(call.inputs[0].dtype, dtype);
+    EXPECT_EQ(call.inputs[0].shape, (Shape{2, 3}));
+    EXPECT_EQ(static_cast<const void*>(call.inputs[0].data.data()),
               request.raw_input_contents(0).data())
         << "borrowed";
     EXPECT_TRUE(check(request, model).ok()) << dtype_name(dtype);
@@ -66,10 +72,10 @@ void expect_typed(DType dtype, const std::vector<T>& values,
   ModelInferRequest request;
   auto& input = add_input(request, "x", dtype, {static_cast<int64_t>(values.size())});
   for (const T value : values) add(*input.mutable_contents(), value);
-  std::vector<std::vector<std::byte>> converted;
-  const auto views = decode_inputs(request, model, converted);
-  ASSERT_TRUE(views.ok()) << dtype_name(dtype) << ": " << views.status().to_string();
-  const auto got = (*views)[0].as<T>();
+  InferCall call;
+  const Status status = decode_inputs(request, model, no_memory(), call);
+  ASSERT_TRUE(status.ok()) << dtype_name(dtype) << ": " << status.to_string();
+  const auto got = call.inputs[0].as<T>();
   EXPECT_EQ(std::vector<T>(got.begin(), got.end()), values) << dtype_name(dtype);
 }
 
@@ -111,11 +117,11 @@ TEST(DecodeInputs, InputsMayStandInAnyOrder) {
   add_input(request, "a", DType::kUInt8, {1});
   request.add_raw_input_contents("1234");
   request.add_raw_input_contents("5");
-  std::vector<std::vector<std::byte>> converted;
-  const auto views = decode_inputs(request, model, converted);
-  ASSERT_TRUE(views.ok()) << views.status().to_string();
-  EXPECT_EQ((*views)[0].dtype, DType::kUInt8);
-  EXPECT_EQ((*views)[1].data.size(), 4U);
+  InferCall call;
+  const Status status = decode_inputs(request, model, no_memory(), call);
+  ASSERT_TRUE(status.ok()) << status.to_string();
+  EXPECT_EQ(call.inputs[0].dtype, DType::kUInt8);
+  EXPECT_EQ(call.inputs[1].data.size(), 4U);
 }
 
 TEST(DecodeInputs, AnEmptyTensorNeedsNoContents) {
@@ -263,30 +269,20 @@ TEST(DecodeInputs, RawBoolsAreZeroOrOne) {
   EXPECT_EQ(status.message(), "input 'x' element 2 is 2, a BOOL is 0 or 1");
 }
 
-TEST(DecodeInputs, TensorsInSharedMemoryAreRefused) {
-  const FakeModel model = model_of({{"x", DType::kInt8, {1}, {}}});
-  ModelInferRequest request;
-  auto& input = add_input(request, "x", DType::kInt8, {1});
-  (*input.mutable_parameters())["shared_memory_region"].set_string_param("r");
-  const Status status = check(request, model);
-  EXPECT_EQ(status.code(), StatusCode::kUnimplemented);
-  EXPECT_EQ(status.message(), "input 'x': tensors in shared memory are not served");
-}
-
 TEST(WantedOutputs, AllInOrderUnlessNamed) {
   const FakeModel model = model_of({}, {{"p", DType::kInt8, {1}, {}},
                                         {"q", DType::kFloat32, {2}, {}},
                                         {"r", DType::kBool, {1}, {}}});
   ModelInferRequest request;
   const auto indices = [&] {
-    const auto wanted = wanted_outputs(request, model);
+    const auto wanted = wanted_outputs(request, model, no_memory());
     EXPECT_TRUE(wanted.ok()) << wanted.status().to_string();
     std::vector<size_t> found;
     for (size_t i = 0; wanted.ok() && i < wanted->size(); ++i) found.push_back((*wanted)[i].index);
     return found;
   };
   const auto refusal = [&] {
-    const Status status = wanted_outputs(request, model).status();
+    const Status status = wanted_outputs(request, model, no_memory()).status();
     EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
     return status.message();
   };
@@ -330,7 +326,8 @@ TEST(EncodeOutputs, TheWantedOnesAsRawBytesOrAsClasses) {
   const std::vector<TensorView> outputs = {
       {DType::kInt8, {3}, bytes}, {DType::kFloat32, {1}, std::as_bytes(std::span(&value, 1))}};
   inference::ModelInferResponse response;
-  encode_outputs(outputs, std::vector<WantedOutput>{{1, {}}, {0, {}}}, version, response);
+  ASSERT_TRUE(
+      encode_outputs(outputs, std::vector<WantedOutput>{{1, {}}, {0, {}}}, version, response).ok());
   EXPECT_EQ(response.model_name(), "m");
   EXPECT_EQ(response.model_version(), "3");
   ASSERT_EQ(response.outputs_size(), 2);
@@ -341,7 +338,9 @@ TEST(EncodeOutputs, TheWantedOnesAsRawBytesOrAsClasses) {
   EXPECT_EQ(response.raw_output_contents(1), "\7\11\10");
 
   response.Clear();
-  encode_outputs(outputs, std::vector<WantedOutput>{{0, {.classes = 2}}}, version, response);
+  ASSERT_TRUE(
+      encode_outputs(outputs, std::vector<WantedOutput>{{0, {.classes = 2}}}, version, response)
+          .ok());
   EXPECT_EQ(response.outputs(0).datatype(), "BYTES");
   EXPECT_EQ(response.outputs(0).shape(0), 2);
   EXPECT_EQ(response.raw_output_contents(0), std::string("\7\0\0\0"

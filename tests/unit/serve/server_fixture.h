@@ -37,7 +37,7 @@ class ServerTest : public ::testing::Test {
     config::ServerConfig config;
     config.grpc.push_back({});
     config.grpc[0].address = "unix:" + folder_.file("s.sock");
-    auto server = start_grpc(config, repository_, pipelines_, "1");
+    auto server = start_grpc(config, repository_, pipelines_, memory_, "1");
     ASSERT_TRUE(server.ok()) << server.status().to_string();
     server_ = std::move(*server);
     const auto channel =
@@ -106,6 +106,7 @@ class ServerTest : public ::testing::Test {
 
   const TemporaryFolder folder_;
   Gate gate_;
+  SharedMemory memory_{{.enabled = true}};
   FakeRepository repository_;
   NoPipelines pipelines_;
   std::unique_ptr<Server> server_;
