@@ -71,6 +71,7 @@ struct ServerConfig {
   std::vector<HttpListener> http;    // empty: no HTTP
   std::vector<LocalListener> local;  // empty: no local socket
   int64_t max_message_bytes = int64_t{64} << 20;
+  bool accept_compression = false;    // gRPC; what is unpacked is bounded only afterwards
   bool system_shared_memory = false;  // clients may register regions; see serve::SharedMemory
   int64_t max_shared_memory_bytes = int64_t{256} << 20;
   int64_t drain_timeout_ms = 10'000;

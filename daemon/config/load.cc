@@ -16,6 +16,7 @@ constexpr int64_t kMax32 = INT32_MAX;
 void read_server(MapReader& parent, ServerConfig& server) {
   MapReader r(parent.child("server"), parent.file(), parent.errors());
   r.read("max_message_bytes", server.max_message_bytes, 1 << 10, kMax32);
+  r.read("accept_compression", server.accept_compression);
   r.read("system_shared_memory", server.system_shared_memory);
   r.read("max_shared_memory_bytes", server.max_shared_memory_bytes, 1 << 10, INT64_MAX / 4);
   r.read("drain_timeout_ms", server.drain_timeout_ms, 0, 3'600'000);

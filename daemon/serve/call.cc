@@ -250,7 +250,7 @@ Status want_output(const Model& model, std::string_view name, std::vector<Wanted
   const bool twice = std::any_of(wanted.begin(), wanted.end(),
                                  [&](const WantedOutput& other) { return other.index == index; });
   if (twice) return invalid_argument("output " + quoted(name) + " is requested twice");
-  wanted.push_back({index, {}, {}});
+  wanted.push_back({index, {}});
   return ok_status();
 }
 

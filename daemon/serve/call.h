@@ -60,6 +60,7 @@ Status set_parameter(std::string_view name, const Parameter& value, RequestOptio
 // What a client says of one tensor.
 struct TensorOptions {
   int64_t classes = 0;  // an output: its so many largest elements as text; 0: as it is
+  std::optional<SharedMemory::Part> place = {};  // where an output goes; none: into the answer
 };
 
 // Takes `classification`; `tensor` ("output 'y'") is for messages. UNIMPLEMENTED for tensors in
@@ -104,7 +105,6 @@ class InputBinder {
 struct WantedOutput {
   size_t index = 0;  // in the model's outputs
   TensorOptions options;
-  std::optional<SharedMemory::Part> place = {};  // where it is written; else it is in the answer
 };
 
 // What a request that names no outputs gets: all of them.

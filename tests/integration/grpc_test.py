@@ -289,6 +289,57 @@ class SharedMemory(Calls):
             region.unlink()
 
 
+class Limits(Calls):
+    def status(self, key):
+        text = pathlib.Path(f"/proc/{self.daemon.process.pid}/status").read_text()
+        return int(next(line.split()[1] for line in text.splitlines() if line.startswith(key + ":")))
+
+    def connect(self):
+        """A connection as gRPC has it, without calls."""
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(self.daemon.endpoint.removeprefix("unix:"))
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5))  # empty SETTINGS
+        connection.settimeout(30)
+        self.assertTrue(connection.recv(100))  # its own settings: it has accepted
+        return connection
+
+    def test_idle_connections_cost_no_threads(self):
+        connections = [self.connect()]
+        self.daemon.infer("vww", self.array)
+        threads = self.status("Threads")
+        try:
+            connections += [self.connect() for _ in range(400)]
+            self.daemon.infer("vww", self.array)
+            self.assertLessEqual(self.status("Threads"), threads + 2)
+        finally:
+            for connection in connections:
+                connection.close()
+        self.daemon.infer("vww", self.array)
+
+    def test_more_calls_than_a_connection_may_have_wait_for_their_turn(self):
+        calls = [self.stub.ModelInfer.future(self.request(), timeout=120) for _ in range(600)]
+        codes = {call.code() for call in calls}
+        # At most 256 at a time, one of which at least runs: the queue of 256 always has room.
+        self.assertEqual(codes, {CODE.OK})
+
+    def test_what_would_be_large_once_unpacked_is_refused_and_takes_no_memory(self):
+        request = self.request()
+        request.parameters["ballast"].string_param = "x" * (256 << 20)
+        before = self.status("VmHWM")
+        self.refused(lambda: self.stub.ModelInfer(request, timeout=120, compression=grpc.Compression.Gzip),
+                     CODE.UNIMPLEMENTED, "'gzip' is disabled")
+        self.assertLess(self.status("VmHWM") - before, 64 << 10, "KiB")
+
+
+class Compression(Calls):
+    SERVER = "  accept_compression: true\n"
+
+    def test_compressed_requests(self):
+        plain = self.stub.ModelInfer(self.request(), timeout=30)
+        for compression in (grpc.Compression.Gzip, grpc.Compression.Deflate):
+            self.assertEqual(self.stub.ModelInfer(self.request(), timeout=30, compression=compression), plain)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--inferd", required=True)

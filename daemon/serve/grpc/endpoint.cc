@@ -6,6 +6,36 @@
 #include <chrono>
 
 namespace inferd::serve {
+namespace {
+
+// Whatever clients do, memory and threads stay bounded: connections cost memory only, calls wait
+// without a thread, and those who watch pipelines, who do hold one, are counted.
+void set_limits(const config::ServerConfig& config, grpc::ServerBuilder& builder) {
+  constexpr int kMaxThreads = PipelineService::kMaxWatchers + 16;
+  constexpr int kMaxCallsOfAConnection = 256;  // more wait at the client
+  constexpr int kSecond = 1000;
+  const int message = static_cast<int>(config.max_message_bytes);
+  builder.SetMaxReceiveMessageSize(message);
+  builder.SetMaxSendMessageSize(message);
+  for (const auto algorithm : {GRPC_COMPRESS_GZIP, GRPC_COMPRESS_DEFLATE}) {
+    builder.SetCompressionAlgorithmSupportStatus(algorithm, config.accept_compression);
+  }
+  grpc::ResourceQuota quota("inferd");
+  quota.SetMaxThreads(kMaxThreads);
+  // For what arrives; a few of the largest messages at one time.
+  quota.Resize(size_t{16} * static_cast<size_t>(message));
+  builder.SetResourceQuota(quota);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxCallsOfAConnection);
+  // A peer that is gone without a word is noticed, and so are its calls. Clients may ask as often.
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 120 * kSecond);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20 * kSecond);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10 * kSecond);
+  // Two daemons must not share a TCP port by accident.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+}
+
+}  // namespace
 
 Endpoint::Endpoint(const Served& served, CallerRoles roles)
     : served_(served),
@@ -34,10 +64,7 @@ Status Endpoint::start() {
 }
 
 Status Endpoint::build(grpc::ServerBuilder& builder) {
-  builder.SetMaxReceiveMessageSize(static_cast<int>(served_.config.max_message_bytes));
-  builder.SetMaxSendMessageSize(static_cast<int>(served_.config.max_message_bytes));
-  // Two daemons must not share a TCP port by accident.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  set_limits(served_.config, builder);
   builder.RegisterService(&inference_);
   builder.RegisterService(&pipelines_);
   builder.RegisterService(&health_);

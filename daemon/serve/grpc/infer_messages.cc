@@ -200,7 +200,7 @@ Result<std::vector<WantedOutput>> wanted_outputs(const inference::ModelInferRequ
     if (place.region.empty()) continue;
     auto part = memory.find(place);
     if (!part.ok()) return part.status().with_context(title);
-    wanted.back().place = std::move(*part);
+    wanted.back().options.place = std::move(*part);
   }
   return wanted;
 }
@@ -224,16 +224,16 @@ Status encode_outputs(std::span<const TensorView> outputs, std::span<const Wante
                       const models::ModelVersion& model, inference::ModelInferResponse& response) {
   response.set_model_name(model.name);
   response.set_model_version(std::to_string(model.version));
-  for (const WantedOutput& want : wanted) {
-    const TensorView& view = outputs[want.index];
+  for (const auto& [index, options] : wanted) {
+    const TensorView& view = outputs[index];
     auto* output = response.add_outputs();
-    output->set_name(model.model->outputs()[want.index].name);
+    output->set_name(model.model->outputs()[index].name);
     output->set_datatype(std::string(dtype_name(view.dtype)));
     Shape shape = view.shape;
     std::span<const std::byte> bytes = view.data;
     std::string text;
-    if (want.options.classes > 0) {
-      const Classes classes = classify(view, want.options.classes, model);
+    if (options.classes > 0) {
+      const Classes classes = classify(view, options.classes, model);
       output->set_datatype("BYTES");
       shape = classes.shape;
       text = bytes_tensor(classes.elements);
@@ -242,10 +242,10 @@ Status encode_outputs(std::span<const TensorView> outputs, std::span<const Wante
     output->mutable_shape()->Add(shape.begin(), shape.end());
     // Clients count on one of these for each output, wherever its bytes are.
     std::string* raw = response.add_raw_output_contents();
-    if (want.place) {
+    if (options.place) {
       INFERD_RETURN_IF_ERROR(
-          want.place->write(bytes).with_context("output '" + output->name() + "'"));
-      describe_place(want.place->place(), bytes.size(), *output);
+          options.place->write(bytes).with_context("output '" + output->name() + "'"));
+      describe_place(options.place->place(), bytes.size(), *output);
     } else {
       raw->assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     }

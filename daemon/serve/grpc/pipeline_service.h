@@ -13,6 +13,8 @@ namespace inferd::serve {
 // waits for results, so their number is bounded; a slow one only fills its own mailbox.
 class PipelineService final : public inferd::v1::PipelineService::Service {
  public:
+  static constexpr int kMaxWatchers = 32;
+
   // Borrows the pipelines.
   PipelineService(pipeline::Pipelines& pipelines, CallerRoles roles)
       : pipelines_(pipelines), roles_(std::move(roles)) {}
@@ -23,7 +25,6 @@ class PipelineService final : public inferd::v1::PipelineService::Service {
                      grpc::ServerWriter<inferd::v1::FrameResult>*) override;
 
  private:
-  static constexpr int kMaxWatchers = 32;
   pipeline::Pipelines& pipelines_;
   const CallerRoles roles_;
   std::atomic<int> watchers_{0};
