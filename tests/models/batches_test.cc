@@ -6,32 +6,16 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <random>
 
 #include "inferd/engine/engine.h"
 #include "media/npy.h"
+#include "tests/models/every_model.h"
 
 namespace inferd {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr int64_t kBatch = 3;
-
-std::vector<std::string> models() {
-  std::vector<std::string> paths;
-  for (const char* folder : {"tflite", "onnx"}) {
-    std::error_code missing;
-    for (const auto& entry :
-         fs::directory_iterator(fs::path(INFERD_TEST_MODELS) / folder, missing)) {
-      const std::string extension = entry.path().extension();
-      if (extension == ".tflite" || extension == ".onnx") paths.push_back(entry.path());
-    }
-  }
-  std::sort(paths.begin(), paths.end());
-  return paths;
-}
 
 // Floats from -1 to 1, or any bytes; another tensor for each seed.
 media::Array noise(const TensorInfo& info, uint32_t seed) {
@@ -121,15 +105,8 @@ TEST_P(Batches, AreAsEachAlone) {
   }
 }
 
-std::string test_name(const ::testing::TestParamInfo<std::string>& info) {
-  std::string name = fs::path(info.param).filename().string();
-  std::replace_if(
-      name.begin(), name.end(), [](char c) { return std::isalnum(c) == 0; }, '_');
-  return name;
-}
-
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Batches);
-INSTANTIATE_TEST_SUITE_P(All, Batches, ::testing::ValuesIn(models()), test_name);
+INSTANTIATE_TEST_SUITE_P(All, Batches, ::testing::ValuesIn(every_model()), model_test_name);
 
 }  // namespace
 }  // namespace inferd

@@ -11,26 +11,13 @@
 #include <random>
 
 #include "inferd/engine/engine.h"
+#include "tests/models/every_model.h"
 #include "tests/unit/temporary_folder.h"
 
 namespace inferd {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::vector<std::string> models() {
-  std::vector<std::string> paths;
-  for (const char* folder : {"tflite", "onnx"}) {
-    std::error_code missing;
-    for (const auto& entry :
-         fs::directory_iterator(fs::path(INFERD_TEST_MODELS) / folder, missing)) {
-      const std::string extension = entry.path().extension();
-      if (extension == ".tflite" || extension == ".onnx") paths.push_back(entry.path());
-    }
-  }
-  std::sort(paths.begin(), paths.end());
-  return paths;
-}
 
 // Numbers that every element type takes: bytes for 8-bit types, floats of about one.
 std::vector<std::byte> random_tensor(DType dtype, size_t bytes) {
@@ -196,15 +183,8 @@ TEST_P(CompiledModels, AreRefusedWhenDamaged) {
   }
 }
 
-std::string test_name(const ::testing::TestParamInfo<std::string>& info) {
-  std::string name = fs::path(info.param).filename().string();
-  std::replace_if(
-      name.begin(), name.end(), [](char c) { return std::isalnum(c) == 0; }, '_');
-  return name;
-}
-
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(CompiledModels);
-INSTANTIATE_TEST_SUITE_P(All, CompiledModels, ::testing::ValuesIn(models()), test_name);
+INSTANTIATE_TEST_SUITE_P(All, CompiledModels, ::testing::ValuesIn(every_model()), model_test_name);
 
 }  // namespace
 }  // namespace inferd
