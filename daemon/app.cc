@@ -15,6 +15,7 @@
 #include "daemon/host/systemd.h"
 #include "daemon/models/repository.h"
 #include "daemon/pipeline/pipelines.h"
+#include "daemon/serve/access.h"
 #include "daemon/serve/grpc/grpc_server.h"
 #include "daemon/serve/http/http_service.h"
 #include "daemon/serve/local/local_server.h"
@@ -108,7 +109,10 @@ void drain(const config::ServerConfig& config, Parts& parts, const Servers& serv
 
 }  // namespace
 
-Status check(const config::Config& config) { return make_parts(config, Engine::create).status(); }
+Status check(const config::Config& config) {
+  INFERD_RETURN_IF_ERROR(serve::check_rules(config.server));
+  return make_parts(config, Engine::create).status();
+}
 
 Status run(const config::Config& config, const std::string& version,
            const MakeEngine& make_engine) {

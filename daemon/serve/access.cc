@@ -171,6 +171,14 @@ Roles Access::roles_of(const Peer& peer) const {
   return roles;
 }
 
+Status check_rules(const config::ServerConfig& config) {
+  for (const auto& listener : config.grpc)
+    INFERD_RETURN_IF_ERROR(Access::create(listener.allow).status());
+  for (const auto& listener : config.local)
+    INFERD_RETURN_IF_ERROR(Access::create(listener.allow).status());
+  return ok_status();
+}
+
 Status check_role(Roles roles, Role needed, std::string_view what) {
   if (roles.has(needed)) return ok_status();
   const auto name = std::find_if(kNames.begin(), kNames.end(),

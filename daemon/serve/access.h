@@ -85,6 +85,9 @@ class Access {
   std::vector<Rule> rules_;
 };
 
+// Whether the rules of all listeners can be followed: Access::create() of each.
+Status check_rules(const config::ServerConfig& config);
+
 // PERMISSION_DENIED unless `roles` have `needed`; says what was asked for, and what it needs.
 Status check_role(Roles roles, Role needed, std::string_view what);
 

@@ -312,7 +312,8 @@ class Mistakes(unittest.TestCase):
         self.assertIn("holds secrets that others can read", text)
 
     def test_a_user_that_does_not_exist(self):
-        text = self.refused("  grpc: [unix:grpc.sock]\n  local: [{path: local.sock, allow: [{roles: [infer], users: [nobody-at-all]}]}]\n")
+        text = self.refused("  grpc: [unix:grpc.sock]\n"
+                            "  local: [{path: local.sock, allow: [{roles: [infer], users: [nobody-at-all]}]}]\n")
         self.assertIn("inferd.yaml:3:38: there is no user 'nobody-at-all'", text)
 
 
