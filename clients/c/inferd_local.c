@@ -217,6 +217,8 @@ static int send_frame(inferd_local* c, cursor* f, int fd, int flags, inferd_erro
       return fail(error, INFERD_RESOURCE_EXHAUSTED,
                   "the daemon has not taken what was sent before");
     }
+    /* Who is not let in is told why before the first frame is read: that waits to be received. */
+    if (errno == EPIPE && c->max_in_flight == 0) return INFERD_OK;
     return lost(c, error, INFERD_UNAVAILABLE, "the daemon has closed the connection");
   }
 }
@@ -246,9 +248,10 @@ static int receive_frame(inferd_local* c, int timeout_ms, size_t* size, inferd_e
   if (!at_once && !set_timeout(c, timeout_ms))
     return fail(error, INFERD_INTERNAL, "the timeout cannot be set: %s", strerror(errno));
   ssize_t got;
+  int resets = 0; /* told once, before what the daemon said at last */
   do {
     got = recv(c->socket, c->in, sizeof c->in, at_once ? MSG_DONTWAIT : 0);
-  } while (got < 0 && errno == EINTR);
+  } while (got < 0 && (errno == EINTR || (errno == ECONNRESET && resets++ == 0)));
   if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
     return fail(error, INFERD_DEADLINE_EXCEEDED, "no answer within %d ms", timeout_ms);
   }

@@ -161,6 +161,11 @@ class LocalSocket(unittest.TestCase):
                          "7: the local socket needs the role 'infer', and the caller has: observe")
         self.assertEqual(hello(path), "ok")
 
+    def test_inferctl_says_why(self):
+        result = subprocess.run([ARGS.inferctl, "--endpoint", f"local:{self.daemon.folder}/local.sock", "model", "list"],
+                                capture_output=True, text=True, timeout=60, user=NOBODY, extra_groups=[])
+        self.assertIn("the local socket needs the role 'infer', and the caller has: observe", result.stderr)
+
 
 @unittest.skipIf(os.getuid() != 0, "SKIPPED: only root can be somebody else")
 class UnixUsers(unittest.TestCase):
@@ -345,6 +350,7 @@ def main():
     global ARGS, PB
     parser = argparse.ArgumentParser()
     parser.add_argument("--inferd", required=True)
+    parser.add_argument("--inferctl")
     parser.add_argument("--as-user", nargs=3)
     ARGS, rest = parser.parse_known_args()
     if ARGS.as_user:
