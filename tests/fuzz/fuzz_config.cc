@@ -7,21 +7,10 @@
 
 #include "daemon/config/config.h"
 #include "daemon/pipeline/stage.h"
+#include "tests/unit/fakes.h"
 
 namespace inferd {
 namespace {
-
-class NoModels final : public models::Repository {
- public:
-  Result<std::shared_ptr<const models::ModelVersion>> find(const std::string&,
-                                                           int64_t) const override {
-    return not_found("there are no models");
-  }
-  std::vector<models::ModelStatus> list() const override { return {}; }
-  bool ready() const override { return true; }
-  void close() override {}
-  void abandon() override {}
-};
 
 void fuzz(const uint8_t* data, size_t size) {
   const int fd = ::memfd_create("config", MFD_CLOEXEC);
@@ -35,7 +24,7 @@ void fuzz(const uint8_t* data, size_t size) {
     if (config.status().message().empty()) __builtin_trap();
     return;
   }
-  const NoModels repository;
+  const FakeRepository repository;  // of no models
   for (const config::PipelineConfig& pipeline : config->pipelines) {
     pipeline::StageContext context{repository, {}, nullptr};
     for (const config::NodeConfig& node : pipeline.stages)
