@@ -5,7 +5,7 @@
 
 namespace inferd::schedule {
 
-int Batch::size() const {
+int elements_of(std::span<const Waiting> requests) {
   int size = 0;
   for (const Waiting& waiting : requests) size += waiting.batch;
   return size;
@@ -14,10 +14,9 @@ int Batch::size() const {
 std::span<const TensorView> Batch::gather(std::span<const Waiting> part) {
   const auto first = part[0].request.inputs;
   if (part.size() == 1) return first;
-  int size = 0;
-  for (const Waiting& waiting : part) size += waiting.batch;
   inputs_.assign(first.begin(), first.end());
   bytes_.resize(first.size());
+  const int size = elements_of(part);
   for (size_t i = 0; i < first.size(); ++i) {
     std::vector<std::byte>& bytes = bytes_[i];
     bytes.clear();

@@ -10,12 +10,15 @@
 
 namespace inferd::schedule {
 
+// Batch elements of all of them.
+int elements_of(std::span<const Waiting> requests);
+
 // Buffers of one runner, kept between batches so that runs allocate nothing.
 class Batch {
  public:
   std::vector<Waiting> requests;
 
-  int size() const;  // elements
+  int size() const { return elements_of(requests); }
 
   // Of `part`: those of a single request where they are, of several copied together. Valid until
   // the next call.

@@ -499,13 +499,19 @@ class ExitCodes(unittest.TestCase):
             self.assertEqual(told.returncode, 0, told.stderr)
 
 
-if __name__ == "__main__":
+def main(more=()):
+    """Runs the tests of the program that was started; `more` names options that it has besides the usual ones."""
+    global ARGS, STUBS
     parser = argparse.ArgumentParser()
     parser.add_argument("--inferd", required=True)
     parser.add_argument("--inferctl", required=True)
-    parser.add_argument("--models", type=pathlib.Path, required=True)
-    parser.add_argument("--cache", type=pathlib.Path, required=True)
+    for option in ("--models", *more):
+        parser.add_argument(option, type=pathlib.Path, required=True)
     ARGS, rest = parser.parse_known_args()
     ARGS.inferd, ARGS.inferctl = (str(pathlib.Path(p).resolve()) for p in (ARGS.inferd, ARGS.inferctl))
     STUBS = raw_protocol.load_stubs()
     unittest.main(argv=[sys.argv[0]] + rest, verbosity=2)
+
+
+if __name__ == "__main__":
+    main(["--cache"])

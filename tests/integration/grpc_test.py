@@ -1,14 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """What Triton's and KServe's clients ask of the daemon over gRPC, on a Unix socket and over TCP."""
-import argparse
 import os
 import pathlib
 import queue
 import shutil
 import socket
 import struct
-import sys
 import time
 import unittest
 from multiprocessing import shared_memory
@@ -341,12 +339,4 @@ class Compression(Calls):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--inferd", required=True)
-    parser.add_argument("--inferctl", required=True)
-    parser.add_argument("--models", type=pathlib.Path, required=True)
-    daemon_test.ARGS, rest = parser.parse_known_args()
-    for program in ("inferd", "inferctl"):
-        setattr(daemon_test.ARGS, program, str(pathlib.Path(getattr(daemon_test.ARGS, program)).resolve()))
-    daemon_test.STUBS = raw_protocol.load_stubs()
-    unittest.main(argv=[sys.argv[0]] + rest, verbosity=2)
+    daemon_test.main()

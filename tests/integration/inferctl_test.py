@@ -1,15 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """inferctl infer and inferctl load against a daemon, over gRPC and over the local socket."""
-import argparse
 import json
 import pathlib
-import sys
 import tempfile
 import unittest
 
 import daemon_test
-from daemon_test import Daemon, ctl, inputs_for, model_path, np, raw_protocol
+from daemon_test import Daemon, ctl, inputs_for, model_path, np
 
 VWW = "tflite/vww_96_int8.tflite"
 MOBILENET = "tflite/mobilenet_v2_1.0_224_quant.tflite"
@@ -131,12 +129,4 @@ class Load(WithDaemon):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--inferd", required=True)
-    parser.add_argument("--inferctl", required=True)
-    parser.add_argument("--models", type=pathlib.Path, required=True)
-    daemon_test.ARGS, rest = parser.parse_known_args()
-    for program in ("inferd", "inferctl"):
-        setattr(daemon_test.ARGS, program, str(pathlib.Path(getattr(daemon_test.ARGS, program)).resolve()))
-    daemon_test.STUBS = raw_protocol.load_stubs()
-    unittest.main(argv=[sys.argv[0]] + rest, verbosity=2)
+    daemon_test.main()

@@ -58,8 +58,8 @@ void UnixPeers::admit(int client) {
   const Roles roles = access_.roles_of(peer);
   const std::lock_guard lock(mutex_);
   // Who has no role is connected all the same, and each call says why it is denied.
-  std::unique_ptr<Endpoint>& endpoint = endpoints_[roles];
-  if (endpoint == nullptr) {
+  auto endpoint = endpoints_.find(roles);
+  if (endpoint == endpoints_.end()) {
     auto fresh = std::make_unique<Endpoint>(served_, CallerRoles(roles));
     if (const Status started = fresh->start(); !started.ok()) {
       telemetry::log(LogLevel::kError, "a client was turned away: " + started.message());
@@ -67,17 +67,15 @@ void UnixPeers::admit(int client) {
       return;
     }
     if (announced_) fresh->announce_shutdown();
-    endpoint = std::move(fresh);
+    endpoint = endpoints_.emplace(roles, std::move(fresh)).first;
   }
-  endpoint->adopt(client);
+  endpoint->second->adopt(client);
 }
 
 void UnixPeers::announce_shutdown() {
   const std::lock_guard lock(mutex_);
   announced_ = true;
-  for (const auto& [roles, endpoint] : endpoints_) {
-    if (endpoint != nullptr) endpoint->announce_shutdown();
-  }
+  for (const auto& [roles, endpoint] : endpoints_) endpoint->announce_shutdown();
 }
 
 void UnixPeers::stop_accepting() {
@@ -94,7 +92,7 @@ void UnixPeers::shut_down(int64_t timeout_ms) {
   const auto until = Clock::now() + std::chrono::milliseconds(timeout_ms);
   for (const auto& [roles, endpoint] : endpoints_) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now());
-    if (endpoint != nullptr) endpoint->shut_down(std::max<int64_t>(left.count(), 0));
+    endpoint->shut_down(std::max<int64_t>(left.count(), 0));
   }
 }
 

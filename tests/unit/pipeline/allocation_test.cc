@@ -9,29 +9,9 @@
 #include <thread>
 
 #include "daemon/pipeline/pipeline.h"
+#include "tests/unit/counting_new.h"
 #include "tests/unit/fakes.h"
 #include "tests/unit/pipeline/nodes.h"
-
-namespace {
-
-std::atomic<uint64_t> g_allocations{0};
-thread_local bool t_counted = true;  // the test's own thread looks at statuses, which allocate
-
-void* allocate(size_t size) {
-  if (t_counted) g_allocations.fetch_add(1, std::memory_order_relaxed);
-  void* memory = std::malloc(size == 0 ? 1 : size);
-  if (memory == nullptr) std::abort();
-  return memory;
-}
-
-}  // namespace
-
-void* operator new(size_t size) { return allocate(size); }
-void* operator new[](size_t size) { return allocate(size); }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, size_t) noexcept { std::free(memory); }
 
 namespace inferd::pipeline {
 namespace {

@@ -12,28 +12,9 @@
 
 #include "clients/c/inferd_local.h"
 #include "daemon/serve/local/local_server.h"
+#include "tests/unit/counting_new.h"
 #include "tests/unit/fakes.h"
 #include "tests/unit/temporary_folder.h"
-
-namespace {
-
-std::atomic<uint64_t> g_allocations{0};
-
-void* allocate(size_t size) {
-  g_allocations.fetch_add(1, std::memory_order_relaxed);
-  void* memory = std::malloc(size == 0 ? 1 : size);
-  if (memory == nullptr) std::abort();
-  return memory;
-}
-
-}  // namespace
-
-void* operator new(size_t size) { return allocate(size); }
-void* operator new[](size_t size) { return allocate(size); }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, size_t) noexcept { std::free(memory); }
 
 namespace inferd::serve {
 namespace {

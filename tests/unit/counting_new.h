@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Counts every operator new of the process. For one file of a program: it replaces the operators.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <cstdlib>
+#include <new>
+
+namespace inferd {
+
+inline std::atomic<uint64_t> g_allocations{0};
+inline thread_local bool t_counted = true;  // whether this thread's are
+
+inline void* counted_allocation(size_t size) {
+  if (t_counted) g_allocations.fetch_add(1, std::memory_order_relaxed);
+  void* memory = std::malloc(size == 0 ? 1 : size);
+  if (memory == nullptr) std::abort();
+  return memory;
+}
+
+}  // namespace inferd
+
+void* operator new(size_t size) { return inferd::counted_allocation(size); }
+void* operator new[](size_t size) { return inferd::counted_allocation(size); }
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, size_t) noexcept { std::free(memory); }
