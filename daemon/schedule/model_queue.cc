@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
-#include <map>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -252,7 +251,7 @@ class BatchingQueue final : public ModelQueue {
     runner.entered = now;
     runner.is_callers = true;
     take_first(runner);
-    close_batch(runner, CloseReason::kLone);
+    recorder_.close(CloseReason::kLone);
     return &runner;
   }
 
@@ -269,7 +268,7 @@ class BatchingQueue final : public ModelQueue {
     if (!request.sequence.id.empty()) sequences_.finish(request.sequence, ran, now);
   }
 
-  // By mutex_. Why the request must not run any more, and null: it may.
+  // By mutex_. Why the request must not run any more, if it must not.
   std::optional<Refusal> stale(const Request& request, int64_t now) {
     if (request.deadline_ns != 0 && request.deadline_ns <= now + times_.fastest(now)) {
       return Refusal::kDeadline;
@@ -361,7 +360,6 @@ class BatchingQueue final : public ModelQueue {
   Runner& take_runner() {
     Runner& runner = *idle_.back();
     idle_.pop_back();
-    runner.batch.requests.clear();
     runner.state = nullptr;
     runner.ticket = kNoTicket;
     runner.is_callers = false;
@@ -388,13 +386,7 @@ class BatchingQueue final : public ModelQueue {
     drop_stale(now_ns(), runner.refused);
     take_first(runner);
     if (runner.batch.requests.empty()) return;
-    const CloseReason reason = find_company(lock, runner);
-    close_batch(runner, reason);
-  }
-
-  // By mutex_.
-  void close_batch(const Runner& runner, CloseReason reason) {
-    if (!runner.batch.requests.empty()) recorder_.close(reason);
+    recorder_.close(find_company(lock, runner));
   }
 
   CloseReason find_company(std::unique_lock<std::mutex>& lock, Runner& runner) {
@@ -491,8 +483,7 @@ class BatchingQueue final : public ModelQueue {
 
   // One run. False: it was of several requests and failed; nobody has been answered.
   bool run_together(Runner& runner, std::span<const Waiting> part) {
-    int size = 0;
-    for (const Waiting& waiting : part) size += waiting.batch;
+    const int size = elements_of(part);
     RunClock clock;
     clock.start = now_ns();
     const auto inputs = runner.batch.gather(part);
@@ -503,7 +494,7 @@ class BatchingQueue final : public ModelQueue {
       leave(runner, false);
       return false;
     }
-    // Before the answers: who has one sees itself counted, and may go on with its sequence.
+    // Before the answers: who has one sees itself counted.
     const bool wants_more = record(runner, part, outputs.ok(), clock, size);
     leave(runner, wants_more && !runner.is_callers);
     wait_for_turn(runner);
@@ -514,7 +505,7 @@ class BatchingQueue final : public ModelQueue {
       first += waiting.batch;
       waiting.request.done(outcome);
     }
-    record_output(now_ns() - clock.computed, size);
+    record_answers(part, now_ns() - clock.computed, size);
     return true;
   }
 
@@ -558,10 +549,7 @@ class BatchingQueue final : public ModelQueue {
     if (measure) runner.measured = clock.computed;
     const std::lock_guard lock(mutex_);
     runner.memory = memory;
-    for (const Waiting& waiting : part) {
-      elements_running_ -= waiting.batch;
-      finish_sequence(waiting.request, true, clock.computed);
-    }
+    elements_running_ -= size;
     recorder_.record_run(part, ok, clock, size);
     times_.record(size, clock.computed - clock.start, clock.computed);
     gain_.record_run(size, clock.computed - clock.gathered);
@@ -569,9 +557,12 @@ class BatchingQueue final : public ModelQueue {
     return options_.max_delay_us == 0 || waiting_.elements() >= options_.max_batch;
   }
 
-  void record_output(int64_t ns, int size) {
+  // A sequence goes on after its answer, or another runner's could overtake it.
+  void record_answers(std::span<const Waiting> part, int64_t ns, int size) {
     const std::lock_guard lock(mutex_);
     recorder_.record_output(ns, size);
+    const int64_t now = now_ns();
+    for (const Waiting& waiting : part) finish_sequence(waiting.request, true, now);
   }
 
   const std::shared_ptr<const Model> model_;
