@@ -509,8 +509,12 @@ class LocalSocket(unittest.TestCase):
         self.assertGreaterEqual(names.get("sendto", 0), 100, names)
         # What a thread was in when strace came, it says by this.
         names.pop("restart_syscall", None)
-        # futex: between the threads of the engine and of the queue.
-        self.assertLessEqual(set(names), {"epoll_wait", "recvmsg", "sendto", "futex", "sched_yield"}, names)
+        # futex: between the threads of the engine and of the queue. Now and then one of them runs its first request ever
+        # and gets an allocator's arena by a call or two of mmap, munmap and mprotect; what belongs to each request comes a
+        # hundred times.
+        others = {name: count for name, count in names.items()
+                  if name not in ("epoll_wait", "recvmsg", "sendto", "futex", "sched_yield")}
+        self.assertLess(sum(others.values()), 50, names)
         print("system calls of 100 requests:", names)
 
 

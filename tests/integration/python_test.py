@@ -360,15 +360,17 @@ class Restarts(unittest.TestCase):
         self.check("local")
 
     def test_what_is_on_its_way_when_the_daemon_dies_fails(self):
+        inputs = [{"name": "X", "datatype": "FP32", "shape": [1, 4]}]
+        models = {"quick": {"backend": "identity", "inputs": inputs},
+                  "stuck": {"backend": "identity", "inputs": inputs, "run_us": 600_000_000}}
+        array = np.zeros((1, 4), np.float32)
         for kind in ("grpc", "local"):
-            with self.subTest(kind), Daemon({"vww": VWW}) as daemon:
+            with self.subTest(kind), Daemon(models) as daemon:
                 with inferd.Client(daemon.endpoint(kind), timeout=60) as client:
-                    array = np.concatenate([next(iter(inputs_for(client.model("vww")).values()))] * 64)
-                    futures = [client.infer_async("vww", array) for _ in range(12)]
-                    futures[0].result(60)
+                    futures = [client.infer_async("stuck", array) for _ in range(12)]
+                    client.infer("quick", array)
                     daemon.kill()
-                    codes = {f.exception(30).code for f in futures if f.exception(30) is not None}
-                    self.assertEqual(codes, {inferd.Code.UNAVAILABLE})
+                    self.assertEqual({f.exception(30).code for f in futures}, {inferd.Code.UNAVAILABLE})
 
 
 class Loading(unittest.TestCase):
