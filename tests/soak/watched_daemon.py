@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A daemon on a folder of its own, and what it takes of the machine."""
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import Dict
+
+import inferd
+from way import Target
+
+START_TIMEOUT_S = 120
+STOP_TIMEOUT_S = 60
+
+
+# gRPC's own threads for what must not block: it adds them as it needs them, up to two for each core, and keeps them.
+_EXECUTOR = "default-executo"
+
+
+@dataclass(frozen=True)
+class Use:
+    """What a process has."""
+
+    rss_kb: int
+    anonymous_kb: int  # of which no file knows
+    thread_names: Dict[str, int]
+    descriptors: int
+
+    @property
+    def threads(self):
+        return sum(self.thread_names.values())
+
+    def text(self):
+        return f"{self.rss_kb / 1024:.1f} MB, {self.threads} threads, {self.descriptors} descriptors"
+
+    def threads_beyond(self, before):
+        """How many more it has than before, apart from those that gRPC may add; 0: none."""
+        mine = lambda use: use.threads - use.thread_names.get(_EXECUTOR, 0)  # noqa: E731
+        executor = self.thread_names.get(_EXECUTOR, 0) - 2 * os.cpu_count()
+        return max(0, mine(self) - mine(before)) + max(0, executor)
+
+
+class WatchedDaemon:
+    """`fill` gets the folder of the models. `local` are options of the local socket, `http` those of HTTP."""
+
+    def __init__(self, program, fill, local=None, http=None, engine=None):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="inferd-soak-"))
+        self.target = Target(f"unix:{self.folder}/grpc", f"{self.folder}/http", f"{self.folder}/local")
+        (self.folder / "models").mkdir()
+        fill(self.folder / "models")
+        # YAML takes JSON.
+        (self.folder / "inferd.yaml").write_text(json.dumps({
+            "server": {"grpc": ["unix:grpc"], "http": [{"address": "unix:http", **(http or {})}],
+                       "local": [{"path": "local", **(local or {})}], "system_shared_memory": True},
+            "engine": engine or {}, "models": {"root": "models"}, "log": {"level": "warning"}}))
+        self._log = open(self.folder / "log", "w+")
+        self.process = subprocess.Popen([str(program), "--config", str(self.folder / "inferd.yaml")], stdout=self._log,
+                                        stderr=self._log)
+        self._wait_until_it_serves()
+
+    def _wait_until_it_serves(self):
+        deadline = time.monotonic() + START_TIMEOUT_S
+        with inferd.Client(self.target.grpc) as client:
+            while True:
+                try:
+                    if client.health():
+                        return
+                except inferd.Error as error:
+                    if self.process.poll() is not None or time.monotonic() > deadline:
+                        self.stop()
+                        raise RuntimeError(f"the daemon did not start: {error}\n{self.log_tail()}") from None
+                time.sleep(0.05)
+
+    def log_tail(self):
+        return (self.folder / "log").read_text()[-4000:]
+
+    def use(self):
+        proc = pathlib.Path(f"/proc/{self.process.pid}")
+        status = (proc / "status").read_text()
+        number = lambda key: int(re.search(rf"{key}:\s+(\d+)", status)[1])  # noqa: E731
+        names = Counter()
+        for task in (proc / "task").iterdir():
+            try:
+                names[(task / "comm").read_text().strip()] += 1
+            except OSError:
+                pass  # it has ended
+        return Use(number("VmRSS"), number("RssAnon"), dict(names), len(os.listdir(proc / "fd")))
+
+    def quiet_use(self, enough=lambda use: True, at_most_s=60):
+        """What it has once that was `enough` and has not changed for two seconds: connections that ended are closed by
+        then, and threads that found nothing to do have gone."""
+        end = time.monotonic() + at_most_s
+        seen, since = self.use(), time.monotonic()
+        while time.monotonic() < end and (time.monotonic() - since < 2 or not enough(seen)):
+            time.sleep(0.1)
+            now = self.use()
+            if (now.threads, now.descriptors) != (seen.threads, seen.descriptors):
+                since = time.monotonic()
+            seen = now
+        return seen
+
+    def alive(self):
+        return self.process.poll() is None
+
+    def stop(self):
+        """Its exit status."""
+        if self.alive():
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(timeout=STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            return "did not stop"
+
+    def remove(self):
+        self._log.close()
+        shutil.rmtree(self.folder)
+
+
