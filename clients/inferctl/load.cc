@@ -60,6 +60,12 @@ Result<std::vector<media::Array>> make_inputs(const ServedModelInfo& model, cons
 double ms(double ns) { return ns * 1e-6; }
 double ms(int64_t ns) { return ms(static_cast<double>(ns)); }
 
+nlohmann::json to_json(const LatencyHistogram& latency) {
+  return {{"p50", ms(latency.percentile(50))}, {"p90", ms(latency.percentile(90))},
+          {"p99", ms(latency.percentile(99))}, {"p99.9", ms(latency.percentile(99.9))},
+          {"max", ms(latency.max())},          {"mean", ms(latency.mean())}};
+}
+
 nlohmann::json to_json(const LoadReport& report, const LoadPlan& plan, const Options& o) {
   const LatencyHistogram& latency = report.latency;
   nlohmann::json json = {{"model", o.model},
@@ -73,13 +79,8 @@ nlohmann::json to_json(const LoadReport& report, const LoadPlan& plan, const Opt
                          {"unsent", report.unsent},
                          {"succeeded", latency.count()},
                          {"throughput", static_cast<double>(latency.count()) / report.seconds},
-                         {"latency_ms",
-                          {{"p50", ms(latency.percentile(50))},
-                           {"p90", ms(latency.percentile(90))},
-                           {"p99", ms(latency.percentile(99))},
-                           {"p99.9", ms(latency.percentile(99.9))},
-                           {"max", ms(latency.max())},
-                           {"mean", ms(latency.mean())}}},
+                         {"latency_ms", to_json(latency)},
+                         {"failing_latency_ms", to_json(report.failing)},
                          {"errors", nlohmann::json::object()}};
   for (const auto& [code, count] : report.errors)
     json["errors"][std::string(status_code_name(code))] = count;
@@ -99,6 +100,11 @@ void print(const LoadReport& report, const LoadPlan& plan) {
   if (report.unsent > 0) {
     std::printf("%llu requests were due, but %d were on their way until the end\n",
                 static_cast<unsigned long long>(report.unsent), plan.concurrency);
+  }
+  if (report.failing.count() > 0) {
+    std::printf("until the others failed, ms: p50 %.3f  p99 %.3f  max %.3f\n",
+                ms(report.failing.percentile(50)), ms(report.failing.percentile(99)),
+                ms(report.failing.max()));
   }
   for (const auto& [code, count] : report.errors) {
     std::printf("%llu %s, the first: %s\n", static_cast<unsigned long long>(count),

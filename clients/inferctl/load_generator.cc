@@ -75,9 +75,11 @@ class Tally {
  private:
   void answered(const Status& status, Clock::duration latency) {
     const std::lock_guard lock(mutex_);
+    const int64_t ns = std::chrono::nanoseconds(latency).count();
     if (status.ok()) {
-      report_.latency.record(std::chrono::nanoseconds(latency).count());
+      report_.latency.record(ns);
     } else {
+      report_.failing.record(ns);
       ++report_.errors[status.code()];
       report_.said.try_emplace(status.code(), status.message());
     }

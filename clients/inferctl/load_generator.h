@@ -33,6 +33,7 @@ struct LoadReport {
   uint64_t sent = 0;                       // succeeded or failed by now
   uint64_t unsent = 0;                     // were due, but could not be sent before the end
   LatencyHistogram latency;                // ns, of those that succeeded
+  LatencyHistogram failing;                // ns until those that failed were answered
   std::map<StatusCode, uint64_t> errors;   // how many failed
   std::map<StatusCode, std::string> said;  // the first message of each
 };
