@@ -12,6 +12,7 @@
 #include <mutex>
 #include <thread>
 
+#include "daemon/host/descriptors.h"
 #include "daemon/host/systemd.h"
 #include "daemon/models/repository.h"
 #include "daemon/pipeline/pipelines.h"
@@ -118,6 +119,8 @@ Status run(const config::Config& config, const std::string& version,
            const MakeEngine& make_engine) {
   telemetry::set_up_log(config.log);
   const sigset_t signals = block_signals();
+  if (const Status raised = host::raise_descriptor_limit(); !raised.ok())
+    telemetry::log(LogLevel::kWarning, raised.message());
   INFERD_ASSIGN_OR_RETURN(Parts parts, make_parts(config, make_engine));
   // Before the servers, so that whoever finds one answering finds the pipelines running.
   parts.pipelines->start();
