@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -92,6 +93,22 @@ struct QueuePolicyConfig {
   std::optional<int> max_queue;
 };
 
+// One model of an ensemble, and which of the ensemble's tensors it reads and writes.
+struct EnsembleStep {
+  std::string model;
+  std::optional<int64_t> version;                            // default: the one that serves
+  std::vector<std::pair<std::string, std::string>> inputs;   // the model's name, the ensemble's
+  std::vector<std::pair<std::string, std::string>> outputs;  // those that are wanted
+  Mark mark;
+};
+
+// A model that is made of others. Tensors pass between its steps by name, whatever their order.
+struct EnsembleConfig {
+  std::vector<EnsembleStep> steps;   // none: no ensemble
+  std::vector<std::string> inputs;   // in order; none: what no step writes
+  std::vector<std::string> outputs;  // in order; none: what no step reads
+};
+
 // What is not said is left to whoever else says something, and at last to schedule::QueueOptions.
 struct ModelConfig {
   std::string name;
@@ -108,6 +125,7 @@ struct ModelConfig {
   std::optional<double> weight;
   std::string labels;     // file, relative to the model's folder
   std::string signature;  // of a TensorFlow Lite file; empty: the usual one
+  EnsembleConfig ensemble;
   Mark mark;
 };
 

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "daemon/config/ensemble_options.h"
+
 namespace inferd::config {
 namespace {
 
@@ -119,6 +121,7 @@ void read_model_options(MapReader& r, ModelConfig& model) {
   read_dynamic_batching(r, model);
   read_sequence_batching(r, model);
   read_instance_group(r, model);
+  read_ensemble(r, model.ensemble);
 }
 
 ModelConfig merge(const ModelConfig& base, ModelConfig own) {
@@ -142,6 +145,7 @@ ModelConfig merge(const ModelConfig& base, ModelConfig own) {
   take(own.weight, base.weight);
   if (own.labels.empty()) own.labels = base.labels;
   if (own.signature.empty()) own.signature = base.signature;
+  if (own.ensemble.steps.empty()) own.ensemble = base.ensemble;
   return own;
 }
 

@@ -42,6 +42,7 @@ class MapReader {
  public:
   MapReader(const YAML::Node& node, std::string file, Errors& errors);
 
+  const YAML::Node& node() const { return node_; }
   Mark mark() const { return mark_of(node_); }
   Mark mark_of(const YAML::Node& node) const;
   // Null node when absent.

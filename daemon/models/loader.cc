@@ -117,8 +117,9 @@ Result<std::vector<config::ModelConfig>> Loader::wanted_at_start() const {
     model.name = folder.filename();
     // lost+found, .git and the like are not models.
     const std::vector<fs::path> inside = folders_in(folder);
-    const bool has_version = std::any_of(inside.begin(), inside.end(), version_of);
-    if (has_version && model.name[0] != '.') wanted.push_back(std::move(model));
+    const bool has_model = fs::exists(folder / "model.yaml", error) ||
+                           std::any_of(inside.begin(), inside.end(), version_of);
+    if (has_model && model.name[0] != '.') wanted.push_back(std::move(model));
   }
   return wanted;
 }
@@ -141,20 +142,30 @@ Result<config::ModelConfig> Loader::find(const std::string& name) const {
   return model;
 }
 
-Result<std::unique_ptr<ModelVersion>> Loader::load(const config::ModelConfig& wanted) const {
-  const fs::path folder = fs::path(config_.root) / wanted.name;
-  auto loaded = std::make_unique<ModelVersion>();
-  loaded->name = wanted.name;
-  loaded->config = wanted;
+Result<config::ModelConfig> Loader::configure(const config::ModelConfig& wanted) const {
+  const fs::path file = fs::path(config_.root) / wanted.name / "model.yaml";
   std::error_code error;
-  if (fs::exists(folder / "model.yaml", error)) {
-    INFERD_ASSIGN_OR_RETURN(const auto file, config::load_model((folder / "model.yaml").string()));
-    loaded->config = config::merge(file, wanted);
-  }
-  INFERD_ASSIGN_OR_RETURN(loaded->version, choose_version(folder, loaded->config));
-  const fs::path version_folder = folder / std::to_string(loaded->version);
+  if (!fs::exists(file, error)) return wanted;
+  INFERD_ASSIGN_OR_RETURN(const auto own, config::load_model(file.string()));
+  return config::merge(own, wanted);
+}
+
+Result<std::unique_ptr<ModelVersion>> Loader::load(const config::ModelConfig& configured,
+                                                   const FindModel& find) const {
+  auto loaded = std::make_unique<ModelVersion>();
+  loaded->name = configured.name;
+  loaded->config = configured;
+  const bool is_ensemble = !configured.ensemble.steps.empty();
+  INFERD_RETURN_IF_ERROR(is_ensemble ? make_ensemble(*loaded, find) : load_file(*loaded));
+  return loaded;
+}
+
+Status Loader::load_file(ModelVersion& loaded) const {
+  const fs::path folder = fs::path(config_.root) / loaded.name;
+  INFERD_ASSIGN_OR_RETURN(loaded.version, choose_version(folder, loaded.config));
+  const fs::path version_folder = folder / std::to_string(loaded.version);
   INFERD_ASSIGN_OR_RETURN(const fs::path file, model_file(version_folder));
-  loaded->path = file.string();
+  loaded.path = file.string();
 
   LoadOptions options;
   options.limits.max_file_bytes = config_.max_file_bytes;
@@ -162,13 +173,26 @@ Result<std::unique_ptr<ModelVersion>> Loader::load(const config::ModelConfig& wa
   options.limits.max_tensor_bytes = config_.max_tensor_bytes;
   options.limits.max_nodes = config_.max_nodes;
   options.limits.max_nesting = config_.max_nesting;
-  options.signature = loaded->config.signature;
-  INFERD_ASSIGN_OR_RETURN(loaded->model, engine_->load(loaded->path, options));
-  INFERD_ASSIGN_OR_RETURN(loaded->labels, labels(folder, version_folder, loaded->config));
-  INFERD_ASSIGN_OR_RETURN(loaded->queue,
-                          schedule::ModelQueue::create(loaded->model, loaded->name,
-                                                       queue_options(loaded->config), arbiter_));
-  return loaded;
+  options.signature = loaded.config.signature;
+  INFERD_ASSIGN_OR_RETURN(loaded.model, engine_->load(loaded.path, options));
+  INFERD_ASSIGN_OR_RETURN(loaded.labels, labels(folder, version_folder, loaded.config));
+  INFERD_ASSIGN_OR_RETURN(loaded.queue,
+                          schedule::ModelQueue::create(loaded.model, loaded.name,
+                                                       queue_options(loaded.config), arbiter_));
+  return ok_status();
+}
+
+// Its folder may have versions, as those of Triton's ensembles do; there is nothing in them.
+Status Loader::make_ensemble(ModelVersion& loaded, const FindModel& find) const {
+  const fs::path folder = fs::path(config_.root) / loaded.name;
+  const auto version = choose_version(folder, loaded.config);
+  loaded.version = version.ok() ? *version : loaded.config.version.value_or(1);
+  INFERD_ASSIGN_OR_RETURN(loaded.labels,
+                          labels(folder, folder / std::to_string(loaded.version), loaded.config));
+  INFERD_ASSIGN_OR_RETURN(loaded.queue, make_ensemble_queue(loaded.name, loaded.config.ensemble,
+                                                            queue_options(loaded.config), find));
+  loaded.model = loaded.queue->model().shared_from_this();
+  return ok_status();
 }
 
 }  // namespace inferd::models

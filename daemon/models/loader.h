@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "daemon/config/config.h"
+#include "daemon/models/ensemble_queue.h"
 #include "daemon/models/repository.h"
 #include "inferd/engine/engine.h"
 
@@ -27,11 +28,18 @@ class Loader {
   // name of a model (a path, say), NOT_FOUND when the repository has no folder of that name.
   Result<config::ModelConfig> find(const std::string& name) const;
 
-  // Reads the model's own configuration and the newest or the configured version, plans it and
-  // starts its queue: seconds. Errors say which file and why.
-  Result<std::unique_ptr<ModelVersion>> load(const config::ModelConfig& wanted) const;
+  // `wanted` with what the model's own file says where it says nothing.
+  Result<config::ModelConfig> configure(const config::ModelConfig& wanted) const;
+
+  // Reads the newest or the configured version, plans it and starts its queue: seconds. The models
+  // of an ensemble are those that `find` finds. Errors say which file and why.
+  Result<std::unique_ptr<ModelVersion>> load(const config::ModelConfig& configured,
+                                             const FindModel& find) const;
 
  private:
+  Status load_file(ModelVersion& version) const;
+  Status make_ensemble(ModelVersion& version, const FindModel& find) const;
+
   const config::ModelsConfig config_;
   const std::shared_ptr<Engine> engine_;
   // Of all models: as many runs at one time as the engine has threads.

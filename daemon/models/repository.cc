@@ -35,6 +35,7 @@ class FolderRepository final : public Repository {
   Status load_all() {
     INFERD_ASSIGN_OR_RETURN(const auto wanted, loader_.wanted_at_start());
     for (const config::ModelConfig& model : wanted) {
+      if (find(model.name, 0).ok()) continue;  // as part of an ensemble
       const Status status = load_now(model);
       if (status.ok()) continue;
       const std::string where = model.mark.line > 0 ? model.mark.to_string() + ": " : "";
@@ -105,7 +106,13 @@ class FolderRepository final : public Repository {
       const std::lock_guard lock(mutex_);
       closed_ = true;
     }
-    for (const VersionPtr& version : living()) version->queue->close();
+    // What is under way in an ensemble goes on to its models.
+    std::vector<VersionPtr> versions = living();
+    std::reverse(versions.begin(), versions.end());  // those that came later may be made of others
+    std::stable_partition(versions.begin(), versions.end(), [](const VersionPtr& version) {
+      return !version->config.ensemble.steps.empty();
+    });
+    for (const VersionPtr& version : versions) version->queue->close();
   }
 
   void abandon() override {
@@ -150,7 +157,7 @@ class FolderRepository final : public Repository {
       Entry& entry = models_[wanted.name];
       if (entry.serving == nullptr) entry = {nullptr, ModelState::kLoading, ""};
     }
-    auto loaded = loader_.load(wanted);
+    auto loaded = make(wanted);
     if (loaded.ok()) return publish(own(std::move(*loaded)));
     const std::lock_guard lock(mutex_);
     Entry& entry = models_[wanted.name];
@@ -158,6 +165,46 @@ class FolderRepository final : public Repository {
       entry = {nullptr, ModelState::kFailed, loaded.status().message()};
     }
     return loaded.status();
+  }
+
+  Result<std::unique_ptr<ModelVersion>> make(const config::ModelConfig& wanted) {
+    INFERD_ASSIGN_OR_RETURN(const auto configured, loader_.configure(wanted));
+    being_loaded_.push_back(wanted.name);
+    const Status parts = load_parts(configured);
+    being_loaded_.pop_back();
+    INFERD_RETURN_IF_ERROR(parts);
+    return loader_.load(configured, [this](const std::string& name, int64_t version) {
+      return find(name, version);
+    });
+  }
+
+  // Those of an ensemble that do not serve yet.
+  Status load_parts(const config::ModelConfig& ensemble) {
+    for (const config::EnsembleStep& step : ensemble.ensemble.steps) {
+      const std::string where = step.mark.to_string() + ": model '" + step.model + "'";
+      const bool circle =
+          std::find(being_loaded_.begin(), being_loaded_.end(), step.model) != being_loaded_.end();
+      if (circle || needs(step.model, ensemble.name)) {
+        return invalid_argument(where + " is made of '" + ensemble.name +
+                                "': an ensemble cannot be a part of itself");
+      }
+      if (find(step.model, 0).ok()) continue;
+      const auto part = loader_.find(step.model);
+      const Status status = part.ok() ? load_now(*part) : part.status();
+      log_load(step.model, status);
+      INFERD_RETURN_IF_ERROR(status.with_context(where));
+    }
+    return ok_status();
+  }
+
+  // Whether `name`, as it serves now, is `part` or made of it.
+  bool needs(const std::string& name, const std::string& part) const {
+    if (name == part) return true;
+    const auto version = find(name, 0);
+    if (!version.ok()) return false;
+    const auto& steps = (*version)->config.ensemble.steps;
+    return std::any_of(steps.begin(), steps.end(),
+                       [&](const config::EnsembleStep& step) { return needs(step.model, part); });
   }
 
   void log_load(const std::string& name, const Status& status) const {
@@ -190,6 +237,10 @@ class FolderRepository final : public Repository {
       const auto model = models_.find(name);
       if (model == models_.end()) {
         return not_found("there is no model '" + name + "'" + what_serves());
+      }
+      if (const std::string user = user_of(name); !user.empty()) {
+        return failed_precondition("model '" + name + "' is a part of ensemble '" + user +
+                                   "'; unload that first");
       }
       version = std::exchange(model->second, {nullptr, ModelState::kUnloaded, "unloaded"}).serving;
     }
@@ -231,6 +282,17 @@ class FolderRepository final : public Repository {
     for (const Listener& listener : listeners_) listener(name, serves);
   }
 
+  // By mutex_. An ensemble that serves and has a step of this model, or "".
+  std::string user_of(const std::string& part) const {
+    for (const auto& [name, entry] : models_) {
+      if (entry.serving == nullptr) continue;
+      for (const config::EnsembleStep& step : entry.serving->config.ensemble.steps) {
+        if (step.model == part) return name;
+      }
+    }
+    return "";
+  }
+
   // By mutex_. For messages.
   std::string what_serves() const {
     std::string names;
@@ -248,6 +310,7 @@ class FolderRepository final : public Repository {
   int living_ = 0;                                           // by mutex_: versions not ended
   int orders_ = 0;                                           // by mutex_
   bool closed_ = false;                                      // by mutex_
+  std::vector<std::string> being_loaded_;                    // of the thread that loads
   std::mutex listeners_mutex_;
   std::list<Listener> listeners_;  // by listeners_mutex_
   Background background_;          // last: its work uses the others

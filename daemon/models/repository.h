@@ -22,7 +22,7 @@ namespace inferd::models {
 struct ModelVersion {
   std::string name;
   int64_t version = 0;
-  std::string path;                 // of the model file
+  std::string path;                 // of the model file; empty: an ensemble
   config::ModelConfig config;       // what it was loaded with
   std::vector<std::string> labels;  // from labels.txt beside the model or model.yaml; may be empty
   std::shared_ptr<const Model> model;
@@ -66,14 +66,16 @@ class Repository {
   using Done = std::function<void(const Status&)>;
 
   // Reads a model of the repository's folder, whether it serves already or not, and lets the new
-  // version serve from then on; requests that have found the old one are finished on it. When it
-  // cannot be loaded, what served before goes on serving. INVALID_ARGUMENT for what is no name,
+  // version serve from then on; requests that have found the old one are finished on it. Models of
+  // an ensemble that do not serve are loaded before it. When it cannot be loaded, what served
+  // before goes on serving. INVALID_ARGUMENT for what is no name,
   // NOT_FOUND for a model without a folder, RESOURCE_EXHAUSTED when too much is to be done already,
   // UNAVAILABLE after close(), or why the model cannot be loaded.
   virtual void load(const std::string& name, Done done) = 0;
 
   // The model is not found any more; `done` comes when what was accepted before is answered.
-  // NOT_FOUND for a model that was never loaded. One that does not serve any more stays as it is.
+  // NOT_FOUND for a model that was never loaded, FAILED_PRECONDITION for one that an ensemble
+  // needs. One that does not serve any more stays as it is.
   virtual void unload(const std::string& name, Done done) = 0;
 
   // Calls `listener` whenever a model begins (true) or ceases (false) to serve, one call after the

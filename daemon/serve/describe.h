@@ -12,8 +12,11 @@ namespace inferd::serve {
 
 inline constexpr std::string_view kServerName = "inferd";
 
-// "inferd_tflite": who runs the model, and the format of its file.
-inline std::string platform_name(const Model& model) { return "inferd_" + model.info().format; }
+// "inferd_tflite": who runs the model, and the format of its file. "ensemble", which clients know.
+inline std::string platform_name(const Model& model) {
+  const std::string& format = model.info().format;
+  return format == "ensemble" ? format : "inferd_" + format;
+}
 
 // As Triton's repository index spells it.
 inline std::string_view state_name(models::ModelState state) {

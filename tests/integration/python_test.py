@@ -41,7 +41,7 @@ def data_path(relative):
 
 class Daemon:
     """A daemon with models {name: file} on sockets for gRPC and for shared memory. A model that is a dictionary is what
-    tests/backends makes of it."""
+    tests/backends makes of it, or an ensemble: {"yaml": ...}."""
 
     def __init__(self, models, pipelines=""):
         scripted = any(isinstance(m, dict) for m in models.values())
@@ -50,7 +50,9 @@ class Daemon:
         for name, model in models.items():
             folder = self.folder / "models" / name / "1"
             folder.mkdir(parents=True)
-            if isinstance(model, dict):
+            if isinstance(model, dict) and "yaml" in model:
+                (folder.parent / "model.yaml").write_text(model["yaml"])
+            elif isinstance(model, dict):
                 (folder / "model.test").write_text(json.dumps(model))
             else:
                 source = data_path(model)
@@ -360,7 +362,7 @@ class Restarts(unittest.TestCase):
         self.check("local")
 
     def test_what_is_on_its_way_when_the_daemon_dies_fails(self):
-        inputs = [{"name": "X", "datatype": "FP32", "shape": [1, 4]}]
+        inputs = [{"datatype": "FP32", "shape": [1, 4]}]
         models = {"quick": {"backend": "identity", "inputs": inputs},
                   "stuck": {"backend": "identity", "inputs": inputs, "run_us": 600_000_000}}
         array = np.zeros((1, 4), np.float32)
@@ -371,6 +373,35 @@ class Restarts(unittest.TestCase):
                     client.infer("quick", array)
                     daemon.kill()
                     self.assertEqual({f.exception(30).code for f in futures}, {inferd.Code.UNAVAILABLE})
+
+
+class Ensembles(unittest.TestCase):
+    """Models made of models are like any other to clients."""
+
+    def test_each_transport_takes_them(self):
+        pair = [{"datatype": "FP32", "shape": [-1, 4]}] * 2
+        steps = """
+            ensemble_scheduling:
+              step:
+                - {model_name: math, input_map: {INPUT0: x, INPUT1: y}, output_map: {OUTPUT0: sum, OUTPUT1: low}}
+                - {model_name: math, input_map: {INPUT0: sum, INPUT1: low}, output_map: {OUTPUT0: twice}}
+            output: [{name: twice}, {name: sum}]
+        """
+        models = {"math": {"backend": "add_sub", "inputs": pair}, "all": {"yaml": steps}}
+        random = np.random.default_rng(5)
+        with Daemon(models) as daemon:
+            for kind in ("grpc", "local"):
+                with self.subTest(kind), inferd.Client(daemon.endpoint(kind), timeout=30) as client:
+                    model = client.model("all")
+                    self.assertEqual([o.name for o in model.outputs], ["twice", "sum"])
+                    for batch in (1, 3):
+                        x, y = random.random((2, batch, 4), np.float32)
+                        outputs = client.infer("all", {"x": x, "y": y})
+                        np.testing.assert_array_equal(outputs["sum"], x + y)
+                        np.testing.assert_array_equal(outputs["twice"], (x + y) + (x - y))
+                    with self.assertRaises(inferd.Error) as caught:
+                        client.infer("all", {"x": x[:, :2], "y": y})
+                    self.assertEqual(caught.exception.code, inferd.Code.INVALID_ARGUMENT)
 
 
 class Loading(unittest.TestCase):

@@ -70,6 +70,16 @@ void fill(const QueueOptions& options, inference::ModelDynamicBatching* out) {
   }
 }
 
+void fill(const std::vector<config::EnsembleStep>& steps, inference::ModelEnsembling* out) {
+  for (const config::EnsembleStep& step : steps) {
+    auto* to = out->add_step();
+    to->set_model_name(step.model);
+    to->set_model_version(step.version.value_or(-1));
+    for (const auto& [name, tensor] : step.inputs) (*to->mutable_input_map())[name] = tensor;
+    for (const auto& [name, tensor] : step.outputs) (*to->mutable_output_map())[name] = tensor;
+  }
+}
+
 }  // namespace
 
 inference::ModelConfig describe_config(const models::ModelVersion& model) {
@@ -87,6 +97,11 @@ inference::ModelConfig describe_config(const models::ModelVersion& model) {
     config.mutable_version_policy()->mutable_specific()->add_versions(*model.config.version);
   } else {
     config.mutable_version_policy()->mutable_latest()->set_num_versions(1);
+  }
+  if (!model.config.ensemble.steps.empty()) {
+    config.clear_backend();
+    fill(model.config.ensemble.steps, config.mutable_ensemble_scheduling());
+    return config;
   }
   auto* instances = config.add_instance_group();
   instances->set_name(model.name + "_0");
