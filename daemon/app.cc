@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "daemon/host/descriptors.h"
+#include "daemon/host/freed_memory.h"
 #include "daemon/host/systemd.h"
 #include "daemon/models/repository.h"
 #include "daemon/pipeline/pipelines.h"
@@ -62,6 +63,17 @@ sigset_t block_signals() {
   sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   return signals;
+}
+
+// Sleeps until one of the signals comes, and returns it.
+int wait_for(const sigset_t& signals) {
+  constexpr timespec kPause{.tv_sec = 20, .tv_nsec = 0};
+  host::FreedMemory freed;
+  for (;;) {
+    const int signal = sigtimedwait(&signals, nullptr, &kPause);
+    if (signal > 0) return signal;
+    freed.give_back();
+  }
 }
 
 // One for each protocol that is configured.
@@ -138,8 +150,7 @@ Status run(const config::Config& config, const std::string& version,
   host::notify_status("serving " + std::to_string(parts.repository->list().size()) + " models");
   host::notify_ready();
 
-  int signal = 0;
-  sigwait(&signals, &signal);
+  const int signal = wait_for(signals);
   telemetry::log(LogLevel::kInfo, std::string(sigabbrev_np(signal)) + " received, draining");
   host::notify_stopping();
   drain(config.server, parts, servers);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -44,6 +45,22 @@ size_t expected_bytes(const TensorInfo& output, int64_t batch) {
   const auto bytes = checked_bytes(output.dtype, shape);
   return bytes.ok() ? static_cast<size_t>(*bytes) : kMostBytes;
 }
+
+// How long a request may take: its sender waits no longer, and the daemon does not begin later.
+struct TimeLimit {
+  explicit TimeLimit(int milliseconds)
+      : timeout_ms(milliseconds),
+        deadline_ns(milliseconds < 0 ? 0 : now_ns() + int64_t{1'000'000} * milliseconds) {}
+
+  const int timeout_ms;       // -1: for ever
+  const int64_t deadline_ns;  // CLOCK_MONOTONIC; 0: none
+
+ private:
+  static int64_t now_ns() {
+    const auto now = std::chrono::steady_clock::now().time_since_epoch();
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
+  }
+};
 
 int milliseconds(int64_t timeout_ms) {
   return static_cast<int>(std::clamp<int64_t>(timeout_ms, -1, INT32_MAX));
@@ -134,14 +151,14 @@ class Session {
 
   // `inputs` in the model's order.
   Result<std::vector<NamedResult>> run(const Bound& model, std::span<const TensorView> inputs,
-                                       const InferOptions& options, int timeout_ms) {
+                                       const InferOptions& options, const TimeLimit& limit) {
     INFERD_ASSIGN_OR_RETURN(const std::vector<bool> wanted, wanted_outputs(model, options));
     const bool batched = !inputs.empty() && inputs[0].shape.rank() > 0;
     std::vector<size_t> room;
     for (const TensorInfo& output : model.outputs)
       room.push_back(expected_bytes(output, batched ? inputs[0].shape[0] : 1));
     for (;;) {
-      auto results = run_with(model, inputs, room, wanted, options.priority, timeout_ms);
+      auto results = run_with(model, inputs, room, wanted, options.priority, limit);
       // How large some outputs are is known only when they are there.
       const bool too_small = results.status().code() == StatusCode::kOutOfRange;
       size_t all = 0;
@@ -190,7 +207,7 @@ class Session {
   Result<std::vector<NamedResult>> run_with(const Bound& model, std::span<const TensorView> inputs,
                                             std::span<const size_t> room,
                                             const std::vector<bool>& wanted, int priority,
-                                            int timeout_ms) {
+                                            const TimeLimit& limit) {
     size_t bytes = 0;
     for (const TensorView& input : inputs) bytes += aligned(input.data.size());
     for (const size_t output : room) bytes += aligned(output);
@@ -216,10 +233,12 @@ class Session {
     request.inputs = places_.data();
     request.outputs = places_.data() + inputs.size();
     request.priority = static_cast<uint32_t>(std::max(priority, 0));
-    inferd_answer answer;
+    request.deadline_ns = limit.deadline_ns;
+    inferd_answer answer{};
     inferd_error error;
-    if (inferd_local_infer(connection_, &request, timeout_ms, &answer, &error) != 0) {
-      gave_up_ = error.code == INFERD_DEADLINE_EXCEEDED;
+    if (inferd_local_infer(connection_, &request, limit.timeout_ms, &answer, &error) != 0) {
+      // What the daemon itself refused is not on its way any more.
+      gave_up_ = error.code == INFERD_DEADLINE_EXCEEDED && answer.code == INFERD_OK;
       return status_of(error);
     }
     return results_of(model, answer, request.outputs, wanted);
@@ -316,12 +335,12 @@ class LocalClient final : public Client {
                                          const std::vector<NamedTensor>& inputs,
                                          const InferOptions& options) override {
     INFERD_ASSIGN_OR_RETURN(const int64_t number, parse_version(options.version));
-    const int timeout_ms = options.timeout_ms > 0 ? milliseconds(options.timeout_ms) : timeout_ms_;
+    const TimeLimit limit(options.timeout_ms > 0 ? milliseconds(options.timeout_ms) : timeout_ms_);
     using Results = std::vector<NamedResult>;
     const auto once = [&](Session& session) -> Result<Results> {
       INFERD_ASSIGN_OR_RETURN(const Bound* bound, session.bind(model, number));
       INFERD_ASSIGN_OR_RETURN(const auto views, in_order(*bound, inputs));
-      return session.run(*bound, views, options, timeout_ms);
+      return session.run(*bound, views, options, limit);
     };
     return with_session<Results>([&](Session& session) -> Result<Results> {
       auto results = once(session);

@@ -51,6 +51,7 @@ class Worker:
     def __init__(self, daemon, real, ways, seed):
         words = [f"{name}={threads}:{rate:.3f}" for name, (threads, rate) in ways.items()]
         self.counts = {}
+        self._told = set()  # failures that were printed
         self.name = ",".join(ways)
         self.process = subprocess.Popen(
             [sys.executable, "-B", str(WORKER), json.dumps(asdict(daemon.target)), str(seed), real, *words],
@@ -61,6 +62,13 @@ class Worker:
     def _read(self):
         for line in self.process.stdout:
             self.counts = json.loads(line)
+
+    def new_failures(self):
+        """Texts that this has not returned before."""
+        texts = [text for way in self.counts.values() for text in way["texts"]]
+        new = [text for text in texts if text not in self._told]
+        self._told.update(new)
+        return new
 
     def sent(self):
         return sum(way["sent"] for way in self.counts.values())
@@ -234,6 +242,9 @@ class Soak:
         told = ", ".join(f"{n} {what}" for what, n in outcomes.most_common())
         print(f"{time.monotonic() - self._begin:6.0f} s {name}: {told}; {failures} failures; "
               f"{self._daemon.use().text()}; load {os.getloadavg()[0]:.1f}", flush=True)
+        for worker in workers:
+            for text in worker.new_failures():
+                print(f"         {text}", flush=True)
 
 
 def main():

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/host/freed_memory.h"
+
+#include <malloc.h>
+
+#include <algorithm>
+
+namespace inferd::host {
+
+void FreedMemory::give_back() {
+  constexpr size_t kWorthIt = size_t{4} << 20;
+  // What was given back counts as free as well, until somebody uses it.
+  const size_t free = mallinfo2().fordblks;
+  if (free < known_ + kWorthIt) {
+    known_ = std::min(known_, free);
+    return;
+  }
+  malloc_trim(0);
+  known_ = mallinfo2().fordblks;
+}
+
+}  // namespace inferd::host
