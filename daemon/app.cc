@@ -123,6 +123,9 @@ void drain(const config::ServerConfig& config, Parts& parts, const Servers& serv
 }  // namespace
 
 Status check(const config::Config& config) {
+  config::LogConfig log = config.log;
+  log.level = "warning";  // what models' files say in vain is to be seen, whatever the daemon logs
+  telemetry::set_up_log(log);
   INFERD_RETURN_IF_ERROR(serve::check_rules(config.server));
   return make_parts(config, Engine::create).status();
 }

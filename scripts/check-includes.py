@@ -26,7 +26,7 @@ SERVE = MODELS + ["daemon/serve/access.h", "daemon/serve/server.h", "daemon/serv
                   "daemon/pipeline/pipelines.h", "daemon/pipeline/result.h"]
 DAEMON = {
     "media": ["media/"],
-    "daemon/config": ["daemon/config/"],
+    "daemon/config": ["daemon/config/", "inference/model_config.pb.h"],
     "daemon/telemetry": CONFIG + ["daemon/telemetry/"],
     "daemon/host": CONFIG + ["daemon/host/"],
     "daemon/schedule": CONFIG + ["daemon/schedule/", "daemon/telemetry/"],
@@ -46,7 +46,7 @@ RULES = {**ENGINE, **DAEMON}
 LIBRARIES = {
     "yaml-cpp/": ["daemon/config"],
     "grpcpp/": ["daemon/serve/grpc", "clients/cpp"],
-    "google/protobuf/": ["engine/import/onnx", "engine/export/onnx"],
+    "google/protobuf/": ["engine/import/onnx", "engine/export/onnx", "daemon/config"],
     "flatbuffers/": ["engine/import/ifd", "engine/import/tflite"],
     "spdlog/": ["daemon/telemetry"],
     "systemd/": ["daemon/host"],

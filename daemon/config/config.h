@@ -109,6 +109,26 @@ struct EnsembleConfig {
   std::vector<std::string> outputs;  // in order; none: what no step reads
 };
 
+// An input or output as a model's configuration declares it, to be compared with the model's own.
+struct TensorConfig {
+  std::string name;
+  std::string datatype;       // a name of the Open Inference Protocol, "FP32"; empty: not said
+  std::vector<int64_t> dims;  // -1: any size
+  Mark mark = {};
+};
+
+// What only Triton's config.pbtxt says of a model.
+struct DeclaredModel {
+  std::string name = {};                   // as it calls itself; empty: not said
+  std::vector<TensorConfig> inputs = {};   // none: not said
+  std::vector<TensorConfig> outputs = {};  // those that are said
+  bool dims_have_batch = false;            // `max_batch_size: 0`: dimensions are all there are
+  std::map<std::string, std::string> parameters = {};  // for clients to read
+  // Inputs and outputs that are one state, in this order.
+  std::vector<std::pair<std::string, std::string>> states = {};
+  Mark mark = {};  // its file is empty: there is none
+};
+
 // What is not said is left to whoever else says something, and at last to schedule::QueueOptions.
 struct ModelConfig {
   std::string name;
@@ -126,6 +146,9 @@ struct ModelConfig {
   std::string labels;     // file, relative to the model's folder
   std::string signature;  // of a TensorFlow Lite file; empty: the usual one
   EnsembleConfig ensemble;
+  std::string file_name;  // in the version's folder; empty: "model.<ext>"
+  DeclaredModel declared;
+  std::vector<std::string> notes;  // what its files say in vain, for the log
   Mark mark;
 };
 
@@ -188,6 +211,10 @@ Result<Config> load(const std::string& path);
 
 // <root>/<model>/model.yaml: the keys of a `serve` entry without the name.
 Result<ModelConfig> load_model(const std::string& path);
+
+// <root>/<model>/config.pbtxt: Triton's model configuration as text. What means nothing here is in
+// `notes`; what would change answers is an error. See docs/model-repository.md.
+Result<ModelConfig> load_triton_model(const std::string& path);
 
 // Typed access to a NodeConfig with errors at the key's mark; after the last get, finish() refuses
 // keys that nobody asked for.

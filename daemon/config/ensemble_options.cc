@@ -6,9 +6,6 @@
 namespace inferd::config {
 namespace {
 
-// A request holds what passes between all steps.
-constexpr size_t kMaxSteps = 64;
-
 void read_map(MapReader& parent, const std::string& key,
               std::vector<std::pair<std::string, std::string>>& map) {
   const YAML::Node node = parent.child(key);
@@ -69,8 +66,8 @@ void read_ensemble(MapReader& parent, EnsembleConfig& ensemble) {
   MapReader r(node, parent.file(), parent.errors());
   const YAML::Node steps = r.child("step");
   r.finish();
-  if (!steps.IsSequence() || steps.size() == 0 || steps.size() > kMaxSteps) {
-    return parent.error(node, "'step' must be a list of 1 to " + std::to_string(kMaxSteps) +
+  if (!steps.IsSequence() || steps.size() == 0 || steps.size() > kMaxEnsembleSteps) {
+    return parent.error(node, "'step' must be a list of 1 to " + std::to_string(kMaxEnsembleSteps) +
                                   " steps: {model_name, input_map, output_map}");
   }
   for (const auto& step : steps) ensemble.steps.push_back(read_step(step, parent));

@@ -8,11 +8,6 @@
 namespace inferd::config {
 namespace {
 
-constexpr int64_t kMaxBatch = 1024;
-constexpr int64_t kMaxQueue = 100'000;
-constexpr int64_t kMaxMicroseconds = 3'600'000'000;
-constexpr int64_t kMaxLevels = 16;
-
 void read_policy(const YAML::Node& node, MapReader& parent, QueuePolicyConfig& policy) {
   if (!node.IsDefined()) return;
   MapReader r(node, parent.file(), parent.errors());
@@ -67,9 +62,8 @@ void read_sequence_batching(MapReader& parent, ModelConfig& model) {
   const YAML::Node node = parent.child("sequence_batching");
   if (!node.IsDefined()) return;
   MapReader r(node, parent.file(), parent.errors());
-  r.read("max_sequence_idle_microseconds", model.max_sequence_idle_us, 1,
-         int64_t{24} * kMaxMicroseconds);
-  r.read("max_sequences", model.max_sequences, 1, 100'000);
+  r.read("max_sequence_idle_microseconds", model.max_sequence_idle_us, 1, kMaxIdleMicroseconds);
+  r.read("max_sequences", model.max_sequences, 1, kMaxSequences);
   r.finish();
 }
 
@@ -83,7 +77,7 @@ void read_instance_group(MapReader& parent, ModelConfig& model) {
     MapReader r(item, parent.file(), parent.errors());
     int count = 1;
     std::string kind = "KIND_CPU";
-    r.read("count", count, 1, 64);
+    r.read("count", count, 1, kMaxInstances);
     r.read("kind", kind, {"KIND_CPU", "KIND_AUTO"});
     r.finish();
     instances += count;
@@ -111,7 +105,7 @@ void read_model_options(MapReader& r, ModelConfig& model) {
   r.read("max_batch_size", model.max_batch, 1, kMaxBatch);
   r.read("max_queue", model.max_queue, 1, kMaxQueue);
   r.read("max_queue_per_client", model.max_queue_per_client, 0, kMaxQueue);
-  r.read("instances", model.instances, 1, 64);
+  r.read("instances", model.instances, 1, kMaxInstances);
   r.read("threads", model.threads, 0, 256);
   r.read("max_delay_us", model.max_delay_us, 0, kMaxMicroseconds);
   r.read("weight", model.weight, 0.001, 1000);
@@ -146,6 +140,9 @@ ModelConfig merge(const ModelConfig& base, ModelConfig own) {
   if (own.labels.empty()) own.labels = base.labels;
   if (own.signature.empty()) own.signature = base.signature;
   if (own.ensemble.steps.empty()) own.ensemble = base.ensemble;
+  if (own.file_name.empty()) own.file_name = base.file_name;
+  if (own.declared.mark.file.empty()) own.declared = base.declared;
+  own.notes.insert(own.notes.end(), base.notes.begin(), base.notes.end());
   return own;
 }
 

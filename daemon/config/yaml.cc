@@ -88,7 +88,7 @@ std::string suggestion(const std::string& key, const std::vector<std::string>& k
   return "; known keys: " + list;
 }
 
-Result<YAML::Node> parse_file(const std::string& path) {
+Result<std::string> read_file(const std::string& path) {
   std::error_code error;
   if (!std::filesystem::is_regular_file(path, error)) {
     return not_found("cannot open '" + path +
@@ -101,7 +101,13 @@ Result<YAML::Node> parse_file(const std::string& path) {
   std::stringstream content;
   content << stream.rdbuf();
   if (!stream) return unavailable("cannot read '" + path + "'");
+  return std::move(content).str();
+}
+
+Result<YAML::Node> parse_file(const std::string& path) {
+  INFERD_ASSIGN_OR_RETURN(const std::string text, read_file(path));
   try {
+    std::istringstream content(text);
     YAML::Parser parser(content);
     Guard guard;
     while (parser.HandleNextDocument(guard)) {

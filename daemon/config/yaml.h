@@ -32,6 +32,9 @@ std::string suggestion(const std::string& key, const std::vector<std::string>& k
 // A path in a file is relative to that file.
 std::string resolve(const std::string& file, const std::string& path);
 
+// The content of a file. Errors: cannot be read, larger than 1 MiB.
+Result<std::string> read_file(const std::string& path);
+
 // Parses one file. Errors: cannot be read, larger than 1 MiB, not YAML (with line and column),
 // aliases (a few lines of them can stand for gigabytes), several documents.
 Result<YAML::Node> parse_file(const std::string& path);

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <optional>
 
+#include "daemon/models/declared.h"
 #include "daemon/models/queue_options.h"
 
 namespace inferd::models {
@@ -44,10 +45,14 @@ std::vector<fs::path> folders_in(const fs::path& path) {
   return folders;
 }
 
-// The file called "model.<ext>".
-Result<fs::path> model_file(const fs::path& version_folder) {
+// The file that the configuration names, or else that called "model.<ext>".
+Result<fs::path> model_file(const fs::path& version_folder, const std::string& name) {
   std::vector<fs::path> found;
   std::error_code error;
+  if (!name.empty()) {
+    if (fs::is_regular_file(version_folder / name, error)) return version_folder / name;
+    return not_found("'" + (version_folder / name).string() + "' is not a file");
+  }
   for (const fs::directory_entry& entry : entries_of(version_folder)) {
     if (entry.path().stem() == "model" && entry.is_regular_file(error))
       found.push_back(entry.path());
@@ -87,6 +92,27 @@ Result<int64_t> choose_version(const fs::path& folder, const config::ModelConfig
   return newest;
 }
 
+// What the files in a model's folder say of it, where `wanted` says nothing.
+Result<config::ModelConfig> read_options(const fs::path& folder,
+                                         const config::ModelConfig& wanted) {
+  std::error_code error;
+  const fs::path ours = folder / "model.yaml", tritons = folder / "config.pbtxt";
+  const bool has_tritons = fs::exists(tritons, error);
+  if (fs::exists(ours, error)) {
+    INFERD_ASSIGN_OR_RETURN(config::ModelConfig file, config::load_model(ours.string()));
+    if (has_tritons) file.notes.push_back(tritons.string() + " is not read: there is a model.yaml");
+    return config::merge(file, wanted);
+  }
+  if (!has_tritons) return wanted;
+  INFERD_ASSIGN_OR_RETURN(const auto file, config::load_triton_model(tritons.string()));
+  const std::string& name = file.declared.name;
+  if (!name.empty() && name != wanted.name) {
+    return invalid_argument(tritons.string() + ": 'name' is '" + name +
+                            "', but its folder is called '" + wanted.name + "'");
+  }
+  return config::merge(file, wanted);
+}
+
 Result<std::vector<std::string>> labels(const fs::path& folder, const fs::path& version_folder,
                                         const config::ModelConfig& config) {
   std::error_code error;
@@ -118,6 +144,7 @@ Result<std::vector<config::ModelConfig>> Loader::wanted_at_start() const {
     // lost+found, .git and the like are not models.
     const std::vector<fs::path> inside = folders_in(folder);
     const bool has_model = fs::exists(folder / "model.yaml", error) ||
+                           fs::exists(folder / "config.pbtxt", error) ||
                            std::any_of(inside.begin(), inside.end(), version_of);
     if (has_model && model.name[0] != '.') wanted.push_back(std::move(model));
   }
@@ -143,11 +170,7 @@ Result<config::ModelConfig> Loader::find(const std::string& name) const {
 }
 
 Result<config::ModelConfig> Loader::configure(const config::ModelConfig& wanted) const {
-  const fs::path file = fs::path(config_.root) / wanted.name / "model.yaml";
-  std::error_code error;
-  if (!fs::exists(file, error)) return wanted;
-  INFERD_ASSIGN_OR_RETURN(const auto own, config::load_model(file.string()));
-  return config::merge(own, wanted);
+  return read_options(fs::path(config_.root) / wanted.name, wanted);
 }
 
 Result<std::unique_ptr<ModelVersion>> Loader::load(const config::ModelConfig& configured,
@@ -157,6 +180,7 @@ Result<std::unique_ptr<ModelVersion>> Loader::load(const config::ModelConfig& co
   loaded->config = configured;
   const bool is_ensemble = !configured.ensemble.steps.empty();
   INFERD_RETURN_IF_ERROR(is_ensemble ? make_ensemble(*loaded, find) : load_file(*loaded));
+  INFERD_RETURN_IF_ERROR(check_declared(configured.declared, loaded->model->info()));
   return loaded;
 }
 
@@ -164,7 +188,7 @@ Status Loader::load_file(ModelVersion& loaded) const {
   const fs::path folder = fs::path(config_.root) / loaded.name;
   INFERD_ASSIGN_OR_RETURN(loaded.version, choose_version(folder, loaded.config));
   const fs::path version_folder = folder / std::to_string(loaded.version);
-  INFERD_ASSIGN_OR_RETURN(const fs::path file, model_file(version_folder));
+  INFERD_ASSIGN_OR_RETURN(const fs::path file, model_file(version_folder, loaded.config.file_name));
   loaded.path = file.string();
 
   LoadOptions options;
@@ -174,6 +198,9 @@ Status Loader::load_file(ModelVersion& loaded) const {
   options.limits.max_nodes = config_.max_nodes;
   options.limits.max_nesting = config_.max_nesting;
   options.signature = loaded.config.signature;
+  for (const auto& [input, output] : loaded.config.declared.states) {
+    options.states.push_back({input, output});
+  }
   INFERD_ASSIGN_OR_RETURN(loaded.model, engine_->load(loaded.path, options));
   INFERD_ASSIGN_OR_RETURN(loaded.labels, labels(folder, version_folder, loaded.config));
   INFERD_ASSIGN_OR_RETURN(loaded.queue,

@@ -158,6 +158,7 @@ class FolderRepository final : public Repository {
       if (entry.serving == nullptr) entry = {nullptr, ModelState::kLoading, ""};
     }
     auto loaded = make(wanted);
+    if (loaded.ok()) log_notes((*loaded)->config);
     if (loaded.ok()) return publish(own(std::move(*loaded)));
     const std::lock_guard lock(mutex_);
     Entry& entry = models_[wanted.name];
@@ -205,6 +206,14 @@ class FolderRepository final : public Repository {
     const auto& steps = (*version)->config.ensemble.steps;
     return std::any_of(steps.begin(), steps.end(),
                        [&](const config::EnsembleStep& step) { return needs(step.model, part); });
+  }
+
+  static void log_notes(const config::ModelConfig& config) {
+    if (config.notes.empty()) return;
+    std::string line = "model " + config.name + ":";
+    for (const std::string& note : config.notes) line += " " + note + ";";
+    line.pop_back();
+    telemetry::log(LogLevel::kWarning, line);
   }
 
   void log_load(const std::string& name, const Status& status) const {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The models on disk and those that serve: <root>/<model>/<version>/model.<ext>, optional
-// <root>/<model>/model.yaml. Versions are positive integers; the largest serves unless one is
-// named.
+// <root>/<model>/model.yaml or, without one, config.pbtxt. Versions are positive integers; the
+// largest serves unless one is named.
 #pragma once
 
 #include <cstdint>

@@ -90,9 +90,14 @@ inference::ModelConfig describe_config(const models::ModelVersion& model) {
   config.set_platform(platform_name(*model.model));
   config.set_backend(std::string(kServerName));
   config.set_default_model_filename(std::filesystem::path(model.path).filename());
-  config.set_max_batch_size(info.batchable ? options.max_batch : 0);
-  for (const TensorInfo& input : info.inputs) fill(input, info.batchable, config.add_input());
-  for (const TensorInfo& output : info.outputs) fill(output, info.batchable, config.add_output());
+  const config::DeclaredModel& declared = model.config.declared;
+  const bool batches = info.batchable && !declared.dims_have_batch;
+  config.set_max_batch_size(batches ? options.max_batch : 0);
+  for (const TensorInfo& input : info.inputs) fill(input, batches, config.add_input());
+  for (const TensorInfo& output : info.outputs) fill(output, batches, config.add_output());
+  for (const auto& [name, value] : declared.parameters) {
+    (*config.mutable_parameters())[name].set_string_value(value);
+  }
   if (model.config.version) {
     config.mutable_version_policy()->mutable_specific()->add_versions(*model.config.version);
   } else {

@@ -114,6 +114,30 @@ TEST_F(RepositoryTest, AReloadTakesTheNewestAndKeepsTheOptions) {
   EXPECT_EQ(version->queue->options().instances, 2);
 }
 
+TEST_F(RepositoryTest, TakesTritonsConfigurationWhereThereIsNone) {
+  const std::string config =
+      "max_batch_size: 0 instance_group { count: 2 } "
+      "input { name: 'x' data_type: TYPE_FP32 dims: [ 2, 1 ] }\n"
+      "default_model_filename: 'net.onnx' optimization { }";
+  write("a/1/net.onnx", relu_model(1));
+  write("a/config.pbtxt", "name: 'a' " + config);
+  const auto repository = open();
+  const auto version = *repository->find("a", 0);
+  EXPECT_EQ(version->queue->options().instances, 2);
+  EXPECT_THAT(version->config.notes, ElementsAre(HasSubstr("optimization")));
+
+  write("a/config.pbtxt", "name: 'b' " + config);
+  EXPECT_THAT(load(*repository, "a").message(), HasSubstr("'name' is 'b'"));
+  write("a/config.pbtxt", "input { name: 'z' }");
+  write("a/1/model.onnx", relu_model(1));
+  EXPECT_THAT(load(*repository, "a").message(), HasSubstr("config.pbtxt:1:9: input 'z'"));
+  write("a/model.yaml", "instances: 3\n");
+  ASSERT_TRUE(load(*repository, "a").ok()) << "model.yaml wins";
+  const auto reloaded = *repository->find("a", 0);
+  EXPECT_EQ(reloaded->queue->options().instances, 3);
+  EXPECT_THAT(reloaded->config.notes, ElementsAre(HasSubstr("config.pbtxt is not read")));
+}
+
 TEST_F(RepositoryTest, AFailedReloadKeepsWhatServes) {
   write("a/1/model.onnx", relu_model(1));
   const auto repository = open();

@@ -46,6 +46,24 @@ TEST(ModelConfig, WithoutBatchesDimensionsAreAll) {
   EXPECT_FALSE(config.has_dynamic_batching());
 }
 
+TEST(ModelConfig, AnswersWhatConfigPbtxtSays) {
+  auto model = std::make_shared<FakeModel>(
+      std::vector<TensorInfo>{{"a", DType::kFloat32, {kDynamicDim, 3}, {}}},
+      std::vector<TensorInfo>{}, [](std::span<const TensorView>) {
+        return Result<std::vector<FakeTensor>>(std::vector<FakeTensor>());
+      });
+  model->set_batchable(true);
+  models::ModelVersion version;
+  version.model = model;
+  version.queue = *schedule::ModelQueue::create(model, "m", {});
+  version.config.declared.dims_have_batch = true;
+  version.config.declared.parameters = {{"key", "value"}};
+  const auto config = describe_config(version);
+  EXPECT_EQ(config.max_batch_size(), 0);
+  EXPECT_EQ(config.input(0).dims_size(), 2);
+  EXPECT_EQ(config.parameters().at("key").string_value(), "value");
+}
+
 TEST(ModelConfig, TellsHowRequestsAreBatchedAndWait) {
   schedule::QueueOptions options;
   options.max_batch = 8;
