@@ -6,7 +6,9 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "clients/cpp/grpc_channel.h"
 #include "clients/cpp/local_client.h"
+#include "clients/cpp/reconnecting.h"
 #include "grpc_health/health.grpc.pb.h"
 #include "inferd/v1/pipeline.grpc.pb.h"
 #include "inference/grpc_service.grpc.pb.h"
@@ -99,17 +101,13 @@ class OnTheirWay {
 
 class GrpcClient final : public Client {
  public:
-  GrpcClient(const std::string& endpoint, int64_t timeout_ms) : timeout_ms_(timeout_ms) {
-    grpc::ChannelArguments arguments;
-    arguments.SetMaxReceiveMessageSize(-1);
-    // A connection of its own, also where the process has other clients of the same daemon.
-    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    const auto channel =
-        grpc::CreateCustomChannel(endpoint, grpc::InsecureChannelCredentials(), arguments);
-    inference_ = inference::GRPCInferenceService::NewStub(channel);
-    pipelines_ = inferd::v1::PipelineService::NewStub(channel);
-    health_ = grpc::health::v1::Health::NewStub(channel);
-  }
+  GrpcClient(const std::shared_ptr<grpc::Channel>& channel, const ConnectOptions& options)
+      : timeout_ms_(options.timeout_ms),
+        authorization_(options.token.empty() ? "" : "Bearer " + options.token),
+        inference_(inference::GRPCInferenceService::NewStub(channel)),
+        pipelines_(inferd::v1::PipelineService::NewStub(channel)),
+        health_(grpc::health::v1::Health::NewStub(channel)),
+        reconnecting_(*health_) {}
 
   // Calls have deadlines, so this ends.
   ~GrpcClient() override { on_their_way_.wait(); }
@@ -127,10 +125,10 @@ class GrpcClient final : public Client {
 
   Result<bool> healthy() override {
     grpc::ClientContext context;
-    set_deadline(context);
+    prepare(context);
     grpc::health::v1::HealthCheckResponse response;
     INFERD_RETURN_IF_ERROR(
-        from_grpc(health_->Check(&context, grpc::health::v1::HealthCheckRequest(), &response)));
+        ended(health_->Check(&context, grpc::health::v1::HealthCheckRequest(), &response)));
     return response.status() == grpc::health::v1::HealthCheckResponse::SERVING;
   }
 
@@ -186,10 +184,10 @@ class GrpcClient final : public Client {
                                          const std::vector<NamedTensor>& inputs,
                                          const InferOptions& options) override {
     grpc::ClientContext context;
-    set_deadline(context, options.timeout_ms);
+    prepare(context, options.timeout_ms);
     inference::ModelInferResponse response;
-    INFERD_RETURN_IF_ERROR(from_grpc(
-        inference_->ModelInfer(&context, infer_request(model, inputs, options), &response)));
+    INFERD_RETURN_IF_ERROR(
+        ended(inference_->ModelInfer(&context, infer_request(model, inputs, options), &response)));
     return decode(response);
   }
 
@@ -201,23 +199,23 @@ class GrpcClient final : public Client {
       inference::ModelInferResponse response;
     };
     const auto call = std::make_shared<Call>();
-    set_deadline(call->context, options.timeout_ms);
+    prepare(call->context, options.timeout_ms);
     call->request = infer_request(model, inputs, options);
     on_their_way_.begin();
     inference_->async()->ModelInfer(
         &call->context, &call->request, &call->response,
         [this, call, done = std::move(done)](const grpc::Status& status) {
-          done(status.ok() ? decode(call->response) : from_grpc(status));
+          done(status.ok() ? decode(call->response) : ended(status));
           on_their_way_.end();
         });
   }
 
   Result<std::vector<PipelineInfo>> pipelines() override {
     grpc::ClientContext context;
-    set_deadline(context);
+    prepare(context);
     inferd::v1::ListPipelinesResponse response;
-    INFERD_RETURN_IF_ERROR(from_grpc(
-        pipelines_->ListPipelines(&context, inferd::v1::ListPipelinesRequest(), &response)));
+    INFERD_RETURN_IF_ERROR(
+        ended(pipelines_->ListPipelines(&context, inferd::v1::ListPipelinesRequest(), &response)));
     std::vector<PipelineInfo> list;
     for (const auto& p : response.pipelines()) {
       list.push_back({p.name(), state_name(p.state()), p.reason(), p.source(), p.model(),
@@ -231,6 +229,7 @@ class GrpcClient final : public Client {
   Status watch(const std::string& pipeline,
                const std::function<bool(const WatchedFrame&)>& on_frame) override {
     grpc::ClientContext context;
+    authorize(context);
     inferd::v1::WatchRequest request;
     request.set_pipeline(pipeline);
     const auto reader = pipelines_->Watch(&context, request);
@@ -241,24 +240,35 @@ class GrpcClient final : public Client {
       reader->Finish();
       return ok_status();
     }
-    return from_grpc(reader->Finish());
+    return ended(reader->Finish());
   }
 
  private:
   using Inference = inference::GRPCInferenceService::Stub;
 
   // `timeout_ms` 0: the client's.
-  void set_deadline(grpc::ClientContext& context, int64_t timeout_ms = 0) const {
+  void prepare(grpc::ClientContext& context, int64_t timeout_ms = 0) const {
     const std::chrono::milliseconds timeout(timeout_ms > 0 ? timeout_ms : timeout_ms_);
     context.set_deadline(std::chrono::system_clock::now() + timeout);
+    authorize(context);
+  }
+
+  void authorize(grpc::ClientContext& context) const {
+    if (!authorization_.empty()) context.AddMetadata("authorization", authorization_);
+  }
+
+  // Every call ends here.
+  Status ended(const grpc::Status& status) {
+    if (status.error_code() == grpc::StatusCode::UNAVAILABLE) reconnecting_.look();
+    return from_grpc(status);
   }
 
   template <typename Request, typename Response>
   Status call(grpc::Status (Inference::*method)(grpc::ClientContext*, const Request&, Response*),
               const Request& request, Response* response) {
     grpc::ClientContext context;
-    set_deadline(context);
-    return from_grpc((inference_.get()->*method)(&context, request, response));
+    prepare(context);
+    return ended((inference_.get()->*method)(&context, request, response));
   }
 
   static Result<std::vector<NamedResult>> decode(const inference::ModelInferResponse& response) {
@@ -282,19 +292,32 @@ class GrpcClient final : public Client {
   }
 
   const int64_t timeout_ms_;
+  const std::string authorization_;  // what calls say of themselves; "": nothing
   OnTheirWay on_their_way_;
-  std::unique_ptr<Inference> inference_;
-  std::unique_ptr<inferd::v1::PipelineService::Stub> pipelines_;
-  std::unique_ptr<grpc::health::v1::Health::Stub> health_;
+  const std::unique_ptr<Inference> inference_;
+  const std::unique_ptr<inferd::v1::PipelineService::Stub> pipelines_;
+  const std::unique_ptr<grpc::health::v1::Health::Stub> health_;
+  Reconnecting reconnecting_;
 };
 
 }  // namespace
 
-std::unique_ptr<Client> Client::connect(const std::string& endpoint, int64_t timeout_ms) {
+Result<std::unique_ptr<Client>> Client::connect(const std::string& endpoint,
+                                                const ConnectOptions& options) {
   constexpr std::string_view kLocal = "local:";
-  if (endpoint.starts_with(kLocal))
-    return connect_local(endpoint.substr(kLocal.size()), timeout_ms);
-  return std::make_unique<GrpcClient>(endpoint, timeout_ms);
+  if (!endpoint.starts_with(kLocal)) {
+    INFERD_ASSIGN_OR_RETURN(const auto channel, make_channel(endpoint, options));
+    return std::unique_ptr<Client>(std::make_unique<GrpcClient>(channel, options));
+  }
+  if (!(options.ca + options.certificate + options.key + options.token).empty())
+    return invalid_argument("the local socket knows neither certificates nor tokens");
+  return connect_local(endpoint.substr(kLocal.size()), options.timeout_ms);
+}
+
+std::unique_ptr<Client> Client::connect(const std::string& endpoint, int64_t timeout_ms) {
+  ConnectOptions options;
+  options.timeout_ms = timeout_ms;
+  return std::move(connect(endpoint, options).value());  // no options that could be wrong
 }
 
 }  // namespace inferd

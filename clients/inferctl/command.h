@@ -18,6 +18,7 @@ inline constexpr int kExitUnreachable = 3;
 
 struct Globals {
   std::string endpoint = "unix:/run/inferd/inferd.sock";
+  std::string ca, certificate, key, token_file;  // connect.h
   bool json = false;
 };
 

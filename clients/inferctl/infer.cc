@@ -6,10 +6,10 @@
 
 #include "clients/inferctl/classes.h"
 #include "clients/inferctl/command.h"
+#include "clients/inferctl/connect.h"
 #include "clients/inferctl/inputs.h"
 #include "clients/inferctl/measure/truth.h"
 #include "clients/inferctl/text.h"
-#include "inferd/client/client.h"
 
 namespace inferd::ctl {
 namespace {
@@ -67,7 +67,7 @@ Status infer(const Options& o, const Globals& globals) {
     INFERD_ASSIGN_OR_RETURN(const std::string text, read_text(o.labels));
     INFERD_ASSIGN_OR_RETURN(names, parse_names(text, o.labels));
   }
-  const auto client = Client::connect(globals.endpoint);
+  INFERD_ASSIGN_OR_RETURN(const auto client, connect(globals));
   INFERD_ASSIGN_OR_RETURN(const ServedModelInfo model, client->model(o.model));
   INFERD_ASSIGN_OR_RETURN(const auto arrays, read_inputs(model.inputs, o.inputs, o.preprocess));
   std::vector<NamedTensor> inputs;

@@ -4,6 +4,7 @@
 #include <random>
 
 #include "clients/inferctl/command.h"
+#include "clients/inferctl/connect.h"
 #include "clients/inferctl/inputs.h"
 #include "clients/inferctl/load_target.h"
 #include "clients/inferctl/progress.h"
@@ -122,10 +123,11 @@ LoadPlan plan_of(const Options& o) {
 }
 
 Status load(const Options& o, const Globals& globals) {
-  const auto client = Client::connect(globals.endpoint);
+  INFERD_ASSIGN_OR_RETURN(const ConnectOptions connection, connect_options(globals));
+  INFERD_ASSIGN_OR_RETURN(const auto client, Client::connect(globals.endpoint, connection));
   INFERD_ASSIGN_OR_RETURN(const ServedModelInfo model, client->model(o.model));
   INFERD_ASSIGN_OR_RETURN(const auto arrays, make_inputs(model, o));
-  LoadTarget target{globals.endpoint, o.model, {}, {o.version, {}, o.priority, 0}};
+  LoadTarget target{globals.endpoint, connection, o.model, {}, {o.version, {}, o.priority, 0}};
   for (size_t i = 0; i < arrays.size(); ++i)
     target.inputs.push_back({model.inputs[i].name, arrays[i].view()});
   // What is wrong with every request is said once, and at once; hence without the deadline.
@@ -133,7 +135,8 @@ Status load(const Options& o, const Globals& globals) {
   target.options.timeout_ms = o.deadline_ms;
 
   const LoadPlan plan = plan_of(o);
-  const auto sender = Sender::create(target, o.connections, plan.concurrency);
+  INFERD_ASSIGN_OR_RETURN(const auto sender,
+                          Sender::create(target, o.connections, plan.concurrency));
   Progress progress;
   const auto on_progress = [&](double seconds) {
     progress.show("load, seconds", static_cast<size_t>(seconds), static_cast<size_t>(o.duration_s));

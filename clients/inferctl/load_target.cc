@@ -11,9 +11,8 @@ namespace {
 
 class GrpcSender final : public Sender {
  public:
-  GrpcSender(const LoadTarget& target, int connections) : target_(target) {
-    for (int i = 0; i < connections; ++i) clients_.push_back(Client::connect(target.endpoint));
-  }
+  GrpcSender(const LoadTarget& target, std::vector<std::unique_ptr<Client>> clients)
+      : target_(target), clients_(std::move(clients)) {}
 
   void send(std::function<void(const Status&)> done) override {
     Client& client = *clients_[next_++ % clients_.size()];
@@ -23,14 +22,14 @@ class GrpcSender final : public Sender {
 
  private:
   const LoadTarget& target_;
-  std::vector<std::unique_ptr<Client>> clients_;
+  const std::vector<std::unique_ptr<Client>> clients_;
   size_t next_ = 0;
 };
 
 class LocalSender final : public Sender {
  public:
-  LocalSender(const LoadTarget& target, int threads)
-      : target_(target), client_(Client::connect(target.endpoint)) {
+  LocalSender(const LoadTarget& target, std::unique_ptr<Client> client, int threads)
+      : target_(target), client_(std::move(client)) {
     for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
   }
   ~LocalSender() override {
@@ -77,9 +76,18 @@ class LocalSender final : public Sender {
 
 }  // namespace
 
-std::unique_ptr<Sender> Sender::create(const LoadTarget& target, int connections, int threads) {
-  if (target.endpoint.starts_with("local:")) return std::make_unique<LocalSender>(target, threads);
-  return std::make_unique<GrpcSender>(target, connections);
+Result<std::unique_ptr<Sender>> Sender::create(const LoadTarget& target, int connections,
+                                               int threads) {
+  const bool is_local = target.endpoint.starts_with("local:");
+  std::vector<std::unique_ptr<Client>> clients;
+  for (int i = 0; i < (is_local ? 1 : connections); ++i) {
+    INFERD_ASSIGN_OR_RETURN(clients.emplace_back(),
+                            Client::connect(target.endpoint, target.connection));
+  }
+  if (!is_local)
+    return std::unique_ptr<Sender>(std::make_unique<GrpcSender>(target, std::move(clients)));
+  return std::unique_ptr<Sender>(
+      std::make_unique<LocalSender>(target, std::move(clients[0]), threads));
 }
 
 }  // namespace inferd::ctl

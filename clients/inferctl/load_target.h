@@ -13,7 +13,9 @@
 namespace inferd::ctl {
 
 struct LoadTarget {
-  std::string endpoint, model;
+  std::string endpoint;
+  ConnectOptions connection;
+  std::string model;
   std::vector<NamedTensor> inputs;  // borrowed
   InferOptions options;
 };
@@ -22,7 +24,9 @@ struct LoadTarget {
 // `threads` threads call, each over its own connection. Destroy it when all answers are there.
 class Sender {
  public:
-  static std::unique_ptr<Sender> create(const LoadTarget& target, int connections, int threads);
+  // Errors are those of Client::connect().
+  static Result<std::unique_ptr<Sender>> create(const LoadTarget& target, int connections,
+                                                int threads);
   virtual ~Sender() = default;
   virtual void send(std::function<void(const Status&)> done) = 0;
 };

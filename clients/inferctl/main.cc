@@ -2,6 +2,7 @@
 #include <iostream>
 
 #include "clients/inferctl/command.h"
+#include "clients/inferctl/connect.h"
 
 namespace inferd::ctl {
 namespace {
@@ -34,8 +35,7 @@ int run(int argc, char** argv) {
       "  inferctl pipeline watch demo\n"
       "Exit codes: 0 ok, 1 the operation failed, 2 usage, 3 the daemon is not reachable");
   Globals globals;
-  app.add_option("--endpoint", globals.endpoint, "the daemon: unix:PATH or HOST:PORT")
-      ->capture_default_str();
+  add_connection_options(app, globals);
   app.add_flag("--json", globals.json, "print JSON");
   app.set_version_flag("--version", INFERD_VERSION);
   app.require_subcommand(1);

@@ -3,14 +3,15 @@
 #include <iostream>
 
 #include "clients/inferctl/command.h"
+#include "clients/inferctl/connect.h"
 #include "clients/inferctl/text.h"
-#include "inferd/client/client.h"
 
 namespace inferd::ctl {
 namespace {
 
 Status list(const Globals& globals) {
-  INFERD_ASSIGN_OR_RETURN(const auto models, Client::connect(globals.endpoint)->models());
+  INFERD_ASSIGN_OR_RETURN(const auto client, connect(globals));
+  INFERD_ASSIGN_OR_RETURN(const auto models, client->models());
   nlohmann::json json = nlohmann::json::array();
   for (const ServedModelInfo& m : models) {
     nlohmann::json item = {{"name", m.name},

@@ -4,13 +4,14 @@
 #include <nlohmann/json.hpp>
 
 #include "clients/inferctl/command.h"
-#include "inferd/client/client.h"
+#include "clients/inferctl/connect.h"
 
 namespace inferd::ctl {
 namespace {
 
 Status list(const Globals& globals) {
-  INFERD_ASSIGN_OR_RETURN(const auto pipelines, Client::connect(globals.endpoint)->pipelines());
+  INFERD_ASSIGN_OR_RETURN(const auto client, connect(globals));
+  INFERD_ASSIGN_OR_RETURN(const auto pipelines, client->pipelines());
   nlohmann::json json = nlohmann::json::array();
   for (const PipelineInfo& p : pipelines) {
     json.push_back({{"name", p.name},
@@ -89,9 +90,10 @@ void add_pipeline(CLI::App& app, const Globals& globals, Run& chosen) {
   watch->add_option("NAME", *name, "pipeline")->required();
   watch->add_option("--count", *count, "end after so many frames");
   watch->callback([&globals, &chosen, name, count] {
-    chosen = [&globals, name, count] {
+    chosen = [&globals, name, count]() -> Status {
       uint64_t seen = 0;
-      return Client::connect(globals.endpoint)->watch(*name, [&](const WatchedFrame& frame) {
+      INFERD_ASSIGN_OR_RETURN(const auto client, connect(globals));
+      return client->watch(*name, [&](const WatchedFrame& frame) {
         globals.json ? print_json(frame) : print(frame);
         return *count == 0 || ++seen < *count;
       });

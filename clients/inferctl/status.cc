@@ -4,13 +4,13 @@
 #include <nlohmann/json.hpp>
 
 #include "clients/inferctl/command.h"
-#include "inferd/client/client.h"
+#include "clients/inferctl/connect.h"
 
 namespace inferd::ctl {
 namespace {
 
 Status status(const Globals& globals) {
-  const auto client = Client::connect(globals.endpoint);
+  INFERD_ASSIGN_OR_RETURN(const auto client, connect(globals));
   INFERD_ASSIGN_OR_RETURN(const ServerInfo server, client->server());
   INFERD_ASSIGN_OR_RETURN(const auto statistics, client->statistics());
   INFERD_ASSIGN_OR_RETURN(const auto pipelines, client->pipelines());
@@ -53,7 +53,8 @@ Status status(const Globals& globals) {
 }
 
 Status health(const Globals& globals) {
-  INFERD_ASSIGN_OR_RETURN(const bool serving, Client::connect(globals.endpoint)->healthy());
+  INFERD_ASSIGN_OR_RETURN(const auto client, connect(globals));
+  INFERD_ASSIGN_OR_RETURN(const bool serving, client->healthy());
   std::cout << (globals.json ? nlohmann::json({{"serving", serving}}).dump()
                 : serving    ? "serving"
                              : "not serving")

@@ -18,9 +18,11 @@ import unittest
 
 try:
     import grpc
+    import inferd
+    import numpy as np
     import raw_protocol
 except ImportError as error:
-    print(f"SKIPPED: {error}; install python3-grpcio and python3-protobuf")
+    print(f"SKIPPED: {error}; install python3-grpcio, python3-numpy and python3-setuptools, and build inferd-python")
     sys.exit(77)
 
 ARGS = None
@@ -213,7 +215,9 @@ class UnixUsers(unittest.TestCase):
                 self.assertTrue(answer.result().startswith("PERMISSION_DENIED"), answer.result())
 
 
-class Tls(unittest.TestCase):
+class WithCertificates(unittest.TestCase):
+    """A daemon that takes certificates and tokens over TLS."""
+
     TOKEN = "a-token-that-is-long-enough"
 
     @classmethod
@@ -256,6 +260,8 @@ class Tls(unittest.TestCase):
         cls.openssl("x509", "-req", "-in", f"{file}.csr", "-CA", f"{authority}.pem", "-CAkey", f"{authority}.key",
                     "-CAcreateserial", "-days", "2", "-extfile", "ext", "-out", f"{file}.pem")
 
+
+class Tls(WithCertificates):
     def channel(self, client=None):
         read = lambda name: (self.keys / name).read_bytes()  # noqa: E731
         key, chain = (read(f"{client}.key"), read(f"{client}.pem")) if client else (None, None)
@@ -297,6 +303,85 @@ class Tls(unittest.TestCase):
     def test_roles_of_certificate_and_token_add_up(self):
         arm = self.channel("arm")
         self.assertEqual(call(arm, "RepositoryIndex", metadata=[("authorization", f"Bearer {self.TOKEN}")]), "ok")
+
+
+class ClientsOverTls(WithCertificates):
+    """The clients that come with the daemon."""
+
+    ARRAY = np.array([[1.5, -2.0]], np.float32)
+
+    def python(self, who=None, token=None):
+        files = {"certificate": self.keys / f"{who}.pem", "key": self.keys / f"{who}.key"} if who else {}
+        client = inferd.Client(f"grpcs://127.0.0.1:{self.port}", timeout=30, ca=self.keys / "ca.pem", token=token, **files)
+        self.addCleanup(client.close)
+        return client
+
+    def raises(self, code, message, call):
+        with self.assertRaises(inferd.Error) as caught:
+            call()
+        self.assertEqual(caught.exception.code, code, caught.exception)
+        self.assertIn(message, str(caught.exception))
+
+    def ctl(self, *arguments, who=None, token=None):
+        files = ["--cert", self.keys / f"{who}.pem", "--key", self.keys / f"{who}.key"] if who else []
+        if token:
+            path = self.keys / "token"
+            path.write_text(f"# of a dashboard\n{token}\n")
+            files += ["--token-file", path]
+        command = [ARGS.inferctl, "--endpoint", f"grpcs://127.0.0.1:{self.port}", "--ca", self.keys / "ca.pem", *files, *arguments]
+        return subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=60)
+
+    def test_python_with_a_certificate(self):
+        client = self.python("arm")
+        np.testing.assert_array_equal(client.infer("copy", self.ARRAY)["OUTPUT0"], self.ARRAY)
+        with client.stream() as stream:
+            np.testing.assert_array_equal(stream.infer("copy", self.ARRAY).result(30)["OUTPUT0"], self.ARRAY)
+        self.raises(inferd.Code.PERMISSION_DENIED, "needs the role 'observe'", client.models)
+
+    def test_python_with_a_token(self):
+        client = self.python(token=self.TOKEN)
+        self.assertEqual([m.name for m in client.models()], ["copy"])
+        array = {"INPUT0": self.ARRAY}
+        self.raises(inferd.Code.PERMISSION_DENIED, "needs the role 'infer'", lambda: client.infer("copy", array))
+        both = self.python("arm", self.TOKEN)
+        both.models()
+        with both.stream() as stream:
+            np.testing.assert_array_equal(stream.infer("copy", array).result(30)["OUTPUT0"], self.ARRAY)
+
+    def test_python_does_not_trust_strangers(self):
+        with inferd.Client(f"grpcs://127.0.0.1:{self.port}", timeout=5, ca=self.keys / "other-ca.pem") as client:
+            self.raises(inferd.Code.UNAVAILABLE, "", client.health)
+
+    def test_python_refuses_what_makes_no_sense(self):
+        address = f"127.0.0.1:{self.port}"
+        for code, message, endpoint, options in [
+                (inferd.Code.NOT_FOUND, "cannot read", f"grpcs://{address}", {"ca": "/nonexistent"}),
+                (inferd.Code.INVALID_ARGUMENT, "needs its key", f"grpcs://{address}", {"certificate": self.keys / "arm.pem"}),
+                (inferd.Code.INVALID_ARGUMENT, "write grpcs://", "192.0.2.1:80", {"token": self.TOKEN}),
+                (inferd.Code.INVALID_ARGUMENT, "for an endpoint grpcs://", address, {"ca": self.keys / "ca.pem"}),
+                (inferd.Code.INVALID_ARGUMENT, "printable", f"grpcs://{address}", {"token": "a\nb"}),
+                (inferd.Code.INVALID_ARGUMENT, "neither certificates", "local:/tmp/l", {"token": self.TOKEN})]:
+            with self.subTest(message):
+                self.raises(code, message, lambda e=endpoint, o=options: inferd.Client(e, **o))
+
+    def test_inferctl_with_a_certificate(self):
+        np.save(self.keys / "x.npy", self.ARRAY)
+        result = self.ctl("infer", "copy", "--input", self.keys / "x.npy", "--output-dir", self.keys / "out", who="arm")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        np.testing.assert_array_equal(np.load(self.keys / "out" / "OUTPUT0.npy"), self.ARRAY)
+        load = self.ctl("--json", "load", "copy", "--connections", 2, "--concurrency", 2, "--duration", 0.2, who="arm")
+        self.assertEqual(load.returncode, 0, load.stderr)
+        self.assertEqual(json.loads(load.stdout)["errors"], {})
+        denied = self.ctl("model", "list", who="arm")
+        self.assertEqual(denied.returncode, 1)
+        self.assertIn("needs the role 'observe'", denied.stderr)
+
+    def test_inferctl_with_a_token(self):
+        listed = self.ctl("model", "list", token=self.TOKEN)
+        self.assertEqual(listed.returncode, 0, listed.stderr)
+        self.assertIn("copy", listed.stdout)
+        self.assertIn("has more than one token", self.ctl("model", "list", token="one-token\nanother-token").stderr)
+        self.assertEqual(self.ctl("health", who="stranger").returncode, 3)
 
 
 class Mistakes(unittest.TestCase):

@@ -2,6 +2,7 @@
 """Ways to run models over gRPC."""
 import mmap
 import os
+import pathlib
 import queue
 
 import grpc
@@ -43,6 +44,11 @@ class Unary(Way):
 
     def close(self):
         self._client.close()
+
+
+def region_prefix(target, pid):
+    """What the names of the regions of a process begin with; other runs on this machine have others."""
+    return f"{pathlib.Path(target.http).parent.name}-{pid}-"
 
 
 class RawGrpc(Way):
@@ -140,7 +146,7 @@ class SharedMemory(RawGrpc):
 
     def __init__(self, *args):
         super().__init__(*args)
-        self._name = f"inferd-soak-{os.getpid()}-{id(self):x}"
+        self._name = f"{region_prefix(self.target, os.getpid())}{id(self):x}"
         self._file = self._map = None
         self._steps = 0
 

@@ -22,10 +22,14 @@ import time
 from collections import Counter
 from dataclasses import asdict
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
+
 try:
+    import grpc
     import inferd
-    import numpy  # noqa: F401
+    import raw_protocol
     from content import record_real, write_models
+    from grpc_ways import region_prefix
     from watched_daemon import WatchedDaemon
 except ImportError as error:
     print(f"SKIPPED: {error}; install python3-grpcio, python3-numpy and python3-setuptools, and build inferd-python")
@@ -109,11 +113,9 @@ class Victims(threading.Thread):
 
     def _tidy_up(self, pid):
         """Regions belong to nobody: whoever sees a client die takes them back."""
-        with inferd.Client(self._daemon.target.grpc, timeout=60) as client:
-            client.health()
-        for file in pathlib.Path("/dev/shm").glob(f"inferd-soak-{pid}-*"):
+        for file in pathlib.Path("/dev/shm").glob(f"{region_prefix(self._daemon.target, pid)}*"):
             unregister(self._daemon, file.name)
-            file.unlink(missing_ok=True)
+            file.unlink()
 
     def stop(self):
         self._stopping.set()
@@ -121,11 +123,10 @@ class Victims(threading.Thread):
 
 
 def unregister(daemon, region):
-    import grpc
-    from inferd import _messages
+    pb, services = raw_protocol.load_stubs()
     with grpc.insecure_channel(daemon.target.grpc) as channel:
-        stub = _messages.Stub(channel, "inference.GRPCInferenceService")
-        stub.SystemSharedMemoryUnregister(_messages.inference.SystemSharedMemoryUnregisterRequest(name=region), timeout=60)
+        services.GRPCInferenceServiceStub(channel).SystemSharedMemoryUnregister(
+            pb.SystemSharedMemoryUnregisterRequest(name=region), timeout=60)
 
 
 class LoadCommand(threading.Thread):
@@ -268,8 +269,6 @@ def main():
         code = daemon.stop()
         log = daemon.log_tail()
         daemon.remove()
-        for file in pathlib.Path("/dev/shm").glob("inferd-soak-*"):
-            file.unlink(missing_ok=True)
     if code != 0:
         report["failures"].append(f"the daemon's exit status is {code}\n{log}")
     report["ok"] = not report["failures"]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Open Inference Protocol over gRPC, and the daemon's own service for pipelines."""
+import functools
 import threading
 from concurrent.futures import Future, InvalidStateError
 from typing import Callable, Dict, Iterator, List, Optional
@@ -9,16 +10,11 @@ import numpy as np
 
 from inferd import _messages as pb
 from inferd import _types as t
+from inferd._channel import Security, open_channel
 from inferd._datatypes import array_of, datatype_of
 from inferd._errors import Code, Error, code_of
 from inferd._grpc_stream import GrpcStream
 from inferd._request import Request, checked_sequence
-
-# Messages of any size, which the daemon limits; and not minutes, gRPC's default, until a daemon that was restarted is
-# found again.
-_OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1),
-            ("grpc.initial_reconnect_backoff_ms", 100), ("grpc.min_reconnect_backoff_ms", 2000),
-            ("grpc.max_reconnect_backoff_ms", 1000)]
 
 
 def error_of(error: grpc.RpcError) -> Error:
@@ -116,8 +112,9 @@ class _Reconnecting:
 
 
 class GrpcTransport:
-    def __init__(self, target: str) -> None:
-        self._channel = grpc.insecure_channel(target, options=_OPTIONS)
+    def __init__(self, endpoint: str, security: Security) -> None:
+        self._channel = open_channel(endpoint, security)
+        self._metadata = security.metadata
         self._reconnecting = _Reconnecting(self._channel)
         self._inference = pb.Stub(self._channel, "inference.GRPCInferenceService")
         self._pipelines = pb.Stub(self._channel, "inferd.v1.PipelineService")
@@ -133,7 +130,8 @@ class GrpcTransport:
         return future
 
     def open_stream(self, max_in_flight: int) -> GrpcStream:
-        return GrpcStream(self._inference.ModelStreamInfer, max_in_flight, encode, decode, self._error_of)
+        method = functools.partial(self._inference.ModelStreamInfer, metadata=self._metadata)
+        return GrpcStream(method, max_in_flight, encode, decode, self._error_of)
 
     def buffers(self, model: str, version: str, shapes: dict, output_bytes: dict, timeout: float) -> t.Buffers:
         return _GrpcBuffers(self, self.model(model, version, timeout), version, shapes, timeout)
@@ -200,7 +198,7 @@ class GrpcTransport:
 
     def _call(self, method, request, timeout: Optional[float]):
         try:
-            return method(request, timeout=timeout)
+            return method(request, timeout=timeout, metadata=self._metadata)
         except grpc.RpcError as error:
             raise self._error_of(error) from None
         except ValueError as error:  # how gRPC speaks of a channel that was closed

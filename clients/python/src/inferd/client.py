@@ -7,6 +7,7 @@ from typing import Dict, Iterator, List, Mapping, Optional, Tuple
 import numpy as np
 
 from inferd import _types as t
+from inferd._channel import Path, Security
 from inferd._errors import invalid
 from inferd._grpc import GrpcTransport
 from inferd._local import LocalTransport
@@ -16,29 +17,36 @@ from inferd._stream import Stream
 DEFAULT_ENDPOINT = "unix:/run/inferd/inferd.sock"
 
 
-def _transport(endpoint: str):
+def _transport(endpoint: str, security: Security):
     if endpoint.startswith("local:"):
+        if not security.is_empty:
+            raise invalid("the local socket knows neither certificates nor tokens")
         return LocalTransport(endpoint[len("local:"):])
-    if endpoint.startswith("unix:") or ":" in endpoint:
-        return GrpcTransport(endpoint)
-    raise invalid(f"endpoint '{endpoint}': write unix:PATH, HOST:PORT or local:PATH")
+    if ":" in endpoint:
+        return GrpcTransport(endpoint, security)
+    raise invalid(f"endpoint '{endpoint}': write unix:PATH, HOST:PORT, grpcs://HOST:PORT or local:PATH")
 
 
 class Client:
     """A connection to a daemon.
 
-    `endpoint` is "unix:PATH" or "HOST:PORT" for gRPC, or "local:PATH" for the local socket, which copies less and can
-    only run models: other calls are refused there with UNIMPLEMENTED. Making a client does not connect; calls do,
+    `endpoint` is "unix:PATH" or "HOST:PORT" for gRPC, "grpcs://HOST:PORT" for gRPC with TLS, or "local:PATH" for the
+    local socket, which copies less and can only run models: other calls are refused there with UNIMPLEMENTED. Making a client does not connect; calls do,
     also anew after the daemon was restarted. A call while nobody answers fails at once with UNAVAILABLE.
 
     Every call has a deadline: `timeout` seconds, where it is not given that of the client. Safe to use from several
     threads. Close it, or use it as a context manager.
+
+    With TLS the daemon's certificate must be for HOST and signed by one of the file `ca` (by default gRPC's own list of
+    authorities); `certificate` and `key` are the files of what the client shows. All are in PEM. `token` goes with every
+    call, over TLS or on this machine only.
     """
 
-    def __init__(self, endpoint: str = DEFAULT_ENDPOINT, timeout: float = 10.0) -> None:
+    def __init__(self, endpoint: str = DEFAULT_ENDPOINT, timeout: float = 10.0, *, ca: Optional[Path] = None,
+                 certificate: Optional[Path] = None, key: Optional[Path] = None, token: Optional[str] = None) -> None:
         self._timeout = _checked_timeout(timeout)
         self.endpoint = endpoint
-        self._transport = _transport(endpoint)
+        self._transport = _transport(endpoint, Security(ca, certificate, key, token))
         self._input_names: Dict[Tuple[str, str], str] = {}  # of models that were given an array alone
 
     def infer(self, model: str, inputs: t.Inputs, version: str = "", outputs: t.Outputs = None, *, priority: int = 0,

@@ -43,6 +43,14 @@ struct InferOptions {
   int64_t timeout_ms = 0;            // 0: the client's
 };
 
+// How a client reaches a daemon that other machines can reach, too (docs/access.md).
+struct ConnectOptions {
+  int64_t timeout_ms = 10'000;  // of every call but watch()
+  std::string ca = {};  // PEM file: who signs the daemon's certificate; "": whom the system trusts
+  std::string certificate = {}, key = {};  // PEM files of the client; "": it shows none
+  std::string token = {};                  // shown with every call; "": none
+};
+
 struct ServerInfo {
   std::string name, version;
   bool ready = false;
@@ -83,10 +91,16 @@ struct PipelineInfo {
 
 class Client {
  public:
-  // "unix:/path" or "host:port": gRPC. "local:/path": the local socket, where statistics() and what
+  // "unix:/path" or "host:port": gRPC; "grpcs://host:port": the same with TLS, where the daemon's
+  // certificate must be for `host`. "local:/path": the local socket, where statistics() and what
   // concerns pipelines is UNIMPLEMENTED. Does not wait for the daemon: the first call does, up to
-  // `timeout_ms`, which is also the deadline of every call but watch().
+  // `timeout_ms`, which is also the deadline of every call but watch(). A daemon that was restarted
+  // is found within a second.
   static std::unique_ptr<Client> connect(const std::string& endpoint, int64_t timeout_ms = 10'000);
+  // INVALID_ARGUMENT: `options` that the endpoint cannot have; certificates need "grpcs://", and a
+  // token is sent only there or on this machine. NOT_FOUND: a file cannot be read.
+  static Result<std::unique_ptr<Client>> connect(const std::string& endpoint,
+                                                 const ConnectOptions& options);
   virtual ~Client() = default;
 
   virtual Result<ServerInfo> server() = 0;
