@@ -43,7 +43,7 @@ runtime=$(find "$data/node_modules/onnxruntime-node/bin" -path "*linux/$arch/lib
 build=$root/build/bench
 say "building"
 cmake -S "$root" --preset release -B "$build" -DINFERD_BUILD_BENCHMARKS=ON >/dev/null
-cmake --build "$build" --target side-by-side xnnpack-layers memory serving inferd
+cmake --build "$build" --target side-by-side xnnpack-layers memory serving inferd inferd-python
 
 models=$cache/bench
 if ! cmp -s "$root/tests/bench/make_models.py" "$models/complete"; then
@@ -96,6 +96,12 @@ measure_serving() {
   [ -e "$mobilenet" ] && set -- "$@" "$mobilenet"
   "$build/tests/bench/serving" --inferd "$build/daemon/inferd" --threads 1 --rounds "$rounds" "$@"
   echo
+  if command -v valgrind >/dev/null; then
+    PYTHONPATH=$build/clients/python python3 "$root/tests/bench/serving/instructions.py" --inferd "$build/daemon/inferd" "$1"
+    echo
+  else
+    say "no valgrind: instructions are not counted"
+  fi
 }
 
 measure_speed() {

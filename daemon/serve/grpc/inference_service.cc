@@ -62,7 +62,11 @@ grpc::ServerUnaryReactor* InferenceService::ModelInfer(Context* context,
     }
     reactor->Finish(to_grpc(status));
   };
+  // One of gRPC's threads may compute, which saves two changes of threads; others go on reading.
+  work.run_here = !computes_here_.exchange(true);
+  const bool here = work.run_here;
   call->model->queue->submit(std::move(work));
+  if (here) computes_here_ = false;
   return reactor;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <string>
 
 #include "daemon/models/repository.h"
@@ -68,6 +69,7 @@ class InferenceService : public inference::GRPCInferenceService::CallbackService
   models::Repository& repository_;
   SharedMemory& memory_;
   const std::string version_;
+  std::atomic<bool> computes_here_ = false;  // one of gRPC's threads runs a model
 };
 
 }  // namespace inferd::serve

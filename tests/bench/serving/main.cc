@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a request costs beyond the model: whole round trips of one client with one request at a time
-// against a real daemon, beside Context::run in this process. All ways in turn, in rounds; the
-// added time is the median over rounds of the difference of the medians.
+// against a real daemon, beside Context::run in this process and a gRPC server without one. All
+// ways in turn, in rounds; the added time is the median over rounds of the difference of the
+// medians.
 //
 //   serving --inferd PROGRAM [--threads N] [--rounds N] [--seconds S] MODEL...
 #include <algorithm>
@@ -19,6 +20,7 @@
 #include "inferd/client/client.h"
 #include "inferd/engine/engine.h"
 #include "tests/bench/rounds.h"
+#include "tests/bench/serving/bare_grpc.h"
 #include "tests/bench/serving/daemon.h"
 
 namespace inferd::bench {
@@ -168,6 +170,13 @@ void measure(Way& way, double seconds) {
   way.p99.push_back(times[times.size() * 99 / 100]);
 }
 
+// Microseconds that a run takes.
+double time_alone(Context& context, const Inputs& inputs) {
+  Way way{"", [&] { check(context.run(inputs.views).status()); }};
+  measure(way, 0.3);
+  return way.p50[0];
+}
+
 void bench(const Options& options, const std::string& file) {
   EngineOptions engine_options;
   engine_options.threads = options.threads;
@@ -183,6 +192,11 @@ void bench(const Options& options, const std::string& file) {
   ZeroCopy zero_copy(daemon->local_path(), inputs);
   const auto local = Client::connect(daemon->local());
   const auto grpc = Client::connect(daemon->grpc());
+  const double alone = time_alone(**context, inputs);
+  zero_copy.run();
+  const auto bare = BareGrpc::start(alone, zero_copy.output_bytes());
+  check(bare.status());
+  const auto bare_client = Client::connect(bare->endpoint());
 
   std::vector<Way> ways = {
       {"`Context::run`, no daemon", [&] { check((*context)->run(inputs.views).status()); }},
@@ -191,6 +205,8 @@ void bench(const Options& options, const std::string& file) {
        [&] { check(local->infer("model", inputs.tensors).status()); }},
       {"gRPC over a Unix socket, C++",
        [&] { check(grpc->infer("model", inputs.tensors).status()); }},
+      {"a bare gRPC server, C++",
+       [&] { check(bare_client->infer("model", inputs.tensors).status()); }},
   };
   for (int round = 0; round < options.rounds; ++round) {
     for (Way& way : ways) {
@@ -214,6 +230,10 @@ void bench(const Options& options, const std::string& file) {
 }  // namespace inferd::bench
 
 int main(int argc, char** argv) {
+  if (argc == 5 && std::string(argv[1]) == "--bare-grpc") {
+    return inferd::bench::serve_bare_grpc(argv[2], std::atof(argv[3]),
+                                          std::strtoul(argv[4], nullptr, 10));
+  }
   const auto options = inferd::bench::parse(argc, argv);
   std::printf(
       "| model | way | p50, us | p99, us | added p50, us |\n| --- | --- | ---: | ---: | ---: |\n");
