@@ -24,6 +24,7 @@ class Service final : public inference::GRPCInferenceService::CallbackService {
   Service(double microseconds, size_t output_bytes)
       : computes_(microseconds), output_(output_bytes, '\0') {}
 
+  // NOLINTBEGIN(readability-identifier-naming): as gRPC names them
   grpc::ServerUnaryReactor* ServerReady(grpc::CallbackServerContext* context,
                                         const inference::ServerReadyRequest*,
                                         inference::ServerReadyResponse* response) override {
@@ -48,6 +49,7 @@ class Service final : public inference::GRPCInferenceService::CallbackService {
     response->add_raw_output_contents(output_);
     return finish(context);
   }
+  // NOLINTEND(readability-identifier-naming)
 
  private:
   static grpc::ServerUnaryReactor* finish(grpc::CallbackServerContext* context) {
