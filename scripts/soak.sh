@@ -3,11 +3,15 @@
 #
 # Uses one daemon in every way at once, for long: tests/soak. Says what was lost, mixed up, or grew.
 #
-#   scripts/soak.sh --serving [--minutes N] [--rate N] [--report FILE] [--build FOLDER]
+#   scripts/soak.sh --serving [--minutes N] [--rate N] [--slack-kb N] [--report FILE] [--build FOLDER]
 #   scripts/soak.sh --goals [--rounds N] [--build FOLDER]      what serving shall reach, measured (docs/benchmarks.md)
 #
-# --rate is requests a second (300, of which two slow cores are busy half of the time). --build names a folder that was
-# configured with another preset, a sanitizer's for example.
+# --rate is requests a second (300, of which two slow cores are busy half of the time). --slack-kb is how much more memory
+# the daemon may have in the end (2048). --build names a folder that was configured with another preset, a sanitizer's for
+# example, whose own memory grows:
+#
+#   TSAN_OPTIONS="ignore_noninstrumented_modules=1 suppressions=$PWD/tests/tsan.supp" \
+#     scripts/soak.sh --serving --minutes 1 --rate 100 --slack-kb 200000 --build build/tsan
 set -eu
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -16,23 +20,25 @@ part=
 folder=
 minutes=5
 rate=300
+slack=2048
 report=
 rounds=5
 while [ $# -gt 0 ]; do
   case $1 in
     --serving | --goals) part=${1#--} ;;
-    --minutes | --rate | --report | --rounds | --build)
+    --minutes | --rate | --slack-kb | --report | --rounds | --build)
       [ $# -ge 2 ] || die "$1 needs a value"
       case $1 in
         --minutes) minutes=$2 ;;
         --rate) rate=$2 ;;
+        --slack-kb) slack=$2 ;;
         --report) report=$2 ;;
         --rounds) rounds=$2 ;;
         --build) folder=$2 ;;
       esac
       shift
       ;;
-    *) die "unknown option '$1' (known: --serving, --goals, --minutes N, --rate N, --report FILE, --rounds N, --build FOLDER)" ;;
+    *) die "unknown option '$1'; see the beginning of this file" ;;
   esac
   shift
 done
@@ -55,4 +61,4 @@ if [ "$part" = goals ]; then
 fi
 exec /usr/bin/python3 -B "$root/tests/soak/serving.py" \
   --inferd "$folder/tests/backends/inferd-with-test-models" --inferctl "$folder/clients/inferctl" \
-  --models "$models" --minutes "$minutes" --rate "$rate" ${report:+--report "$report"}
+  --models "$models" --minutes "$minutes" --rate "$rate" --slack-kb "$slack" ${report:+--report "$report"}

@@ -93,6 +93,11 @@ class WatchedDaemon:
                 pass  # it has ended
         return Use(number("VmRSS"), number("RssAnon"), dict(names), len(os.listdir(proc / "fd")))
 
+    def cpu_s(self):
+        """CPU time of all its threads so far."""
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def quiet_use(self, enough=lambda use: True, at_most_s=60):
         """What it has once that was `enough` and has not changed for two seconds: connections that ended are closed by
         then, and threads that found nothing to do have gone."""
