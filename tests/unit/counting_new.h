@@ -22,9 +22,11 @@ inline void* counted_allocation(size_t size) {
 
 }  // namespace inferd
 
-void* operator new(size_t size) { return inferd::counted_allocation(size); }
-void* operator new[](size_t size) { return inferd::counted_allocation(size); }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, size_t) noexcept { std::free(memory); }
+// Not inlined: where GCC sees free() in the place of a delete, it takes it for a mistake, since it
+// does not look into the new (-Wmismatched-new-delete).
+[[gnu::noinline]] void* operator new(size_t size) { return inferd::counted_allocation(size); }
+[[gnu::noinline]] void* operator new[](size_t size) { return inferd::counted_allocation(size); }
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete[](void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete[](void* memory, size_t) noexcept { std::free(memory); }
