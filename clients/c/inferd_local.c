@@ -72,6 +72,7 @@ struct inferd_local {
   int socket;
   int connected;
   int timeout_ms; /* that the socket has; -1: for ever */
+  int64_t spin_ns;
   uint64_t next_id;
   uint32_t max_in_flight, max_buffers, max_bindings;
   char version[64];
@@ -235,16 +236,30 @@ static int set_timeout(inferd_local* c, int timeout_ms) {
   return 1;
 }
 
-static int64_t now_ms(void) {
+static int64_t now_ns(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
-  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+static int64_t now_ms(void) { return now_ns() / 1000000; }
+
+/* Whether something came while it was looked for. */
+static int look_out(const inferd_local* c, int timeout_ms) {
+  int64_t spin_ns = c->spin_ns;
+  if (timeout_ms >= 0 && spin_ns > (int64_t)timeout_ms * 1000000) spin_ns = 0;
+  if (spin_ns == 0) return 0;
+  const int64_t until = now_ns() + spin_ns;
+  do {
+    if (recv(c->socket, NULL, 0, MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC) >= 0 || errno != EAGAIN)
+      return 1;
+  } while (now_ns() < until);
+  return 0;
 }
 
 /* One frame into c->in, whole and with its header right. */
 static int receive_frame(inferd_local* c, int timeout_ms, size_t* size, inferd_error* error) {
   if (!c->connected) return fail(error, INFERD_UNAVAILABLE, "the connection has ended");
-  const int at_once = timeout_ms == 0;
+  const int at_once = timeout_ms == 0 || look_out(c, timeout_ms);
   if (!at_once && !set_timeout(c, timeout_ms))
     return fail(error, INFERD_INTERNAL, "the timeout cannot be set: %s", strerror(errno));
   ssize_t got;
@@ -418,6 +433,10 @@ int inferd_local_is_connected(const inferd_local* c) { return c->connected; }
 const char* inferd_local_version(const inferd_local* c) { return c->version; }
 uint32_t inferd_local_max_in_flight(const inferd_local* c) { return c->max_in_flight; }
 int inferd_local_descriptor(const inferd_local* c) { return c->socket; }
+
+void inferd_local_set_spin(inferd_local* c, uint32_t microseconds) {
+  c->spin_ns = (int64_t)microseconds * 1000;
+}
 
 /* ---- Models ---- */
 

@@ -97,6 +97,9 @@ uint32_t inferd_local_max_in_flight(const inferd_local* connection);
 /* Readable when an answer has come, for poll(). One that is waiting for another answer may have set
  * this one aside: call inferd_local_receive with timeout 0 before poll(). */
 int inferd_local_descriptor(const inferd_local* connection);
+/* How long to look for an answer before sleeping, 0 at first. Saves being woken, tens of
+ * microseconds where the daemon has a core of its own, and holds this one meanwhile. */
+void inferd_local_set_spin(inferd_local* connection, uint32_t microseconds);
 
 /* ---- Models ---- */
 

@@ -178,6 +178,7 @@ LocalListener read_local(MapReader& r, const YAML::Node& item) {
     l.read("max_buffers", listener.max_buffers, 1, 4096);
     l.read("max_buffer_bytes", listener.max_buffer_bytes, 1 << 12, int64_t{1} << 40);
     l.read("max_user_bytes", listener.max_user_bytes, 1 << 12, int64_t{1} << 40);
+    l.read("spin_us", listener.spin_us, 0, 10'000);
     listener.allow = read_rules(l, {.is_unix = true});
     l.finish();
   }

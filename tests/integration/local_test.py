@@ -544,6 +544,25 @@ class Clients(unittest.TestCase):
         finally:
             self.assertEqual(daemon.stop(), 0)
 
+    def test_a_daemon_may_look_for_messages_before_it_sleeps(self):
+        file = ARGS.models / "tflite/vww_96_int8.tflite"
+        if not file.exists():
+            self.skipTest(f"SKIPPED: no model {file}")
+        daemon = Daemon({"vww": file}, ", spin_us: 2000")
+        request = infer(0, [place(INLINE, 96, 27648)], [place(INLINE, 0, 0)], data=bytes(27648))
+        try:
+            with Client(daemon.path) as one, Client(daemon.path) as other:
+                for client in (one, other):
+                    self.assertEqual(client.bind("vww").status, 0)
+                expected = outputs_of(one.call(request))
+                for pause in (0, 0.004):  # found by looking, and by sleeping
+                    for _ in range(100):
+                        self.assertEqual(outputs_of(other.call(request)), expected)
+                        self.assertEqual(outputs_of(one.call(request)), expected)
+                        time.sleep(pause)
+        finally:
+            self.assertEqual(daemon.stop(), 0)
+
     def test_inferctl_over_the_local_socket(self):
         file = ARGS.models / "tflite/vww_96_int8.tflite"
         if not file.exists():

@@ -123,10 +123,24 @@ class LocalServer final : public Server {
   // False: time to stop.
   bool wait(Poller::Event& event) {
     ++listening_;
-    while (!shared_->poller.wait(event)) {
+    if (!look_out(event)) {
+      while (!shared_->poller.wait(event)) {
+      }
     }
     --listening_;
     return event.token != kStopToken;
+  }
+
+  // What comes soon is found without being woken for it; by one thread, or they would look for each
+  // other's.
+  bool look_out(Poller::Event& event) {
+    const int64_t spin_ns = int64_t{shared_->limits.spin_us} * 1000;
+    if (spin_ns == 0 || looks_out_.exchange(true)) return false;
+    const int64_t until = schedule::now_ns() + spin_ns;
+    bool found = false;
+    while (!found && schedule::now_ns() < until) found = shared_->poller.look(event);
+    looks_out_ = false;
+    return found;
   }
 
   void serve(Connection& connection, const Poller::Event& event, std::span<std::byte> buffer) {
@@ -217,7 +231,8 @@ class LocalServer final : public Server {
   const Descriptor stop_;
   Descriptor listener_;
   std::vector<std::thread> threads_;
-  std::atomic<int> listening_{0};  // of them
+  std::atomic<int> listening_{0};       // of them
+  std::atomic<bool> looks_out_{false};  // one of them does
   mutable std::mutex mutex_;
   Descriptor reserve_;                                           // by mutex_
   uint64_t next_token_ = kFirstConnectionToken;                  // by mutex_

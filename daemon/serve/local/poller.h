@@ -32,16 +32,19 @@ class Poller {
   void forget(int fd) const { ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr); }
 
   // Sleeps until something happens. False: it was woken for nothing.
-  bool wait(Event& event) const {
+  bool wait(Event& event) const { return wait(event, -1); }
+  // False: nothing has happened.
+  bool look(Event& event) const { return wait(event, 0); }
+
+ private:
+  bool wait(Event& event, int timeout_ms) const {
     epoll_event happened{};
-    if (::epoll_wait(epoll_.get(), &happened, 1, -1) != 1) return false;
+    if (::epoll_wait(epoll_.get(), &happened, 1, timeout_ms) != 1) return false;
     event.token = happened.data.u64;
     event.readable = (happened.events & ~static_cast<uint32_t>(EPOLLOUT)) != 0;
     event.writable = (happened.events & EPOLLOUT) != 0;
     return true;
   }
-
- private:
   bool change(int operation, int fd, uint64_t token, uint32_t events) const {
     epoll_event event{};
     event.events = events | EPOLLRDHUP | EPOLLET;

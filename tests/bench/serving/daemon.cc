@@ -27,10 +27,12 @@ Result<Daemon> Daemon::start(const std::string& program, const std::string& mode
   fs::copy_file(model, version / ("model" + fs::path(model).extension().string()), error);
   if (error) return not_found("cannot copy '" + model + "': " + error.message());
   const std::string config = folder / "inferd.yaml";
-  std::ofstream(config) << "server: {grpc: [unix:grpc.sock], local: [local.sock]}\n"
-                        << "engine: {threads: " << threads << "}\n"
-                        << "log: {level: warning}\n"
-                        << "models: {root: models}\n";
+  std::ofstream(config)
+      << "server: {grpc: [unix:grpc.sock], local: [local.sock, {path: spin.sock, spin_us: "
+      << kSpinUs << "}]}\n"
+      << "engine: {threads: " << threads << "}\n"
+      << "log: {level: warning}\n"
+      << "models: {root: models}\n";
   const pid_t process = ::fork();
   if (process == 0) {
     ::execl(program.c_str(), program.c_str(), "--config", config.c_str(), nullptr);

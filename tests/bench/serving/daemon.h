@@ -10,6 +10,8 @@
 
 namespace inferd::bench {
 
+inline constexpr int kSpinUs = 500;
+
 // A daemon as a process of its own that serves one model, called "model", over gRPC and over the
 // local socket. Stopped with its owner.
 class Daemon {
@@ -22,6 +24,8 @@ class Daemon {
   std::string grpc() const { return "unix:" + (folder_ / "grpc.sock").string(); }
   std::string local() const { return "local:" + (folder_ / "local.sock").string(); }
   std::string local_path() const { return (folder_ / "local.sock").string(); }
+  // Another local socket, where the daemon looks for messages for some time before it sleeps.
+  std::string spinning_path() const { return (folder_ / "spin.sock").string(); }
 
  private:
   Daemon(std::filesystem::path folder, pid_t process)

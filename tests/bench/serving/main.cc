@@ -93,13 +93,14 @@ struct Inputs {
 // The C client with everything in shared memory.
 class ZeroCopy {
  public:
-  ZeroCopy(const std::string& path, const Inputs& inputs) {
+  ZeroCopy(const std::string& path, const Inputs& inputs, uint32_t spin_us = 0) {
     inferd_buffer memory;
     if (inferd_local_connect(path.c_str(), &connection_, &error_) != 0 ||
         inferd_local_bind(connection_, "model", 0, &request_.model, &error_) != 0 ||
         inferd_local_map(connection_, kBytes, &memory, &error_) != 0) {
       die(error_.message);
     }
+    inferd_local_set_spin(connection_, spin_us);
     size_t used = 0;
     for (const TensorView& input : inputs.views) {
       std::memcpy(static_cast<char*>(memory.data) + used, input.data.data(), input.data.size());
@@ -190,6 +191,7 @@ void bench(const Options& options, const std::string& file) {
   auto daemon = Daemon::start(options.inferd, file, options.threads);
   check(daemon.status());
   ZeroCopy zero_copy(daemon->local_path(), inputs);
+  ZeroCopy spinning(daemon->spinning_path(), inputs, kSpinUs);
   const auto local = Client::connect(daemon->local());
   const auto grpc = Client::connect(daemon->grpc());
   const double alone = time_alone(**context, inputs);
@@ -201,6 +203,7 @@ void bench(const Options& options, const std::string& file) {
   std::vector<Way> ways = {
       {"`Context::run`, no daemon", [&] { check((*context)->run(inputs.views).status()); }},
       {"local socket, C", [&] { zero_copy.run(); }},
+      {"local socket, C, both spin", [&] { spinning.run(); }},
       {"local socket, C++ (copies)",
        [&] { check(local->infer("model", inputs.tensors).status()); }},
       {"gRPC over a Unix socket, C++",
