@@ -63,7 +63,7 @@ struct LocalListener {
   int max_buffers = 64;                                 // of a connection
   int64_t max_buffer_bytes = int64_t{256} << 20;        // of a connection
   int64_t max_user_bytes = int64_t{512} << 20;          // of all connections of a user
-  int spin_us = 0;  // how long to look for the next message before sleeping
+  int spin_us = 0;                // how long to look for the next message before sleeping
   std::vector<AccessRule> allow;  // none: whoever can connect may do everything
   Mark mark;
 };
