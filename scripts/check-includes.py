@@ -52,6 +52,7 @@ LIBRARIES = {
     "systemd/": ["daemon/host"],
     "microhttpd": ["daemon/serve/http"],
     "prometheus/": ["daemon/telemetry"],
+    "openssl/": ["daemon/schedule"],
 }
 OURS = ("engine/", "daemon/", "media/", "clients/", "inferd/", "inference/", "grpc_health/")
 INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]')

@@ -144,6 +144,7 @@ struct ModelConfig {
   std::optional<int64_t> max_sequence_idle_us;
   std::optional<int> max_sequences;
   std::optional<double> weight;
+  std::optional<bool> response_cache;
   std::string labels;     // file, relative to the model's folder
   std::string signature;  // of a TensorFlow Lite file; empty: the usual one
   EnsembleConfig ensemble;
@@ -160,6 +161,7 @@ struct ModelsConfig {
   std::string root;                // folder; may be empty when no model is served
   bool load_all = true;            // false when `serve` names them
   std::vector<ModelConfig> serve;  // merged with <root>/<model>/model.yaml, this one wins
+  int64_t response_cache_bytes = int64_t{64} << 20;  // of all models; 0: none is kept
   // What a model file may ask for; see inferd::Limits.
   int64_t max_file_bytes = int64_t{1} << 30;
   int64_t max_arena_bytes = int64_t{1} << 30;

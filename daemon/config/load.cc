@@ -28,6 +28,7 @@ void read_models(MapReader& parent, ModelsConfig& models) {
   MapReader r(parent.child("models"), parent.file(), parent.errors());
   r.read("root", models.root);
   models.root = resolve(r.file(), models.root);
+  r.read("response_cache_bytes", models.response_cache_bytes, 0, INT64_MAX / 4);
   r.read("max_file_bytes", models.max_file_bytes, 1 << 10, INT64_MAX);
   r.read("max_arena_bytes", models.max_arena_bytes, 1 << 16, INT64_MAX);
   r.read("max_tensor_bytes", models.max_tensor_bytes, 1 << 10, INT64_MAX);

@@ -67,6 +67,14 @@ void read_sequence_batching(MapReader& parent, ModelConfig& model) {
   r.finish();
 }
 
+void read_response_cache(MapReader& parent, ModelConfig& model) {
+  const YAML::Node node = parent.child("response_cache");
+  if (!node.IsDefined()) return;
+  MapReader r(node, parent.file(), parent.errors());
+  r.read("enable", model.response_cache);
+  r.finish();
+}
+
 // Groups of instances on a CPU are as good as one with all of them.
 void read_instance_group(MapReader& parent, ModelConfig& model) {
   const YAML::Node node = parent.child("instance_group");
@@ -115,6 +123,7 @@ void read_model_options(MapReader& r, ModelConfig& model) {
   read_dynamic_batching(r, model);
   read_sequence_batching(r, model);
   read_instance_group(r, model);
+  read_response_cache(r, model);
   read_ensemble(r, model.ensemble);
 }
 
@@ -137,6 +146,7 @@ ModelConfig merge(const ModelConfig& base, ModelConfig own) {
   take(own.max_sequence_idle_us, base.max_sequence_idle_us);
   take(own.max_sequences, base.max_sequences);
   take(own.weight, base.weight);
+  take(own.response_cache, base.response_cache);
   if (own.labels.empty()) own.labels = base.labels;
   if (own.signature.empty()) own.signature = base.signature;
   if (own.ensemble.steps.empty()) own.ensemble = base.ensemble;

@@ -36,6 +36,7 @@ class TritonReader {
     read_dynamic_batching();
     read_sequence_batching();
     read_ensemble();
+    if (root_->has_response_cache()) model_.response_cache = root_->response_cache().enable();
     read_parameters();
     INFERD_RETURN_IF_ERROR(errors_.status());
     return std::move(model_);

@@ -9,6 +9,7 @@
 
 #include "daemon/models/declared.h"
 #include "daemon/models/queue_options.h"
+#include "daemon/schedule/cached_queue.h"
 
 namespace inferd::models {
 namespace {
@@ -203,15 +204,24 @@ Status Loader::load_file(ModelVersion& loaded) const {
   }
   INFERD_ASSIGN_OR_RETURN(loaded.model, engine_->load(loaded.path, options));
   INFERD_ASSIGN_OR_RETURN(loaded.labels, labels(folder, version_folder, loaded.config));
+  schedule::QueueOptions queueing = queue_options(loaded.config);
+  queueing.response_cache = queueing.response_cache && cache_ != nullptr;
+  INFERD_ASSIGN_OR_RETURN(
+      loaded.queue, schedule::ModelQueue::create(loaded.model, loaded.name, queueing, arbiter_));
+  if (!queueing.response_cache) return ok_status();
   INFERD_ASSIGN_OR_RETURN(loaded.queue,
-                          schedule::ModelQueue::create(loaded.model, loaded.name,
-                                                       queue_options(loaded.config), arbiter_));
+                          schedule::make_cached_queue(std::move(loaded.queue), cache_));
   return ok_status();
 }
 
 // Its folder may have versions, as those of Triton's ensembles do; there is nothing in them.
 Status Loader::make_ensemble(ModelVersion& loaded, const FindModel& find) const {
   const fs::path folder = fs::path(config_.root) / loaded.name;
+  if (loaded.config.response_cache.value_or(false)) {
+    return invalid_argument(
+        "response_cache is enabled for an ensemble, whose models may be loaded again; enable it "
+        "for those");
+  }
   const auto version = choose_version(folder, loaded.config);
   loaded.version = version.ok() ? *version : loaded.config.version.value_or(1);
   INFERD_ASSIGN_OR_RETURN(loaded.labels,

@@ -8,6 +8,7 @@
 #include "daemon/config/config.h"
 #include "daemon/models/ensemble_queue.h"
 #include "daemon/models/repository.h"
+#include "daemon/schedule/response_cache.h"
 #include "inferd/engine/engine.h"
 
 namespace inferd::models {
@@ -15,9 +16,12 @@ namespace inferd::models {
 // From a model's folder on disk to a version that can serve. Immutable; any thread.
 class Loader {
  public:
-  Loader(const config::ModelsConfig& config, std::shared_ptr<Engine> engine)
+  // `cache` is null where no answers are kept.
+  Loader(const config::ModelsConfig& config, std::shared_ptr<Engine> engine,
+         std::shared_ptr<schedule::ResponseCache> cache)
       : config_(config),
         engine_(std::move(engine)),
+        cache_(std::move(cache)),
         arbiter_(std::make_shared<schedule::Arbiter>(engine_->threads())) {}
 
   // The models that the configuration names, or all found under the root. NOT_FOUND when that is
@@ -42,6 +46,7 @@ class Loader {
 
   const config::ModelsConfig config_;
   const std::shared_ptr<Engine> engine_;
+  const std::shared_ptr<schedule::ResponseCache> cache_;
   // Of all models: as many runs at one time as the engine has threads.
   const std::shared_ptr<schedule::Arbiter> arbiter_;
 };

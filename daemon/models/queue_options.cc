@@ -44,6 +44,7 @@ schedule::QueueOptions queue_options(const config::ModelConfig& config) {
   set(options.threads, config.threads);
   set(options.weight, config.weight);
   set(options.real_time, config.real_time);
+  set(options.response_cache, config.response_cache);
   return options;
 }
 

@@ -22,8 +22,9 @@ using VersionPtr = std::shared_ptr<const ModelVersion>;
 
 class FolderRepository final : public Repository {
  public:
-  FolderRepository(const config::ModelsConfig& config, std::shared_ptr<Engine> engine)
-      : loader_(config, std::move(engine)) {}
+  FolderRepository(const config::ModelsConfig& config, std::shared_ptr<Engine> engine,
+                   std::shared_ptr<schedule::ResponseCache> cache)
+      : loader_(config, std::move(engine), std::move(cache)) {}
 
   ~FolderRepository() override {
     FolderRepository::close();
@@ -329,7 +330,11 @@ class FolderRepository final : public Repository {
 
 Result<std::unique_ptr<Repository>> Repository::open(const config::ModelsConfig& config,
                                                      std::shared_ptr<Engine> engine) {
-  auto repository = std::make_unique<FolderRepository>(config, std::move(engine));
+  std::shared_ptr<schedule::ResponseCache> cache;
+  if (config.response_cache_bytes > 0) {
+    INFERD_ASSIGN_OR_RETURN(cache, schedule::ResponseCache::create(config.response_cache_bytes));
+  }
+  auto repository = std::make_unique<FolderRepository>(config, std::move(engine), std::move(cache));
   INFERD_RETURN_IF_ERROR(repository->load_all());
   return std::unique_ptr<Repository>(std::move(repository));
 }

@@ -39,6 +39,11 @@ struct QueueOptions {
   double weight = 1;       // share of the machine where models compete; see Arbiter
   bool real_time = false;  // goes before all models that are not
 
+  // Answers are kept for requests with the same inputs; see make_cached_queue(). Inputs must not
+  // change while a request is under way, or others would get the answer to something else: what a
+  // client can still write to is copied first.
+  bool response_cache = false;
+
   const QueuePolicy& policy(int level) const {
     const auto own = policies.find(level);
     return own == policies.end() ? default_policy : own->second;

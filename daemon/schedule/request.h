@@ -58,8 +58,8 @@ struct Request {
   // Asked before compute, under the queue's lock: cheap, and without calling the queue. True:
   // nobody waits for the answer any more. Empty: somebody always does.
   std::function<bool()> cancelled;
-  // Called exactly once, on a worker's thread or, when refused at once, on the caller's. Must not
-  // block.
+  // Called exactly once, on a worker's thread or, when refused at once or answered by the response
+  // cache, on the caller's. Must not block.
   std::function<void(const Outcome&)> done;
 };
 

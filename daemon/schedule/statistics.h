@@ -47,6 +47,10 @@ struct QueueStatistics {
   uint64_t execution_count = 0;   // runs
   int64_t last_inference_ms = 0;  // since epoch, 0: never
   DurationStat success, fail, queue, compute_input, compute_infer, compute_output;
+  // Looking up, and of misses keeping, too. Hits are in `success` and in nothing else.
+  DurationStat cache_hit, cache_miss;
+  int64_t cache_entries = 0, cache_bytes = 0;  // now
+  uint64_t cache_evictions = 0;
   struct Batch {
     int size = 0;
     DurationStat compute_input, compute_infer, compute_output;

@@ -59,7 +59,9 @@ class FakeModel final : public Model {
     info_.inputs = std::move(inputs);
     info_.outputs = std::move(outputs);
   }
-  void set_batchable(bool batchable) { info_.batchable = batchable; }  // before it is used
+  // Before it is used.
+  void set_batchable(bool batchable) { info_.batchable = batchable; }
+  void add_state(TensorInfo state) { info_.states.push_back(std::move(state)); }
   const ModelInfo& info() const override { return info_; }
   Result<std::unique_ptr<Context>> create_context(const ContextOptions&) const override {
     return std::unique_ptr<Context>(std::make_unique<Runs>(run_));

@@ -56,6 +56,8 @@ void fill(const ModelVersion& model, inference::ModelStatistics* out) {
   fill(s.compute_input, stats->mutable_compute_input());
   fill(s.compute_infer, stats->mutable_compute_infer());
   fill(s.compute_output, stats->mutable_compute_output());
+  fill(s.cache_hit, stats->mutable_cache_hit());
+  fill(s.cache_miss, stats->mutable_cache_miss());
   for (const auto& batch : s.batches) fill(batch, out->add_batch_stats());
   fill(s, &(*out->mutable_response_stats())["0"]);
   auto* weights = out->add_memory_usage();

@@ -108,6 +108,7 @@ inference::ModelConfig describe_config(const models::ModelVersion& model) {
     fill(model.config.ensemble.steps, config.mutable_ensemble_scheduling());
     return config;
   }
+  if (options.response_cache) config.mutable_response_cache()->set_enable(true);
   auto* instances = config.add_instance_group();
   instances->set_name(model.name + "_0");
   instances->set_count(options.instances);

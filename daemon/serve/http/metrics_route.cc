@@ -69,10 +69,29 @@ void add_batch_sizes(const QueueStatistics& s, const Labels& model, MetricsPage&
   page.histogram("inferd_batch_size", "Elements of each run", model, kBounds, counts, sum);
 }
 
+// Of models whose answers are kept.
+void add_cache(const QueueStatistics& s, const Labels& model, MetricsPage& page) {
+  page.counter("nv_cache_num_hits_per_model", "Requests that the cache answered", model,
+               number(s.cache_hit.count));
+  page.counter("nv_cache_num_misses_per_model", "Requests whose answer was not kept", model,
+               number(s.cache_miss.count));
+  page.counter("nv_cache_hit_duration_per_model", "Looking up, microseconds", model,
+               number(s.cache_hit.ns / 1000));
+  page.counter("nv_cache_miss_duration_per_model", "Looking up and keeping, microseconds", model,
+               number(s.cache_miss.ns / 1000));
+  page.counter("inferd_cache_evictions_total", "Answers that made room for others", model,
+               number(s.cache_evictions));
+  page.gauge("inferd_cache_entries", "Answers that are kept", model,
+             static_cast<double>(s.cache_entries));
+  page.gauge("inferd_cache_bytes", "Memory of answers that are kept", model,
+             static_cast<double>(s.cache_bytes));
+}
+
 void add_model(const ModelVersion& version, MetricsPage& page) {
   const QueueStatistics s = version.queue->statistics();
   const Labels model = {{"model", version.name}, {"version", std::to_string(version.version)}};
   add_triton(s, model, page);
+  if (version.queue->options().response_cache) add_cache(s, model, page);
   for (size_t i = 0; i < schedule::kRefusals.size(); ++i) {
     page.counter("inferd_requests_refused_total", "Requests that never ran, by reason",
                  with(model, "reason", schedule::kRefusals[i]), number(s.refused[i]));

@@ -78,7 +78,9 @@ Json statistics_of(const ModelVersion& model) {
             {"queue", describe(s.queue)},
             {"compute_input", describe(s.compute_input)},
             {"compute_infer", describe(s.compute_infer)},
-            {"compute_output", describe(s.compute_output)}}},
+            {"compute_output", describe(s.compute_output)},
+            {"cache_hit", describe(s.cache_hit)},
+            {"cache_miss", describe(s.cache_miss)}}},
           {"batch_stats", batches}};
 }
 

@@ -78,8 +78,9 @@ Status InFlight::resolve_input(size_t index, const Place& place, std::span<const
   TensorView& view = inputs_[index];
   view.dtype = tensor.dtype;
   view.shape = place.rank == kBoundShape ? usual_shape(tensor.shape) : place.shape;
-  copied_[index] =
-      place.buffer == kInline || index >= info.value_inputs.size() || !info.value_inputs[index];
+  // What is kept for others must be the answer to what was asked.
+  copied_[index] = place.buffer == kInline || model_->queue->options().response_cache ||
+                   index >= info.value_inputs.size() || !info.value_inputs[index];
   if (place.buffer == kInline) {
     view.data = frame.subspan(place.offset, place.bytes);
     return ok_status();

@@ -52,6 +52,7 @@ TEST_F(ModelOptions, TheShippedFileSaysWhatIsSoWithoutIt) {
   EXPECT_EQ(file.default_policy.max_queue, none.default_policy.max_queue);
   EXPECT_EQ(file.max_sequence_idle_us, none.max_sequence_idle_us);
   EXPECT_EQ(file.max_sequences, none.max_sequences);
+  EXPECT_EQ(file.response_cache, none.response_cache);
 }
 
 TEST_F(ModelOptions, TritonsNamesMeanTheSame) {

@@ -69,6 +69,7 @@ dynamic_batching {
   default_queue_policy { timeout_action: DELAY default_timeout_microseconds: 9 max_queue_size: 5 }
   priority_queue_policy { key: 1 value { allow_timeout_override: true } }
 }
+response_cache { enable: true }
 )";
 
 TEST_F(TritonModel, SaysWhatModelYamlCouldSay) {
@@ -89,6 +90,7 @@ TEST_F(TritonModel, SaysWhatModelYamlCouldSay) {
   EXPECT_EQ(o.default_policy.timeout_us, 9);
   EXPECT_FALSE(o.default_policy.allow_timeout_override) << "Triton's default";
   EXPECT_EQ(o.default_policy.max_queue, 5);
+  EXPECT_TRUE(o.response_cache);
 }
 
 TEST_F(TritonModel, ALevelsPolicyInheritsNothing) {

@@ -138,6 +138,34 @@ TEST_F(RepositoryTest, TakesTritonsConfigurationWhereThereIsNone) {
   EXPECT_THAT(reloaded->config.notes, ElementsAre(HasSubstr("config.pbtxt is not read")));
 }
 
+TEST_F(RepositoryTest, AnswersAreKeptUntilTheModelIsLoadedAgain) {
+  write("a/1/model.onnx", relu_model(1));
+  write("a/model.yaml", "response_cache: {enable: true}\n");
+  const auto repository = open();
+  const auto ask = [&] {
+    const auto version = *repository->find("a", 0);
+    const std::array<float, 2> x = {-1, 2};
+    const std::array<TensorView, 1> inputs = {
+        {{DType::kFloat32, {2, 1}, std::as_bytes(std::span(x))}}};
+    std::promise<float> answer;
+    schedule::Request request;
+    request.inputs = inputs;
+    request.done = [&](const schedule::Outcome& outcome) {
+      answer.set_value(outcome.status.ok() ? outcome.outputs[0].as<float>()[1] : -1);
+    };
+    version->queue->submit(std::move(request));
+    EXPECT_EQ(answer.get_future().get(), 2);
+    return version->queue->statistics();
+  };
+  EXPECT_EQ(ask().cache_hit.count, 0U);
+  EXPECT_EQ(ask().cache_hit.count, 1U);
+  ASSERT_TRUE(load(*repository, "a").ok());
+  EXPECT_EQ((*repository->find("a", 0))->queue->statistics().cache_entries, 0);
+  EXPECT_EQ(ask().cache_hit.count, 0U);
+  config_.response_cache_bytes = 0;
+  EXPECT_FALSE((*open()->find("a", 0))->queue->options().response_cache);
+}
+
 TEST_F(RepositoryTest, AFailedReloadKeepsWhatServes) {
   write("a/1/model.onnx", relu_model(1));
   const auto repository = open();
