@@ -22,6 +22,7 @@
 #include "daemon/serve/http/http_service.h"
 #include "daemon/serve/local/local_server.h"
 #include "daemon/telemetry/log.h"
+#include "daemon/telemetry/trace.h"
 
 namespace inferd {
 namespace {
@@ -126,6 +127,7 @@ Status check(const config::Config& config) {
   config::LogConfig log = config.log;
   log.level = "warning";  // what models' files say in vain is to be seen, whatever the daemon logs
   telemetry::set_up_log(log);
+  INFERD_RETURN_IF_ERROR(telemetry::tracer().open(config.trace));
   INFERD_RETURN_IF_ERROR(serve::check_rules(config.server));
   return make_parts(config, Engine::create).status();
 }
@@ -136,6 +138,7 @@ Status run(const config::Config& config, const std::string& version,
   const sigset_t signals = block_signals();
   if (const Status raised = host::raise_descriptor_limit(); !raised.ok())
     telemetry::log(LogLevel::kWarning, raised.message());
+  INFERD_RETURN_IF_ERROR(telemetry::tracer().open(config.trace));
   INFERD_ASSIGN_OR_RETURN(Parts parts, make_parts(config, make_engine));
   // Before the servers, so that whoever finds one answering finds the pipelines running.
   parts.pipelines->start();
@@ -157,6 +160,7 @@ Status run(const config::Config& config, const std::string& version,
   telemetry::log(LogLevel::kInfo, std::string(sigabbrev_np(signal)) + " received, draining");
   host::notify_stopping();
   drain(config.server, parts, servers);
+  telemetry::tracer().close();
   telemetry::log(LogLevel::kInfo, "stopped");
   return ok_status();
 }

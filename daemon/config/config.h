@@ -175,6 +175,16 @@ struct LogConfig {
   std::string format = "text";  // text, json
 };
 
+// Traces of requests (docs/tracing.md), as they are from the start on; clients may change them.
+struct TraceConfig {
+  std::string folder;  // where trace files may be; empty: nothing is traced
+  std::string file;    // a name in it
+  bool timestamps = false;
+  int64_t rate = 1000;        // of so many requests, one is traced
+  int64_t count = -1;         // so many traces at most; -1: any number
+  int64_t log_frequency = 0;  // so many traces in a file, then the next; 0: all in one
+};
+
 // A stage, source or sink as written: its type and its keys, checked and typed by whoever makes it.
 // `values` holds scalars as text and lists of them; errors refer to `marks`.
 struct NodeConfig {
@@ -202,6 +212,7 @@ struct Config {
   EngineConfig engine;
   ModelsConfig models;
   LogConfig log;
+  TraceConfig trace;
   std::vector<PipelineConfig> pipelines;  // in line and from `pipelines: [files]`
 };
 

@@ -169,6 +169,25 @@ void read_pipelines(MapReader& r, std::vector<PipelineConfig>& pipelines) {
   }
 }
 
+void read_trace(MapReader& parent, TraceConfig& trace) {
+  MapReader r(parent.child("trace"), parent.file(), parent.errors());
+  r.read("folder", trace.folder);
+  trace.folder = resolve(r.file(), trace.folder);
+  r.read("file", trace.file);
+  r.read("timestamps", trace.timestamps);
+  r.read("rate", trace.rate, 1, INT64_MAX);
+  r.read("count", trace.count, -1, INT64_MAX);
+  r.read("log_frequency", trace.log_frequency, 0, INT64_MAX);
+  if (!trace.file.empty() && !is_model_name(trace.file)) {
+    r.error(r.child("file"),
+            "'file' must be a name in 'folder': letters, digits, '.', '_' and '-'");
+  }
+  if (trace.timestamps && (trace.folder.empty() || trace.file.empty())) {
+    r.error(r.child("timestamps"), "'timestamps' needs 'folder' and 'file'");
+  }
+  r.finish();
+}
+
 }  // namespace
 
 bool is_model_name(const std::string& name) {
@@ -200,6 +219,7 @@ Result<Config> load(const std::string& path) {
     l.read("format", config.log.format, {"text", "json"});
     l.finish();
   }
+  read_trace(r, config.trace);
   read_pipelines(r, config.pipelines);
   r.finish();
   INFERD_RETURN_IF_ERROR(errors.status());

@@ -10,6 +10,7 @@
 #include "daemon/models/declared.h"
 #include "daemon/models/queue_options.h"
 #include "daemon/schedule/cached_queue.h"
+#include "daemon/schedule/traced_queue.h"
 
 namespace inferd::models {
 namespace {
@@ -181,6 +182,8 @@ Result<std::unique_ptr<ModelVersion>> Loader::load(const config::ModelConfig& co
   loaded->config = configured;
   const bool is_ensemble = !configured.ensemble.steps.empty();
   INFERD_RETURN_IF_ERROR(is_ensemble ? make_ensemble(*loaded, find) : load_file(*loaded));
+  loaded->queue =
+      schedule::make_traced_queue(std::move(loaded->queue), loaded->name, loaded->version);
   INFERD_RETURN_IF_ERROR(check_declared(configured.declared, loaded->model->info()));
   return loaded;
 }

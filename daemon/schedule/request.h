@@ -9,6 +9,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "inferd/engine/status.h"
 #include "inferd/engine/tensor.h"
@@ -50,6 +51,7 @@ struct Request {
   int64_t deadline_ns = 0;  // absolute, 0: none. Late work is refused before compute
   int priority = 0;         // 1 is the most urgent; 0: the model's default
   int64_t timeout_us = 0;   // how long it may wait, where the model allows to say so; 0: its own
+  std::string_view id;      // the client's name for it, for traces; borrowed as inputs are
   uint64_t client = 0;      // who asks, for limits on each; 0: nobody in particular
   Sequence sequence;        // ignored by models without states
   // The thread that submits may compute it, when nothing waits and nobody else does: submit()

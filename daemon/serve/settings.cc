@@ -3,8 +3,11 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <optional>
 
 #include "daemon/telemetry/log.h"
+#include "daemon/telemetry/trace.h"
 
 namespace inferd::serve {
 namespace {
@@ -46,6 +49,50 @@ Status check_kept(const std::string& name, const Parameter& value) {
                        "' cannot be changed while the daemon runs; see 'log' in its configuration");
 }
 
+constexpr const char* kTraceMode = "chrome";
+
+Status set_trace_level(const std::vector<std::string>& values, telemetry::TraceOverrides& out) {
+  for (const std::string& value : values) {
+    if (value == "TENSORS") return unimplemented("trace_level TENSORS: tensors are not traced");
+    if (value != "OFF" && value != "TIMESTAMPS") {
+      return invalid_argument("trace_level must be OFF or TIMESTAMPS, not '" + value + "'");
+    }
+    out.timestamps = out.timestamps.value_or(false) || value == "TIMESTAMPS";
+  }
+  return ok_status();
+}
+
+// One setting of a client's; without values, nothing is set.
+Status set_trace_setting(const std::string& name, const std::vector<std::string>& values,
+                         telemetry::TraceOverrides& out) {
+  if (name == "trace_level") return set_trace_level(values, out);
+  if (values.size() > 1) return invalid_argument("trace setting '" + name + "' has one value");
+  const std::string value = values.empty() ? "" : values[0];
+  if (name == "trace_mode") {
+    if (values.empty() || value == kTraceMode) return ok_status();
+    return unimplemented("trace_mode is always '" + std::string(kTraceMode) + "'");
+  }
+  if (name == "trace_file") {
+    if (!values.empty()) out.file = value;
+    return ok_status();
+  }
+  const std::map<std::string, std::optional<int64_t>*> numbers = {
+      {"trace_rate", &out.rate},
+      {"trace_count", &out.count},
+      {"log_frequency", &out.log_frequency}};
+  const auto known = numbers.find(name);
+  if (known == numbers.end()) return invalid_argument("unknown trace setting '" + name + "'");
+  if (values.empty()) return ok_status();
+  int64_t number = 0;
+  const char* const end = value.data() + value.size();
+  const auto [stopped, error] = std::from_chars(value.data(), end, number);
+  if (error != std::errc() || stopped != end) {
+    return invalid_argument("trace setting '" + name + "' must be a whole number");
+  }
+  *known->second = number;
+  return ok_status();
+}
+
 }  // namespace
 
 LogSettings log_settings() {
@@ -75,15 +122,32 @@ Status set_log_settings(const LogSettings& settings) {
   return ok_status();
 }
 
-TraceSettings trace_settings() { return {{"trace_level", {"OFF"}}}; }
+TraceSettings trace_settings(const std::string& model) {
+  const config::TraceConfig now = telemetry::tracer().settings(model);
+  return {{"trace_level", {now.timestamps ? "TIMESTAMPS" : "OFF"}},
+          {"trace_rate", {std::to_string(now.rate)}},
+          {"trace_count", {std::to_string(now.count)}},
+          {"log_frequency", {std::to_string(now.log_frequency)}},
+          {"trace_file", {now.file}},
+          {"trace_mode", {kTraceMode}}};
+}
 
-Status set_trace_settings(const TraceSettings& settings) {
+Status set_trace_settings(const std::string& model, const TraceSettings& settings) {
+  if (settings.empty()) return ok_status();
+  telemetry::TraceOverrides given;
   for (const auto& [name, values] : settings) {
-    const bool is_off = name == "trace_level" && values == std::vector<std::string>{"OFF"};
-    if (values.empty() || is_off) continue;
-    return unimplemented("trace setting '" + name + "' cannot be set: nothing is traced");
+    INFERD_RETURN_IF_ERROR(set_trace_setting(name, values, given));
   }
-  return ok_status();
+  return telemetry::tracer().change(model, [&](telemetry::TraceOverrides& overrides) {
+    const auto take = [&](const std::string& name, auto& own, const auto& other) {
+      if (settings.contains(name)) own = other;
+    };
+    take("trace_level", overrides.timestamps, given.timestamps);
+    take("trace_rate", overrides.rate, given.rate);
+    take("trace_count", overrides.count, given.count);
+    take("log_frequency", overrides.log_frequency, given.log_frequency);
+    take("trace_file", overrides.file, given.file);
+  });
 }
 
 }  // namespace inferd::serve

@@ -22,12 +22,15 @@ LogSettings log_settings();
 // UNIMPLEMENTED for what only the configuration can change.
 Status set_log_settings(const LogSettings& settings);
 
-// Nothing is traced: the level is OFF, and that is the only setting.
+// `trace_level` (OFF or TIMESTAMPS), `trace_rate`, `trace_count` (what is left), `log_frequency`,
+// `trace_file` and `trace_mode` (always "chrome") of one model, or of all where the name is empty.
 using TraceSettings = std::map<std::string, std::vector<std::string>>;
-TraceSettings trace_settings();
+TraceSettings trace_settings(const std::string& model);
 
-// Takes what changes nothing: OFF, and settings without values, which clear them. UNIMPLEMENTED for
-// everything else.
-Status set_trace_settings(const TraceSettings& settings);
+// Changes those that are given, or none of them; one without values is cleared: a model's is then
+// that of all models, and that of all models the configuration's. UNIMPLEMENTED for the level
+// TENSORS, INVALID_ARGUMENT for other values that mean nothing and for unknown names, and as
+// telemetry::Tracer::change().
+Status set_trace_settings(const std::string& model, const TraceSettings& settings);
 
 }  // namespace inferd::serve

@@ -56,6 +56,7 @@ void InferStream::start(const ExchangePtr& exchange) {
   if (!call.ok()) return answer(exchange, {call.status(), {}, {}});
   exchange->call = std::move(*call);
   schedule::Request work = make_request(exchange->call, deadline_ns(context_));
+  work.id = exchange->request.id();
   // Safe until the call is finished, and it is not before `done`.
   work.cancelled = [this] { return stopping_ || context_.IsCancelled(); };
   work.done = [this, exchange](const schedule::Outcome& outcome) { answer(exchange, outcome); };

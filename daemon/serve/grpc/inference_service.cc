@@ -52,6 +52,7 @@ grpc::ServerUnaryReactor* InferenceService::ModelInfer(Context* context,
   // gRPC keeps request and response until Finish, so the tensors stay where they are.
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   schedule::Request work = make_request(call, deadline_ns(*context));
+  work.id = request->id();
   // Safe until the call is finished, and `done` finishes it.
   work.cancelled = [context] { return context->IsCancelled(); };
   work.done = [=](const schedule::Outcome& outcome) {

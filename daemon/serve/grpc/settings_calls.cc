@@ -44,8 +44,8 @@ grpc::ServerUnaryReactor* InferenceService::TraceSetting(
   for (const auto& [name, setting] : request->settings()) {
     settings[name] = {setting.value().begin(), setting.value().end()};
   }
-  const Status status = set_trace_settings(settings);
-  for (const auto& [name, values] : trace_settings()) {
+  const Status status = set_trace_settings(request->model_name(), settings);
+  for (const auto& [name, values] : trace_settings(request->model_name())) {
     auto& setting = (*response->mutable_settings())[name];
     for (const std::string& value : values) setting.add_value(value);
   }

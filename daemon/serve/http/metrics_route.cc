@@ -5,6 +5,7 @@
 #include "daemon/serve/http/routes.h"
 #include "daemon/telemetry/metrics.h"
 #include "daemon/telemetry/process.h"
+#include "daemon/telemetry/trace.h"
 
 namespace inferd::serve {
 namespace {
@@ -152,6 +153,8 @@ void add_process(const Backend& backend, MetricsPage& page) {
   page.gauge("inferd_info", "1; the version is a label", {{"version", backend.version}}, 1);
   page.gauge("inferd_ready", "1 while every configured model serves", {},
              backend.repository.ready() && !backend.stopping ? 1 : 0);
+  page.counter("inferd_traces_dropped_total", "Traces that could not be written", {},
+               number(telemetry::tracer().dropped()));
   page.gauge("process_resident_memory_bytes", "Memory of the daemon", {},
              static_cast<double>(use.resident_bytes));
   page.gauge("process_threads", "Threads of the daemon", {}, static_cast<double>(use.threads));

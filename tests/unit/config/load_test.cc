@@ -191,5 +191,22 @@ TEST_F(ConfigTest, RulesThatNobodyCanMeetAreRefused) {
               HasSubstr("a Unix socket needs no tls"));
 }
 
+TEST_F(ConfigTest, TracesGoToAFolderAndNowhereElse) {
+  const auto config = load(write("c.yaml",
+                                 "trace: {folder: traces, file: t.json, timestamps: true, rate: 5, "
+                                 "count: 7, log_frequency: 2}\n"));
+  ASSERT_TRUE(config.ok()) << config.status().to_string();
+  EXPECT_EQ(config->trace.folder, folder_.file("traces"));
+  EXPECT_EQ(config->trace.file, "t.json");
+  EXPECT_TRUE(config->trace.timestamps);
+  EXPECT_EQ(config->trace.rate, 5);
+  EXPECT_EQ(config->trace.count, 7);
+  EXPECT_EQ(config->trace.log_frequency, 2);
+  EXPECT_THAT(errors("trace: {folder: a, file: ../t.json}\n"), HasSubstr("must be a name"));
+  EXPECT_THAT(errors("trace: {folder: a, timestamps: true}\n"),
+              HasSubstr("'timestamps' needs 'folder' and 'file'"));
+  EXPECT_THAT(errors("trace: {rate: 0}\n"), HasSubstr("'rate'"));
+}
+
 }  // namespace
 }  // namespace inferd::config

@@ -63,14 +63,39 @@ TEST_F(LogSettingsTest, AllOrNothing) {
               HasSubstr("'log_file'"));
 }
 
-TEST(TraceSettings, OffIsAllThereIs) {
-  EXPECT_EQ(trace_settings(), (TraceSettings{{"trace_level", {"OFF"}}}));
-  EXPECT_TRUE(set_trace_settings({}).ok());
-  EXPECT_TRUE(set_trace_settings({{"trace_level", {"OFF"}}, {"trace_rate", {}}}).ok());
-  for (const TraceSettings& settings :
-       {TraceSettings{{"trace_level", {"TIMESTAMPS"}}}, TraceSettings{{"trace_rate", {"1"}}}}) {
-    EXPECT_EQ(set_trace_settings(settings).code(), StatusCode::kUnimplemented);
-  }
+TEST(TraceSettings, AModelsComeBeforeThoseOfAll) {
+  EXPECT_EQ(trace_settings(""), (TraceSettings{{"trace_level", {"OFF"}},
+                                               {"trace_rate", {"1000"}},
+                                               {"trace_count", {"-1"}},
+                                               {"log_frequency", {"0"}},
+                                               {"trace_file", {""}},
+                                               {"trace_mode", {"chrome"}}}));
+  const auto rate = [](const std::string& model) { return trace_settings(model)["trace_rate"][0]; };
+  EXPECT_TRUE(set_trace_settings("", {{"trace_rate", {"5"}}, {"trace_file", {"t.json"}}}).ok());
+  EXPECT_TRUE(set_trace_settings("m", {{"trace_rate", {"7"}}, {"trace_level", {"OFF"}}}).ok());
+  EXPECT_EQ(rate(""), "5");
+  EXPECT_EQ(rate("m"), "7");
+  EXPECT_EQ(rate("n"), "5");
+  EXPECT_TRUE(set_trace_settings("m", {{"trace_rate", {}}}).ok()) << "cleared";
+  EXPECT_EQ(rate("m"), "5");
+  EXPECT_TRUE(set_trace_settings("", {{"trace_rate", {}}, {"trace_file", {}}}).ok());
+  EXPECT_EQ(rate("m"), "1000");
+}
+
+TEST(TraceSettings, WhatCannotBeSetIsRefusedAndChangesNothing) {
+  const auto refusal = [](const std::string& name, const std::string& value) {
+    const Status status = set_trace_settings("", {{"log_frequency", {"3"}}, {name, {value}}});
+    EXPECT_EQ(trace_settings("")["log_frequency"][0], "0");
+    return status.code();
+  };
+  EXPECT_EQ(refusal("trace_level", "TENSORS"), StatusCode::kUnimplemented);
+  EXPECT_EQ(refusal("trace_level", "ALL"), StatusCode::kInvalidArgument);
+  EXPECT_EQ(refusal("trace_level", "TIMESTAMPS"), StatusCode::kFailedPrecondition) << "no folder";
+  EXPECT_EQ(refusal("trace_rate", "0"), StatusCode::kInvalidArgument);
+  EXPECT_EQ(refusal("trace_rate", "2x"), StatusCode::kInvalidArgument);
+  EXPECT_EQ(refusal("trace_file", "../t"), StatusCode::kInvalidArgument);
+  EXPECT_EQ(refusal("trace_mode", "opentelemetry"), StatusCode::kUnimplemented);
+  EXPECT_EQ(refusal("colour", "red"), StatusCode::kInvalidArgument);
 }
 
 }  // namespace
