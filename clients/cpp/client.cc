@@ -198,14 +198,18 @@ class GrpcClient final : public Client {
       inference::ModelInferRequest request;
       inference::ModelInferResponse response;
     };
-    const auto call = std::make_shared<Call>();
+    auto* const call = new Call;  // until it ends
     prepare(call->context, options.timeout_ms);
     call->request = infer_request(model, inputs, options);
     on_their_way_.begin();
     inference_->async()->ModelInfer(
         &call->context, &call->request, &call->response,
         [this, call, done = std::move(done)](const grpc::Status& status) {
-          done(status.ok() ? decode(call->response) : ended(status));
+          std::unique_ptr<Call> mine(call);  // gRPC calls this once
+          done(status.ok() ? decode(mine->response) : ended(status));
+          // The call holds the channel. It must not be the last to do so: the channel waits for
+          // this thread when it goes.
+          mine = nullptr;
           on_their_way_.end();
         });
   }

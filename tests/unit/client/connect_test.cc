@@ -4,6 +4,7 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <thread>
@@ -72,6 +73,27 @@ TEST(Connect, LooksForADaemonNoLongerThanItLives) {
     EXPECT_EQ(client->healthy().status().code(), StatusCode::kUnavailable);
   }
   EXPECT_LT(Clock::now() - begin, std::chrono::seconds(30));  // it would look for 60
+}
+
+TEST(Connect, MayGoAsSoonAsItsCallsAreDone) {
+  const TemporaryFolder folder;
+  const std::string address = "unix:" + folder.file("socket");
+  const Server server(address);
+  // gRPC must not find itself with the last hold on a channel, on a thread that the channel waits
+  // for.
+  for (int i = 0; i < 500; ++i) {
+    std::atomic<int> answers = 0;
+    {
+      const auto client = Client::connect(address);
+      for (int j = 0; j < 4; ++j) {
+        client->infer_async("model", {}, {}, [&](const auto& results) {
+          EXPECT_EQ(results.status().code(), StatusCode::kUnimplemented);
+          ++answers;
+        });
+      }
+    }
+    EXPECT_EQ(answers, 4);
+  }
 }
 
 Status refusal(const std::string& endpoint, const ConnectOptions& options) {
