@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """What Triton's and KServe's clients ask of the daemon over gRPC, on a Unix socket and over TCP."""
+import json
 import os
 import pathlib
 import queue
@@ -68,6 +69,33 @@ class Calls(unittest.TestCase):
         target.mkdir(parents=True)
         shutil.copyfile(self.file, target / "model.tflite")
         return target / "model.tflite"
+
+
+class Traces(Calls):
+    SERVER = "trace: {folder: .}\n"
+
+    def set(self, **settings):
+        wanted = self.pb.TraceSettingRequest(model_name="vww")
+        for name, value in settings.items():
+            wanted.settings[name].value.append(value)
+        return self.stub.TraceSetting(wanted)
+
+    def test_requests_of_one_model_are_traced(self):
+        self.refused(lambda: self.set(trace_file="../t.json"), CODE.INVALID_ARGUMENT, "trace_file")
+        self.set(trace_file="t.json", trace_level="TIMESTAMPS", trace_rate="2", trace_count="3")
+        for i in range(10):
+            self.stub.ModelInfer(self.request(id=f"r{i}"))
+        file, deadline = self.daemon.folder / "t.json", time.monotonic() + 60
+        traced = []
+        while len(traced) < 3 and time.monotonic() < deadline:
+            time.sleep(0.05)
+            try:
+                events = json.loads(file.read_text())
+            except (FileNotFoundError, json.JSONDecodeError):
+                continue  # it is being written
+            traced = [e["args"]["request_id"] for e in events if e["name"] == "compute"]
+        self.assertEqual(traced, ["r0", "r2", "r4"])
+        self.assertEqual(list(self.set(trace_level="OFF").settings["trace_level"].value), ["OFF"])
 
 
 class Inference(Calls):
@@ -148,7 +176,7 @@ class Descriptions(Calls):
         extensions = self.stub.ServerMetadata(self.pb.ServerMetadataRequest()).extensions
         self.assertIn("model_repository", extensions)
         self.assertNotIn("cuda_shared_memory", extensions)
-        self.assertNotIn("trace", extensions)
+        self.assertIn("trace", extensions)
 
     def test_the_log_level_changes(self):
         pb, stub = self.pb, self.stub
@@ -166,12 +194,12 @@ class Descriptions(Calls):
         quiet.settings["log_file"].string_param = "/tmp/log"
         self.refused(lambda: stub.LogSettings(quiet), CODE.UNIMPLEMENTED, "'log_file'")
 
-    def test_nothing_is_traced(self):
+    def test_nothing_is_traced_without_a_folder(self):
         pb, stub = self.pb, self.stub
         self.assertEqual(list(stub.TraceSetting(pb.TraceSettingRequest()).settings["trace_level"].value), ["OFF"])
         wanted = pb.TraceSettingRequest()
         wanted.settings["trace_level"].value.append("TIMESTAMPS")
-        self.refused(lambda: stub.TraceSetting(wanted), CODE.UNIMPLEMENTED, "nothing is traced")
+        self.refused(lambda: stub.TraceSetting(wanted), CODE.FAILED_PRECONDITION, "nothing can be traced")
 
     def test_shared_memory_is_off(self):
         pb, stub = self.pb, self.stub

@@ -14,7 +14,7 @@ constexpr const char* kExtensions[] = {
     "binary_tensor_data",  "classification",   "logging",
     "model_configuration", "model_repository", "model_repository(unload_dependents)",
     "parameters",          "schedule_policy",  "sequence",
-    "sequence(string_id)", "statistics"};
+    "sequence(string_id)", "statistics",       "trace"};
 
 }  // namespace
 
