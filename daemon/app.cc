@@ -17,7 +17,7 @@
 #include "daemon/host/systemd.h"
 #include "daemon/models/repository.h"
 #include "daemon/pipeline/pipelines.h"
-#include "daemon/serve/access.h"
+#include "daemon/serve/certificates.h"
 #include "daemon/serve/grpc/grpc_server.h"
 #include "daemon/serve/http/http_service.h"
 #include "daemon/serve/local/local_server.h"
@@ -87,8 +87,9 @@ Result<Servers> start_servers(const config::ServerConfig& config, Parts& parts,
                           serve::start_grpc(config, *parts.repository, *parts.pipelines,
                                             *parts.shared_memory, version));
   if (!config.http.empty()) {
-    INFERD_ASSIGN_OR_RETURN(servers.emplace_back(), serve::start_http(config, *parts.repository,
-                                                                      *parts.pipelines, version));
+    INFERD_ASSIGN_OR_RETURN(servers.emplace_back(),
+                            serve::start_http(config, *parts.repository, *parts.pipelines,
+                                              *parts.shared_memory, version));
   }
   for (const config::LocalListener& listener : config.local) {
     INFERD_ASSIGN_OR_RETURN(servers.emplace_back(),
@@ -125,10 +126,10 @@ void drain(const config::ServerConfig& config, Parts& parts, const Servers& serv
 
 Status check(const config::Config& config) {
   config::LogConfig log = config.log;
-  log.level = "warning";  // what models' files say in vain is to be seen, whatever the daemon logs
+  log.level = "warning";  // what files say in vain is to be seen, whatever the daemon logs
   telemetry::set_up_log(log);
   INFERD_RETURN_IF_ERROR(telemetry::tracer().open(config.trace));
-  INFERD_RETURN_IF_ERROR(serve::check_rules(config.server));
+  INFERD_RETURN_IF_ERROR(serve::check_listeners(config.server));
   return make_parts(config, Engine::create).status();
 }
 

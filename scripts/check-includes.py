@@ -21,9 +21,11 @@ ENGINE = {
 }
 CONFIG = ["daemon/config/config.h"]
 MODELS = CONFIG + ["daemon/models/", "daemon/schedule/", "daemon/telemetry/", "daemon/host/"]
-SERVE = MODELS + ["daemon/serve/access.h", "daemon/serve/server.h", "daemon/serve/listening_socket.h", "daemon/serve/socket_file.h", "daemon/serve/call.h", "daemon/serve/control.h",
-                  "daemon/serve/describe.h", "daemon/serve/settings.h", "daemon/serve/shared_memory.h",
-                  "daemon/pipeline/pipelines.h", "daemon/pipeline/result.h"]
+SHARED = ["access", "call", "certificates", "client", "control", "describe", "listening_socket", "messages", "model_config",
+          "no_cuda", "server", "settings", "shared_memory", "socket_file"]  # by all protocols
+MESSAGES = ["inference/grpc_service.pb.h", "inference/model_config.pb.h"]
+SERVE = MODELS + [f"daemon/serve/{name}.h" for name in SHARED] + MESSAGES + [
+    "daemon/pipeline/pipelines.h", "daemon/pipeline/result.h"]
 DAEMON = {
     "media": ["media/"],
     "daemon/config": ["daemon/config/", "inference/model_config.pb.h"],
@@ -46,11 +48,13 @@ RULES = {**ENGINE, **DAEMON}
 LIBRARIES = {
     "yaml-cpp/": ["daemon/config"],
     "grpcpp/": ["daemon/serve/grpc", "clients/cpp"],
-    "google/protobuf/": ["engine/import/onnx", "engine/export/onnx", "daemon/config"],
+    "google/protobuf/": ["engine/import/onnx", "engine/export/onnx", "daemon/config", "daemon/serve/http"],
     "flatbuffers/": ["engine/import/ifd", "engine/import/tflite"],
     "spdlog/": ["daemon/telemetry"],
     "systemd/": ["daemon/host"],
     "microhttpd": ["daemon/serve/http"],
+    "gnutls/": ["daemon/serve"],
+    "zlib.h": ["daemon/serve/http"],
     "prometheus/": ["daemon/telemetry"],
     "openssl/": ["daemon/schedule"],
 }

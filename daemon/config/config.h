@@ -33,9 +33,15 @@ struct AccessRule {
   Mark mark = {};
 };
 
+// A file that the configuration names.
+struct NamedFile {
+  std::string path;
+  Mark mark = {};
+};
+
 struct TlsConfig {
-  std::string certificate, key;  // PEM files
-  std::string client_ca;         // of clients' certificates; empty: they need none
+  NamedFile certificate, key;  // PEM files
+  NamedFile client_ca;         // of clients' certificates; no path: they need none
 };
 
 struct Listener {
@@ -73,7 +79,7 @@ struct ServerConfig {
   std::vector<HttpListener> http;    // empty: no HTTP
   std::vector<LocalListener> local;  // empty: no local socket
   int64_t max_message_bytes = int64_t{64} << 20;
-  bool accept_compression = false;    // gRPC; what is unpacked is bounded only afterwards
+  bool accept_compression = false;    // by gRPC, what is unpacked is bounded only afterwards
   bool system_shared_memory = false;  // clients may register regions; see serve::SharedMemory
   int64_t max_shared_memory_bytes = int64_t{256} << 20;
   int64_t drain_timeout_ms = 10'000;

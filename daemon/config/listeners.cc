@@ -110,14 +110,15 @@ void read_tls(MapReader& parent, std::optional<TlsConfig>& tls) {
   if (!node.IsDefined()) return;
   MapReader r(node, parent.file(), parent.errors());
   tls.emplace();
-  for (const auto& [key, path] :
+  for (const auto& [key, file] :
        {std::pair("certificate", &tls->certificate), std::pair("key", &tls->key),
         std::pair("client_ca", &tls->client_ca)}) {
-    r.read(key, *path);
-    *path = resolve(r.file(), *path);
+    r.read(key, file->path);
+    file->path = resolve(r.file(), file->path);
+    file->mark = r.mark_of(r.child(key));
   }
   r.finish();
-  if (tls->certificate.empty() || tls->key.empty()) {
+  if (tls->certificate.path.empty() || tls->key.path.empty()) {
     parent.error(node, "'tls' needs a certificate and a key");
   }
 }
@@ -125,10 +126,6 @@ void read_tls(MapReader& parent, std::optional<TlsConfig>& tls) {
 // What only listeners of one protocol have.
 void read_more(MapReader&, GrpcListener&) {}
 void read_more(MapReader& r, HttpListener& listener) {
-  for (const char* key : {"tls", "allow"}) {
-    const YAML::Node node = r.child(key);
-    if (node.IsDefined()) r.error(node, "HTTP knows no '" + std::string(key) + "' yet");
-  }
   r.read("max_connections", listener.max_connections, 2, 100'000);
   r.read("timeout_s", listener.timeout_s, 1, 3600);
 }
@@ -152,7 +149,7 @@ OfProtocol read_listener(MapReader& r, const YAML::Node& item) {
         read_rules(l, {.is_unix = is_unix,
                        .is_loopback = !is_unix && is_loopback(listener.address),
                        .has_tls = listener.tls.has_value(),
-                       .has_client_ca = listener.tls && !listener.tls->client_ca.empty()});
+                       .has_client_ca = listener.tls && !listener.tls->client_ca.path.empty()});
     read_more(l, listener);
     l.finish();
   }

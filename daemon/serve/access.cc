@@ -80,6 +80,11 @@ bool same_secret(std::string_view a, std::string_view b) {
   return difference == 0;
 }
 
+Status denied(Roles roles, const std::string& needed, std::string_view what) {
+  return permission_denied(std::string(what) + " needs the role " + needed +
+                           ", and the caller has: " + roles.to_string());
+}
+
 template <typename T>
 bool contains(const std::vector<T>& all, const T& one) {
   return std::find(all.begin(), all.end(), one) != all.end();
@@ -171,20 +176,43 @@ Roles Access::roles_of(const Peer& peer) const {
   return roles;
 }
 
-Status check_rules(const config::ServerConfig& config) {
-  for (const auto& listener : config.grpc)
-    INFERD_RETURN_IF_ERROR(Access::create(listener.allow).status());
-  for (const auto& listener : config.local)
-    INFERD_RETURN_IF_ERROR(Access::create(listener.allow).status());
-  return ok_status();
+bool Access::takes_tokens() const {
+  return std::any_of(rules_.begin(), rules_.end(),
+                     [](const Rule& rule) { return !rule.tokens.empty(); });
+}
+
+std::string_view bearer_token(std::string_view authorization) {
+  // The word's case does not matter (RFC 9110, 11.1).
+  constexpr std::string_view kBearer = "bearer ";
+  if (authorization.size() < kBearer.size()) return {};
+  for (size_t i = 0; i < kBearer.size(); ++i) {
+    const char c = authorization[i];
+    if ((c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c) != kBearer[i]) return {};
+  }
+  return authorization.substr(kBearer.size());
 }
 
 Status check_role(Roles roles, Role needed, std::string_view what) {
   if (roles.has(needed)) return ok_status();
   const auto name = std::find_if(kNames.begin(), kNames.end(),
                                  [&](const auto& item) { return item.first == needed; });
-  return permission_denied(std::string(what) + " needs the role '" + std::string(name->second) +
-                           "', and the caller has: " + roles.to_string());
+  return denied(roles, "'" + std::string(name->second) + "'", what);
+}
+
+Status check_needs(Roles roles, Needs needs, std::string_view what) {
+  switch (needs) {
+    case Needs::kNothing:
+      return ok_status();
+    case Needs::kAnyRole:
+      return roles == Roles() ? denied(roles, "'infer' or 'observe'", what) : ok_status();
+    case Needs::kInfer:
+      return check_role(roles, Role::kInfer, what);
+    case Needs::kObserve:
+      return check_role(roles, Role::kObserve, what);
+    case Needs::kAdmin:
+      break;
+  }
+  return check_role(roles, Role::kAdmin, what);
 }
 
 }  // namespace inferd::serve

@@ -23,6 +23,15 @@ enum class Role : uint8_t {
   kAdmin = 4,    // change: load, unload, settings; and everything above
 };
 
+// What a call needs of whoever makes it.
+enum class Needs : uint8_t {
+  kNothing,  // everybody may
+  kAnyRole,  // who runs models needs to know them, and who observes may
+  kInfer,
+  kObserve,
+  kAdmin,
+};
+
 class Roles {
  public:
   constexpr Roles() = default;
@@ -72,6 +81,9 @@ class Access {
   // Whether all peers have all roles.
   bool is_open() const { return rules_.empty(); }
 
+  // Whether some peers are known by tokens: who is nobody may be asked for one.
+  bool takes_tokens() const;
+
  private:
   struct Rule {
     Roles roles;
@@ -85,10 +97,12 @@ class Access {
   std::vector<Rule> rules_;
 };
 
-// Whether the rules of all listeners can be followed: Access::create() of each.
-Status check_rules(const config::ServerConfig& config);
+// The token in the value of the header `authorization`, "Bearer TOKEN" (RFC 6750, 2.1); empty when
+// it is none.
+std::string_view bearer_token(std::string_view authorization);
 
 // PERMISSION_DENIED unless `roles` have `needed`; says what was asked for, and what it needs.
 Status check_role(Roles roles, Role needed, std::string_view what);
+Status check_needs(Roles roles, Needs needs, std::string_view what);
 
 }  // namespace inferd::serve

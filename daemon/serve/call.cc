@@ -153,15 +153,11 @@ Status set_parameter(std::string_view name, const Parameter& value, RequestOptio
 
 Status set_parameter(std::string_view tensor, std::string_view name, const Parameter& value,
                      TensorOptions& options) {
-  Status status;
-  if (name == "classification") {
-    const Result<int64_t> classes = whole_number(name, value);
-    status = classes.status();
-    if (classes.ok()) options.classes = *classes;
-  } else if (name == "shared_memory_region") {
-    status = unimplemented("tensors in shared memory are not served");
-  }
-  return status.with_context(tensor);
+  if (name != "classification") return ok_status();
+  const Result<int64_t> classes = whole_number(name, value);
+  if (!classes.ok()) return classes.status().with_context(tensor);
+  options.classes = *classes;
+  return ok_status();
 }
 
 Result<bool> set_place(std::string_view tensor, std::string_view name, const Parameter& value,

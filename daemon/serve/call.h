@@ -63,14 +63,13 @@ struct TensorOptions {
   std::optional<SharedMemory::Part> place = {};  // where an output goes; none: into the answer
 };
 
-// Takes `classification`; `tensor` ("output 'y'") is for messages. UNIMPLEMENTED for tensors in
-// shared memory. Other names are ignored; those of one protocol alone are that protocol's.
+// Takes `classification`; `tensor` ("output 'y'") is for messages. Other names are ignored; those
+// of one protocol alone are that protocol's.
 Status set_parameter(std::string_view tensor, std::string_view name, const Parameter& value,
                      TensorOptions& options);
 
-// For protocols that serve tensors in shared memory, to be called before set_parameter(): takes
-// `shared_memory_region`, `shared_memory_offset` and `shared_memory_byte_size`. False: `name` is
-// none of these.
+// To be called before set_parameter(): takes `shared_memory_region`, `shared_memory_offset` and
+// `shared_memory_byte_size`. False: `name` is none of these.
 Result<bool> set_place(std::string_view tensor, std::string_view name, const Parameter& value,
                        TensorPlace& place);
 

@@ -11,6 +11,13 @@
 
 namespace inferd::serve {
 
+// There is one repository, which has no name. UNIMPLEMENTED for a name.
+inline Status check_repository(std::string_view name) {
+  if (name.empty()) return ok_status();
+  return unimplemented("there is one repository, which has no name; got repository_name '" +
+                       std::string(name) + "'");
+}
+
 // Whether a load with this parameter can be done. UNIMPLEMENTED for a configuration or files that
 // come with the call, INVALID_ARGUMENT for what no server knows.
 inline Status check_load_parameter(std::string_view name) {

@@ -37,7 +37,8 @@ std::shared_ptr<const models::ModelVersion> describe(std::span<const DType> dtyp
 
 void fuzz(const std::shared_ptr<const models::ModelVersion>& model, std::string_view body,
           const serve::BodyLayout& layout) {
-  const auto decoded = serve::decode_infer(model, body, layout);
+  static const serve::SharedMemory memory({});
+  const auto decoded = serve::decode_infer(model, memory, body, layout);
   if (!decoded.ok()) return;
   const std::vector<TensorView>& views = decoded->call->inputs;
   if (!check_inputs(model->model->inputs(), views).ok()) return;
@@ -51,7 +52,7 @@ void fuzz(const std::shared_ptr<const models::ModelVersion>& model, std::string_
     for (const std::byte b : view.data) sum += std::to_integer<unsigned>(b);
     if (view.dtype == DType::kBool && sum > view.data.size()) __builtin_trap();
   }
-  serve::encode_infer(*decoded, views);
+  if (!serve::encode_infer(*decoded, views).ok()) __builtin_trap();
 }
 
 }  // namespace

@@ -6,10 +6,10 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace inferd::serve;
   const SyncHandler nothing = [](const Request&) { return Response(); };
-  static const Router router({{Method::kGet, "/a", nothing},
-                              {Method::kGet, "/a/{x}", nothing},
-                              {Method::kPost, "/a/{x}/b/{y}", nothing},
-                              {Method::kGet, "/{x}/{y}/{z}", nothing}});
+  static const Router router({{Method::kGet, "/a", Needs::kNothing, nothing},
+                              {Method::kGet, "/a/{x}", Needs::kNothing, nothing},
+                              {Method::kPost, "/a/{x}/b/{y}", Needs::kNothing, nothing},
+                              {Method::kGet, "/{x}/{y}/{z}", Needs::kNothing, nothing}});
   const std::string_view path(reinterpret_cast<const char*>(data), size);
   for (const char* method : {"GET", "POST"}) {
     const Router::Match match = router.match(method, path);

@@ -19,6 +19,7 @@ import unittest
 try:
     import grpc
     import inferd
+    import keys
     import numpy as np
     import raw_protocol
 except ImportError as error:
@@ -76,16 +77,16 @@ def in_child(user, address, *calls):
 class Daemon:
     """A daemon with one scripted model, `copy`, on its own folder, which everybody may enter."""
 
-    def __init__(self, server, files=()):
+    def __init__(self, server, files=(), model=None, options=""):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="inferd-access-"))
         self.folder.chmod(0o755)
-        model = self.folder / "models/copy/1/model.test"
-        model.parent.mkdir(parents=True)
-        model.write_text(json.dumps({"backend": "identity", "inputs": [{"shape": [-1, 2]}]}))
+        file = self.folder / "models/copy/1/model.test"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps(model or {"backend": "identity", "inputs": [{"shape": [-1, 2]}]}))
         for name, text, mode in files:
             (self.folder / name).write_text(text)
             (self.folder / name).chmod(mode)
-        (self.folder / "inferd.yaml").write_text(f"server:\n{server}models: {{root: models}}\n")
+        (self.folder / "inferd.yaml").write_text(f"server:\n{server}models: {{root: models{options}}}\n")
         self.log = open(self.folder / "log", "w+")
         self.process = subprocess.Popen([ARGS.inferd, "--config", str(self.folder / "inferd.yaml")],
                                         stdout=self.log, stderr=self.log, cwd=self.folder)
@@ -222,17 +223,18 @@ class WithCertificates(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.keys = pathlib.Path(tempfile.mkdtemp(prefix="inferd-keys-"))
-        cls.authority("ca")
-        cls.certificate("server", "ca", "subjectAltName=IP:127.0.0.1")
-        cls.certificate("arm", "ca")
-        cls.certificate("leg", "ca")
-        cls.authority("other-ca")
-        cls.certificate("stranger", "other-ca", name="arm")
+        cls.keys = keys.Keys()
+        cls.keys.authority("ca")
+        cls.keys.certificate("server", "ca", "subjectAltName=IP:127.0.0.1")
+        cls.keys.certificate("arm", "ca")
+        cls.keys.certificate("leg", "ca")
+        cls.keys.authority("other-ca")
+        cls.keys.certificate("stranger", "other-ca", name="arm")
         cls.port = free_port()
         cls.daemon = Daemon(
             f"  grpc:\n    - address: 127.0.0.1:{cls.port}\n"
-            f"      tls: {{certificate: {cls.keys}/server.pem, key: {cls.keys}/server.key, client_ca: {cls.keys}/ca.pem}}\n"
+            f"      tls: {{certificate: {cls.keys / 'server.pem'}, key: {cls.keys / 'server.key'},\n"
+            f"            client_ca: {cls.keys / 'ca.pem'}}}\n"
             "      allow:\n"
             "        - {roles: [infer], subjects: [arm]}\n"
             "        - {roles: [observe], tokens: tokens}\n", [("tokens", cls.TOKEN + "\n", 0o600)])
@@ -240,25 +242,8 @@ class WithCertificates(unittest.TestCase):
 
     @classmethod
     def tearDownClass(cls):
-        shutil.rmtree(cls.keys)
+        cls.keys.remove()
         assert cls.daemon.stop() == 0
-
-    @classmethod
-    def openssl(cls, *arguments):
-        subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=cls.keys)
-
-    @classmethod
-    def authority(cls, name):
-        cls.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-                    "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem")
-
-    @classmethod
-    def certificate(cls, file, authority, extension="", name=None):
-        (cls.keys / "ext").write_text(extension)
-        cls.openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj",
-                    f"/CN={name or file}", "-keyout", f"{file}.key", "-out", f"{file}.csr")
-        cls.openssl("x509", "-req", "-in", f"{file}.csr", "-CA", f"{authority}.pem", "-CAkey", f"{authority}.key",
-                    "-CAcreateserial", "-days", "2", "-extfile", "ext", "-out", f"{file}.pem")
 
 
 class Tls(WithCertificates):
@@ -384,6 +369,48 @@ class ClientsOverTls(WithCertificates):
         self.assertEqual(self.ctl("health", who="stranger").returncode, 3)
 
 
+class Clients(unittest.TestCase):
+    """What waits for one of them: `max_queue_per_client`."""
+
+    def setUp(self):
+        self.port = free_port()
+        self.daemon = Daemon(f"  grpc: [unix:grpc.sock, '127.0.0.1:{self.port}']\n",
+                             model={"backend": "identity", "inputs": [{"shape": [1, 2]}], "run_us": 300000},
+                             options=", serve: [{name: copy, max_queue_per_client: 1}]")
+        self.daemon.wait(lambda: connect(self.daemon.folder / "grpc.sock"))
+        self.addresses = [f"unix:{self.daemon.folder}/grpc.sock", f"127.0.0.1:{self.port}"]
+
+    def tearDown(self):
+        self.assertEqual(self.daemon.stop(), 0)
+
+    def answers(self, channels):
+        request = PB.ModelInferRequest(model_name="copy")
+        request.inputs.add(name="INPUT0", datatype="FP32", shape=[1, 2])
+        request.raw_input_contents.append(bytes(8))
+        with concurrent.futures.ThreadPoolExecutor(len(channels)) as pool:
+            return list(pool.map(lambda c: call(c, "ModelInfer", request.SerializeToString()), channels))
+
+    def channel(self, address):
+        channel = grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
+        self.addCleanup(channel.close)
+        return channel
+
+    def test_a_connection_is_one(self):
+        for address in self.addresses:
+            with self.subTest(address=address):
+                answers = self.answers([self.channel(address)] * 8)
+                self.assertIn("ok", answers)
+                refused = [a for a in answers if a != "ok"]
+                self.assertGreater(len(refused), 0)
+                for answer in refused:
+                    self.assertRegex(answer, "RESOURCE_EXHAUSTED: .*full for this client")
+
+    def test_another_connection_is_another(self):
+        for address in self.addresses:
+            with self.subTest(address=address):
+                self.assertEqual(self.answers([self.channel(address) for _ in range(8)]), ["ok"] * 8)
+
+
 class Mistakes(unittest.TestCase):
     def refused(self, server, files=()):
         daemon = Daemon(server, files)
@@ -394,7 +421,7 @@ class Mistakes(unittest.TestCase):
 
     def test_a_certificate_that_is_not_there(self):
         text = self.refused("  grpc: [{address: 127.0.0.1:0, tls: {certificate: c.pem, key: k.pem}}]\n")
-        self.assertRegex(text, r"cannot read '.*k.pem'")
+        self.assertRegex(text, r"inferd.yaml:2:52: '.*/c.pem' cannot be read: No such file or directory")
 
     def test_tokens_that_others_can_read(self):
         text = self.refused("  grpc: [{address: '127.0.0.1:0', allow: [{roles: [infer], tokens: t}]}]\n",

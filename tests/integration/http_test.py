@@ -134,9 +134,8 @@ class Looking(WithDaemon):
             self.assertEqual(model["outputs"][0]["shape"], [-1, 2])
 
     def test_the_index_and_statistics(self):
-        for path in ("/v2/repository/index", "/v2/repository/main/index"):
-            code, index = self.daemon.json("POST", path)
-            self.assertEqual((code, index), (200, [{"name": "vww", "version": "1", "state": "READY", "reason": ""}]))
+        code, index = self.daemon.json("POST", "/v2/repository/index")
+        self.assertEqual((code, index), (200, [{"name": "vww", "version": "1", "state": "READY", "reason": ""}]))
         self.assertEqual(len(self.daemon.json("POST", "/v2/repository/index", {"ready": True})[1]), 1)
         for path in ("/v2/models/stats", "/v2/models/vww/stats", "/v2/models/vww/versions/1/stats"):
             code, stats = self.daemon.json("GET", path)
@@ -153,6 +152,7 @@ class Looking(WithDaemon):
                  ("GET", "/v2/models/vww%00", None, 404, "nothing at"),
                  ("POST", "/v2/models/vww", None, 405, "takes GET, HEAD, not POST"),
                  ("DELETE", "/v2/repository/index", None, 405, "takes POST, not DELETE"),
+                 ("POST", "/v2/repository/main/index", None, 501, "there is one repository, which has no name"),
                  ("POST", "/v2/repository/index", "{", 400, "malformed at byte"),
                  ("POST", "/v2/repository/index", "[]", 400, "must be a JSON object"),
                  ("POST", "/v2/repository/index", '{"ready": 1}', 400, "must be true or false"),

@@ -124,9 +124,11 @@ class FakeRepository final : public models::Repository {
   bool ready() const override { return true; }
   void load(const std::string&, Done done) override { done(unimplemented("models are added")); }
   void unload(const std::string& name, Done done) override {
-    models_.at(name)->queue->close();
-    models_.erase(name);
-    listener_(name, false);
+    const auto model = models_.find(name);
+    if (model == models_.end()) return done(not_found("there is no model '" + name + "'"));
+    model->second->queue->close();
+    models_.erase(model);
+    if (listener_) listener_(name, false);
     done(ok_status());
   }
   std::shared_ptr<const void> listen(Listener listener) override {

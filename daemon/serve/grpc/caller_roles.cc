@@ -4,20 +4,6 @@
 #include <grpc/grpc_security_constants.h>
 
 namespace inferd::serve {
-namespace {
-
-// Without the word in front of it, whose case does not matter (RFC 9110, 11.1).
-std::string_view bearer_token(std::string_view header) {
-  constexpr std::string_view kBearer = "bearer ";
-  if (header.size() < kBearer.size()) return {};
-  for (size_t i = 0; i < kBearer.size(); ++i) {
-    const char c = header[i];
-    if ((c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c) != kBearer[i]) return {};
-  }
-  return header.substr(kBearer.size());
-}
-
-}  // namespace
 
 Roles CallerRoles::of(const grpc::ServerContextBase& context) const {
   if (access_ == nullptr) return roles_;

@@ -128,11 +128,10 @@ class GuardedInferenceService final : public InferenceService {
     const Status allowed = check_role(roles_.of(*context), role, what);
     return allowed.ok() ? call() : finish(context, allowed);
   }
-  // Who runs models needs to know them, and who observes may.
   template <typename Call>
   Reactor* any(Context* context, std::string_view what, Call call) {
-    const Role role = roles_.of(*context).has(Role::kObserve) ? Role::kObserve : Role::kInfer;
-    return with(context, role, what, call);
+    const Status allowed = check_needs(roles_.of(*context), Needs::kAnyRole, what);
+    return allowed.ok() ? call() : finish(context, allowed);
   }
 
   const CallerRoles roles_;

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "daemon/serve/client.h"
 #include "daemon/serve/grpc/call_context.h"
 
 namespace inferd::serve {
@@ -57,6 +58,7 @@ void InferStream::start(const ExchangePtr& exchange) {
   exchange->call = std::move(*call);
   schedule::Request work = make_request(exchange->call, deadline_ns(context_));
   work.id = exchange->request.id();
+  work.client = client_called(context_.peer());
   // Safe until the call is finished, and it is not before `done`.
   work.cancelled = [this] { return stopping_ || context_.IsCancelled(); };
   work.done = [this, exchange](const schedule::Outcome& outcome) { answer(exchange, outcome); };

@@ -1,22 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/serve/grpc/inference_service.h"
 
-#include "daemon/serve/describe.h"
+#include "daemon/serve/client.h"
 #include "daemon/serve/grpc/call_context.h"
 #include "daemon/serve/grpc/infer_messages.h"
 #include "daemon/serve/grpc/infer_stream.h"
+#include "daemon/serve/messages.h"
 
 namespace inferd::serve {
-namespace {
-
-// Of the Open Inference Protocol, by Triton's names.
-constexpr const char* kExtensions[] = {
-    "binary_tensor_data",  "classification",   "logging",
-    "model_configuration", "model_repository", "model_repository(unload_dependents)",
-    "parameters",          "schedule_policy",  "sequence",
-    "sequence(string_id)", "statistics",       "trace"};
-
-}  // namespace
 
 grpc::ServerUnaryReactor* InferenceService::ServerLive(Context* context,
                                                        const inference::ServerLiveRequest*,
@@ -35,10 +26,7 @@ grpc::ServerUnaryReactor* InferenceService::ServerReady(Context* context,
 grpc::ServerUnaryReactor* InferenceService::ServerMetadata(
     Context* context, const inference::ServerMetadataRequest*,
     inference::ServerMetadataResponse* response) {
-  response->set_name(std::string(kServerName));
-  response->set_version(version_);
-  for (const char* extension : kExtensions) response->add_extensions(extension);
-  if (config_.system_shared_memory) response->add_extensions("system_shared_memory");
+  *response = server_metadata(config_, version_);
   return finish(context, ok_status());
 }
 
@@ -53,6 +41,7 @@ grpc::ServerUnaryReactor* InferenceService::ModelInfer(Context* context,
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   schedule::Request work = make_request(call, deadline_ns(*context));
   work.id = request->id();
+  work.client = client_called(context->peer());
   // Safe until the call is finished, and `done` finishes it.
   work.cancelled = [context] { return context->IsCancelled(); };
   work.done = [=](const schedule::Outcome& outcome) {

@@ -2,18 +2,12 @@
 //
 // The inference service's calls that look into the repository and change what serves.
 #include "daemon/serve/control.h"
-#include "daemon/serve/describe.h"
 #include "daemon/serve/grpc/call_context.h"
 #include "daemon/serve/grpc/inference_service.h"
+#include "daemon/serve/messages.h"
 
 namespace inferd::serve {
 namespace {
-
-Status check_repository(const std::string& name) {
-  if (name.empty()) return ok_status();
-  return unimplemented("there is one repository, which has no name; got repository_name '" + name +
-                       "'");
-}
 
 // Both layouts of loads and unloads: Triton's, and KServe's, whose field 1 is the model.
 template <typename Request>
@@ -38,14 +32,7 @@ grpc::ServerUnaryReactor* InferenceService::RepositoryIndex(
     inference::RepositoryIndexResponse* response) {
   const Status known = check_repository(request->repository_name());
   if (!known.ok()) return finish(context, known);
-  for (const models::ModelStatus& status : repository_.list()) {
-    if (request->ready() && status.state != models::ModelState::kReady) continue;
-    auto* model = response->add_models();
-    model->set_name(status.name);
-    if (status.version != 0) model->set_version(std::to_string(status.version));
-    model->set_state(std::string(state_name(status.state)));
-    model->set_reason(status.reason);
-  }
+  *response = repository_index(repository_, request->ready());
   return finish(context, ok_status());
 }
 

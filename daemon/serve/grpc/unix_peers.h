@@ -2,7 +2,8 @@
 //
 // A Unix socket whose clients have roles by who they are. gRPC does not tell a call who is at the
 // other end, so the daemon accepts connections itself, asks the kernel (SO_PEERCRED), and gives
-// each to the endpoint of its roles.
+// each to the endpoint of its roles. Calls of one connection know it by a name then, too (the peer
+// of their context), which those of gRPC's own Unix sockets do not.
 #pragma once
 
 #include <map>

@@ -17,8 +17,12 @@
 #include <set>
 
 #include "daemon/schedule/request.h"
+#include "daemon/serve/certificates.h"
+#include "daemon/serve/client.h"
 #include "daemon/serve/http/body_stream.h"
+#include "daemon/serve/http/encoding.h"
 #include "daemon/serve/http/slow_clients.h"
+#include "daemon/serve/http/tls_session.h"
 #include "daemon/serve/listening_socket.h"
 #include "daemon/telemetry/log.h"
 
@@ -32,7 +36,16 @@ constexpr size_t kHeadBytes = 32 << 10;           // of a request
 constexpr int64_t kMinBytesPerSecond = 64 << 10;  // on average, of bodies and answers
 constexpr int64_t kLargestBodiesAtOnce = 4;       // what all bodies together may take
 constexpr int64_t kMaxDiscarded = 4;              // times the largest body, of a refused one
+constexpr size_t kLeastPacked = 1 << 10;          // smaller answers are sent as they are
 constexpr int64_t kNsPerSecond = 1'000'000'000;
+
+// One client, from its connection to its end. By the connection's thread.
+struct Connection {
+  SlowClients::Place place;
+  const uint64_t client = new_client();
+  Peer peer;                // without a token, which each request shows
+  bool introduced = false;  // `peer` is known
+};
 
 // One request on its way and its answer. Lives from the request's head until its answer is sent or
 // the connection breaks. All by the connection's thread, but for `answer` while it is suspended.
@@ -43,7 +56,9 @@ struct Exchange {
   int64_t begun_ns = 0;
   int64_t received = 0;  // bytes of the body, kept or thrown away
   bool dispatched = false;
-  std::optional<Response> answer;  // also early: what the body is thrown away for
+  std::unique_ptr<Unpacker> unpacker;  // of a compressed body
+  std::optional<Response> answer;      // also early: what the body is thrown away for
+  std::function<Response()> make;      // makes the answer
   std::shared_ptr<BodyStream> stream;
 };
 
@@ -57,6 +72,11 @@ bool client_gone(int fd) {
 
 int fd_of(MHD_Connection* connection) {
   return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+}
+
+Connection& connection_of(MHD_Connection* connection) {
+  const auto* info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+  return *static_cast<Connection*>(info->socket_context);
 }
 
 MHD_Result keep_header(void* request, MHD_ValueKind, const char* key, size_t key_size,
@@ -102,14 +122,69 @@ class MicroHttpServer;
 struct Listener {
   MicroHttpServer* server = nullptr;
   int64_t timeout_ns = 0;
+  Access access;
+  bool is_unix = false;
+  std::optional<TlsFiles> tls;
+  bool requires_certificate = false;
   std::unique_ptr<ListeningSocket> socket;
   MHD_Daemon* daemon = nullptr;
 };
 
+// For the library; ends with MHD_OPTION_END, which alone means that nothing is encrypted. Borrows
+// the texts.
+std::vector<MHD_OptionItem> tls_options(std::optional<TlsFiles>& tls) {
+  // TLS 1.2 or newer, as gRPC has it.
+  static std::string priorities = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
+  std::vector<MHD_OptionItem> options;
+  if (tls) {
+    options.push_back({MHD_OPTION_HTTPS_PRIORITIES, 0, priorities.data()});
+    options.push_back({MHD_OPTION_HTTPS_MEM_CERT, 0, tls->certificate.data()});
+    options.push_back({MHD_OPTION_HTTPS_MEM_KEY, 0, tls->key.data()});
+    if (!tls->client_ca.empty())
+      options.push_back({MHD_OPTION_HTTPS_MEM_TRUST, 0, tls->client_ca.data()});
+  }
+  options.push_back({MHD_OPTION_END, 0, nullptr});
+  return options;
+}
+
+// Who is at the other end; once for each connection, when its first request is there.
+void introduce(MHD_Connection* handle, const Listener& listener, Connection& connection) {
+  if (std::exchange(connection.introduced, true) || listener.access.is_open()) return;
+  if (listener.is_unix) {
+    if (auto process = process_behind(fd_of(handle)); process.ok())
+      connection.peer.process = *std::move(process);
+  }
+  connection.peer.subject = subject_of(handle);
+}
+
+// Nothing when the caller has what the route needs. `peer` is who it is, without a token.
+std::optional<Response> denial(const Access& access, Peer peer, const Request& request,
+                               const Route& route) {
+  if (route.needs == Needs::kNothing || access.is_open()) return std::nullopt;
+  const std::string* header = request.header("Authorization");
+  if (header != nullptr) peer.token = bearer_token(*header);
+  const Roles roles = access.roles_of(peer);
+  const std::string what =
+      std::string(route.method == Method::kPost ? "POST " : "GET ") + route.pattern;
+  const Status allowed = check_needs(roles, route.needs, what);
+  if (allowed.ok()) return std::nullopt;
+  Response answer = error_response(allowed);
+  if (roles == Roles() && access.takes_tokens()) {
+    // RFC 6750, 3.
+    answer.code = 401;
+    answer.headers.emplace_back("WWW-Authenticate",
+                                std::string("Bearer realm=\"inferd\"") +
+                                    (header == nullptr ? "" : ", error=\"invalid_token\""));
+  }
+  return answer;
+}
+
 class MicroHttpServer final : public HttpServer {
  public:
-  MicroHttpServer(int64_t max_body_bytes, std::vector<Route> routes)
-      : router_(std::move(routes)), max_body_(max_body_bytes) {}
+  MicroHttpServer(const config::ServerConfig& config, std::vector<Route> routes)
+      : router_(std::move(routes)),
+        max_body_(config.max_message_bytes),
+        compresses_(config.accept_compression) {}
   ~MicroHttpServer() override { MicroHttpServer::shut_down(0); }
 
   Status listen(const config::HttpListener& config);
@@ -133,18 +208,24 @@ class MicroHttpServer final : public HttpServer {
                             MHD_ConnectionNotificationCode what);
 
   // The steps of an exchange.
-  void begin(Exchange& exchange, const char* url, const char* method);
+  void begin(Exchange& exchange, const Listener& listener, const char* url, const char* method);
+  std::optional<Response> refusal(Exchange& exchange, const Listener& listener,
+                                  const Router::Match& match, const char* url, const char* method);
+  std::optional<Response> prepare_to_unpack(Exchange& exchange) const;
   MHD_Result receive(Exchange& exchange, std::string_view data);
+  bool keep(Exchange& exchange, std::string_view data);  // false: it was refused
   bool dispatch(Exchange& exchange);  // true: there is an answer; false: there will be
   MHD_Result send(Exchange& exchange, const Listener& listener);
   void end(Exchange& exchange);
 
+  void compress(const Request& request, Response& answer) const;
   void set_deadline(const Exchange& exchange, int64_t deadline_ns);
   void refuse(Exchange& exchange, Response answer);
   Response too_large() const;
 
   const Router router_;
   const int64_t max_body_;
+  const bool compresses_;  // takes compressed bodies, and sends them to who asks
   SlowClients slow_clients_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::atomic<int64_t> body_bytes_{0};  // of all requests
@@ -161,15 +242,23 @@ Status MicroHttpServer::listen(const config::HttpListener& config) {
   auto listener = std::make_unique<Listener>();
   listener->server = this;
   listener->timeout_ns = config.timeout_s * kNsPerSecond;
+  listener->is_unix = config.address.starts_with("unix:");
+  INFERD_ASSIGN_OR_RETURN(listener->access, Access::create(config.allow));
+  if (config.tls) {
+    INFERD_ASSIGN_OR_RETURN(listener->tls, read_tls_files(*config.tls));
+    listener->requires_certificate = requires_client_certificate(config);
+  }
   INFERD_ASSIGN_OR_RETURN(listener->socket,
                           ListeningSocket::open(config.address, config.socket_mode));
   Listener* const cls = listener.get();
   constexpr unsigned kFlags =
       MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG;
+  const unsigned flags = kFlags | (listener->tls ? unsigned{MHD_USE_TLS} : 0U);
+  std::vector<MHD_OptionItem> tls = tls_options(listener->tls);
   const auto connections = static_cast<unsigned>(config.max_connections);
   const unsigned threads = std::max(2U, (connections - 1) / kConnectionsPerThread + 1);
   listener->daemon = MHD_start_daemon(
-      kFlags, 0, nullptr, nullptr, &on_request, cls,  //
+      flags, 0, nullptr, nullptr, &on_request, cls,  //
       MHD_OPTION_EXTERNAL_LOGGER, &log_message, nullptr, MHD_OPTION_LISTEN_SOCKET,
       listener->socket->fd(),  //
       MHD_OPTION_THREAD_POOL_SIZE, threads, MHD_OPTION_CONNECTION_LIMIT, connections,
@@ -177,7 +266,7 @@ Status MicroHttpServer::listen(const config::HttpListener& config) {
       static_cast<unsigned>(config.timeout_s), MHD_OPTION_STRICT_FOR_CLIENT, 1,  //
       MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_UNESCAPE_CALLBACK, &leave_escaped, nullptr,
       MHD_OPTION_NOTIFY_COMPLETED, &on_completed, cls, MHD_OPTION_NOTIFY_CONNECTION, &on_connection,
-      cls, MHD_OPTION_END);
+      cls, MHD_OPTION_ARRAY, tls.data(), MHD_OPTION_END);
   if (listener->daemon == nullptr) {
     return unavailable("the server on '" + config.address +
                        "' did not start: " + std::strerror(errno));
@@ -213,7 +302,7 @@ MHD_Result MicroHttpServer::on_request(void* cls, MHD_Connection* connection, co
     auto* const exchange = new Exchange;
     *context = exchange;
     exchange->connection = connection;
-    server.begin(*exchange, url, method);
+    server.begin(*exchange, listener, url, method);
     server.set_deadline(*exchange, exchange->begun_ns + listener.timeout_ns);
     // Who asks before it sends a body is told at once. Anybody else's body is received and thrown
     // away: an answer to a client that is still sending would not reach it.
@@ -250,44 +339,75 @@ void MicroHttpServer::on_connection(void* cls, MHD_Connection* connection, void*
   SlowClients& slow_clients = listener.server->slow_clients_;
   if (what == MHD_CONNECTION_NOTIFY_STARTED) {
     const int64_t deadline_ns = schedule::now_ns() + listener.timeout_ns;
-    *place = new SlowClients::Place(slow_clients.add(fd_of(connection), deadline_ns));
+    *place = new Connection{.place = slow_clients.add(fd_of(connection), deadline_ns), .peer = {}};
+    if (listener.tls && !listener.tls->client_ca.empty())
+      ask_for_certificate(connection, listener.requires_certificate);
   } else {
-    const std::unique_ptr<SlowClients::Place> owned(static_cast<SlowClients::Place*>(*place));
-    slow_clients.remove(*owned);
+    const std::unique_ptr<Connection> owned(static_cast<Connection*>(*place));
+    slow_clients.remove(owned->place);
   }
 }
 
 void MicroHttpServer::set_deadline(const Exchange& exchange, int64_t deadline_ns) {
-  const auto* info =
-      MHD_get_connection_info(exchange.connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-  slow_clients_.set_deadline(*static_cast<SlowClients::Place*>(info->socket_context), deadline_ns);
+  slow_clients_.set_deadline(connection_of(exchange.connection).place, deadline_ns);
 }
 
-void MicroHttpServer::begin(Exchange& exchange, const char* url, const char* method) {
+void MicroHttpServer::begin(Exchange& exchange, const Listener& listener, const char* url,
+                            const char* method) {
   exchange.begun_ns = schedule::now_ns();
   Request& request = *exchange.request;
   MHD_get_connection_values_n(exchange.connection, MHD_HEADER_KIND, &keep_header, &request);
   Router::Match match = router_.match(method, url);
   exchange.route = match.route;
   request.captures = std::move(match.captures);
-  bool closing = false;
   {
     const std::lock_guard lock(mutex_);
     ++exchanges_;
-    closing = closing_;
   }
-  if (closing) {
-    refuse(exchange, error_response(503, "the daemon stops"));
-  } else if (match.allowed.empty()) {
-    refuse(exchange, error_response(404, std::string("there is nothing at '") + url + "'"));
-  } else if (match.route == nullptr) {
+  if (auto answer = refusal(exchange, listener, match, url, method))
+    refuse(exchange, *std::move(answer));
+}
+
+// What is to be said before anything of the body has come, if the request is not to be served.
+std::optional<Response> MicroHttpServer::refusal(Exchange& exchange, const Listener& listener,
+                                                 const Router::Match& match, const char* url,
+                                                 const char* method) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (closing_) return error_response(503, "the daemon stops");
+  }
+  if (match.allowed.empty())
+    return error_response(404, std::string("there is nothing at '") + url + "'");
+  if (match.route == nullptr) {
     Response wrong_method = error_response(
         405, std::string("'") + url + "' takes " + match.allowed + ", not " + method);
     wrong_method.headers.emplace_back("Allow", match.allowed);
-    refuse(exchange, std::move(wrong_method));
-  } else if (content_length(request) > max_body_) {
-    refuse(exchange, too_large());
+    return wrong_method;
   }
+  Connection& connection = connection_of(exchange.connection);
+  exchange.request->client = connection.client;
+  introduce(exchange.connection, listener, connection);
+  if (auto denied = denial(listener.access, connection.peer, *exchange.request, *match.route))
+    return denied;
+  if (content_length(*exchange.request) > max_body_) return too_large();
+  return prepare_to_unpack(exchange);
+}
+
+std::optional<Response> MicroHttpServer::prepare_to_unpack(Exchange& exchange) const {
+  const std::string* header = exchange.request->header("Content-Encoding");
+  if (header == nullptr) return std::nullopt;
+  const std::optional<Encoding> encoding = encoding_called(*header);
+  if (encoding == Encoding::kNone) return std::nullopt;
+  if (encoding && compresses_) {
+    exchange.unpacker = std::make_unique<Unpacker>(*encoding);
+    return std::nullopt;
+  }
+  Response unknown = error_response(
+      415, compresses_ ? "bodies come as they are, in gzip or in deflate, not in '" + *header + "'"
+                       : "bodies must come as they are: 'accept_compression: true' under 'server' "
+                         "in the daemon's configuration would allow to compress them");
+  unknown.headers.emplace_back("Accept-Encoding", compresses_ ? "gzip, deflate" : "identity");
+  return unknown;
 }
 
 void MicroHttpServer::refuse(Exchange& exchange, Response answer) {
@@ -302,23 +422,42 @@ Response MicroHttpServer::too_large() const {
 }
 
 MHD_Result MicroHttpServer::receive(Exchange& exchange, std::string_view data) {
-  const auto size = static_cast<int64_t>(data.size());
-  exchange.received += size;
+  exchange.received += static_cast<int64_t>(data.size());
   if (exchange.answer) return exchange.received > kMaxDiscarded * max_body_ ? MHD_NO : MHD_YES;
-  std::string& body = exchange.request->body;
-  if (static_cast<int64_t>(body.size()) + size > max_body_) {
+  if (exchange.received > max_body_) {
     refuse(exchange, too_large());
-  } else if (body_bytes_ + size > kLargestBodiesAtOnce * max_body_) {
-    refuse(exchange, error_response(503, "too many large requests at once, try again later"));
+  } else if (exchange.unpacker == nullptr) {
+    keep(exchange, data);
   } else {
-    body += data;
-    body_bytes_ += size;
+    const Status unpacked =
+        exchange.unpacker->add(data, [&](std::string_view piece) { return keep(exchange, piece); });
+    if (!unpacked.ok()) refuse(exchange, error_response(unpacked));
   }
   return MHD_YES;
 }
 
+bool MicroHttpServer::keep(Exchange& exchange, std::string_view data) {
+  const auto size = static_cast<int64_t>(data.size());
+  std::string& body = exchange.request->body;
+  if (static_cast<int64_t>(body.size()) + size > max_body_) {
+    refuse(exchange, too_large());
+    return false;
+  }
+  if (body_bytes_ + size > kLargestBodiesAtOnce * max_body_) {
+    refuse(exchange, error_response(503, "too many large requests at once, try again later"));
+    return false;
+  }
+  body += data;
+  body_bytes_ += size;
+  return true;
+}
+
 bool MicroHttpServer::dispatch(Exchange& exchange) {
   exchange.dispatched = true;
+  if (!exchange.answer && exchange.unpacker != nullptr) {
+    if (const Status whole = exchange.unpacker->finish(); !whole.ok())
+      refuse(exchange, error_response(whole));
+  }
   if (exchange.answer) return true;
   if (const auto* handler = std::get_if<SyncHandler>(&exchange.route->handler)) {
     exchange.answer = (*handler)(*exchange.request);
@@ -336,21 +475,40 @@ bool MicroHttpServer::dispatch(Exchange& exchange) {
   exchange.request->client_gone = [fd = fd_of(exchange.connection)] { return client_gone(fd); };
   // Before the route begins, which may be done before it returns.
   MHD_suspend_connection(exchange.connection);
-  std::get<AsyncHandler>(exchange.route->handler)(exchange.request,
-                                                  [this, &exchange](Response answer) {
-                                                    exchange.answer = std::move(answer);
-                                                    // Sends on the connection's thread; the
-                                                    // exchange is not ours any more.
-                                                    MHD_resume_connection(exchange.connection);
-                                                    const std::lock_guard lock(mutex_);
-                                                    --working_;
-                                                    changed_.notify_all();
-                                                  });
+  const Done done = [this, &exchange](Answer answer) {
+    if (auto* ready = std::get_if<Response>(&answer)) {
+      exchange.answer = std::move(*ready);
+    } else {
+      exchange.make = std::get<std::function<Response()>>(std::move(answer));
+    }
+    // Sends on the connection's thread; the exchange is not ours any more.
+    MHD_resume_connection(exchange.connection);
+    const std::lock_guard lock(mutex_);
+    --working_;
+    changed_.notify_all();
+  };
+  std::get<AsyncHandler>(exchange.route->handler)(exchange.request, done);
   return false;
 }
 
+void MicroHttpServer::compress(const Request& request, Response& answer) const {
+  if (!compresses_ || answer.stream) return;
+  answer.headers.emplace_back("Vary", "Accept-Encoding");
+  const std::string* header = request.header("Accept-Encoding");
+  if (header == nullptr || answer.body.size() < kLeastPacked) return;
+  const Encoding encoding = accepted_encoding(*header);
+  if (encoding == Encoding::kNone) return;
+  std::optional<std::string> smaller = packed(answer.body, encoding);
+  if (!smaller) return;
+  answer.body = *std::move(smaller);
+  answer.headers.emplace_back("Content-Encoding", encoding_name(encoding));
+}
+
 MHD_Result MicroHttpServer::send(Exchange& exchange, const Listener& listener) {
+  // What it is made of goes right away: a model that is unloaded waits for that.
+  if (exchange.make) exchange.answer = std::exchange(exchange.make, nullptr)();
   Response& answer = *exchange.answer;
+  compress(*exchange.request, answer);
   const auto size = static_cast<int64_t>(answer.body.size());
   MHD_Response* response = nullptr;
   bool closing = false;
@@ -391,11 +549,10 @@ void MicroHttpServer::end(Exchange& exchange) {
 
 }  // namespace
 
-Result<std::unique_ptr<HttpServer>> HttpServer::start(
-    const std::vector<config::HttpListener>& listeners, int64_t max_body_bytes,
-    std::vector<Route> routes) {
-  auto server = std::make_unique<MicroHttpServer>(max_body_bytes, std::move(routes));
-  for (const config::HttpListener& listener : listeners)
+Result<std::unique_ptr<HttpServer>> HttpServer::start(const config::ServerConfig& config,
+                                                      std::vector<Route> routes) {
+  auto server = std::make_unique<MicroHttpServer>(config, std::move(routes));
+  for (const config::HttpListener& listener : config.http)
     INFERD_RETURN_IF_ERROR(server->listen(listener));
   return std::unique_ptr<HttpServer>(std::move(server));
 }

@@ -10,19 +10,18 @@ namespace {
 
 class HttpService final : public Server {
  public:
-  HttpService(const models::Repository& repository, const pipeline::Pipelines& pipelines,
-              const std::string& version, int64_t max_body_bytes)
-      : backend_{repository, pipelines, version, max_body_bytes} {}
+  HttpService(const config::ServerConfig& config, models::Repository& repository,
+              const pipeline::Pipelines& pipelines, SharedMemory& memory,
+              const std::string& version)
+      : config_(config), backend_{config_, repository, pipelines, memory, version} {}
 
-  Status listen(const config::ServerConfig& config) {
-    std::vector<Route> routes;
-    for (const auto& group : {model_routes, infer_routes, metrics_routes}) {
-      for (Route& route : group(backend_)) routes.push_back(std::move(route));
+  Status listen() {
+    INFERD_ASSIGN_OR_RETURN(server_, HttpServer::start(config_, all_routes(backend_)));
+    const std::vector<std::string> addresses = server_->addresses();
+    for (size_t i = 0; i < addresses.size(); ++i) {
+      const std::string protocol = config_.http[i].tls ? "HTTPS" : "HTTP";
+      telemetry::log(LogLevel::kInfo, "serving " + protocol + " on " + addresses[i]);
     }
-    INFERD_ASSIGN_OR_RETURN(
-        server_, HttpServer::start(config.http, config.max_message_bytes, std::move(routes)));
-    for (const std::string& address : server_->addresses())
-      telemetry::log(LogLevel::kInfo, "serving HTTP on " + address);
     return ok_status();
   }
 
@@ -34,19 +33,28 @@ class HttpService final : public Server {
   }
 
  private:
+  const config::ServerConfig config_;
   Backend backend_;
   std::unique_ptr<HttpServer> server_;
 };
 
 }  // namespace
 
+std::vector<Route> all_routes(const Backend& backend) {
+  std::vector<Route> routes;
+  for (const auto& group :
+       {model_routes, control_routes, shared_memory_routes, infer_routes, metrics_routes}) {
+    for (Route& route : group(backend)) routes.push_back(std::move(route));
+  }
+  return routes;
+}
+
 Result<std::unique_ptr<Server>> start_http(const config::ServerConfig& config,
-                                           const models::Repository& repository,
+                                           models::Repository& repository,
                                            const pipeline::Pipelines& pipelines,
-                                           const std::string& version) {
-  auto service =
-      std::make_unique<HttpService>(repository, pipelines, version, config.max_message_bytes);
-  INFERD_RETURN_IF_ERROR(service->listen(config));
+                                           SharedMemory& memory, const std::string& version) {
+  auto service = std::make_unique<HttpService>(config, repository, pipelines, memory, version);
+  INFERD_RETURN_IF_ERROR(service->listen());
   return std::unique_ptr<Server>(std::move(service));
 }
 

@@ -8,13 +8,14 @@
 #include "daemon/models/repository.h"
 #include "daemon/pipeline/pipelines.h"
 #include "daemon/serve/server.h"
+#include "daemon/serve/shared_memory.h"
 
 namespace inferd::serve {
 
 // The Open Inference Protocol over HTTP on every listener of `config.http`.
 Result<std::unique_ptr<Server>> start_http(const config::ServerConfig& config,
-                                           const models::Repository& repository,
+                                           models::Repository& repository,
                                            const pipeline::Pipelines& pipelines,
-                                           const std::string& version);
+                                           SharedMemory& memory, const std::string& version);
 
 }  // namespace inferd::serve

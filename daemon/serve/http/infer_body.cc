@@ -5,6 +5,7 @@
 
 #include "daemon/serve/http/checked_json.h"
 #include "daemon/serve/http/json_tensor.h"
+#include "daemon/serve/http/json_values.h"
 
 namespace inferd::serve {
 namespace {
@@ -39,15 +40,6 @@ Result<const Json*> list_member(const Json& object, const char* key) {
   return list;
 }
 
-Parameter parameter_of(const Json& value) {
-  if (value.is_boolean()) return value.get<bool>();
-  if (value.is_number_unsigned()) return value.get<uint64_t>();
-  if (value.is_number_integer()) return value.get<int64_t>();
-  if (value.is_number_float()) return value.get<double>();
-  if (value.is_string()) return value.get<std::string>();
-  return std::monostate();
-}
-
 // Calls `take(name, value)` for each of the object's parameters.
 template <typename Take>
 Status each_parameter(const Json& object, const std::string& where, const Take& take) {
@@ -79,11 +71,17 @@ Result<std::vector<int64_t>> shape_of(const Json& input, const std::string& wher
   return dims;
 }
 
+// Whether an output stands in the answer's JSON, as numbers or texts.
+bool is_written(const InferBody& body, size_t i) {
+  return !body.binary[i] && !body.call->outputs[i].options.place;
+}
+
 // Decodes one body.
 class Decoder {
  public:
-  Decoder(std::shared_ptr<const models::ModelVersion> model, std::string_view bytes)
-      : binder_(*model->model), bytes_(bytes) {
+  Decoder(std::shared_ptr<const models::ModelVersion> model, const SharedMemory& memory,
+          std::string_view bytes)
+      : memory_(memory), binder_(*model->model), bytes_(bytes) {
     body_.call = std::make_shared<InferCall>();
     body_.call->model = std::move(model);
   }
@@ -152,21 +150,31 @@ class Decoder {
     INFERD_ASSIGN_OR_RETURN(TensorView * view, binder_.bind(name, datatype, shape));
     std::optional<uint64_t> size;
     TensorOptions unused;
+    TensorPlace place;
     INFERD_RETURN_IF_ERROR(
         each_parameter(input, where, [&](const std::string& key, const Json& value) -> Status {
-          if (key != "binary_data_size")
-            return set_parameter(where, key, parameter_of(value), unused);
+          if (key != "binary_data_size") return take_option(where, key, value, unused, place);
           if (!value.is_number_unsigned())
             return invalid_argument("'binary_data_size' of " + where + " must be a whole number");
           size = value.get<uint64_t>();
           return ok_status();
         }));
     const Json* data = member(input, "data");
-    if (size.has_value() == (data != nullptr)) {
-      return invalid_argument(where + (size ? " has both 'data' and 'binary_data_size'"
-                                            : " has neither 'data' nor 'binary_data_size'"));
+    const bool shared = !place.region.empty();
+    const int sources = int{data != nullptr} + int{size.has_value()} + int{shared};
+    if (sources != 1) {
+      return invalid_argument(where + (sources == 0 ? " has none of " : " has more than one of ") +
+                              "'data', 'binary_data_size' and 'shared_memory_region'");
     }
+    if (shared) return binder_.read(*view, memory_, place, body_.call->shared);
     return size ? take_bytes(where, *size, *view) : take_numbers(where, *data, *view);
+  }
+
+  static Status take_option(const std::string& where, const std::string& key, const Json& value,
+                            TensorOptions& options, TensorPlace& place) {
+    const Parameter parameter = parameter_of(value);
+    INFERD_ASSIGN_OR_RETURN(const bool is_place, set_place(where, key, parameter, place));
+    return is_place ? ok_status() : set_parameter(where, key, parameter, options);
   }
 
   Status take_bytes(const std::string& where, uint64_t size, TensorView& view) {
@@ -210,11 +218,18 @@ class Decoder {
     INFERD_RETURN_IF_ERROR(want_output(*body_.call->model->model, name, wanted));
     const std::string where = "output '" + name + "'";
     bool binary = all_binary_;
+    TensorOptions& options = wanted.back().options;
+    TensorPlace place;
     INFERD_RETURN_IF_ERROR(
         each_parameter(output, where, [&](const std::string& key, const Json& value) {
           if (key == "binary_data") return take_flag(key, value, binary);
-          return set_parameter(where, key, parameter_of(value), wanted.back().options);
+          return take_option(where, key, value, options, place);
         }));
+    if (!place.region.empty()) {
+      auto part = memory_.find(place);
+      if (!part.ok()) return part.status().with_context(where);
+      options.place = std::move(*part);
+    }
     body_.binary.push_back(binary);
     return ok_status();
   }
@@ -228,7 +243,7 @@ class Decoder {
     for (size_t i = 0; i < body_.binary.size(); ++i) {
       const auto& [index, options] = body_.call->outputs[i];
       const TensorInfo& info = model.outputs()[index];
-      if (body_.binary[i] || options.classes > 0 || info.dtype != DType::kFloat16) continue;
+      if (!is_written(body_, i) || info.dtype != DType::kFloat16 || options.classes > 0) continue;
       return invalid_argument("output '" + info.name +
                               "' is FP16, which has no form in JSON; ask for it with the "
                               "parameter 'binary_data'");
@@ -237,6 +252,7 @@ class Decoder {
   }
 
   InferBody body_;
+  const SharedMemory& memory_;
   InputBinder binder_;
   std::string_view bytes_;   // binary data that is not taken yet
   bool all_binary_ = false;  // what outputs are unless they say otherwise
@@ -254,6 +270,12 @@ class Encoder {
     json_ += json_.empty() ? "" : ",";
     json_ += R"({"name":)" + quoted(name) + R"(,"datatype":")" + std::string(datatype) +
              R"(","shape":)" + Json(std::vector<int64_t>(shape.begin(), shape.end())).dump();
+  }
+  void shared(const TensorPlace& place, size_t bytes) {
+    json_ += R"(,"parameters":{"shared_memory_region":)" + quoted(place.region) +
+             R"(,"shared_memory_byte_size":)" + std::to_string(bytes);
+    if (place.offset != 0) json_ += R"(,"shared_memory_offset":)" + std::to_string(place.offset);
+    json_ += "}}";
   }
   void bytes(std::string_view data) {
     json_ += R"(,"parameters":{"binary_data_size":)" + std::to_string(data.size()) + "}}";
@@ -309,33 +331,52 @@ Result<BodyLayout> body_layout(const Request& request) {
 }
 
 Result<InferBody> decode_infer(std::shared_ptr<const models::ModelVersion> model,
-                               std::string_view body, const BodyLayout& layout) {
-  if (layout.json_bytes == 0) return Decoder(std::move(model), body).decode_raw();
+                               const SharedMemory& memory, std::string_view body,
+                               const BodyLayout& layout) {
+  if (layout.json_bytes == 0) return Decoder(std::move(model), memory, body).decode_raw();
   const auto json_bytes =
       static_cast<uint64_t>(layout.json_bytes.value_or(static_cast<int64_t>(body.size())));
   if (json_bytes > body.size()) {
     return invalid_argument(std::string(kLayoutHeader) + " is " + std::to_string(json_bytes) +
                             ", the body has " + std::to_string(body.size()) + " bytes");
   }
-  Decoder decoder(std::move(model), body.substr(json_bytes));
+  Decoder decoder(std::move(model), memory, body.substr(json_bytes));
   return decoder.decode(body.substr(0, json_bytes), {.bytes = layout.max_json_memory});
 }
 
-Response encode_infer(const InferBody& body, std::span<const TensorView> outputs) {
+bool has_json_data(const InferBody& body) {
+  for (size_t i = 0; i < body.binary.size(); ++i) {
+    if (is_written(body, i)) return true;
+  }
+  return false;
+}
+
+Result<Response> encode_infer(const InferBody& body, std::span<const TensorView> outputs) {
   const models::ModelVersion& model = *body.call->model;
   Encoder encoder;
   for (size_t i = 0; i < body.call->outputs.size(); ++i) {
     const auto& [index, options] = body.call->outputs[i];
     const TensorView& view = outputs[index];
     const std::string& name = model.model->outputs()[index].name;
-    if (options.classes == 0) {
-      encoder.add(name, dtype_name(view.dtype), view.shape);
-      body.binary[i] ? encoder.bytes(as_text(view.data)) : encoder.numbers(view);
-    } else {
-      const Classes classes = classify(view, options.classes, model);
+    Classes classes;
+    std::string text;
+    std::string_view bytes = as_text(view.data);
+    if (options.classes > 0) {
+      classes = classify(view, options.classes, model);
+      text = bytes_tensor(classes.elements);
+      bytes = text;
       encoder.add(name, "BYTES", classes.shape);
-      body.binary[i] ? encoder.bytes(bytes_tensor(classes.elements))
-                     : encoder.texts(classes.elements);
+    } else {
+      encoder.add(name, dtype_name(view.dtype), view.shape);
+    }
+    if (options.place) {
+      INFERD_RETURN_IF_ERROR(options.place->write(std::as_bytes(std::span(bytes)))
+                                 .with_context("output '" + name + "'"));
+      encoder.shared(options.place->place(), bytes.size());
+    } else if (body.binary[i]) {
+      encoder.bytes(bytes);
+    } else {
+      options.classes > 0 ? encoder.texts(classes.elements) : encoder.numbers(view);
     }
   }
   return encoder.finish(body);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,13 +35,18 @@ struct BodyLayout {
 // INVALID_ARGUMENT when the header is not a number.
 Result<BodyLayout> body_layout(const Request& request);
 
-// The call borrows `body`, or copies what of it a kernel could not read for its alignment.
-// INVALID_ARGUMENT says what is wrong, with the tensor's name where there is one; UNIMPLEMENTED for
-// tensors in shared memory. Shapes and sizes of binary tensors are left to the queue.
+// The call borrows `body`, or copies what of it a kernel could not read for its alignment, and what
+// lies in `memory`. INVALID_ARGUMENT says what is wrong, with the tensor's name where there is one;
+// errors of shared memory are its own. Shapes and sizes of binary tensors are left to the queue.
 Result<InferBody> decode_infer(std::shared_ptr<const models::ModelVersion> model,
-                               std::string_view body, const BodyLayout& layout);
+                               const SharedMemory& memory, std::string_view body,
+                               const BodyLayout& layout);
 
-// The answer made of what the model put out, all of whose outputs are in `outputs`.
-Response encode_infer(const InferBody& body, std::span<const TensorView> outputs);
+// Whether the answer has elements written as text, which takes many times as long as copying them.
+bool has_json_data(const InferBody& body);
+
+// The answer made of what the model put out, all of whose outputs are in `outputs`. Fails when an
+// output does not go where it shall in shared memory.
+Result<Response> encode_infer(const InferBody& body, std::span<const TensorView> outputs);
 
 }  // namespace inferd::serve

@@ -5,21 +5,53 @@
 namespace inferd::serve {
 namespace {
 
+// Outputs that outlive the model's run; those that nobody wants are empty.
+struct Kept {
+  Kept(std::span<const WantedOutput> wanted, std::span<const TensorView> outputs)
+      : views(outputs.size()) {
+    for (const auto& [index, options] : wanted) {
+      const TensorView& view = outputs[index];
+      bytes.emplace_back(view.data.begin(), view.data.end());
+      // The bytes stay where they are when their vector moves.
+      views[index] = {view.dtype, view.shape, bytes.back()};
+    }
+  }
+
+  std::vector<std::vector<std::byte>> bytes;
+  std::vector<TensorView> views;
+};
+
+Response answer(const InferBody& body, std::span<const TensorView> outputs) {
+  Result<Response> response = encode_infer(body, outputs);
+  return response.ok() ? *std::move(response) : error_response(response.status());
+}
+
+// By the thread that ran the model, which others wait for: numbers are written as text by one of
+// the server's.
+Answer answer_to(const std::shared_ptr<const InferBody>& body, const schedule::Outcome& outcome) {
+  if (!outcome.status.ok()) return error_response(outcome.status);
+  if (!has_json_data(*body)) return answer(*body, outcome.outputs);
+  const auto kept = std::make_shared<const Kept>(body->call->outputs, outcome.outputs);
+  return [body, kept] { return answer(*body, kept->views); };
+}
+
 // OK when the request is on its way to its model, which then calls `done`.
 Status infer(const Backend& backend, const std::shared_ptr<const Request>& request,
              const Done& done) {
   INFERD_ASSIGN_OR_RETURN(auto model, find_model(backend.repository, request->capture("model"),
                                                  request->capture("version")));
   INFERD_ASSIGN_OR_RETURN(BodyLayout layout, body_layout(*request));
-  layout.max_json_memory = 2 * backend.max_body_bytes;
-  INFERD_ASSIGN_OR_RETURN(InferBody decoded, decode_infer(std::move(model), request->body, layout));
+  layout.max_json_memory = 2 * backend.config.max_message_bytes;
+  INFERD_ASSIGN_OR_RETURN(InferBody decoded,
+                          decode_infer(std::move(model), backend.memory, request->body, layout));
   const auto body = std::make_shared<const InferBody>(std::move(decoded));
   schedule::Request work = make_request(body->call);
+  work.id = body->id;
+  work.client = request->client;
   work.cancelled = [request] { return request->client_gone(); };
   // Holds the request, whose body the tensors are in.
   work.done = [request, body, done](const schedule::Outcome& outcome) {
-    done(outcome.status.ok() ? encode_infer(*body, outcome.outputs)
-                             : error_response(outcome.status));
+    done(answer_to(body, outcome));
   };
   body->call->model->queue->submit(std::move(work));
   return ok_status();
@@ -33,8 +65,8 @@ std::vector<Route> infer_routes(const Backend& backend) {
     if (const Status status = infer(backend, request, done); !status.ok())
       done(error_response(status));
   };
-  return {{Method::kPost, "/v2/models/{model}/infer", handler},
-          {Method::kPost, "/v2/models/{model}/versions/{version}/infer", handler}};
+  return {{Method::kPost, "/v2/models/{model}/infer", Needs::kInfer, handler},
+          {Method::kPost, "/v2/models/{model}/versions/{version}/infer", Needs::kInfer, handler}};
 }
 
 }  // namespace inferd::serve

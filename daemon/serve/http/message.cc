@@ -4,7 +4,6 @@
 #include <strings.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 namespace inferd::serve {
 
@@ -27,6 +26,8 @@ int http_code(StatusCode code) {
   switch (code) {
     case StatusCode::kOk:
       return 200;
+    case StatusCode::kPermissionDenied:
+      return 403;
     case StatusCode::kNotFound:
       return 404;
     case StatusCode::kInternal:
@@ -44,16 +45,18 @@ int http_code(StatusCode code) {
 }
 
 Response error_response(int code, const std::string& message) {
-  using Json = nlohmann::json;
-  // What a client sent may stand in the message, UTF-8 or not.
-  Response response = json_response(
-      Json({{"error", message}}).dump(-1, ' ', false, Json::error_handler_t::replace));
+  Response response = json_response(nlohmann::ordered_json{{"error", message}});
   response.code = code;
   return response;
 }
 
 Response error_response(const Status& status) {
   return error_response(http_code(status.code()), status.message());
+}
+
+Response json_response(const nlohmann::ordered_json& json) {
+  using Json = nlohmann::ordered_json;
+  return json_response(json.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
 Response json_response(std::string text) { return {200, "application/json", std::move(text)}; }

@@ -5,8 +5,10 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
 #include <string>
@@ -29,7 +31,8 @@ struct IgnoringCase {
 struct Request {
   std::map<std::string, std::string, IgnoringCase> headers;  // the first of those that stand twice
   std::map<std::string, std::string> captures;  // by the names in the route's pattern, decoded
-  std::string body;
+  std::string body;                             // unpacked, if it came compressed
+  uint64_t client = 0;                          // its connection; as schedule::Request::client
   // Has the client hung up, or said that it sends no more? Any thread; cheap; only until the
   // request is answered.
   std::function<bool()> client_gone;
@@ -67,7 +70,8 @@ struct Response {
 };
 
 // 200 for OK. The map is Triton's where it has one: INTERNAL 500, NOT_FOUND 404, UNAVAILABLE 503,
-// UNIMPLEMENTED 501, all else 400; a full queue is 503 and a missed deadline 504.
+// UNIMPLEMENTED 501, all else 400; a role that is missing is 403, a full queue 503, a missed
+// deadline 504.
 int http_code(StatusCode code);
 
 // {"error": "message"}.
@@ -76,5 +80,7 @@ Response error_response(const Status& status);
 
 // `text` is JSON already.
 Response json_response(std::string text);
+// Bytes that are no UTF-8 (a model's tensor may have any name) are replaced.
+Response json_response(const nlohmann::ordered_json& json);
 
 }  // namespace inferd::serve

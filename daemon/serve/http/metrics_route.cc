@@ -176,8 +176,8 @@ Response metrics(const Backend& backend) {
 }  // namespace
 
 std::vector<Route> metrics_routes(const Backend& backend) {
-  return {
-      {Method::kGet, "/metrics", SyncHandler([&](const Request&) { return metrics(backend); })}};
+  return {{Method::kGet, "/metrics", Needs::kObserve,
+           SyncHandler([&](const Request&) { return metrics(backend); })}};
 }
 
 }  // namespace inferd::serve

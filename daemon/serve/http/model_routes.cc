@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The Open Inference Protocol over HTTP, but for inference itself, and Triton's extensions
-// "statistics" and "model repository" as far as they only look.
+// "model configuration", "statistics" and "model repository" as far as they only look.
 #include "daemon/serve/call.h"
-#include "daemon/serve/describe.h"
-#include "daemon/serve/http/checked_json.h"
+#include "daemon/serve/control.h"
+#include "daemon/serve/http/json_values.h"
 #include "daemon/serve/http/routes.h"
+#include "daemon/serve/messages.h"
+#include "daemon/serve/model_config.h"
 
 namespace inferd::serve {
 namespace {
 
-using Json = nlohmann::ordered_json;  // members in the order of the protocol's documents
 using models::ModelVersion;
-
-Response answer(const Json& json) { return json_response(json.dump()); }
 
 // Health has a code and nothing else.
 Response health(bool well) {
@@ -26,135 +25,80 @@ Result<std::shared_ptr<const ModelVersion>> find(const Backend& backend, const R
   return find_model(backend.repository, request.capture("model"), request.capture("version"));
 }
 
-Response server_metadata(const Backend& backend) {
-  return answer(
-      {{"name", kServerName},
-       {"version", backend.version},
-       {"extensions", Json::array({"binary_tensor_data", "classification", "statistics"})}});
+Response metadata_of_server(const Backend& backend) {
+  return json_response(to_json(server_metadata(backend.config, backend.version)));
 }
 
-Json describe(std::span<const TensorInfo> infos) {
-  Json list = Json::array();
-  for (const TensorInfo& info : infos) {
-    list.push_back({{"name", info.name},
-                    {"datatype", dtype_name(info.dtype)},
-                    {"shape", std::vector<int64_t>(info.shape.begin(), info.shape.end())}});
-  }
-  return list;
-}
-
-Response model_metadata(const Backend& backend, const Request& request) {
+Response metadata(const Backend& backend, const Request& request) {
   const auto found = find(backend, request);
   if (!found.ok()) return error_response(found.status());
-  const ModelVersion& version = **found;
-  return answer({{"name", version.name},
-                 {"versions", Json::array({std::to_string(version.version)})},
-                 {"platform", platform_name(*version.model)},
-                 {"inputs", describe(version.model->inputs())},
-                 {"outputs", describe(version.model->outputs())}});
+  return json_response(to_json(model_metadata(**found)));
 }
 
-Json describe(const schedule::DurationStat& stat) {
-  return {{"count", stat.count}, {"ns", stat.ns}};
-}
-
-Json statistics_of(const ModelVersion& model) {
-  const schedule::QueueStatistics s = model.queue->statistics();
-  Json batches = Json::array();
-  for (const auto& batch : s.batches) {
-    batches.push_back({{"batch_size", batch.size},
-                       {"compute_input", describe(batch.compute_input)},
-                       {"compute_infer", describe(batch.compute_infer)},
-                       {"compute_output", describe(batch.compute_output)}});
-  }
-  return {{"name", model.name},
-          {"version", std::to_string(model.version)},
-          {"last_inference", s.last_inference_ms},
-          {"inference_count", s.inference_count},
-          {"execution_count", s.execution_count},
-          {"inference_stats",
-           {{"success", describe(s.success)},
-            {"fail", describe(s.fail)},
-            {"queue", describe(s.queue)},
-            {"compute_input", describe(s.compute_input)},
-            {"compute_infer", describe(s.compute_infer)},
-            {"compute_output", describe(s.compute_output)},
-            {"cache_hit", describe(s.cache_hit)},
-            {"cache_miss", describe(s.cache_miss)}}},
-          {"batch_stats", batches}};
-}
-
-Response model_statistics(const Backend& backend, const Request& request) {
+Response configuration(const Backend& backend, const Request& request) {
   const auto found = find(backend, request);
   if (!found.ok()) return error_response(found.status());
-  return answer({{"model_stats", Json::array({statistics_of(**found)})}});
+  return json_response(to_json(describe_config(**found)));
 }
 
-Response all_statistics(const Backend& backend) {
-  Json list = Json::array();
-  for (const models::ModelStatus& status : backend.repository.list()) {
-    const auto model = backend.repository.find(status.name, status.version);
-    if (model.ok()) list.push_back(statistics_of(**model));
-  }
-  return answer({{"model_stats", list}});
+Response statistics(const Backend& backend, const Request& request) {
+  const auto found =
+      model_statistics(backend.repository, request.capture("model"), request.capture("version"));
+  if (!found.ok()) return error_response(found.status());
+  return json_response(to_json(*found));
 }
 
 // The body is empty or {"ready": bool}.
 Result<bool> only_ready(const Request& request) {
-  if (request.body.empty()) return false;
-  constexpr JsonLimits kLimits{.depth = 4, .bytes = 4096};
-  INFERD_ASSIGN_OR_RETURN(const nlohmann::json body, parse_json(request.body, kLimits));
-  if (!body.is_object()) return invalid_argument("the body must be a JSON object");
+  INFERD_RETURN_IF_ERROR(check_repository(request.capture("repository")));
+  INFERD_ASSIGN_OR_RETURN(const nlohmann::json body, object_in(request.body));
   const auto ready = body.find("ready");
   if (ready == body.end()) return false;
   if (!ready->is_boolean()) return invalid_argument("'ready' must be true or false");
   return ready->get<bool>();
 }
 
-Response repository_index(const Backend& backend, const Request& request) {
+Response index(const Backend& backend, const Request& request) {
   const auto ready = only_ready(request);
   if (!ready.ok()) return error_response(ready.status());
-  Json list = Json::array();
-  for (const models::ModelStatus& status : backend.repository.list()) {
-    if (*ready && status.state != models::ModelState::kReady) continue;
-    list.push_back({{"name", status.name},
-                    {"version", std::to_string(status.version)},
-                    {"state", state_name(status.state)},
-                    {"reason", status.reason}});
-  }
-  return answer(list);
+  return json_response(to_json(repository_index(backend.repository, *ready))["models"]);
 }
 
 }  // namespace
 
 std::vector<Route> model_routes(const Backend& backend) {
-  const auto live = [](const Request&) { return health(true); };
-  const auto ready = [&](const Request&) {
+  const SyncHandler live = [](const Request&) { return health(true); };
+  const SyncHandler ready = [&](const Request&) {
     return health(backend.repository.ready() && !backend.stopping);
   };
-  const auto model_ready = [&](const Request& request) {
+  const SyncHandler model_ready = [&](const Request& request) {
     return health(find(backend, request).ok() && !backend.stopping);
   };
-  const auto server = [&](const Request&) { return server_metadata(backend); };
-  const auto all_stats = [&](const Request&) { return all_statistics(backend); };
-  const auto metadata = [&](const Request& request) { return model_metadata(backend, request); };
-  const auto stats = [&](const Request& request) { return model_statistics(backend, request); };
-  const auto index = [&](const Request& request) { return repository_index(backend, request); };
+  const SyncHandler server = [&](const Request&) { return metadata_of_server(backend); };
+  const SyncHandler model = [&](const Request& request) { return metadata(backend, request); };
+  const SyncHandler config = [&](const Request& request) {
+    return configuration(backend, request);
+  };
+  const SyncHandler stats = [&](const Request& request) { return statistics(backend, request); };
+  const SyncHandler list = [&](const Request& request) { return index(backend, request); };
   constexpr Method kGet = Method::kGet;
+  constexpr Method kPost = Method::kPost;
   return {
-      {kGet, "/v2", SyncHandler(server)},
-      {kGet, "/v2/health/live", SyncHandler(live)},
-      {kGet, "/v2/health/ready", SyncHandler(ready)},
+      {kGet, "/v2", Needs::kAnyRole, server},
+      {kGet, "/v2/health/live", Needs::kNothing, live},
+      {kGet, "/v2/health/ready", Needs::kNothing, ready},
       // Before the models: one called "stats" has its metadata under its version.
-      {kGet, "/v2/models/stats", SyncHandler(all_stats)},
-      {kGet, "/v2/models/{model}", SyncHandler(metadata)},
-      {kGet, "/v2/models/{model}/versions/{version}", SyncHandler(metadata)},
-      {kGet, "/v2/models/{model}/ready", SyncHandler(model_ready)},
-      {kGet, "/v2/models/{model}/versions/{version}/ready", SyncHandler(model_ready)},
-      {kGet, "/v2/models/{model}/stats", SyncHandler(stats)},
-      {kGet, "/v2/models/{model}/versions/{version}/stats", SyncHandler(stats)},
-      {Method::kPost, "/v2/repository/index", SyncHandler(index)},
-      {Method::kPost, "/v2/repository/{repository}/index", SyncHandler(index)},
+      {kGet, "/v2/models/stats", Needs::kObserve, stats},
+      {kGet, "/v2/models/{model}", Needs::kAnyRole, model},
+      {kGet, "/v2/models/{model}/versions/{version}", Needs::kAnyRole, model},
+      {kGet, "/v2/models/{model}/ready", Needs::kNothing, model_ready},
+      {kGet, "/v2/models/{model}/versions/{version}/ready", Needs::kNothing, model_ready},
+      {kGet, "/v2/models/{model}/config", Needs::kAnyRole, config},
+      {kGet, "/v2/models/{model}/versions/{version}/config", Needs::kAnyRole, config},
+      {kGet, "/v2/models/{model}/stats", Needs::kObserve, stats},
+      {kGet, "/v2/models/{model}/versions/{version}/stats", Needs::kObserve, stats},
+      {kPost, "/v2/repository/index", Needs::kObserve, list},
+      {kPost, "/v2/repository/{repository}/index", Needs::kObserve, list},
   };
 }
 

@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "daemon/serve/access.h"
 #include "daemon/serve/http/message.h"
 
 namespace inferd::serve {
@@ -19,18 +20,24 @@ namespace inferd::serve {
 // Answers at once, on a thread of the server: must not block.
 using SyncHandler = std::function<Response(const Request&)>;
 
+// An answer, or what makes it: that is called on a thread of the server, where it may take the time
+// that writing a large one needs.
+using Answer = std::variant<Response, std::function<Response()>>;
+
 // Answers by calling `done` exactly once, at any time and on any thread; may have called it when it
 // returns. Meanwhile no thread waits. The request lives as long as somebody holds it.
-using Done = std::function<void(Response)>;
+using Done = std::function<void(Answer)>;
 using AsyncHandler = std::function<void(std::shared_ptr<const Request>, Done)>;
 
 using Handler = std::variant<SyncHandler, AsyncHandler>;
 
 // A pattern is a path, of at most 16 segments, that may be names in braces, which take any segment
-// but an empty one: "/v2/models/{model}/ready". The first route that fits wins.
+// but an empty one: "/v2/models/{model}/ready". The first route that fits wins. Whoever asks
+// without what the route needs is refused before the handler sees anything.
 struct Route {
   Method method;
   std::string pattern;
+  Needs needs;
   Handler handler;
 };
 

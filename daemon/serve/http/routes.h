@@ -4,32 +4,43 @@
 #pragma once
 
 #include <atomic>
-#include <cstdint>
 #include <string>
 #include <vector>
 
+#include "daemon/config/config.h"
 #include "daemon/models/repository.h"
 #include "daemon/pipeline/pipelines.h"
 #include "daemon/serve/http/router.h"
+#include "daemon/serve/shared_memory.h"
 
 namespace inferd::serve {
 
 // What routes answer from; outlives the server.
 struct Backend {
-  const models::Repository& repository;
+  const config::ServerConfig& config;
+  models::Repository& repository;
   const pipeline::Pipelines& pipelines;
+  SharedMemory& memory;
   const std::string version;
-  const int64_t max_body_bytes;
   std::atomic<bool> stopping{false};  // not ready any more, though still answering
 };
 
-// /v2, health, metadata, statistics, the repository's index.
+// /v2, health, metadata, configuration, statistics, the repository's index.
 std::vector<Route> model_routes(const Backend& backend);
+
+// Loading and unloading models, settings of the log and of traces.
+std::vector<Route> control_routes(const Backend& backend);
+
+// Regions of system shared memory, and of CUDA's, of which there are none.
+std::vector<Route> shared_memory_routes(const Backend& backend);
 
 // Inference.
 std::vector<Route> infer_routes(const Backend& backend);
 
 // What Prometheus collects.
 std::vector<Route> metrics_routes(const Backend& backend);
+
+// All of the above.
+std::vector<Route> all_routes(const Backend& backend);
 
 }  // namespace inferd::serve

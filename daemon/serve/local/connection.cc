@@ -351,7 +351,7 @@ Ready Connection::make_ready(const Infer& infer, InFlight& request,
   work.keep_alive = shared_from_this();
   work.deadline_ns = infer.deadline_ns;
   work.priority = infer.priority;
-  work.client = token_;
+  work.client = client_;
   if (infer.sequence != 0) work.sequence.id = std::to_string(infer.sequence);
   work.sequence.start = infer.sequence_start;
   work.sequence.end = infer.sequence_end;

@@ -18,6 +18,7 @@
 
 #include "daemon/config/config.h"
 #include "daemon/models/repository.h"
+#include "daemon/serve/client.h"
 #include "daemon/serve/local/in_flight.h"
 #include "daemon/serve/local/poller.h"
 #include "daemon/serve/local/region.h"
@@ -106,6 +107,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   const Descriptor socket_;
   const uint64_t token_;
+  const uint64_t client_ = new_client();
   const uid_t user_;
   const std::shared_ptr<Shared> shared_;
   std::atomic<bool> ended_{false};

@@ -157,6 +157,13 @@ TEST_F(ConfigTest, RulesOfAListener) {
                  "    - address: 0.0.0.0:8001\n"
                  "      tls: {certificate: c.pem, key: /k.pem, client_ca: ca.pem}\n"
                  "      allow: [{roles: [infer], subjects: [arm], tokens: t}]\n"
+                 "  http:\n"
+                 "    - address: 0.0.0.0:8000\n"
+                 "      tls:\n"
+                 "        certificate: c.pem\n"
+                 "        key: k.pem\n"
+                 "      allow: [{roles: [observe], tokens: t}]\n"
+                 "    - {address: 'unix:h', allow: [{roles: [infer], groups: [adm]}]}\n"
                  "  local: [{path: l, allow: [{roles: [infer], users: ['1']}]}]\n"));
   ASSERT_TRUE(config.ok()) << config.status().to_string();
   ASSERT_EQ(config->server.grpc.size(), 2U);
@@ -164,9 +171,14 @@ TEST_F(ConfigTest, RulesOfAListener) {
   EXPECT_EQ(config->server.grpc[0].allow[0].groups, std::vector<std::string>{"adm"});
   EXPECT_EQ(config->server.grpc[0].allow[1].roles, (std::vector<std::string>{"infer", "observe"}));
   EXPECT_TRUE(config->server.grpc[0].allow[1].everyone);
-  EXPECT_EQ(config->server.grpc[1].tls->certificate, folder_.file("c.pem"));
-  EXPECT_EQ(config->server.grpc[1].tls->key, "/k.pem");
+  EXPECT_EQ(config->server.grpc[1].tls->certificate.path, folder_.file("c.pem"));
+  EXPECT_EQ(config->server.grpc[1].tls->key.path, "/k.pem");
   EXPECT_EQ(config->server.grpc[1].allow[0].tokens, folder_.file("t"));
+  ASSERT_EQ(config->server.http.size(), 2U);
+  EXPECT_EQ(config->server.http[0].tls->key.path, folder_.file("k.pem"));
+  EXPECT_EQ(config->server.http[0].tls->key.mark.line, 14);
+  EXPECT_EQ(config->server.http[0].allow[0].roles, std::vector<std::string>{"observe"});
+  EXPECT_EQ(config->server.http[1].allow[0].groups, std::vector<std::string>{"adm"});
   EXPECT_EQ(config->server.local[0].allow[0].users, std::vector<std::string>{"1"});
 }
 
@@ -182,6 +194,9 @@ TEST_F(ConfigTest, RulesThatNobodyCanMeetAreRefused) {
   EXPECT_THAT(rule("127.0.0.1:1", "{roles: [infer], subjects: [a]}"),
               HasSubstr("the listener needs tls with client_ca"));
   EXPECT_THAT(errors("server: {grpc: [{address: '1.2.3.4:1', insecure: true, "
+                     "allow: [{roles: [infer], tokens: t}]}]}\n"),
+              HasSubstr("tokens would travel without encryption"));
+  EXPECT_THAT(errors("server: {http: [{address: '1.2.3.4:1', insecure: true, "
                      "allow: [{roles: [infer], tokens: t}]}]}\n"),
               HasSubstr("tokens would travel without encryption"));
   EXPECT_THAT(rule("unix:s", ""), HasSubstr("and not empty"));

@@ -59,6 +59,38 @@ TEST(Access, ADenialSaysWhatIsNeededAndWhatThereIs) {
             "RepositoryModelLoad needs the role 'admin', and the caller has: infer");
 }
 
+TEST(Access, WhatACallNeeds) {
+  const Roles none;
+  const Roles infer = access({{.roles = {"infer"}, .everyone = true}}).roles_of({});
+  const Roles observe = access({{.roles = {"observe"}, .everyone = true}}).roles_of({});
+  const Roles admin = access({{.roles = {"admin"}, .everyone = true}}).roles_of({});
+  struct Case {
+    Needs needs;
+    bool none, infer, observe;
+  };
+  const Case cases[] = {{Needs::kNothing, true, true, true},
+                        {Needs::kAnyRole, false, true, true},
+                        {Needs::kInfer, false, true, false},
+                        {Needs::kObserve, false, false, true},
+                        {Needs::kAdmin, false, false, false}};
+  for (const Case& c : cases) {
+    EXPECT_EQ(check_needs(none, c.needs, "it").ok(), c.none);
+    EXPECT_EQ(check_needs(infer, c.needs, "it").ok(), c.infer);
+    EXPECT_EQ(check_needs(observe, c.needs, "it").ok(), c.observe);
+    EXPECT_TRUE(check_needs(admin, c.needs, "it").ok());
+  }
+  EXPECT_EQ(check_needs(none, Needs::kAnyRole, "it").message(),
+            "it needs the role 'infer' or 'observe', and the caller has: none");
+}
+
+TEST(Access, BearerTokens) {
+  EXPECT_EQ(bearer_token("Bearer abc"), "abc");
+  EXPECT_EQ(bearer_token("bEARER abc"), "abc");
+  for (const char* other : {"", "Bearer", "Basic abc", "Bearerabc"}) {
+    EXPECT_EQ(bearer_token(other), "") << other;
+  }
+}
+
 TEST(Access, SubjectsOfCertificates) {
   const Access rules = access({{.roles = {"infer"}, .subjects = {"arm"}}});
   Peer peer;

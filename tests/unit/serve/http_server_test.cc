@@ -15,6 +15,7 @@
 #include <mutex>
 #include <thread>
 
+#include "daemon/serve/http/encoding.h"
 #include "tests/unit/temporary_folder.h"
 
 namespace inferd::serve {
@@ -56,6 +57,11 @@ class Client {
     while (!text.ends_with(end) && ::recv(fd_, &byte, 1, 0) == 1) text += byte;
     return text;
   }
+  char read_byte() const {
+    char byte = 0;
+    EXPECT_EQ(::recv(fd_, &byte, 1, 0), 1);
+    return byte;
+  }
   // By the other side; reads nothing.
   void wait_until_closed() const {
     pollfd state{fd_, 0, 0};
@@ -84,30 +90,58 @@ class HttpServerTest : public ::testing::Test {
     listener.address = "unix:" + path_;
     listener.timeout_s = 1;
     listener.max_connections = 20;
-    auto server = HttpServer::start({listener}, kMaxBody, routes());
+    start(listener);
+  }
+
+  static config::ServerConfig with(const config::HttpListener& listener) {
+    config::ServerConfig config;
+    config.http = {listener};
+    config.max_message_bytes = kMaxBody;
+    config.accept_compression = true;
+    return config;
+  }
+  void start(const config::HttpListener& listener) {
+    auto server = HttpServer::start(with(listener), routes());
     ASSERT_TRUE(server.ok()) << server.status().to_string();
     server_ = std::move(*server);
   }
 
   std::vector<Route> routes() {
     return {
-        {Method::kGet, "/hello/{name}", SyncHandler([](const Request& r) {
+        {Method::kGet, "/hello/{name}", Needs::kNothing, SyncHandler([](const Request& r) {
            return Response{200, "text/plain", r.capture("name")};
          })},
-        {Method::kPost, "/size", SyncHandler([](const Request& r) {
+        {Method::kPost, "/size", Needs::kNothing, SyncHandler([](const Request& r) {
            return Response{200, "text/plain", std::to_string(r.body.size())};
          })},
-        {Method::kPost, "/echo", AsyncHandler([](const auto& request, const Done& done) {
-           std::thread([=] { done({200, "text/plain", request->body}); }).detach();
+        {Method::kPost, "/echo", Needs::kNothing,
+         AsyncHandler([](const auto& request, const Done& done) {
+           std::thread([=] { done(Response{200, "text/plain", request->body}); }).detach();
          })},
-        {Method::kGet, "/now", AsyncHandler([](const auto&, const Done& done) {
-           done({200, "text/plain", "at once"});
+        {Method::kGet, "/now", Needs::kNothing, AsyncHandler([](const auto&, const Done& done) {
+           done(Response{200, "text/plain", "at once"});
          })},
-        {Method::kGet, "/wait", AsyncHandler([this](const auto& request, const Done& done) {
+        {Method::kGet, "/wait", Needs::kNothing,
+         AsyncHandler([this](const auto& request, const Done& done) {
            waiting_.set_value({request, done});
          })},
-        {Method::kGet, "/stream", SyncHandler([this](const Request&) { return stream(); })},
-        {Method::kGet, "/large", SyncHandler([](const Request&) {
+        {Method::kGet, "/later", Needs::kNothing, AsyncHandler([](const auto&, const Done& done) {
+           std::thread([=] {
+             done([worker = std::this_thread::get_id()] {
+               const bool same = std::this_thread::get_id() == worker;
+               return Response{200, "text/plain", same ? "by the worker" : "by the server"};
+             });
+           }).detach();
+         })},
+        {Method::kGet, "/secret", Needs::kInfer, SyncHandler([](const Request& r) {
+           return Response{200, "text/plain", "client " + std::to_string(r.client)};
+         })},
+        {Method::kPost, "/secret", Needs::kAdmin, SyncHandler([](const Request&) {
+           return Response{200, "text/plain", "changed"};
+         })},
+        {Method::kGet, "/stream", Needs::kNothing,
+         SyncHandler([this](const Request&) { return stream(); })},
+        {Method::kGet, "/large", Needs::kNothing, SyncHandler([](const Request&) {
            return Response{200, "text/plain", std::string(64 << 20, 'x')};
          })},
     };
@@ -252,7 +286,7 @@ TEST_F(HttpServerTest, ManyWaitForAnswersAndNoThreadWaitsForThem) {
     other.send(get("/now"));
     EXPECT_THAT(other.read_until("at once"), HasSubstr("200 OK"));
   }
-  held.done({200, "text/plain", "finally"});
+  held.done(Response{200, "text/plain", "finally"});
   EXPECT_THAT(waiting.read_until("finally"), HasSubstr("200 OK"));
 }
 
@@ -262,7 +296,7 @@ TEST_F(HttpServerTest, AClientThatGoesIsNoticedWhileItsRequestWaits) {
   const Waiting held = waiting_.get_future().get();
   client.reset();
   while (!held.request->client_gone()) std::this_thread::yield();
-  held.done({200, "text/plain", "to nobody"});
+  held.done(Response{200, "text/plain", "to nobody"});
   Client other(path_);
   other.send(get("/hello/others"));
   EXPECT_THAT(other.read_until("others"), HasSubstr("200 OK"));
@@ -350,23 +384,166 @@ TEST_F(HttpServerTest, AShutdownWaitsForAnswersAndRefusesTheRest) {
   EXPECT_THAT(refused, StartsWith("HTTP/1.1 503 "));
   EXPECT_THAT(refused, HasSubstr("Connection: close\r\n"));
   EXPECT_FALSE(Client(path_).connected());
-  held.done({200, "text/plain", "the last"});
+  held.done(Response{200, "text/plain", "the last"});
   EXPECT_THAT(waiting.read_all(), HasSubstr("the last"));
   stopping.get();
+}
+
+TEST_F(HttpServerTest, AnAnswerMayBeMadeByAThreadOfTheServer) {
+  Client client(path_);
+  client.send(get("/later"));
+  EXPECT_THAT(client.read_until("server"), HasSubstr("by the server"));
+}
+
+// What clients send compressed is what the route gets.
+TEST_F(HttpServerTest, CompressedBodiesAreUnpacked) {
+  const std::string body(100'000, 'x');
+  Client client(path_);
+  for (const Encoding encoding : {Encoding::kGzip, Encoding::kDeflate}) {
+    const std::string header = "Content-Encoding: " + std::string(encoding_name(encoding)) + "\r\n";
+    client.send(post("/size", *packed(body, encoding), header));
+    EXPECT_THAT(client.read_until("100000"), StartsWith("HTTP/1.1 200 OK"));
+  }
+  client.send(post("/size", body, "Content-Encoding: identity\r\n"));
+  EXPECT_THAT(client.read_until("100000"), StartsWith("HTTP/1.1 200 OK"));
+}
+
+TEST_F(HttpServerTest, CompressedBodiesAreLimitedAsUnpacked) {
+  const std::string gzip = "Content-Encoding: gzip\r\n";
+  const std::string bomb = *packed(std::string(64 * kMaxBody, '\0'), Encoding::kGzip);
+  Client client(path_);
+  client.send(post("/size", *packed(std::string(kMaxBody, 'x'), Encoding::kGzip), gzip));
+  EXPECT_THAT(client.read_until("1048576"), StartsWith("HTTP/1.1 200 OK"));
+  client.send(post("/size", *packed(std::string(kMaxBody + 1, 'x'), Encoding::kGzip), gzip));
+  EXPECT_THAT(client.read_until("}"), StartsWith("HTTP/1.1 413 "));
+  // Far beyond, and small itself.
+  client.send(post("/size", bomb, gzip));
+  EXPECT_THAT(client.read_until("}"), StartsWith("HTTP/1.1 413 "));
+  client.send(get("/hello/again"));
+  EXPECT_THAT(client.read_until("again"), HasSubstr("200 OK"));
+}
+
+TEST_F(HttpServerTest, CompressedBodiesThatAreNoneAreRefused) {
+  const std::string body = *packed(std::string(1000, 'x'), Encoding::kGzip);
+  const std::pair<std::string, const char*> cases[] = {
+      {body.substr(0, body.size() - 1), "ends too early"},
+      {"", "ends too early"},
+      {body + "x", "has something behind its end"},
+      {"no gzip at all", "is malformed"}};
+  for (const auto& [text, message] : cases) {
+    Client client(path_);
+    client.send(post("/size", text, "Content-Encoding: gzip\r\n"));
+    const std::string answer = client.read_until("}");
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 400 "));
+    EXPECT_THAT(answer, HasSubstr(message));
+  }
+  Client client(path_);
+  client.send(post("/size", body, "Content-Encoding: br\r\n"));
+  const std::string answer = client.read_until("}");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 415 "));
+  EXPECT_THAT(answer, HasSubstr("Accept-Encoding: gzip, deflate\r\n"));
+}
+
+TEST_F(HttpServerTest, AnswersAreCompressedForWhoAsks) {
+  const auto answer = [&](const std::string& header) {
+    Client client(path_);
+    client.send(post("/echo", std::string(5000, 'x'), "Connection: close\r\n" + header));
+    return client.read_all();
+  };
+  EXPECT_THAT(answer(""), HasSubstr("Content-Length: 5000\r\n"));
+  const std::string smaller = answer("Accept-Encoding: br, gzip\r\n");
+  EXPECT_THAT(smaller, HasSubstr("Content-Encoding: gzip\r\n"));
+  EXPECT_THAT(smaller, HasSubstr("Vary: Accept-Encoding\r\n"));
+  EXPECT_LT(smaller.size(), 1000U);
+  std::string text;
+  Unpacker unpacker(Encoding::kGzip);
+  const std::string body = smaller.substr(smaller.find("\r\n\r\n") + 4);
+  const Status unpacked = unpacker.add(body, [&](std::string_view piece) {
+    text += piece;
+    return true;
+  });
+  EXPECT_TRUE(unpacked.ok() && unpacker.finish().ok()) << unpacked.to_string();
+  EXPECT_EQ(text, std::string(5000, 'x'));
+}
+
+TEST_F(HttpServerTest, WithoutTheSwitchNothingIsCompressed) {
+  server_.reset();
+  config::HttpListener listener;
+  listener.address = "unix:" + path_;
+  config::ServerConfig config = with(listener);
+  config.accept_compression = false;
+  server_ = *HttpServer::start(config, routes());
+  Client client(path_);
+  client.send(
+      post("/size", *packed(std::string(100, 'x'), Encoding::kGzip), "Content-Encoding: gzip\r\n"));
+  const std::string refused = client.read_until("}");
+  EXPECT_THAT(refused, StartsWith("HTTP/1.1 415 "));
+  EXPECT_THAT(refused, HasSubstr("accept_compression: true"));
+  client.send(post("/echo", std::string(5000, 'x'), "Accept-Encoding: gzip\r\n"));
+  EXPECT_THAT(client.read_until("\r\n\r\n"), HasSubstr("Content-Length: 5000\r\n"));
+}
+
+TEST_F(HttpServerTest, RolesAreThoseOfTheProcessBehindASocket) {
+  server_.reset();
+  config::HttpListener listener;
+  listener.address = "unix:" + path_;
+  listener.allow = {{.roles = {"infer"}, .users = {std::to_string(::getuid())}}};
+  start(listener);
+  Client client(path_);
+  client.send(get("/secret"));
+  const std::string mine = client.read_until("client ");
+  EXPECT_THAT(mine, HasSubstr("200 OK"));
+  Client admin(path_);
+  admin.send(post("/secret", "a body"));
+  const std::string denied = admin.read_until("}");
+  EXPECT_THAT(denied, StartsWith("HTTP/1.1 403 "));
+  EXPECT_THAT(denied, HasSubstr("POST /secret needs the role 'admin', and the caller has: infer"));
+  admin.send(get("/hello/anybody"));
+  EXPECT_THAT(admin.read_until("anybody"), HasSubstr("200 OK"));
+}
+
+TEST_F(HttpServerTest, WhoHasNoRoleIsRefused) {
+  server_.reset();
+  config::HttpListener listener;
+  listener.address = "unix:" + path_;
+  listener.allow = {{.roles = {"admin"}, .users = {std::to_string(::getuid() + 1)}}};
+  start(listener);
+  Client client(path_);
+  client.send(get("/secret") + get("/nothing") + get("/hello/anybody"));
+  EXPECT_THAT(client.read_until("}"), StartsWith("HTTP/1.1 403 "));
+  EXPECT_THAT(client.read_until("}"), StartsWith("HTTP/1.1 404 "));
+  EXPECT_THAT(client.read_until("anybody"), HasSubstr("200 OK"));
+}
+
+TEST_F(HttpServerTest, EachConnectionIsAClient) {
+  const auto client_of = [](Client& client) {
+    client.send(get("/secret"));
+    const std::string head = client.read_until("\r\n\r\n");
+    const size_t at = head.find("Content-Length: ") + std::strlen("Content-Length: ");
+    std::string body;
+    while (body.size() < std::stoul(head.substr(at))) body += client.read_byte();
+    return body;
+  };
+  Client one(path_);
+  Client two(path_);
+  const std::string first = client_of(one);
+  EXPECT_THAT(first, StartsWith("client "));
+  EXPECT_EQ(client_of(one), first);
+  EXPECT_NE(client_of(two), first);
 }
 
 TEST_F(HttpServerTest, AnAddressThatIsTakenIsRefused) {
   config::HttpListener listener;
   listener.address = "unix:" + path_;
-  const auto second = HttpServer::start({listener}, kMaxBody, {});
+  const auto second = HttpServer::start(with(listener), {});
   ASSERT_FALSE(second.ok());
   EXPECT_THAT(second.status().message(), HasSubstr("another process serves on"));
   listener.address = "127.0.0.1:0";
-  const auto tcp = HttpServer::start({listener}, kMaxBody, {});
+  const auto tcp = HttpServer::start(with(listener), {});
   ASSERT_TRUE(tcp.ok()) << tcp.status().to_string();
   listener.address = (*tcp)->addresses()[0];
   EXPECT_NE(listener.address, "127.0.0.1:0");
-  const auto taken = HttpServer::start({listener}, kMaxBody, {});
+  const auto taken = HttpServer::start(with(listener), {});
   ASSERT_FALSE(taken.ok());
   EXPECT_THAT(taken.status().message(), HasSubstr(listener.address));
 }

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/unit/fakes.h"
+#include "tests/unit/serve/shared_object.h"
 
 namespace inferd::serve {
 namespace {
@@ -34,6 +35,11 @@ std::shared_ptr<const models::ModelVersion> model_of(DType dtype, const Shape& s
   return version_of({{"x", dtype, shape, {}}}, {{"y", dtype, shape, {}}});
 }
 
+const SharedMemory& no_memory() {
+  static const SharedMemory none({});
+  return none;
+}
+
 template <typename T>
 std::vector<T> numbers(const TensorView& view) {
   return {view.as<T>().begin(), view.as<T>().end()};
@@ -41,7 +47,7 @@ std::vector<T> numbers(const TensorView& view) {
 
 Result<InferBody> decode_json(const std::shared_ptr<const models::ModelVersion>& model,
                               const std::string& text) {
-  return decode_infer(model, text, {});
+  return decode_infer(model, no_memory(), text, {});
 }
 
 // {"inputs": [{"name": "x", ...}]} with these members.
@@ -127,8 +133,9 @@ TEST(InferBody, TakesBytesInTheOrderOfTheInputs) {
   for (const std::string spaces : {"", " ", "  ", "   "}) {
     std::string body = json + spaces + "abc";
     body.append(reinterpret_cast<const char*>(floats), sizeof floats);
-    const auto decoded = decode_infer(
-        model, body, {.json_bytes = static_cast<int64_t>(json.size() + spaces.size())});
+    const auto decoded =
+        decode_infer(model, no_memory(), body,
+                     {.json_bytes = static_cast<int64_t>(json.size() + spaces.size())});
     ASSERT_TRUE(decoded.ok()) << decoded.status().to_string();
     EXPECT_THAT(numbers<uint8_t>(decoded->call->inputs[0]), ElementsAre('a', 'b', 'c'));
     EXPECT_EQ(reinterpret_cast<uintptr_t>(decoded->call->inputs[1].data.data()) % sizeof(float),
@@ -140,7 +147,7 @@ TEST(InferBody, TakesBytesInTheOrderOfTheInputs) {
 
 TEST(InferBody, ABodyWithoutJsonIsTheOnlyInput) {
   const auto raw = [](const auto& model, const std::string& bytes) {
-    return decode_infer(model, bytes, {.json_bytes = 0});
+    return decode_infer(model, no_memory(), bytes, {.json_bytes = 0});
   };
   const auto open = model_of(DType::kInt16, {kDynamicDim, 2});
   const std::string bytes("\1\0\2\0\3\0\4\0", 8);
@@ -173,8 +180,9 @@ TEST(InferBody, MistakesAreTold) {
       {one_input(R"("datatype":"INT8","shape":[-2],"data":[1,2])"), "negative"},
       {one_input(R"("datatype":"INT8","shape":[9223372036854775807,9],"data":[1])"), "elements"},
       {one_input(R"("datatype":"FP32","shape":[2])"), "has datatype 'FP32'"},
-      {one_input(good), "neither 'data' nor"},
-      {one_input(good + R"(,"data":[1,2],"parameters":{"binary_data_size":2})"), "both 'data' and"},
+      {one_input(good), "has none of 'data', 'binary_data_size'"},
+      {one_input(good + R"(,"data":[1,2],"parameters":{"binary_data_size":2})"),
+       "has more than one of 'data', 'binary_data_size'"},
       {one_input(good + R"(,"data":3)"), "input 'x': 'data' must be an array"},
       {one_input(good + R"(,"data":[1])"), "input 'x' has 1 elements, shape [2] needs 2"},
       {one_input(good + R"(,"data":[1,2,3])"), "has 3 elements"},
@@ -200,9 +208,10 @@ TEST(InferBody, MistakesAreTold) {
   }
   const std::string json = one_input(good + R"(,"data":[1,2])");
   const auto size = static_cast<int64_t>(json.size());
-  EXPECT_THAT(decode_infer(model, json + "abc", {.json_bytes = size}).status().message(),
-              HasSubstr("3 bytes of binary data belong to no input"));
-  EXPECT_THAT(decode_infer(model, json, {.json_bytes = size + 1}).status().message(),
+  EXPECT_THAT(
+      decode_infer(model, no_memory(), json + "abc", {.json_bytes = size}).status().message(),
+      HasSubstr("3 bytes of binary data belong to no input"));
+  EXPECT_THAT(decode_infer(model, no_memory(), json, {.json_bytes = size + 1}).status().message(),
               HasSubstr("Inference-Header-Content-Length is"));
 }
 
@@ -215,7 +224,7 @@ TEST(InferBody, HalfPrecisionTravelsAsBytesOnly) {
   const std::string json =
       one_input(R"("datatype":"FP16","shape":[1],"parameters":{"binary_data_size":2})");
   const BodyLayout layout{.json_bytes = static_cast<int64_t>(json.size())};
-  EXPECT_THAT(decode_infer(model, json + "ab", layout).status().message(),
+  EXPECT_THAT(decode_infer(model, no_memory(), json + "ab", layout).status().message(),
               HasSubstr("output 'y' is FP16"));
 }
 
@@ -244,7 +253,7 @@ Response encode(const std::shared_ptr<const models::ModelVersion>& model, DType 
   body.binary = {outputs == "binary"};
   if (outputs == "classes") body.call->outputs[0].options.classes = 2;
   const TensorView view{dtype, shape, std::as_bytes(std::span(values))};
-  return encode_infer(body, {&view, 1});
+  return *encode_infer(body, {&view, 1});
 }
 
 TEST(InferBody, WritesNumbersThatReadBackTheSame) {
@@ -298,6 +307,62 @@ TEST(InferBody, WritesClassesAsTexts) {
   ASSERT_EQ(output["data"].size(), 2U);
   EXPECT_THAT(output["data"][0].get<std::string>(), HasSubstr(":1:dog \"x\""));
   EXPECT_THAT(output["data"][1].get<std::string>(), HasSubstr(":0:cat"));
+}
+
+// "x" and "y" of UINT8, four elements, in a region of ten bytes.
+class InferBodyInSharedMemory : public ::testing::Test {
+ protected:
+  InferBodyInSharedMemory() { EXPECT_TRUE(memory_.add({"r", object_.key(), 0, 10}).ok()); }
+
+  Result<InferBody> decode(const std::string& input, const std::string& output) {
+    std::string json = one_input(R"("datatype":"UINT8","shape":[4],)" + input);
+    json.pop_back();
+    json += R"(,"outputs":[{"name":"y")" + output + "}]}";
+    return decode_infer(model_, memory_, json, {});
+  }
+  static std::string place(const std::string& more) {
+    return R"("parameters":{"shared_memory_region":"r","shared_memory_byte_size":4)" + more + "}";
+  }
+
+  const SharedObject object_{"0123456789"};
+  SharedMemory memory_{{.enabled = true}};
+  const std::shared_ptr<const models::ModelVersion> model_ = model_of(DType::kUInt8, {4});
+};
+
+TEST_F(InferBodyInSharedMemory, TensorsAreReadAndWrittenThere) {
+  const auto body = decode(place(R"(,"shared_memory_offset":2)"), "," + place(""));
+  ASSERT_TRUE(body.ok()) << body.status().to_string();
+  EXPECT_THAT(numbers<uint8_t>(body->call->inputs[0]), ElementsAre('2', '3', '4', '5'));
+  EXPECT_FALSE(has_json_data(*body));
+  const std::string text = "abcd";
+  const TensorView view{DType::kUInt8, {4}, std::as_bytes(std::span(text))};
+  const auto answer = encode_infer(*body, {&view, 1});
+  ASSERT_TRUE(answer.ok()) << answer.status().to_string();
+  EXPECT_EQ(object_.content(), "abcd456789");
+  const Json output = Json::parse(answer->body)["outputs"][0];
+  EXPECT_FALSE(output.contains("data"));
+  EXPECT_EQ(output["parameters"],
+            Json({{"shared_memory_region", "r"}, {"shared_memory_byte_size", 4}}));
+  object_.truncate(1);
+  EXPECT_THAT(encode_infer(*body, {&view, 1}).status().message(), HasSubstr("output 'y'"));
+}
+
+TEST_F(InferBodyInSharedMemory, MistakesAreTold) {
+  const std::string data = R"("data":[1,2,3,4])";
+  const std::tuple<std::string, std::string, const char*> cases[] = {
+      {data + "," + place(""), "", "has more than one of"},
+      {place(R"(,"shared_memory_offset":7)"), "", "are not within shared memory region 'r'"},
+      {place(R"(,"shared_memory_offset":-1)"), "", "'shared_memory_offset' must be"},
+      {R"("parameters":{"shared_memory_region":"r","shared_memory_byte_size":3})", "", "needs 4"},
+      {R"("parameters":{"shared_memory_region":"s","shared_memory_byte_size":4})", "", "'s'"},
+      {R"("parameters":{"shared_memory_region":[]})", "", "must be the name of a region"},
+      {data, R"(,"parameters":{"shared_memory_region":"s","shared_memory_byte_size":4})", "'s'"},
+  };
+  for (const auto& [input, output, message] : cases) {
+    const auto body = decode(input, output);
+    ASSERT_FALSE(body.ok()) << input << output;
+    EXPECT_THAT(body.status().message(), HasSubstr(message));
+  }
 }
 
 TEST(InferBody, TheLayoutIsANumber) {

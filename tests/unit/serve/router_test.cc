@@ -8,13 +8,13 @@ namespace {
 
 Router make_router() {
   const SyncHandler nothing = [](const Request&) { return Response(); };
-  return Router({{Method::kGet, "/v2", nothing},
-                 {Method::kGet, "/v2/models/stats", nothing},
-                 {Method::kGet, "/v2/models/{model}", nothing},
-                 {Method::kPost, "/v2/models/{model}/infer", nothing},
-                 {Method::kGet, "/v2/models/{model}/versions/{version}", nothing},
-                 {Method::kPost, "/both", nothing},
-                 {Method::kGet, "/both", nothing}});
+  return Router({{Method::kGet, "/v2", Needs::kNothing, nothing},
+                 {Method::kGet, "/v2/models/stats", Needs::kNothing, nothing},
+                 {Method::kGet, "/v2/models/{model}", Needs::kNothing, nothing},
+                 {Method::kPost, "/v2/models/{model}/infer", Needs::kNothing, nothing},
+                 {Method::kGet, "/v2/models/{model}/versions/{version}", Needs::kNothing, nothing},
+                 {Method::kPost, "/both", Needs::kNothing, nothing},
+                 {Method::kGet, "/both", Needs::kNothing, nothing}});
 }
 
 TEST(Router, FindsTheFirstPatternThatFits) {

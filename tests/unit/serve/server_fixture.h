@@ -26,6 +26,18 @@ class NoPipelines final : public pipeline::Pipelines {
   }
 };
 
+// y = x, two bytes, after `before`.
+inline std::shared_ptr<const Model> echo_model(const std::function<void()>& before) {
+  return std::make_shared<FakeModel>(
+      std::vector<TensorInfo>{{"x", DType::kUInt8, {2}, {}}},
+      std::vector<TensorInfo>{{"y", DType::kUInt8, {2}, {}}},
+      [before](std::span<const TensorView> x) {
+        before();
+        return Result<std::vector<FakeTensor>>(std::vector<FakeTensor>{
+            {x[0].dtype, x[0].shape, {x[0].data.begin(), x[0].data.end()}}});
+      });
+}
+
 // Three models with y = x: "echo" once the gate is open, with room for one request that waits;
 // "patient", the same with room for many; and "free", at once.
 class ServerTest : public ::testing::Test {
@@ -46,17 +58,6 @@ class ServerTest : public ::testing::Test {
     inference_ = inference::GRPCInferenceService::NewStub(channel);
   }
   void TearDown() override { gate_.open(); }
-
-  static std::shared_ptr<const Model> echo_model(const std::function<void()>& before) {
-    return std::make_shared<FakeModel>(
-        std::vector<TensorInfo>{{"x", DType::kUInt8, {2}, {}}},
-        std::vector<TensorInfo>{{"y", DType::kUInt8, {2}, {}}},
-        [before](std::span<const TensorView> x) {
-          before();
-          return Result<std::vector<FakeTensor>>(std::vector<FakeTensor>{
-              {x[0].dtype, x[0].shape, {x[0].data.begin(), x[0].data.end()}}});
-        });
-  }
 
   static inference::ModelInferRequest request_for(const std::string& model,
                                                   const std::string& bytes = "ab") {

@@ -1,44 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/serve/shared_memory.h"
 
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "tests/unit/serve/server_fixture.h"
+#include "tests/unit/serve/shared_object.h"
 
 namespace inferd::serve {
 namespace {
 
 using ::testing::HasSubstr;
 
-// An object of POSIX shared memory, gone with the test.
-class Object {
- public:
-  explicit Object(const std::string& content)
-      : key_("/inferd-test-" + std::to_string(::getpid())),
-        fd_(::shm_open(key_.c_str(), O_CREAT | O_RDWR | O_TRUNC, 0600)) {
-    EXPECT_EQ(::pwrite(fd_, content.data(), content.size(), 0),
-              static_cast<ssize_t>(content.size()));
-  }
-  ~Object() {
-    ::close(fd_);
-    ::shm_unlink(key_.c_str());
-  }
-  void truncate(off_t size) const { EXPECT_EQ(::ftruncate(fd_, size), 0); }
-  std::string content() const {
-    std::string content(100, '\0');
-    content.resize(static_cast<size_t>(::pread(fd_, content.data(), content.size(), 0)));
-    return content;
-  }
-  const std::string& key() const { return key_; }
-
- private:
-  const std::string key_;
-  const int fd_;
-};
+using Object = SharedObject;
 
 std::span<const std::byte> bytes_of(const std::string& text) {
   return std::as_bytes(std::span(text));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "daemon/serve/grpc/model_config.h"
+#include "daemon/serve/model_config.h"
 
 #include <filesystem>
 

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/serve/http/tls_session.h"
+
+#include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
+
+#include <array>
+#include <cstring>
+
+namespace inferd::serve {
+namespace {
+
+gnutls_session_t session_of(MHD_Connection* connection) {
+  const auto* info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+  return info == nullptr ? nullptr : static_cast<gnutls_session_t>(info->tls_session);
+}
+
+// Of a chain that was shown: 0, or the handshake ends. The authorities are the listener's, and the
+// certificate must be one for clients: a server's key is no client's.
+int verify(gnutls_session_t session) {
+  unsigned count = 0;
+  // Where one is required, the library has ended the handshake already.
+  if (gnutls_certificate_get_peers(session, &count) == nullptr) return 0;
+  std::array<char, sizeof GNUTLS_KP_TLS_WWW_CLIENT> purpose{};
+  std::memcpy(purpose.data(), GNUTLS_KP_TLS_WWW_CLIENT, purpose.size());
+  gnutls_typed_vdata_st wanted{};
+  wanted.type = GNUTLS_DT_KEY_PURPOSE_OID;
+  wanted.data = reinterpret_cast<unsigned char*>(purpose.data());
+  unsigned wrong = 0;
+  if (gnutls_certificate_verify_peers(session, &wanted, 1, &wrong) != 0) return -1;
+  return wrong == 0 ? 0 : -1;
+}
+
+}  // namespace
+
+void ask_for_certificate(MHD_Connection* connection, bool required) {
+  gnutls_session_t session = session_of(connection);
+  gnutls_certificate_server_set_request(session,
+                                        required ? GNUTLS_CERT_REQUIRE : GNUTLS_CERT_REQUEST);
+  gnutls_session_set_verify_function(session, &verify);
+}
+
+std::string subject_of(MHD_Connection* connection) {
+  gnutls_session_t session = session_of(connection);
+  if (session == nullptr) return {};
+  unsigned count = 0;
+  const gnutls_datum_t* chain = gnutls_certificate_get_peers(session, &count);
+  if (chain == nullptr || count == 0) return {};
+  gnutls_x509_crt_t certificate = nullptr;
+  if (gnutls_x509_crt_init(&certificate) != 0) return {};
+  std::array<char, 256> name{};
+  size_t size = name.size();
+  const bool named = gnutls_x509_crt_import(certificate, &chain[0], GNUTLS_X509_FMT_DER) == 0 &&
+                     gnutls_x509_crt_get_dn_by_oid(certificate, GNUTLS_OID_X520_COMMON_NAME, 0, 0,
+                                                   name.data(), &size) == 0;
+  gnutls_x509_crt_deinit(certificate);
+  return named ? std::string(name.data(), size) : std::string();
+}
+
+}  // namespace inferd::serve
