@@ -140,17 +140,28 @@ Result<std::vector<config::ModelConfig>> Loader::wanted_at_start() const {
     return not_found("model repository '" + config_.root + "' is not a folder");
   }
   if (!config_.load_all) return wanted;
-  for (const fs::path& folder : folders_in(config_.root)) {
+  for (std::string& name : on_disk()) {
     config::ModelConfig model;
-    model.name = folder.filename();
+    model.name = std::move(name);
+    wanted.push_back(std::move(model));
+  }
+  return wanted;
+}
+
+std::vector<std::string> Loader::on_disk() const {
+  std::vector<std::string> names;
+  if (config_.root.empty()) return names;
+  std::error_code error;
+  for (const fs::path& folder : folders_in(config_.root)) {
     // lost+found, .git and the like are not models.
     const std::vector<fs::path> inside = folders_in(folder);
     const bool has_model = fs::exists(folder / "model.yaml", error) ||
                            fs::exists(folder / "config.pbtxt", error) ||
                            std::any_of(inside.begin(), inside.end(), version_of);
-    if (has_model && model.name[0] != '.') wanted.push_back(std::move(model));
+    const std::string name = folder.filename();
+    if (has_model && name[0] != '.') names.push_back(name);
   }
-  return wanted;
+  return names;
 }
 
 Result<config::ModelConfig> Loader::find(const std::string& name) const {

@@ -28,6 +28,9 @@ class Loader {
   // no folder.
   Result<std::vector<config::ModelConfig>> wanted_at_start() const;
 
+  // Names of what looks like a model in the repository's folder.
+  std::vector<std::string> on_disk() const;
+
   // What the configuration says of a model that somebody asks for. INVALID_ARGUMENT for what is no
   // name of a model (a path, say), NOT_FOUND when the repository has no folder of that name.
   Result<config::ModelConfig> find(const std::string& name) const;

@@ -73,6 +73,18 @@ class FolderRepository final : public Repository {
     return list;
   }
 
+  std::vector<ModelStatus> index() const override {
+    std::vector<ModelStatus> index = list();
+    const size_t known = index.size();
+    for (const std::string& name : loader_.on_disk()) {
+      const auto end = index.begin() + static_cast<ptrdiff_t>(known);
+      const bool is_known = std::any_of(
+          index.begin(), end, [&](const ModelStatus& status) { return status.name == name; });
+      if (!is_known) index.push_back({name, 0, ModelState::kUnloaded, "not loaded"});
+    }
+    return index;
+  }
+
   bool ready() const override {
     const std::lock_guard lock(mutex_);
     return !closed_;

@@ -59,6 +59,8 @@ class Repository {
   virtual Result<std::shared_ptr<const ModelVersion>> find(const std::string& name,
                                                            int64_t version) const = 0;
   virtual std::vector<ModelStatus> list() const = 0;  // all that ever served or were to
+  // And those on disk that could be loaded. Reads folders.
+  virtual std::vector<ModelStatus> index() const = 0;
   virtual bool ready() const = 0;                     // all that was loaded at start; not closed
 
   // Called once, on the repository's thread or, when refused at once, on the caller's. Must not

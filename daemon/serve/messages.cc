@@ -110,7 +110,7 @@ Result<inference::ModelStatisticsResponse> model_statistics(const models::Reposi
 inference::RepositoryIndexResponse repository_index(const models::Repository& repository,
                                                     bool only_ready) {
   inference::RepositoryIndexResponse response;
-  for (const models::ModelStatus& status : repository.list()) {
+  for (const models::ModelStatus& status : repository.index()) {
     if (only_ready && status.state != models::ModelState::kReady) continue;
     auto* model = response.add_models();
     model->set_name(status.name);

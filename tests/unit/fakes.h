@@ -121,6 +121,7 @@ class FakeRepository final : public models::Repository {
       list.push_back({name, 1, models::ModelState::kReady, ""});
     return list;
   }
+  std::vector<models::ModelStatus> index() const override { return list(); }
   bool ready() const override { return true; }
   void load(const std::string&, Done done) override { done(unimplemented("models are added")); }
   void unload(const std::string& name, Done done) override {

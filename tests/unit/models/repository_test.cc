@@ -88,6 +88,21 @@ TEST_F(RepositoryTest, ServesTheNewestVersionOfEachModel) {
   EXPECT_EQ(repository->find("c", 0).status().message(), "there is no model 'c'; loaded: a, b");
 }
 
+TEST_F(RepositoryTest, TheIndexHasWhatCouldBeLoaded) {
+  write("a/1/model.onnx", relu_model(1));
+  const auto repository = open();
+  write("b/2/model.onnx", relu_model(2));
+  write("lost+found/readme", "no model");
+  EXPECT_THAT(states(*repository), ElementsAre("a 1 1"));
+  const std::vector<ModelStatus> index = repository->index();
+  ASSERT_EQ(index.size(), 2U);
+  EXPECT_EQ(index[1].name, "b");
+  EXPECT_EQ(index[1].state, ModelState::kUnloaded);
+  EXPECT_EQ(index[1].reason, "not loaded");
+  ASSERT_TRUE(load(*repository, "b").ok());
+  EXPECT_EQ(repository->index().size(), 2U);
+}
+
 TEST_F(RepositoryTest, LoadsAModelThatCameLater) {
   const auto repository = open();
   EXPECT_EQ(load(*repository, "a").code(), StatusCode::kNotFound);
