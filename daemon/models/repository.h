@@ -61,7 +61,7 @@ class Repository {
   virtual std::vector<ModelStatus> list() const = 0;  // all that ever served or were to
   // And those on disk that could be loaded. Reads folders.
   virtual std::vector<ModelStatus> index() const = 0;
-  virtual bool ready() const = 0;                     // all that was loaded at start; not closed
+  virtual bool ready() const = 0;  // all that was loaded at start; not closed
 
   // Called once, on the repository's thread or, when refused at once, on the caller's. Must not
   // block.
