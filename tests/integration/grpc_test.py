@@ -336,7 +336,8 @@ class Limits(Calls):
         try:
             connections += [self.connect() for _ in range(400)]
             self.daemon.infer("vww", self.array)
-            self.assertLessEqual(self.status("Threads"), threads + 2)
+            # gRPC starts some threads of its own when there is work for them, whoever brings it.
+            self.assertLessEqual(self.status("Threads"), threads + 16)
         finally:
             for connection in connections:
                 connection.close()
