@@ -97,7 +97,7 @@ measure_serving() {
   "$build/tests/bench/serving" --inferd "$build/daemon/inferd" --threads 1 --rounds "$rounds" "$@"
   echo
   if command -v valgrind >/dev/null; then
-    PYTHONPATH=$build/clients/python python3 "$root/tests/bench/serving/instructions.py" --inferd "$build/daemon/inferd" "$1"
+    PYTHONPATH=$build/clients/python /usr/bin/python3 "$root/tests/bench/serving/instructions.py" --inferd "$build/daemon/inferd" "$1"
     echo
   else
     say "no valgrind: instructions are not counted"
