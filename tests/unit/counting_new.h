@@ -26,6 +26,12 @@ inline void* counted_allocation(size_t size) {
 // does not look into the new (-Wmismatched-new-delete).
 [[gnu::noinline]] void* operator new(size_t size) { return inferd::counted_allocation(size); }
 [[gnu::noinline]] void* operator new[](size_t size) { return inferd::counted_allocation(size); }
+[[gnu::noinline]] void* operator new(size_t size, const std::nothrow_t&) noexcept {
+  return inferd::counted_allocation(size);
+}
+[[gnu::noinline]] void* operator new[](size_t size, const std::nothrow_t&) noexcept {
+  return inferd::counted_allocation(size);
+}
 [[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
 [[gnu::noinline]] void operator delete[](void* memory) noexcept { std::free(memory); }
 [[gnu::noinline]] void operator delete(void* memory, size_t) noexcept { std::free(memory); }
