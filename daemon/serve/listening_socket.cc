@@ -53,19 +53,25 @@ std::string with_bound_port(const std::string& address, int fd) {
 
 Result<std::unique_ptr<ListeningSocket>> ListeningSocket::open(const std::string& address,
                                                                int mode) {
-  return address.starts_with(kUnix) ? open_unix(address, mode) : open_tcp(address);
+  if (!address.starts_with(kUnix)) return open_tcp(address);
+  return open_unix(address.substr(kUnix.size()), mode, {SOCK_STREAM, kBacklog});
 }
 
-Result<std::unique_ptr<ListeningSocket>> ListeningSocket::open_unix(const std::string& address,
-                                                                    int mode) {
-  const std::string path = address.substr(kUnix.size());
+Result<std::unique_ptr<ListeningSocket>> ListeningSocket::open_packets(const std::string& path,
+                                                                       int mode) {
+  return open_unix(path, mode, {SOCK_SEQPACKET, SOMAXCONN});
+}
+
+Result<std::unique_ptr<ListeningSocket>> ListeningSocket::open_unix(const std::string& path,
+                                                                    int mode, Kind kind) {
+  const std::string address = std::string(kUnix) + path;
   sockaddr_un name{};
   name.sun_family = AF_UNIX;
   if (path.size() >= sizeof name.sun_path)
     return invalid_argument("the socket path '" + path + "' is too long");
   std::memcpy(name.sun_path, path.data(), path.size());
   INFERD_RETURN_IF_ERROR(clear_socket_file(path));
-  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  const int fd = ::socket(AF_UNIX, kind.type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return failure(address);
   std::unique_ptr<ListeningSocket> opened(new ListeningSocket(fd, address));
   // Never open to others, not even before its mode is set.
@@ -74,7 +80,7 @@ Result<std::unique_ptr<ListeningSocket>> ListeningSocket::open_unix(const std::s
   ::umask(previous);
   if (bound != 0) return failure(address);
   opened->path_ = path;
-  if (::chmod(path.c_str(), static_cast<mode_t>(mode)) != 0 || ::listen(fd, kBacklog) != 0)
+  if (::chmod(path.c_str(), static_cast<mode_t>(mode)) != 0 || ::listen(fd, kind.backlog) != 0)
     return failure(address);
   return opened;
 }

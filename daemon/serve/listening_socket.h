@@ -8,13 +8,16 @@
 
 namespace inferd::serve {
 
-// A bound and listening stream socket. Closes itself and removes its socket file.
+// A bound and listening socket. Closes itself and removes its socket file.
 class ListeningSocket {
  public:
   // `address`: "unix:PATH", whose file gets `mode`, or "HOST:PORT" with a name, a number or
   // "[number]" of IPv6; port 0 is any free one. UNAVAILABLE when it cannot be had; the message
   // names it.
   static Result<std::unique_ptr<ListeningSocket>> open(const std::string& address, int mode);
+  // The same in the file `path`, for connections that keep the bounds of messages
+  // (SOCK_SEQPACKET).
+  static Result<std::unique_ptr<ListeningSocket>> open_packets(const std::string& path, int mode);
   ~ListeningSocket();
   ListeningSocket(const ListeningSocket&) = delete;
   ListeningSocket& operator=(const ListeningSocket&) = delete;
@@ -27,7 +30,11 @@ class ListeningSocket {
 
  private:
   ListeningSocket(int fd, std::string address) : fd_(fd), address_(std::move(address)) {}
-  static Result<std::unique_ptr<ListeningSocket>> open_unix(const std::string& address, int mode);
+  struct Kind {
+    int type = 0, backlog = 0;
+  };
+  static Result<std::unique_ptr<ListeningSocket>> open_unix(const std::string& path, int mode,
+                                                            Kind kind);
   static Result<std::unique_ptr<ListeningSocket>> open_tcp(const std::string& address);
 
   const int fd_;

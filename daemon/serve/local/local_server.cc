@@ -8,20 +8,17 @@
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <map>
 #include <thread>
 
 #include "daemon/serve/access.h"
+#include "daemon/serve/listening_socket.h"
 #include "daemon/serve/local/connection.h"
-#include "daemon/serve/socket_file.h"
 
 namespace inferd::serve {
 namespace {
@@ -33,29 +30,6 @@ using local::Ready;
 
 constexpr int kThreads = 2;
 constexpr uint64_t kStopToken = 0, kListenerToken = 1, kFirstConnectionToken = 2;
-
-Status cannot_listen(const std::string& path, const char* what) {
-  return unavailable("cannot listen on '" + path + "': " + what + ": " + std::strerror(errno));
-}
-
-Result<Descriptor> open_listener(const std::string& path, int mode) {
-  INFERD_RETURN_IF_ERROR(clear_socket_file(path));
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) return invalid_argument("'" + path + "' is too long");
-  path.copy(address.sun_path, path.size());
-  Descriptor socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!socket.is_open()) return cannot_listen(path, "socket");
-  const auto* generic = reinterpret_cast<const sockaddr*>(&address);
-  // The socket must never be open to others, not even before its mode is set.
-  const mode_t previous = ::umask(0177);
-  const bool bound = ::bind(socket.get(), generic, sizeof address) == 0;
-  ::umask(previous);
-  if (!bound) return cannot_listen(path, "bind");
-  if (::chmod(path.c_str(), static_cast<mode_t>(mode)) != 0) return cannot_listen(path, "chmod");
-  if (::listen(socket.get(), SOMAXCONN) != 0) return cannot_listen(path, "listen");
-  return socket;
-}
 
 class LocalServer final : public Server {
  public:
@@ -74,11 +48,11 @@ class LocalServer final : public Server {
   ~LocalServer() override { shut_down(0); }
 
   Status listen() {
-    INFERD_ASSIGN_OR_RETURN(listener_,
-                            open_listener(shared_->limits.path, shared_->limits.socket_mode));
+    INFERD_ASSIGN_OR_RETURN(listener_, ListeningSocket::open_packets(shared_->limits.path,
+                                                                     shared_->limits.socket_mode));
     const Poller& poller = shared_->poller;
     if (!poller.is_open() || !poller.watch(stop_.get(), kStopToken) ||
-        !poller.watch(listener_.get(), kListenerToken)) {
+        !poller.watch(listener_->fd(), kListenerToken)) {
       return unavailable("cannot watch the socket '" + shared_->limits.path + "'");
     }
     for (int i = 0; i < kThreads; ++i) threads_.emplace_back([this] { serve(); });
@@ -88,7 +62,7 @@ class LocalServer final : public Server {
   void announce_shutdown() override {}
 
   void shut_down(int64_t timeout_ms) override {
-    if (!listener_.is_open()) return;
+    if (listener_ == nullptr) return;
     shared_->stopping = true;
     using Clock = std::chrono::steady_clock;
     const auto until = Clock::now() + std::chrono::milliseconds(timeout_ms);
@@ -99,8 +73,7 @@ class LocalServer final : public Server {
     for (std::thread& thread : threads_) thread.join();
     for (const auto& [token, connection] : connections_) connection->end();
     connections_.clear();
-    ::unlink(shared_->limits.path.c_str());
-    listener_ = Descriptor();
+    listener_ = nullptr;
   }
 
  private:
@@ -156,7 +129,7 @@ class LocalServer final : public Server {
 
   void accept_all() {
     for (;;) {
-      Descriptor socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+      Descriptor socket(::accept4(listener_->fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
       if (socket.is_open()) {
         admit(std::move(socket));
       } else if (errno == EMFILE || errno == ENFILE) {
@@ -172,7 +145,7 @@ class LocalServer final : public Server {
     const std::lock_guard lock(mutex_);
     reserve_ = Descriptor();
     const Descriptor socket(
-        ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+        ::accept4(listener_->fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (socket.is_open()) refuse(socket, resource_exhausted("the daemon has too many open files"));
     reserve_ = open_reserve();
   }
@@ -229,7 +202,7 @@ class LocalServer final : public Server {
   const Access access_;
   const std::shared_ptr<local::Shared> shared_;
   const Descriptor stop_;
-  Descriptor listener_;
+  std::unique_ptr<ListeningSocket> listener_;
   std::vector<std::thread> threads_;
   std::atomic<int> listening_{0};       // of them
   std::atomic<bool> looks_out_{false};  // one of them does
