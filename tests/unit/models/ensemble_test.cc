@@ -4,21 +4,18 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
-#include <filesystem>
-#include <fstream>
 #include <future>
-#include <numeric>
 #include <thread>
 
 #include "daemon/models/repository.h"
 #include "tests/backends/scripted_engine.h"
-#include "tests/unit/temporary_folder.h"
+#include "tests/unit/models/repository_folder.h"
 
 namespace inferd::models {
 namespace {
 
-namespace fs = std::filesystem;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -41,7 +38,7 @@ std::string identity(int width, const std::string& more = "") {
          std::to_string(width) + "]}]" + more + "}";
 }
 
-class Ensemble : public ::testing::Test {
+class Ensemble : public RepositoryFolder {
  protected:
   // What a caller sees.
   struct Answer {
@@ -50,49 +47,23 @@ class Ensemble : public ::testing::Test {
     schedule::Timing timing;
   };
 
-  void SetUp() override {
+  Result<std::shared_ptr<Engine>> make_engine() const override {
     EngineOptions options;
     options.threads = 2;
-    auto engine = make_scripted_engine(options);
-    ASSERT_TRUE(engine.ok()) << engine.status().to_string();
-    engine_ = *engine;
-    config_.root = folder_.file("models");
-    fs::create_directory(config_.root);
+    return make_scripted_engine(options);
   }
 
-  void write(const std::string& path, const std::string& content) const {
-    const fs::path file = fs::path(config_.root) / path;
-    fs::create_directories(file.parent_path());
-    std::ofstream(file) << content;
-  }
   void write_example() const {
     write("all/model.yaml", kEnsemble);
     write("math/1/model.test", kAddSub);
     write("twice/1/model.test", kRepeat);
   }
 
-  std::unique_ptr<Repository> open() const {
-    auto repository = Repository::open(config_, engine_);
-    EXPECT_TRUE(repository.ok()) << repository.status().to_string();
-    return repository.ok() ? std::move(*repository) : nullptr;
-  }
   std::string refusal(const std::string& yaml) const {
     write("all/model.yaml", yaml);
     const auto repository = Repository::open(config_, engine_);
     EXPECT_FALSE(repository.ok());
     return repository.status().message();
-  }
-
-  static Status change(const std::function<void(Repository::Done)>& order) {
-    std::promise<Status> status;
-    order([&](const Status& s) { status.set_value(s); });
-    return status.get_future().get();
-  }
-  static Status load(Repository& repository, const std::string& name) {
-    return change([&](auto done) { repository.load(name, std::move(done)); });
-  }
-  static Status unload(Repository& repository, const std::string& name) {
-    return change([&](auto done) { repository.unload(name, std::move(done)); });
   }
 
   // Rows of two columns.
@@ -117,10 +88,6 @@ class Ensemble : public ::testing::Test {
     version.queue->submit(std::move(request));
     return promise.get_future().get();
   }
-
-  const TemporaryFolder folder_;
-  std::shared_ptr<Engine> engine_;
-  config::ModelsConfig config_;
 };
 
 TEST_F(Ensemble, GoesThroughItsStepsWhateverTheirOrder) {

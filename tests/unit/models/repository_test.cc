@@ -10,7 +10,7 @@
 #include <future>
 
 #include "tests/unit/models/onnx_file.h"
-#include "tests/unit/temporary_folder.h"
+#include "tests/unit/models/repository_folder.h"
 
 namespace inferd::models {
 namespace {
@@ -20,41 +20,12 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 // Repositories of models y = relu(x), told apart by their width.
-class RepositoryTest : public ::testing::Test {
+class RepositoryTest : public RepositoryFolder {
  protected:
-  void SetUp() override {
+  Result<std::shared_ptr<Engine>> make_engine() const override {
     EngineOptions options;
     options.threads = 1;
-    auto engine = Engine::create(options);
-    ASSERT_TRUE(engine.ok()) << engine.status().to_string();
-    engine_ = *engine;
-    config_.root = folder_.file("models");
-    fs::create_directory(config_.root);
-  }
-
-  void write(const std::string& path, const std::string& content) const {
-    const fs::path file = fs::path(config_.root) / path;
-    fs::create_directories(file.parent_path());
-    // As whoever deploys should: mapped files must not change.
-    std::ofstream(file.string() + ".new") << content;
-    fs::rename(file.string() + ".new", file);
-  }
-
-  std::unique_ptr<Repository> open() const {
-    auto repository = Repository::open(config_, engine_);
-    EXPECT_TRUE(repository.ok()) << repository.status().to_string();
-    return repository.ok() ? std::move(*repository) : nullptr;
-  }
-
-  static Status load(Repository& repository, const std::string& name) {
-    std::promise<Status> status;
-    repository.load(name, [&](const Status& s) { status.set_value(s); });
-    return status.get_future().get();
-  }
-  static Status unload(Repository& repository, const std::string& name) {
-    std::promise<Status> status;
-    repository.unload(name, [&](const Status& s) { status.set_value(s); });
-    return status.get_future().get();
+    return Engine::create(options);
   }
 
   // "name version state", one each.
@@ -67,10 +38,6 @@ class RepositoryTest : public ::testing::Test {
     return states;
   }
   static int64_t width(const ModelVersion& version) { return version.model->inputs()[0].shape[1]; }
-
-  const TemporaryFolder folder_;
-  std::shared_ptr<Engine> engine_;
-  config::ModelsConfig config_;
 };
 
 TEST_F(RepositoryTest, ServesTheNewestVersionOfEachModel) {
