@@ -14,7 +14,10 @@
 #include <cerrno>
 #include <chrono>
 #include <map>
+#include <span>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "daemon/serve/access.h"
 #include "daemon/serve/listening_socket.h"
@@ -55,7 +58,11 @@ class LocalServer final : public Server {
         !poller.watch(listener_->fd(), kListenerToken)) {
       return unavailable("cannot watch the socket '" + shared_->limits.path + "'");
     }
-    for (int i = 0; i < kThreads; ++i) threads_.emplace_back([this] { serve(); });
+    for (int i = 0; i < kThreads; ++i) {
+      // Allocated here: a thread may begin to run after the first requests.
+      std::vector<std::byte> buffer(Connection::kReceiveBytes);
+      threads_.emplace_back([this, buffer = std::move(buffer)]() mutable { serve(buffer); });
+    }
     return ok_status();
   }
 
@@ -79,8 +86,7 @@ class LocalServer final : public Server {
  private:
   static Descriptor open_reserve() { return Descriptor(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
 
-  void serve() {
-    std::vector<std::byte> buffer(Connection::kReceiveBytes);
+  void serve(std::span<std::byte> buffer) {
     for (Poller::Event event; wait(event);) {
       if (event.token == kListenerToken) {
         accept_all();
