@@ -19,6 +19,8 @@ ENGINE = {
     "engine/runtime": ["engine/"],
     "engine/quantize": ["engine/"],
 }
+PACKAGE = ["package/"]
+NAMES = ["package/name.h"]
 CONFIG = ["daemon/config/config.h"]
 MODELS = CONFIG + ["daemon/models/", "daemon/schedule/", "daemon/telemetry/", "daemon/host/"]
 SHARED = ["access", "call", "certificates", "client", "control", "describe", "listening_socket", "messages", "model_config",
@@ -28,11 +30,12 @@ SERVE = MODELS + [f"daemon/serve/{name}.h" for name in SHARED] + MESSAGES + [
     "daemon/pipeline/pipelines.h", "daemon/pipeline/result.h"]
 DAEMON = {
     "media": ["media/"],
-    "daemon/config": ["daemon/config/", "inference/model_config.pb.h"],
-    "daemon/telemetry": CONFIG + ["daemon/telemetry/"],
+    "package": PACKAGE,
+    "daemon/config": NAMES + ["daemon/config/", "inference/model_config.pb.h"],
+    "daemon/telemetry": CONFIG + NAMES + ["daemon/telemetry/"],
     "daemon/host": CONFIG + ["daemon/host/"],
     "daemon/schedule": CONFIG + ["daemon/schedule/", "daemon/telemetry/"],
-    "daemon/models": MODELS,
+    "daemon/models": MODELS + PACKAGE,
     "daemon/pipeline": MODELS + ["daemon/pipeline/", "media/"],
     "daemon/serve": SERVE,
     "daemon/serve/grpc": SERVE + ["daemon/serve/grpc/", "inference/", "inferd/v1/", "grpc_health/"],
@@ -40,8 +43,8 @@ DAEMON = {
     "daemon/serve/local": SERVE + ["daemon/serve/local/"],
     "daemon": ["daemon/"],
     "clients/c": [],
-    "clients/cpp": ["clients/c/", "clients/cpp/", "inferd/client/", "inference/", "inferd/v1/", "grpc_health/"],
-    "clients/inferctl": ["clients/inferctl/", "inferd/client/", "media/"],
+    "clients/cpp": PACKAGE + ["clients/c/", "clients/cpp/", "inferd/client/", "inference/", "inferd/v1/", "grpc_health/"],
+    "clients/inferctl": PACKAGE + ["clients/inferctl/", "inferd/client/", "media/"],
 }
 RULES = {**ENGINE, **DAEMON}
 # Libraries that only these folders may see.
@@ -57,8 +60,10 @@ LIBRARIES = {
     "zlib.h": ["daemon/serve/http"],
     "prometheus/": ["daemon/telemetry"],
     "openssl/": ["daemon/schedule"],
+    "sodium.h": ["package"],
+    "zstd.h": ["package"],
 }
-OURS = ("engine/", "daemon/", "media/", "clients/", "inferd/", "inference/", "grpc_health/")
+OURS = ("engine/", "daemon/", "media/", "package/", "clients/", "inferd/", "inference/", "grpc_health/")
 INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]')
 
 
@@ -70,7 +75,7 @@ def folder_of(path):
 
 def main():
     errors = []
-    files = [p for d in ("engine", "daemon", "media", "clients") for p in (ROOT / d).rglob("*") if p.suffix in (".h", ".cc")]
+    files = [p for d in ("engine", "daemon", "media", "package", "clients") for p in (ROOT / d).rglob("*") if p.suffix in (".h", ".cc")]
     for path in sorted(files):
         folder = folder_of(path)
         name = path.relative_to(ROOT).as_posix()

@@ -222,9 +222,6 @@ struct Config {
   std::vector<PipelineConfig> pipelines;  // in line and from `pipelines: [files]`
 };
 
-// Letters, digits, '.', '_' and '-', no '.' at the beginning: never a path.
-bool is_model_name(const std::string& name);
-
 // Reads, checks types and ranges, resolves relative paths against the file's folder, reads the
 // pipeline files it names. Reports every error found, one per line.
 Result<Config> load(const std::string& path);

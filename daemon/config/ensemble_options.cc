@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "package/name.h"
+
 namespace inferd::config {
 namespace {
 
@@ -31,7 +33,7 @@ EnsembleStep read_step(const YAML::Node& node, MapReader& parent) {
   MapReader r(node, parent.file(), parent.errors());
   step.mark = r.mark();
   r.read("model_name", step.model);
-  if (!is_model_name(step.model)) parent.error(node, "a step needs a 'model_name'");
+  if (!package::is_model_name(step.model)) parent.error(node, "a step needs a 'model_name'");
   int64_t version = -1;
   r.read("model_version", version, -1, INT64_MAX);
   if (version > 0) step.version = version;

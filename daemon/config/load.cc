@@ -7,6 +7,7 @@
 #include "daemon/config/listeners.h"
 #include "daemon/config/model_options.h"
 #include "daemon/config/yaml.h"
+#include "package/name.h"
 
 namespace inferd::config {
 namespace {
@@ -48,7 +49,8 @@ void read_models(MapReader& parent, ModelsConfig& models) {
       read_model_options(m, model);
       m.finish();
     }
-    if (!is_model_name(model.name)) r.error(item, "'" + model.name + "' is not a model name");
+    if (!package::is_model_name(model.name))
+      r.error(item, "'" + model.name + "' is not a model name");
     const bool twice =
         std::any_of(models.serve.begin(), models.serve.end(),
                     [&](const ModelConfig& other) { return other.name == model.name; });
@@ -132,7 +134,7 @@ PipelineConfig read_pipeline(MapReader& r) {
   read_nodes(r, "stages", "stage", pipeline.stages);
   read_nodes(r, "sinks", "sink", pipeline.sinks);
   r.finish();
-  if (!is_model_name(pipeline.name)) {
+  if (!package::is_model_name(pipeline.name)) {
     r.errors().add(pipeline.mark, "a pipeline needs a name of letters, digits, '.', '_' and '-'");
   }
   return pipeline;
@@ -178,7 +180,7 @@ void read_trace(MapReader& parent, TraceConfig& trace) {
   r.read("rate", trace.rate, 1, INT64_MAX);
   r.read("count", trace.count, -1, INT64_MAX);
   r.read("log_frequency", trace.log_frequency, 0, INT64_MAX);
-  if (!trace.file.empty() && !is_model_name(trace.file)) {
+  if (!trace.file.empty() && !package::is_model_name(trace.file)) {
     r.error(r.child("file"),
             "'file' must be a name in 'folder': letters, digits, '.', '_' and '-'");
   }
@@ -189,13 +191,6 @@ void read_trace(MapReader& parent, TraceConfig& trace) {
 }
 
 }  // namespace
-
-bool is_model_name(const std::string& name) {
-  return !name.empty() && name[0] != '.' &&
-         std::all_of(name.begin(), name.end(), [](unsigned char c) {
-           return std::isalnum(c) != 0 || c == '.' || c == '_' || c == '-';
-         });
-}
 
 Result<Config> load(const std::string& path) {
   INFERD_ASSIGN_OR_RETURN(const YAML::Node root, parse_file(path));

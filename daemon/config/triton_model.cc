@@ -9,6 +9,7 @@
 #include "daemon/config/ensemble_options.h"
 #include "daemon/config/model_options.h"
 #include "daemon/config/triton_text.h"
+#include "package/name.h"
 
 namespace inferd::config {
 namespace {
@@ -280,7 +281,7 @@ class TritonReader {
       EnsembleStep step;
       step.model = part->model_name();
       step.mark = part.mark_of("model_name");
-      if (!is_model_name(step.model)) error(step.mark, "a step needs a 'model_name'");
+      if (!package::is_model_name(step.model)) error(step.mark, "a step needs a 'model_name'");
       if (part->model_version() > 0) step.version = part->model_version();
       // Sorted: the file's order is lost, and the same file shall mean the same each time.
       const std::map<std::string, std::string> inputs(part->input_map().begin(),

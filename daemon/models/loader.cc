@@ -11,6 +11,7 @@
 #include "daemon/models/queue_options.h"
 #include "daemon/schedule/cached_queue.h"
 #include "daemon/schedule/traced_queue.h"
+#include "package/name.h"
 
 namespace inferd::models {
 namespace {
@@ -165,7 +166,7 @@ std::vector<std::string> Loader::on_disk() const {
 }
 
 Result<config::ModelConfig> Loader::find(const std::string& name) const {
-  if (!config::is_model_name(name)) {
+  if (!package::is_model_name(name)) {
     return invalid_argument("'" + name +
                             "' is not a model name: letters, digits, '.', '_' and '-', and no '.' "
                             "at the beginning");

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "package/name.h"
+
 namespace inferd::telemetry {
 namespace {
 
@@ -15,7 +17,7 @@ Status check(const TraceOverrides& o) {
   if (o.log_frequency && *o.log_frequency < 0) {
     return invalid_argument("log_frequency must not be negative");
   }
-  if (o.file && !config::is_model_name(*o.file)) {
+  if (o.file && !package::is_model_name(*o.file)) {
     return invalid_argument(
         "trace_file must be a name in the folder for traces: letters, digits, '.', '_' and '-', "
         "and no '.' at the beginning");
