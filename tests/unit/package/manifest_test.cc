@@ -72,7 +72,7 @@ TEST(Manifest, IsReadAsItWasWritten) {
 }
 
 TEST(Manifest, NamesTheMemberThatIsWrong) {
-  const struct {
+  constexpr struct {
     const char *what, *by, *message;
   } kCases[] = {
       {"\"format\": 1", "\"format\": 2", "its format is 2"},
