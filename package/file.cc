@@ -2,6 +2,7 @@
 #include "package/file.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -55,6 +56,18 @@ Result<size_t> InputFile::read(std::span<std::byte> buffer) const {
     if (size >= 0) return static_cast<size_t>(size);
     if (errno != EINTR) return failed("read", path_, errno);
   }
+}
+
+Result<Mapping> Mapping::of(const InputFile& file) {
+  if (file.bytes() == 0) return Mapping();
+  const auto size = static_cast<size_t>(file.bytes());
+  void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.fd(), 0);
+  if (address == MAP_FAILED) return failed("map", file.path(), errno);
+  return Mapping({static_cast<const std::byte*>(address), size});
+}
+
+Mapping::~Mapping() {
+  if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
 }
 
 Result<std::string> read_text(const InputFile& file, int64_t max_bytes) {

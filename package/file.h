@@ -55,6 +55,23 @@ class InputFile {
   mode_t mode_;
 };
 
+// A file's content in memory, read-only, as it was when it was opened; the file may be closed.
+// Whoever truncates it in place gets the process a SIGBUS.
+class Mapping {
+ public:
+  static Result<Mapping> of(const InputFile& file);
+  Mapping() = default;  // of nothing
+  Mapping(Mapping&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
+  Mapping& operator=(Mapping&&) = delete;
+  ~Mapping();
+
+  std::span<const std::byte> bytes() const { return bytes_; }
+
+ private:
+  explicit Mapping(std::span<const std::byte> bytes) : bytes_(bytes) {}
+  std::span<const std::byte> bytes_;
+};
+
 // A whole small file.
 Result<std::string> read_text(const InputFile& file, int64_t max_bytes);
 
