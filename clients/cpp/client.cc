@@ -3,10 +3,12 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include <condition_variable>
-#include <mutex>
+#include <memory>
+#include <utility>
 
+#include "clients/cpp/grpc_calls.h"
 #include "clients/cpp/grpc_channel.h"
+#include "clients/cpp/grpc_messages.h"
 #include "clients/cpp/local_client.h"
 #include "clients/cpp/reconnecting.h"
 #include "grpc_health/health.grpc.pb.h"
@@ -15,11 +17,6 @@
 
 namespace inferd {
 namespace {
-
-Status from_grpc(const grpc::Status& status) {
-  if (status.ok()) return ok_status();
-  return {static_cast<StatusCode>(status.error_code()), status.error_message()};
-}
 
 TensorInfo tensor_info(const inference::ModelMetadataResponse::TensorMetadata& t) {
   TensorInfo info;
@@ -58,47 +55,6 @@ WatchedFrame from_proto(const inferd::v1::FrameResult& f) {
   return frame;
 }
 
-inference::ModelInferRequest infer_request(const std::string& model,
-                                           const std::vector<NamedTensor>& inputs,
-                                           const InferOptions& options) {
-  inference::ModelInferRequest request;
-  request.set_model_name(model);
-  request.set_model_version(options.version);
-  for (const NamedTensor& input : inputs) {
-    auto* tensor = request.add_inputs();
-    tensor->set_name(input.name);
-    tensor->set_datatype(std::string(dtype_name(input.tensor.dtype)));
-    for (int64_t dim : input.tensor.shape) tensor->add_shape(dim);
-    request.add_raw_input_contents(input.tensor.data.data(), input.tensor.data.size());
-  }
-  for (const std::string& name : options.outputs) request.add_outputs()->set_name(name);
-  if (options.priority > 0)
-    (*request.mutable_parameters())["priority"].set_int64_param(options.priority);
-  return request;
-}
-
-// Asynchronous calls whose `done` has not returned.
-class OnTheirWay {
- public:
-  void begin() {
-    const std::lock_guard lock(mutex_);
-    ++count_;
-  }
-  void end() {
-    const std::lock_guard lock(mutex_);
-    if (--count_ == 0) none_.notify_all();
-  }
-  void wait() {
-    std::unique_lock lock(mutex_);
-    none_.wait(lock, [this] { return count_ == 0; });
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable none_;
-  int64_t count_ = 0;  // by mutex_
-};
-
 class GrpcClient final : public Client {
  public:
   GrpcClient(const std::shared_ptr<grpc::Channel>& channel, const ConnectOptions& options)
@@ -109,8 +65,7 @@ class GrpcClient final : public Client {
         health_(grpc::health::v1::Health::NewStub(channel)),
         reconnecting_(*health_) {}
 
-  // Calls have deadlines, so this ends.
-  ~GrpcClient() override { on_their_way_.wait(); }
+  ~GrpcClient() override { calls_.cancel_and_wait(); }
   GrpcClient(const GrpcClient&) = delete;
   GrpcClient& operator=(const GrpcClient&) = delete;
 
@@ -188,30 +143,7 @@ class GrpcClient final : public Client {
     inference::ModelInferResponse response;
     INFERD_RETURN_IF_ERROR(
         ended(inference_->ModelInfer(&context, infer_request(model, inputs, options), &response)));
-    return decode(response);
-  }
-
-  void infer_async(const std::string& model, const std::vector<NamedTensor>& inputs,
-                   const InferOptions& options, InferDone done) override {
-    struct Call {
-      grpc::ClientContext context;
-      inference::ModelInferRequest request;
-      inference::ModelInferResponse response;
-    };
-    auto* const call = new Call;  // until it ends
-    prepare(call->context, options.timeout_ms);
-    call->request = infer_request(model, inputs, options);
-    on_their_way_.begin();
-    inference_->async()->ModelInfer(
-        &call->context, &call->request, &call->response,
-        [this, call, done = std::move(done)](const grpc::Status& status) {
-          std::unique_ptr<Call> mine(call);  // gRPC calls this once
-          done(status.ok() ? decode(mine->response) : ended(status));
-          // The call holds the channel. It must not be the last to do so: the channel waits for
-          // this thread when it goes.
-          mine = nullptr;
-          on_their_way_.end();
-        });
+    return infer_results(response);
   }
 
   Result<std::vector<PipelineInfo>> pipelines() override {
@@ -247,6 +179,36 @@ class GrpcClient final : public Client {
     return ended(reader->Finish());
   }
 
+ protected:
+  std::function<void()> start(const std::string& model, const std::vector<NamedTensor>& inputs,
+                              const InferOptions& options, InferDone done) override {
+    struct Call {
+      grpc::ClientContext context;
+      inference::ModelInferRequest request;
+      inference::ModelInferResponse response;
+    };
+    auto call = std::make_shared<Call>();
+    prepare(call->context, options.timeout_ms);
+    call->request = infer_request(model, inputs, options);
+    const std::weak_ptr<grpc::ClientContext> context(
+        std::shared_ptr<grpc::ClientContext>(call, &call->context));
+    Call& c = *call;  // until it ends
+    const uint64_t number = calls_.begin(context);
+    inference_->async()->ModelInfer(
+        &c.context, &c.request, &c.response,
+        [this, number, mine = std::move(call),
+         done = std::move(done)](const grpc::Status& status) mutable {
+          done(status.ok() ? infer_results(mine->response) : ended(status));
+          // The call holds the channel. It must not be the last to do so: the channel waits for
+          // this thread when it goes.
+          mine = nullptr;
+          calls_.end(number);
+        });
+    return [context] {
+      if (const auto still_there = context.lock()) still_there->TryCancel();
+    };
+  }
+
  private:
   using Inference = inference::GRPCInferenceService::Stub;
 
@@ -275,29 +237,9 @@ class GrpcClient final : public Client {
     return ended((inference_.get()->*method)(&context, request, response));
   }
 
-  static Result<std::vector<NamedResult>> decode(const inference::ModelInferResponse& response) {
-    std::vector<NamedResult> results;
-    for (int i = 0; i < response.outputs_size(); ++i) {
-      const auto& output = response.outputs(i);
-      NamedResult result;
-      result.name = output.name();
-      const auto dtype = dtype_from_name(output.datatype());
-      if (!dtype || i >= response.raw_output_contents_size() || output.shape_size() > kMaxRank) {
-        return internal_error("the daemon's answer for output '" + output.name() +
-                              "' is not understood");
-      }
-      result.dtype = *dtype;
-      for (int64_t dim : output.shape()) result.shape.push_back(dim);
-      const auto bytes = std::as_bytes(std::span(response.raw_output_contents(i)));
-      result.data.assign(bytes.begin(), bytes.end());
-      results.push_back(std::move(result));
-    }
-    return results;
-  }
-
   const int64_t timeout_ms_;
   const std::string authorization_;  // what calls say of themselves; "": nothing
-  OnTheirWay on_their_way_;
+  GrpcCalls calls_;
   const std::unique_ptr<Inference> inference_;
   const std::unique_ptr<inferd::v1::PipelineService::Stub> pipelines_;
   const std::unique_ptr<grpc::health::v1::Health::Stub> health_;
@@ -305,6 +247,17 @@ class GrpcClient final : public Client {
 };
 
 }  // namespace
+
+InferFuture Client::infer_async(const std::string& model, const std::vector<NamedTensor>& inputs,
+                                const InferOptions& options) {
+  return InferFuture(
+      [&](InferDone done) { return start(model, inputs, options, std::move(done)); });
+}
+
+void Client::infer_async(const std::string& model, const std::vector<NamedTensor>& inputs,
+                         const InferOptions& options, InferDone done) {
+  start(model, inputs, options, std::move(done));
+}
 
 Result<std::unique_ptr<Client>> Client::connect(const std::string& endpoint,
                                                 const ConnectOptions& options) {

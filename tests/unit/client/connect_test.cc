@@ -80,17 +80,23 @@ TEST(Connect, MayGoAsSoonAsItsCallsAreDone) {
   const std::string address = "unix:" + folder.file("socket");
   const Server server(address);
   // gRPC must not find itself with the last hold on a channel, on a thread that the channel waits
-  // for.
+  // for: neither where the client goes with the last answer, nor where it cancels.
   for (int i = 0; i < 500; ++i) {
+    const bool waits = i % 2 == 0;
     std::atomic<int> answers = 0;
     {
       const auto client = Client::connect(address);
       for (int j = 0; j < 4; ++j) {
         client->infer_async("model", {}, {}, [&](const auto& results) {
-          EXPECT_EQ(results.status().code(), StatusCode::kUnimplemented);
+          const StatusCode code = results.status().code();
+          EXPECT_TRUE(code == StatusCode::kUnimplemented ||
+                      (code == StatusCode::kCancelled && !waits))
+              << results.status().to_string();
           ++answers;
+          answers.notify_one();
         });
       }
+      for (int seen = 0; waits && seen < 4; seen = answers) answers.wait(seen);
     }
     EXPECT_EQ(answers, 4);
   }

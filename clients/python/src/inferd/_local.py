@@ -19,7 +19,8 @@ _THREADS = 16  # of asynchronous requests
 
 
 def _only_grpc(what: str) -> Error:
-    return Error(Code.UNIMPLEMENTED, f"the local socket only runs models; ask for {what} at the daemon's gRPC endpoint")
+    return Error(Code.UNIMPLEMENTED, f"the local socket only runs models: for {what}, connect to the daemon's gRPC endpoint, "
+                                     "unix:/run/inferd/inferd.sock unless its server.grpc says otherwise")
 
 
 class LocalTransport:

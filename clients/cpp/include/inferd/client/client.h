@@ -6,42 +6,23 @@
 //   auto client = inferd::Client::connect("unix:/run/inferd/inferd.sock");
 //   auto outputs = client->infer("detector", {{"image", view}});
 //
-// Calls block. Safe to use from several threads. UNAVAILABLE: nobody answers at the endpoint. Other
-// errors are the daemon's, with its message.
+// Calls block, but for infer_async(). Safe to use from several threads. UNAVAILABLE: nobody answers
+// at the endpoint. Other errors are the daemon's, with its message.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "inferd/client/infer.h"
+#include "inferd/client/infer_future.h"
 #include "inferd/engine/status.h"
 #include "inferd/engine/tensor.h"
 
 namespace inferd {
-
-struct NamedTensor {
-  std::string name;
-  TensorView tensor;  // borrowed
-};
-
-struct NamedResult {
-  std::string name;
-  DType dtype = DType::kFloat32;
-  Shape shape;
-  std::vector<std::byte> data;
-
-  TensorView view() const { return {dtype, shape, data}; }
-};
-
-// How an inference is to be done.
-struct InferOptions {
-  std::string version;               // "": the newest
-  std::vector<std::string> outputs;  // none: all
-  int priority = 0;                  // 1 is the most urgent; 0: the model's default
-  int64_t timeout_ms = 0;            // 0: the client's
-};
 
 // How a client reaches a daemon that other machines can reach, too (docs/access.md).
 struct ConnectOptions {
@@ -92,10 +73,11 @@ struct PipelineInfo {
 class Client {
  public:
   // "unix:/path" or "host:port": gRPC; "grpcs://host:port": the same with TLS, where the daemon's
-  // certificate must be for `host`. "local:/path": the local socket, where statistics() and what
-  // concerns pipelines is UNIMPLEMENTED. Does not wait for the daemon: the first call does, up to
-  // `timeout_ms`, which is also the deadline of every call but watch(). A daemon that was restarted
-  // is found within a second.
+  // certificate must be for `host`. "local:/path": the local socket, which runs models and lists
+  // them; statistics(), pipelines() and watch() are UNIMPLEMENTED there: connect to the daemon's
+  // gRPC endpoint for those, "unix:/run/inferd/inferd.sock". Does not wait for the daemon: the
+  // first call does, up to `timeout_ms`, which is also the deadline of every call but watch(). A
+  // daemon that was restarted is found within a second.
   static std::unique_ptr<Client> connect(const std::string& endpoint, int64_t timeout_ms = 10'000);
   // INVALID_ARGUMENT: `options` that the endpoint cannot have; certificates need "grpcs://", and a
   // token is sent only there or on this machine. NOT_FOUND: a file cannot be read.
@@ -113,18 +95,36 @@ class Client {
                                                  const std::vector<NamedTensor>& inputs,
                                                  const InferOptions& options = {}) = 0;
 
-  using InferDone = std::function<void(Result<std::vector<NamedResult>>)>;
-  // Starts an inference and returns; `inputs` need not live longer. `done` is called once, in a
-  // thread of gRPC's, which it must not hold up; the client's destructor waits for it.
-  // UNIMPLEMENTED over the local socket, which has no threads: there, call infer() from several.
-  virtual void infer_async(const std::string& model, const std::vector<NamedTensor>& inputs,
-                           const InferOptions& options, InferDone done) = 0;
+  // Starts an inference and returns; `inputs` need not live longer. Any number may be on their way
+  // over gRPC, over the local socket as many as the daemon allows a connection (`max_in_flight`,
+  // 64): one more ends with RESOURCE_EXHAUSTED at once. A client that goes cancels what is on its
+  // way. When the daemon goes, what is on its way ends with UNAVAILABLE, run or not.
+  //
+  // Over the local socket, requests share one connection, apart from those of infer(), and the
+  // first ones wait for the daemon: to connect, to be told of the model, to share memory.
+  InferFuture infer_async(const std::string& model, const std::vector<NamedTensor>& inputs,
+                          const InferOptions& options = {});
+
+  // The same with a function, which is called once: in a thread of the client's, which it must not
+  // hold up; or from within this call, when the request cannot be sent. It may start the next
+  // inference, but not end the client. The client's destructor cancels what is on its way and waits
+  // until every `done` has returned.
+  void infer_async(const std::string& model, const std::vector<NamedTensor>& inputs,
+                   const InferOptions& options, InferDone done);
 
   virtual Result<std::vector<PipelineInfo>> pipelines() = 0;
   // Calls `on_frame` for each result until it returns false, the pipeline ends, or the connection
   // breaks.
   virtual Status watch(const std::string& pipeline,
                        const std::function<bool(const WatchedFrame&)>& on_frame) = 0;
+
+ protected:
+  // As infer_async(). What it returns cancels the inference: `done` gets CANCELLED, unless it has
+  // got something else. That may be called at any time and in any thread, also when the client has
+  // gone.
+  virtual std::function<void()> start(const std::string& model,
+                                      const std::vector<NamedTensor>& inputs,
+                                      const InferOptions& options, InferDone done) = 0;
 };
 
 }  // namespace inferd
