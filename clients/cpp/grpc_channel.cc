@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "clients/cpp/grpc_channel.h"
 
+#include <grpc/grpc.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 
@@ -52,11 +53,19 @@ Status check_token(const std::string& endpoint, const std::string& token) {
                           "' for everybody to read; write grpcs://HOST:PORT");
 }
 
+// gRPC stops when the last channel of a process goes, and waits for its threads with it, which may
+// sleep for ten seconds (seen with 1.51, after asynchronous calls). Held once, it stays.
+void keep_grpc() {
+  static const bool held = (grpc_init(), true);
+  static_cast<void>(held);
+}
+
 }  // namespace
 
 Result<std::shared_ptr<grpc::Channel>> make_channel(const std::string& endpoint,
                                                     const ConnectOptions& options) {
   INFERD_RETURN_IF_ERROR(check_token(endpoint, options.token));
+  keep_grpc();
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(-1);
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
