@@ -9,6 +9,7 @@
 #include "clients/cpp/grpc_calls.h"
 #include "clients/cpp/grpc_channel.h"
 #include "clients/cpp/grpc_messages.h"
+#include "clients/cpp/grpc_stream.h"
 #include "clients/cpp/local_client.h"
 #include "clients/cpp/reconnecting.h"
 #include "grpc_health/health.grpc.pb.h"
@@ -209,6 +210,13 @@ class GrpcClient final : public Client {
     };
   }
 
+  std::unique_ptr<Stream> open_stream(const StreamOptions& options) override {
+    return std::make_unique<GrpcStream>(
+        *inference_, options, timeout_ms_,
+        [this](grpc::ClientContext& context) { authorize(context); },
+        [this](const grpc::Status& status) { return ended(status); });
+  }
+
  private:
   using Inference = inference::GRPCInferenceService::Stub;
 
@@ -257,6 +265,16 @@ InferFuture Client::infer_async(const std::string& model, const std::vector<Name
 void Client::infer_async(const std::string& model, const std::vector<NamedTensor>& inputs,
                          const InferOptions& options, InferDone done) {
   start(model, inputs, options, std::move(done));
+}
+
+Result<std::unique_ptr<Stream>> Client::stream(const StreamOptions& options) {
+  constexpr int kMost = 65'536;
+  if (options.max_in_flight < 1 || options.max_in_flight > kMost) {
+    return invalid_argument("max_in_flight of a stream is " +
+                            std::to_string(options.max_in_flight) + ", not from 1 to " +
+                            std::to_string(kMost));
+  }
+  return open_stream(options);
 }
 
 Result<std::unique_ptr<Client>> Client::connect(const std::string& endpoint,

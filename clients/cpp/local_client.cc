@@ -7,6 +7,7 @@
 
 #include "clients/cpp/local_in_flight.h"
 #include "clients/cpp/local_session.h"
+#include "clients/cpp/local_stream.h"
 
 namespace inferd {
 namespace {
@@ -103,6 +104,10 @@ class LocalClient final : public Client {
     return [number, in_flight = std::weak_ptr(in_flight_)] {
       if (const auto still_there = in_flight.lock()) still_there->cancel(number);
     };
+  }
+
+  std::unique_ptr<Stream> open_stream(const StreamOptions& options) override {
+    return std::make_unique<LocalStream>(path_, options, timeout_ms_);
   }
 
  private:

@@ -19,6 +19,7 @@
 
 #include "inferd/client/infer.h"
 #include "inferd/client/infer_future.h"
+#include "inferd/client/stream.h"
 #include "inferd/engine/status.h"
 #include "inferd/engine/tensor.h"
 
@@ -112,6 +113,10 @@ class Client {
   void infer_async(const std::string& model, const std::vector<NamedTensor>& inputs,
                    const InferOptions& options, InferDone done);
 
+  // Opens a stream of requests (stream.h). Does not wait for the daemon. INVALID_ARGUMENT:
+  // `max_in_flight` is not from 1 to 65536.
+  Result<std::unique_ptr<Stream>> stream(const StreamOptions& options = {});
+
   virtual Result<std::vector<PipelineInfo>> pipelines() = 0;
   // Calls `on_frame` for each result until it returns false, the pipeline ends, or the connection
   // breaks.
@@ -125,6 +130,8 @@ class Client {
   virtual std::function<void()> start(const std::string& model,
                                       const std::vector<NamedTensor>& inputs,
                                       const InferOptions& options, InferDone done) = 0;
+  // `options` are checked.
+  virtual std::unique_ptr<Stream> open_stream(const StreamOptions& options) = 0;
 };
 
 }  // namespace inferd
