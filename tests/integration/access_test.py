@@ -5,16 +5,13 @@ import argparse
 import concurrent.futures
 import json
 import os
-import pathlib
-import shutil
-import signal
 import socket
 import struct
 import subprocess
 import sys
-import tempfile
-import time
 import unittest
+
+from daemon_process import DaemonProcess
 
 try:
     import grpc
@@ -30,14 +27,6 @@ ARGS = None
 PB = None
 NOBODY = 65534
 HEALTH = {"ServerLive", "ServerReady", "ModelReady"}  # everybody may ask
-
-
-def wait_until(condition, what, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"did not happen: {what}")
-        time.sleep(0.01)
 
 
 def tries(connects):
@@ -59,7 +48,6 @@ def call(channel, method, request=None, metadata=None):
         return f"{error.code().name}: {error.details()}"
 
 
-
 def over(address, *calls):
     """Calls over a connection of its own; for another user also in a process of its own."""
     with grpc.insecure_channel(address) as channel:
@@ -74,38 +62,21 @@ def in_child(user, address, *calls):
     return result.stdout.strip() or result.stderr
 
 
-class Daemon:
-    """A daemon with one scripted model, `copy`, on its own folder, which everybody may enter."""
+class Daemon(DaemonProcess):
+    """A daemon with one scripted model, `copy`, on its own folder, which everybody may enter. To be waited for."""
 
     def __init__(self, server, files=(), model=None, options=""):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="inferd-access-"))
+        super().__init__(ARGS.inferd)
         self.folder.chmod(0o755)
-        file = self.folder / "models/copy/1/model.test"
-        file.parent.mkdir(parents=True)
-        file.write_text(json.dumps(model or {"backend": "identity", "inputs": [{"shape": [-1, 2]}]}))
+        self.add_model("copy", model or {"backend": "identity", "inputs": [{"shape": [-1, 2]}]})
         for name, text, mode in files:
             (self.folder / name).write_text(text)
             (self.folder / name).chmod(mode)
-        (self.folder / "inferd.yaml").write_text(f"server:\n{server}models: {{root: models{options}}}\n")
-        self.log = open(self.folder / "log", "w+")
-        self.process = subprocess.Popen([ARGS.inferd, "--config", str(self.folder / "inferd.yaml")],
-                                        stdout=self.log, stderr=self.log, cwd=self.folder)
+        self.configure(f"server:\n{server}models: {{root: models{options}}}\n")
+        self.launch()
 
     def wait(self, connects):
-        wait_until(lambda: self.process.poll() is not None or tries(connects), "the daemon starts")
-        assert self.process.poll() is None, self.text()
-
-    def text(self):
-        self.log.flush()
-        return (self.folder / "log").read_text()
-
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(timeout=30)
-        self.log.close()
-        shutil.rmtree(self.folder)
-        return code
+        self.wait_until_it_serves(lambda: tries(connects))
 
 
 def as_user(user, function):

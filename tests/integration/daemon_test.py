@@ -13,8 +13,9 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import unittest
+
+from daemon_process import DaemonProcess
 
 try:
     import grpc
@@ -25,7 +26,6 @@ except ImportError as error:
     sys.exit(77)
 
 ARGS = None
-START_TIMEOUT_S = 60
 
 
 def model_path(relative):
@@ -41,52 +41,29 @@ def ctl(*arguments, endpoint=None):
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
-class Daemon:
+class Daemon(DaemonProcess):
     """A daemon on its own folder; models is {name: (file, options of the serve entry)}."""
 
     def __init__(self, models, pipelines="", server="", listeners="unix:inferd.sock"):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="inferd-test-"))
+        super().__init__(ARGS.inferd)
         self.endpoint = f"unix:{self.folder}/inferd.sock"
         serve = ""
         for name, (file, options) in models.items():
-            target = self.folder / "models" / name / "1" / ("model" + pathlib.Path(file).suffix)
-            target.parent.mkdir(parents=True)
-            shutil.copyfile(file, target)
+            self.add_model(name, file)
             serve += f"    - {{name: {name}{''.join(f', {k}: {v}' for k, v in options.items())}}}\n"
-        self.config = self.folder / "inferd.yaml"
-        self.config.write_text(f"server:\n  grpc: [{listeners}]\n{server}models:\n  root: models\n  serve:\n{serve}{pipelines}")
-        self.log = open(self.folder / "log", "w+")
-        self.process = subprocess.Popen([ARGS.inferd, "--config", str(self.config)], stderr=self.log,
-                                        stdout=self.log, cwd=self.folder)
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while ctl("health", endpoint=self.endpoint).returncode != 0:
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError("the daemon did not start: " + self.text())
+        self.configure(f"server:\n  grpc: [{listeners}]\n{server}models:\n  root: models\n  serve:\n{serve}{pipelines}")
+        self.start(lambda: ctl("health", endpoint=self.endpoint).returncode == 0)
         self.pb, pb_grpc = STUBS
         self.channel = grpc.insecure_channel(self.endpoint, options=[("grpc.max_receive_message_length", -1)])
         self.stub = pb_grpc.GRPCInferenceServiceStub(self.channel)
 
-    def text(self):
-        self.log.flush()
-        return (self.folder / "log").read_text()
-
     def infer(self, model, arrays):
         return raw_protocol.infer(self.pb, self.stub, model, arrays, timeout=60)
 
-    def stop(self):
-        self.channel.close()
-        self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(timeout=30)
-        self.log.close()
-        shutil.rmtree(self.folder)
-        return code
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *unused):
-        if self.process.poll() is None:
-            self.stop()
+    def terminate(self):
+        if hasattr(self, "channel"):
+            self.channel.close()
+        return super().terminate()
 
 
 def inputs_for(model, seed):

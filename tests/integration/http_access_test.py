@@ -8,64 +8,39 @@ import json
 import mmap
 import os
 import pathlib
-import shutil
-import signal
 import socket
 import ssl
 import struct
 import subprocess
 import sys
-import tempfile
-import time
 import unittest
 import zlib
 
 import keys
+from daemon_process import DaemonProcess
 
 ARGS = None
 TOKEN = "a-token-that-is-long-enough"
 NOBODY = 65534
 
 
-class Daemon:
+class Daemon(DaemonProcess):
     """A daemon with two scripted models, `copy` and `wide`; `http` is the list of its listeners."""
 
     def __init__(self, http, settings=""):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="inferd-http-access-"))
+        super().__init__(ARGS.inferd)
         self.folder.chmod(0o755)
-        self.add_model("copy", [-1, 2])
-        self.add_model("wide", [1, -1])
+        self.add_model("copy", {"backend": "identity", "inputs": [{"shape": [-1, 2]}]})
+        self.add_model("wide", {"backend": "identity", "inputs": [{"shape": [1, -1]}]})
         (self.folder / "tokens").write_text(TOKEN + "\n")
         (self.folder / "tokens").chmod(0o600)
-        config = self.folder / "inferd.yaml"
-        config.write_text(f"server:\n  grpc: [unix:grpc.sock]\n  http:\n{http}{settings}models: {{root: models}}\n")
-        self.log = open(self.folder / "log", "w+")
-        self.process = subprocess.Popen([ARGS.inferd, "--config", str(config)], stderr=self.log, stdout=self.log)
-        deadline = time.monotonic() + 60
-        while "serving on unix:" not in self.text():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError("the daemon did not start: " + self.text())
-            time.sleep(0.01)
+        self.configure(f"server:\n  grpc: [unix:grpc.sock]\n  http:\n{http}{settings}models: {{root: models}}\n")
+        self.start(lambda: "serving on unix:" in self.text())
         # "serving HTTPS on 127.0.0.1:4711", in the order of the listeners
         self.addresses = [line.rsplit(" ", 1)[1] for line in self.text().splitlines() if "serving HTTP" in line]
 
-    def add_model(self, name, shape):
-        file = self.folder / f"models/{name}/1/model.test"
-        file.parent.mkdir(parents=True)
-        file.write_text(json.dumps({"backend": "identity", "inputs": [{"shape": shape}]}))
-
     def port(self, listener=0):
         return int(self.addresses[listener].rsplit(":", 1)[1])
-
-    def text(self):
-        return (self.folder / "log").read_text()
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(timeout=30)
-        self.log.close()
-        shutil.rmtree(self.folder)
-        return code
 
 
 def ask(connection, method, path, body=None, headers=None):
@@ -242,7 +217,7 @@ class Administration(unittest.TestCase):
         return code, answer["error"]
 
     def test_models_are_loaded_and_unloaded(self):
-        self.daemon.add_model("late", [-1, 1])
+        self.daemon.add_model("late", {"backend": "identity", "inputs": [{"shape": [-1, 1]}]})
         self.assertEqual(self.json("GET", "/v2/models/late")[0], 404)
         self.assertEqual(self.json("POST", "/v2/repository/models/late/load"), (200, None))
         self.assertEqual(self.ask("GET", "/v2/models/late/ready")[0], 200)

@@ -7,18 +7,15 @@ import http.client
 import json
 import pathlib
 import re
-import shutil
-import signal
 import socket
 import struct
-import subprocess
 import sys
-import tempfile
 import time
 import unittest
 
+from daemon_process import DaemonProcess
+
 ARGS = None
-START_TIMEOUT_S = 60
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -32,33 +29,25 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self.path)
 
 
-class Daemon:
+class Daemon(DaemonProcess):
     """A daemon with one model, "vww", on a TCP port that the system chose and on a socket."""
 
     def __init__(self, options="", settings="", more=""):
         file = ARGS.models / "tflite/vww_96_int8.tflite"
         if not file.exists():
             raise unittest.SkipTest(f"SKIPPED: no model {file}")
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="inferd-http-"))
-        target = self.folder / "models/vww/1/model.tflite"
-        target.parent.mkdir(parents=True)
-        shutil.copyfile(file, target)
-        config = self.folder / "inferd.yaml"
-        config.write_text(f"server:\n  grpc: [unix:s]\n  http:\n    - {{address: '127.0.0.1:0'{options}}}\n"
-                          f"    - {{address: unix:h{options}}}\n{settings}"
-                          "models: {root: models, serve: [{name: vww, max_batch: 4}]}\n" + more)
-        self.log = open(self.folder / "log", "w+")
-        self.process = subprocess.Popen([ARGS.inferd, "--config", str(config)], stderr=self.log, stdout=self.log)
+        super().__init__(ARGS.inferd)
+        self.add_model("vww", file)
+        self.configure(f"server:\n  grpc: [unix:s]\n  http:\n    - {{address: '127.0.0.1:0'{options}}}\n"
+                       f"    - {{address: unix:h{options}}}\n{settings}"
+                       "models: {root: models, serve: [{name: vww, max_batch: 4}]}\n" + more)
         self.path = self.folder / "h"
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while not (found := re.search(r"serving HTTP on 127.0.0.1:(\d+)", self.text())):
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError("the daemon did not start: " + self.text())
-            time.sleep(0.01)
-        self.port = int(found[1])
+        self.start(lambda: self.chosen_port() is not None)
+        self.port = self.chosen_port()
 
-    def text(self):
-        return (self.folder / "log").read_text()
+    def chosen_port(self):
+        found = re.search(r"serving HTTP on 127.0.0.1:(\d+)", self.text())
+        return int(found[1]) if found else None
 
     def connect(self):
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
@@ -84,20 +73,6 @@ class Daemon:
 
     def threads(self):
         return len(list(pathlib.Path(f"/proc/{self.process.pid}/task").iterdir()))
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(timeout=30)
-        self.log.close()
-        shutil.rmtree(self.folder)
-        return code
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *unused):
-        if self.process.poll() is None:
-            self.stop()
 
 
 class WithDaemon(unittest.TestCase):

@@ -17,6 +17,7 @@ import threading
 import time
 import unittest
 
+from daemon_process import DaemonProcess, wait_until
 from local_protocol import (BIND, CANCEL, CANCELLED, Client, Closed, DEADLINE, EXHAUSTED, EXISTS, F_ADD_SEALS, HELLO, INFER,
                             INLINE, INVALID, LIST, MAP, NOT_FOUND, NOWHERE, PRECONDITION, RANGE, SEAL_GROW, SEAL_SEAL,
                             SEAL_SHRINK, SEAL_WRITE, UNAVAILABLE, UNBIND, UNMAP, VIOLATION, frame, infer, memfd, outputs_of,
@@ -38,30 +39,17 @@ ARGS = None
 TIMEOUT_S = 60
 
 
-def wait_until(condition, what):
-    deadline = time.monotonic() + TIMEOUT_S
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {TIMEOUT_S} s: {what}")
-        time.sleep(0.005)
+class Daemon(DaemonProcess):
+    """A daemon with models {name: file} on its local socket; `options` are that one's."""
 
-
-class Daemon:
     def __init__(self, models, options=""):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="inferd-local-"))
+        super().__init__(ARGS.inferd)
         for name, file in models.items():
-            target = self.folder / "models" / name / "1" / ("model" + file.suffix)
-            target.parent.mkdir(parents=True)
-            shutil.copyfile(file, target)
+            self.add_model(name, file)
         self.path = self.folder / "local.sock"
-        (self.folder / "inferd.yaml").write_text(
-            f"server:\n  grpc: [unix:grpc.sock]\n  local: [{{path: local.sock{options}}}]\nmodels: {{root: models}}\n")
-        self.log = open(self.folder / "log", "w+")
-        self.process = subprocess.Popen([ARGS.inferd, "--config", str(self.folder / "inferd.yaml")],
-                                        stdout=self.log, stderr=self.log)
-        wait_until(lambda: self.process.poll() is not None or self.answers(), "the daemon starts")
-        if self.process.poll() is not None:
-            raise RuntimeError((self.folder / "log").read_text())
+        self.configure(f"server:\n  grpc: [unix:grpc.sock]\n  local: [{{path: local.sock{options}}}]\n"
+                       "models: {root: models}\n")
+        self.start(self.answers)
         wait_until(lambda: self.clients() == 0, "the first client is forgotten")
         self.descriptors = self.open_descriptors()
 
@@ -84,13 +72,6 @@ class Daemon:
 
     def mapped(self):
         return pathlib.Path(f"/proc/{self.process.pid}/maps").read_text().count("/memfd:test")
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(timeout=30)
-        self.log.close()
-        shutil.rmtree(self.folder)
-        return code
 
 
 class LocalSocket(unittest.TestCase):

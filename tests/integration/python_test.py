@@ -3,17 +3,17 @@
 """The Python client against a daemon: both transports, what its users do and what goes wrong."""
 import argparse
 import importlib.util
-import json
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 import unittest
+
+from daemon_process import DaemonProcess
 
 try:
     import inferd
@@ -23,7 +23,6 @@ except ImportError as error:
     sys.exit(77)
 
 ARGS = None
-START_TIMEOUT_S = 60
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "clients" / "python" / "examples"
 VWW = "tflite/vww_96_int8.tflite"
@@ -39,28 +38,20 @@ def data_path(relative):
     return path
 
 
-class Daemon:
+class Daemon(DaemonProcess):
     """A daemon with models {name: file} on sockets for gRPC and for shared memory. A model that is a dictionary is what
     tests/backends makes of it, or an ensemble: {"yaml": ...}."""
 
     def __init__(self, models, pipelines=""):
         scripted = any(isinstance(m, dict) for m in models.values())
-        self.program = ARGS.inferd_with_test_models if scripted else ARGS.inferd
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="inferd-python-"))
+        super().__init__(ARGS.inferd_with_test_models if scripted else ARGS.inferd)
         for name, model in models.items():
-            folder = self.folder / "models" / name / "1"
-            folder.mkdir(parents=True)
             if isinstance(model, dict) and "yaml" in model:
-                (folder.parent / "model.yaml").write_text(model["yaml"])
-            elif isinstance(model, dict):
-                (folder / "model.test").write_text(json.dumps(model))
+                (self.folder / "models" / name / "1").mkdir(parents=True)
+                (self.folder / "models" / name / "model.yaml").write_text(model["yaml"])
             else:
-                source = data_path(model)
-                shutil.copyfile(source, folder / ("model" + source.suffix))
-        self.config = self.folder / "inferd.yaml"
-        self.config.write_text("server: {grpc: [unix:g], local: [{path: l}]}\n"
-                               f"models: {{root: models}}\n{pipelines}")
-        self.log = open(self.folder / "log", "w+")
+                self.add_model(name, model if isinstance(model, dict) else data_path(model))
+        self.configure(f"server: {{grpc: [unix:g], local: [{{path: l}}]}}\nmodels: {{root: models}}\n{pipelines}")
         self.grpc_endpoint = f"unix:{self.folder}/g"
         self.start()
 
@@ -68,36 +59,17 @@ class Daemon:
         return self.grpc_endpoint if kind == "grpc" else f"local:{self.folder}/l"
 
     def start(self):
-        self.process = subprocess.Popen([self.program, "--config", str(self.config)], stderr=self.log, stdout=self.log)
-        deadline = time.monotonic() + START_TIMEOUT_S
         with inferd.Client(self.grpc_endpoint) as client:
-            while True:
-                try:
-                    if client.health():
-                        return
-                except inferd.Error as error:
-                    if error.code != inferd.Code.UNAVAILABLE or self.process.poll() is not None:
-                        raise
-                if time.monotonic() > deadline:
-                    raise RuntimeError("the daemon did not start: " + (self.folder / "log").read_text())
-                time.sleep(0.02)
+            super().start(lambda: self.is_healthy(client))
 
-    def kill(self):
-        self.process.kill()
-        self.process.wait(timeout=30)
-
-    def close(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            self.process.wait(timeout=30)
-        self.log.close()
-        shutil.rmtree(self.folder)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *unused):
-        self.close()
+    @staticmethod
+    def is_healthy(client):
+        try:
+            return client.health()
+        except inferd.Error as error:
+            if error.code != inferd.Code.UNAVAILABLE:
+                raise
+            return False
 
 
 def inputs_for(model, seed=0):
@@ -126,7 +98,7 @@ class OverTransport:
     @classmethod
     def tearDownClass(cls):
         cls.client.close()
-        cls.daemon.close()
+        cls.daemon.stop()
 
     def same(self, outputs, i):
         self.assertEqual(list(outputs), [self.output])
@@ -457,7 +429,7 @@ class Scripted(unittest.TestCase):
     def tearDownClass(cls):
         for client in cls.clients.values():
             client.close()
-        cls.daemon.close()
+        cls.daemon.stop()
 
     @staticmethod
     def only(outputs):
@@ -591,7 +563,7 @@ class Examples(unittest.TestCase):
 
     @classmethod
     def tearDownClass(cls):
-        cls.daemon.close()
+        cls.daemon.stop()
 
     def run_example(self, name, *arguments):
         result = subprocess.run([sys.executable, "-B", str(EXAMPLES / name), *map(str, arguments)], capture_output=True,

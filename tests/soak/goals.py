@@ -141,7 +141,7 @@ def idle_connections(verdicts):
 
 
 def finish(daemon, verdicts):
-    code = daemon.stop()
+    code = daemon.terminate()
     if code != 0:
         verdicts.check(False, f"the daemon's exit status is {code}: {daemon.log_tail()}")
     daemon.remove()

@@ -266,7 +266,7 @@ def main():
     try:
         report = Soak(args, daemon).run()
     finally:
-        code = daemon.stop()
+        code = daemon.terminate()
         log = daemon.log_tail()
         daemon.remove()
     if code != 0:

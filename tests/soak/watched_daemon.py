@@ -4,20 +4,14 @@ import json
 import os
 import pathlib
 import re
-import shutil
-import signal
-import subprocess
-import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass
 from typing import Dict
 
 import inferd
+from daemon_process import DaemonProcess
 from way import Target
-
-START_TIMEOUT_S = 120
-STOP_TIMEOUT_S = 60
 
 
 # gRPC's own threads for what must not block: it adds them as it needs them, up to two for each core, and keeps them.
@@ -47,39 +41,31 @@ class Use:
         return max(0, mine(self) - mine(before)) + max(0, executor)
 
 
-class WatchedDaemon:
+class WatchedDaemon(DaemonProcess):
     """`fill` gets the folder of the models. `local` are options of the local socket, `http` those of HTTP."""
 
     def __init__(self, program, fill, local=None, http=None, engine=None):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="inferd-soak-"))
+        super().__init__(program)
         self.target = Target(f"unix:{self.folder}/grpc", f"{self.folder}/http", f"{self.folder}/local")
         (self.folder / "models").mkdir()
         fill(self.folder / "models")
         # YAML takes JSON.
-        (self.folder / "inferd.yaml").write_text(json.dumps({
+        self.configure(json.dumps({
             "server": {"grpc": ["unix:grpc"], "http": [{"address": "unix:http", **(http or {})}],
                        "local": [{"path": "local", **(local or {})}], "system_shared_memory": True},
             "engine": engine or {}, "models": {"root": "models"}, "log": {"level": "warning"}}))
-        self._log = open(self.folder / "log", "w+")
-        self.process = subprocess.Popen([str(program), "--config", str(self.folder / "inferd.yaml")], stdout=self._log,
-                                        stderr=self._log)
-        self._wait_until_it_serves()
-
-    def _wait_until_it_serves(self):
-        deadline = time.monotonic() + START_TIMEOUT_S
         with inferd.Client(self.target.grpc) as client:
-            while True:
-                try:
-                    if client.health():
-                        return
-                except inferd.Error as error:
-                    if self.process.poll() is not None or time.monotonic() > deadline:
-                        self.stop()
-                        raise RuntimeError(f"the daemon did not start: {error}\n{self.log_tail()}") from None
-                time.sleep(0.05)
+            self.start(lambda: self._is_healthy(client))
+
+    @staticmethod
+    def _is_healthy(client):
+        try:
+            return client.health()
+        except inferd.Error:
+            return False
 
     def log_tail(self):
-        return (self.folder / "log").read_text()[-4000:]
+        return self.text()[-4000:]
 
     def use(self):
         proc = pathlib.Path(f"/proc/{self.process.pid}")
@@ -110,23 +96,3 @@ class WatchedDaemon:
                 since = time.monotonic()
             seen = now
         return seen
-
-    def alive(self):
-        return self.process.poll() is None
-
-    def stop(self):
-        """Its exit status."""
-        if self.alive():
-            self.process.send_signal(signal.SIGTERM)
-        try:
-            return self.process.wait(timeout=STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            return "did not stop"
-
-    def remove(self):
-        self._log.close()
-        shutil.rmtree(self.folder)
-
-
