@@ -19,10 +19,10 @@ namespace inferd::package {
 inline constexpr int kMinLevel = 1, kMaxLevel = 22;  // fast and large; slow and small
 
 // Makes the file `output`, which must not exist, of the file `content`, as a delta to the file
-// `base` unless that is empty. For a delta it takes memory of about twice the size of both files,
-// else some tens of MiB. INVALID_ARGUMENT: another level; ALREADY_EXISTS, NOT_FOUND,
-// PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNAVAILABLE: a file cannot be read or written. Nobody may
-// truncate the files meanwhile, here and below: they are mapped.
+// `base` unless that is empty. It takes memory as the level wants, some 130 MiB at level 19, and
+// for a delta as much as the content has. INVALID_ARGUMENT: another level; ALREADY_EXISTS,
+// NOT_FOUND, PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNAVAILABLE: a file cannot be read or written.
+// Nobody may truncate the files meanwhile, here and below: they are mapped.
 Status encode(const std::string& content, const std::string& base, const std::string& output,
               int level);
 

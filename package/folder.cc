@@ -64,8 +64,9 @@ Result<Sizes> list_files(const fs::path& root) {
   while (!folders.empty()) {
     const std::string folder = std::move(folders.back());
     folders.pop_back();
+    const fs::path here = folder.empty() ? root : root / folder;
     std::error_code error;
-    fs::directory_iterator it(root / folder, error);
+    fs::directory_iterator it(here, error);
     // Unlike a range-based loop, increment() does not throw.
     for (; !error && it != fs::directory_iterator(); it.increment(error)) {
       const std::string name = it->path().filename();
@@ -73,7 +74,7 @@ Result<Sizes> list_files(const fs::path& root) {
           add_entry(*it, folder.empty() ? name : folder + "/" + name, sizes, folders)
               .with_context(root.string()));
     }
-    if (error) return unreadable(root / folder, error);
+    if (error) return unreadable(here, error);
   }
   return sizes;
 }
@@ -83,6 +84,23 @@ Status differs(const std::string& folder, const std::string& path, const std::st
 }
 
 }  // namespace
+
+Result<ManifestText> read_manifest(const std::string& folder) {
+  const auto read = [&](std::string_view name, int64_t max_bytes) -> Result<std::string> {
+    INFERD_ASSIGN_OR_RETURN(const InputFile file,
+                            InputFile::open(folder + "/" + std::string(name)));
+    return read_text(file, max_bytes);
+  };
+  ManifestText text;
+  INFERD_ASSIGN_OR_RETURN(text.manifest, read(kManifestFile, kMaxManifestBytes));
+  Result<std::string> signature = read(kSignatureFile, kMaxSignatureBytes);
+  if (signature.ok()) {
+    text.signature = *std::move(signature);
+  } else if (signature.status().code() != StatusCode::kNotFound) {
+    return signature.status();
+  }
+  return text;
+}
 
 Result<Manifest> describe_folder(const std::string& folder, const std::string& model,
                                  int64_t version) {

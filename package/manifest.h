@@ -16,7 +16,7 @@ namespace inferd::package {
 
 inline constexpr std::string_view kManifestFile = "manifest.json";
 inline constexpr std::string_view kSignatureFile = "manifest.sig";
-inline constexpr int64_t kMaxManifestBytes = int64_t{1} << 20;
+inline constexpr int64_t kMaxManifestBytes = int64_t{1} << 20, kMaxSignatureBytes = 256;
 inline constexpr size_t kMaxFiles = 1000;
 
 struct ManifestFile {
@@ -47,6 +47,16 @@ Result<Manifest> parse_manifest(std::string_view json);
 // The text of a manifest that parse_manifest() would return: the same each time, indented, with a
 // newline at the end.
 std::string write_manifest(const Manifest& manifest);
+
+// What a folder's manifest.json and manifest.sig say, unchecked.
+struct ManifestText {
+  std::string manifest;
+  std::string signature;  // empty: there is none
+};
+
+// NOT_FOUND: the folder has no manifest.json; PERMISSION_DENIED, INVALID_ARGUMENT (no regular
+// file), RESOURCE_EXHAUSTED (too large), UNAVAILABLE: one of them cannot be read.
+Result<ManifestText> read_manifest(const std::string& folder);
 
 // What a folder holds, as a new version of a model, created now. Reads every file but manifest.json
 // and manifest.sig; they are in the order of their paths. NOT_FOUND, PERMISSION_DENIED,

@@ -17,8 +17,6 @@
 
 namespace inferd::package {
 
-inline constexpr int64_t kMaxSignatureBytes = 256;
-
 // The text of manifest.sig.
 std::string sign(std::string_view manifest_bytes, const SecretKey& key);
 

@@ -39,8 +39,13 @@ void add_evaluate(CLI::App& app, const Globals& globals, Run& chosen);
 void add_status(CLI::App& app, const Globals& globals, Run& chosen);
 void add_health(CLI::App& app, const Globals& globals, Run& chosen);
 void add_infer(CLI::App& app, const Globals& globals, Run& chosen);
+void add_key(CLI::App& app, const Globals& globals, Run& chosen);
 void add_load(CLI::App& app, const Globals& globals, Run& chosen);
 void add_model(CLI::App& app, const Globals& globals, Run& chosen);
 void add_pipeline(CLI::App& app, const Globals& globals, Run& chosen);
+
+// Subcommands of `model`.
+void add_model_sign(CLI::App& model_command, const Globals& globals, Run& chosen);
+void add_model_verify(CLI::App& model_command, const Globals& globals, Run& chosen);
 
 }  // namespace inferd::ctl

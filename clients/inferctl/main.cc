@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <iostream>
 
 #include "clients/inferctl/command.h"
@@ -7,15 +8,28 @@
 namespace inferd::ctl {
 namespace {
 
-const AddCommand kCommands[] = {add_inspect,  add_run,      add_bench,  add_compile,
-                                add_quantize, add_evaluate, add_status, add_health,
-                                add_infer,    add_load,     add_model,  add_pipeline};
+const AddCommand kCommands[] = {add_inspect,  add_run,   add_bench,   add_compile, add_quantize,
+                                add_evaluate, add_key,   add_status,  add_health,  add_infer,
+                                add_load,     add_model, add_pipeline};
 
-int exit_code(const Status& status, bool talks_to_daemon) {
+// Commands that need no daemon.
+constexpr std::string_view kLocal[] = {"inspect",  "run", "bench",      "compile",     "quantize",
+                                       "evaluate", "key", "model sign", "model verify"};
+
+bool talks_to_daemon(const CLI::App& app) {
+  const CLI::App* command = app.get_subcommands()[0];
+  const auto subcommands = command->get_subcommands();
+  const std::string name = command->get_name();
+  const std::string full = subcommands.empty() ? name : name + " " + subcommands[0]->get_name();
+  return std::none_of(std::begin(kLocal), std::end(kLocal),
+                      [&](std::string_view local) { return local == name || local == full; });
+}
+
+int exit_code(const Status& status, bool asked_daemon) {
   if (status.ok()) return kExitOk;
   const bool unreachable =
       status.code() == StatusCode::kUnavailable || status.code() == StatusCode::kDeadlineExceeded;
-  return talks_to_daemon && unreachable ? kExitUnreachable : kExitFailed;
+  return asked_daemon && unreachable ? kExitUnreachable : kExitFailed;
 }
 
 int run(int argc, char** argv) {
@@ -33,6 +47,8 @@ int run(int argc, char** argv) {
       "  inferctl --endpoint unix:/tmp/inferd.sock infer detector --input photo.jpg\n"
       "  inferctl --endpoint unix:/tmp/inferd.sock load detector --rate 200 --poisson\n"
       "  inferctl pipeline watch demo\n"
+      "  inferctl key generate release.key\n"
+      "  inferctl model sign models/detector/3 --name detector --version 3 --key release.key\n"
       "Exit codes: 0 ok, 1 the operation failed, 2 usage, 3 the daemon is not reachable");
   Globals globals;
   add_connection_options(app, globals);
@@ -48,10 +64,7 @@ int run(int argc, char** argv) {
     return app.exit(error) == 0 ? kExitOk : kExitUsage;
   }
   const Status status = chosen();
-  const std::string command = app.get_subcommands()[0]->get_name();
-  const bool local = command == "inspect" || command == "run" || command == "bench" ||
-                     command == "compile" || command == "quantize" || command == "evaluate";
-  const int code = exit_code(status, !local);
+  const int code = exit_code(status, talks_to_daemon(app));
   if (code == kExitUnreachable) {
     std::cerr << "inferctl: no daemon answers at " << globals.endpoint << " (" << status.message()
               << ")\n";

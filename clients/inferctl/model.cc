@@ -37,11 +37,13 @@ Status list(const Globals& globals) {
 }  // namespace
 
 void add_model(CLI::App& app, const Globals& globals, Run& chosen) {
-  CLI::App* command = app.add_subcommand("model", "the daemon's models");
+  CLI::App* command = app.add_subcommand("model", "the daemon's models, and packages of models");
   command->require_subcommand(1);
   CLI::App* list_command =
       command->add_subcommand("list", "loaded models with their inputs and outputs");
   list_command->callback([&] { chosen = [&globals] { return list(globals); }; });
+  add_model_sign(*command, globals, chosen);
+  add_model_verify(*command, globals, chosen);
 }
 
 }  // namespace inferd::ctl

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""inferctl infer and inferctl load against a daemon, over gRPC and over the local socket."""
+"""inferctl infer and inferctl load against a daemon, over gRPC and over the local socket; packages without one."""
 import json
 import pathlib
 import tempfile
@@ -128,6 +128,73 @@ class Load(WithDaemon):
         self.assertEqual(ctl("load", "vww", "--poisson", endpoint=self.daemon.endpoint).returncode, 2)
         self.assertEqual(ctl("load", "vww", "--rate", "0", endpoint=self.daemon.endpoint).returncode, 2)
         self.assertEqual(ctl("load", "vww", endpoint="unix:/nonexistent/inferd.sock").returncode, 3)
+
+
+class Packages(unittest.TestCase):
+    """The walk-through of docs/packages.md."""
+
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.folder = pathlib.Path(scratch.name)
+        self.package = self.folder / "detector" / "3"
+        self.package.mkdir(parents=True)
+        (self.package / "model.onnx").write_bytes(b"any bytes will do")
+        (self.package / "labels.txt").write_text("cat\ndog\n")
+
+    def ok(self, *command):
+        result = ctl(*command)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return result.stdout
+
+    def refused(self, message, *command):
+        result = ctl(*command)
+        self.assertEqual(result.returncode, 1, result.stdout)
+        self.assertIn(message, result.stderr)
+
+    def generate(self, name):
+        """Paths of a new pair of keys, and its id."""
+        key = json.loads(self.ok("key", "generate", self.folder / name, "--json"))
+        self.assertEqual(key["secret"], str(self.folder / name))
+        self.assertEqual((self.folder / name).stat().st_mode & 0o777, 0o600)
+        return key["secret"], key["public"], key["id"]
+
+    def test_signing(self):
+        secret, public, key = self.generate("release.key")
+        self.refused("File exists", "key", "generate", secret)
+        sign = ("model", "sign", self.package, "--name", "detector", "--version", 3, "--key", secret)
+        verify = ("model", "verify", self.package, "--trusted", public)
+        self.refused("manifest.json", *verify)
+        self.assertIn(f"2 files, 25 bytes, by the key {key}", self.ok(*sign, "--expires", 30))
+        shown = json.loads(self.ok(*verify, "--json"))
+        self.assertEqual((shown["model"], shown["version"], shown["key"]), ("detector", 3, key))
+        self.assertEqual([file["path"] for file in shown["files"]], ["labels.txt", "model.onnx"])
+        self.assertIn("expires", shown)
+        self.assertIn("not checked", self.ok("model", "verify", self.package))
+        self.ok(*sign)  # again, and for ever
+        self.assertNotIn("expires", json.loads(self.ok(*verify, "--json")))
+
+        _, other, other_key = self.generate("other.key")
+        self.refused(f"signed by the key {key}, which is not trusted (trusted: {other_key})",
+                     "model", "verify", "--trusted", other, self.package)
+        self.ok("model", "verify", "--trusted", other, "--trusted", public, self.package)
+
+        manifest = self.package / "manifest.json"
+        text = manifest.read_text()
+        manifest.write_text(text.replace('"version": 3', '"version": 4'))
+        self.refused("altered", *verify)
+        manifest.write_text(text)
+        (self.package / "labels.txt").write_text("dog\ncat\n")
+        self.refused("'labels.txt' has another checksum", *verify)
+        (self.package / "labels.txt").write_text("cat\ndog\n")
+        self.ok(*verify)
+        (self.package / "manifest.sig").unlink()
+        self.refused("not signed", *verify)
+
+    def test_a_secret_is_not_packed(self):
+        secret, _, _ = self.generate("detector/3/release.key")
+        self.refused("move it", "model", "sign", self.package, "--name", "detector", "--version", 3, "--key", secret)
+        self.assertFalse((self.package / "manifest.json").exists())
 
 
 if __name__ == "__main__":

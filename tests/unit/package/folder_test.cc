@@ -63,6 +63,24 @@ TEST_F(Folder, IsDescribed) {
   EXPECT_TRUE(check_folder(folder_.path(), manifest).ok());
 }
 
+TEST_F(Folder, HasAManifestAndPerhapsASignature) {
+  EXPECT_EQ(read_manifest(folder_.path()).status().code(), StatusCode::kNotFound);
+  write("manifest.json", "any text");
+  const auto text = read_manifest(folder_.path());
+  ASSERT_TRUE(text.ok()) << text.status().to_string();
+  EXPECT_EQ(text->manifest, "any text");
+  EXPECT_EQ(text->signature, "");
+  write("manifest.sig", "a signature");
+  EXPECT_EQ(read_manifest(folder_.path())->signature, "a signature");
+  write("manifest.sig", std::string(kMaxSignatureBytes, ' '));
+  EXPECT_TRUE(read_manifest(folder_.path()).ok());
+  write("manifest.sig", std::string(kMaxSignatureBytes + 1, ' '));
+  EXPECT_EQ(read_manifest(folder_.path()).status().code(), StatusCode::kResourceExhausted);
+  fs::remove(folder_.file("manifest.sig"));
+  fs::create_directory(folder_.file("manifest.sig"));
+  EXPECT_EQ(read_manifest(folder_.path()).status().code(), StatusCode::kInvalidArgument);
+}
+
 TEST_F(Folder, HasNoLinksAndOddNames) {
   fs::create_symlink("/etc/passwd", folder_.file("link"));
   refuses(StatusCode::kInvalidArgument, "'link' is a symbolic link");
