@@ -104,7 +104,9 @@ Result<ManifestText> read_manifest(const std::string& folder) {
 
 Result<Manifest> describe_folder(const std::string& folder, const std::string& model,
                                  int64_t version) {
-  if (!is_model_name(model)) return invalid_argument(shown(model) + " is not a model's name");
+  if (!is_model_name(model)) {
+    return invalid_argument(shown(model) + " is not a model name: " + std::string(kModelNameRule));
+  }
   if (version < 1) return invalid_argument("a version is an integer of 1 or more");
   INFERD_ASSIGN_OR_RETURN(const Sizes sizes, list_files(folder));
   if (sizes.empty()) return invalid_argument("'" + folder + "' has no files");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Text for people. Private to this folder, but for the times.
+// Text for people.
 #pragma once
 
 #include <cstdint>

@@ -12,6 +12,7 @@
 #include "daemon/schedule/cached_queue.h"
 #include "daemon/schedule/traced_queue.h"
 #include "package/name.h"
+#include "package/text.h"
 
 namespace inferd::models {
 namespace {
@@ -167,9 +168,8 @@ std::vector<std::string> Loader::on_disk() const {
 
 Result<config::ModelConfig> Loader::find(const std::string& name) const {
   if (!package::is_model_name(name)) {
-    return invalid_argument("'" + name +
-                            "' is not a model name: letters, digits, '.', '_' and '-', and no '.' "
-                            "at the beginning");
+    return invalid_argument(package::shown(name) +
+                            " is not a model name: " + std::string(package::kModelNameRule));
   }
   std::error_code error;
   if (config_.root.empty() || !fs::is_directory(fs::path(config_.root) / name, error)) {

@@ -9,6 +9,7 @@
 
 #include "package/digest.h"
 #include "package/manifest.h"
+#include "package/name.h"
 #include "tests/unit/temporary_folder.h"
 
 namespace inferd::package {
@@ -112,8 +113,9 @@ TEST_F(Folder, HasFilesButNotTooMany) {
 
 TEST_F(Folder, ABadNameOrVersionIsRefused) {
   for (const char* name : {"", "../detector"}) {
-    EXPECT_EQ(describe_folder(folder_.path(), name, 1).status().code(),
-              StatusCode::kInvalidArgument);
+    const Status status = describe_folder(folder_.path(), name, 1).status();
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+    EXPECT_THAT(status.message(), HasSubstr(kModelNameRule));
   }
   EXPECT_EQ(describe_folder(folder_.path(), "detector", 0).status().code(),
             StatusCode::kInvalidArgument);
