@@ -3,6 +3,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -108,17 +109,8 @@ class GrpcClient final : public Client {
   }
 
   Result<ServedModelInfo> model(const std::string& name) override {
-    inference::ModelMetadataRequest request;
-    request.set_name(name);
-    inference::ModelMetadataResponse response;
-    INFERD_RETURN_IF_ERROR(call(&Inference::ModelMetadata, request, &response));
-    ServedModelInfo info;
-    info.name = response.name();
-    info.version = response.versions_size() > 0 ? response.versions(0) : "";
-    info.state = "READY";
-    info.platform = response.platform();
-    for (const auto& t : response.inputs()) info.inputs.push_back(tensor_info(t));
-    for (const auto& t : response.outputs()) info.outputs.push_back(tensor_info(t));
+    INFERD_ASSIGN_OR_RETURN(ServedModelInfo info, metadata(name, ""));
+    info.has_labels = has_labels(name);
     return info;
   }
 
@@ -145,6 +137,25 @@ class GrpcClient final : public Client {
     INFERD_RETURN_IF_ERROR(
         ended(inference_->ModelInfer(&context, infer_request(model, inputs, options), &response)));
     return infer_results(response);
+  }
+
+  Result<std::vector<NamedClasses>> classify(const std::string& model,
+                                             const std::vector<NamedTensor>& inputs, int top,
+                                             const InferOptions& options) override {
+    if (top < 1) return invalid_argument("top is " + std::to_string(top) + ", not 1 or more");
+    InferOptions wanted = options;
+    if (wanted.outputs.empty()) {
+      INFERD_ASSIGN_OR_RETURN(const ServedModelInfo info, metadata(model, options.version));
+      for (const TensorInfo& output : info.outputs) wanted.outputs.push_back(output.name);
+    }
+    inference::ModelInferRequest request = infer_request(model, inputs, wanted);
+    for (auto& output : *request.mutable_outputs())
+      (*output.mutable_parameters())["classification"].set_int64_param(top);
+    grpc::ClientContext context;
+    prepare(context, options.timeout_ms);
+    inference::ModelInferResponse response;
+    INFERD_RETURN_IF_ERROR(ended(inference_->ModelInfer(&context, request, &response)));
+    return class_results(response);
   }
 
   Result<std::vector<PipelineInfo>> pipelines() override {
@@ -219,6 +230,33 @@ class GrpcClient final : public Client {
 
  private:
   using Inference = inference::GRPCInferenceService::Stub;
+
+  Result<ServedModelInfo> metadata(const std::string& name, const std::string& version) {
+    inference::ModelMetadataRequest request;
+    request.set_name(name);
+    request.set_version(version);
+    inference::ModelMetadataResponse response;
+    INFERD_RETURN_IF_ERROR(call(&Inference::ModelMetadata, request, &response));
+    ServedModelInfo info;
+    info.name = response.name();
+    info.version = response.versions_size() > 0 ? response.versions(0) : "";
+    info.state = "READY";
+    info.platform = response.platform();
+    for (const auto& t : response.inputs()) info.inputs.push_back(tensor_info(t));
+    for (const auto& t : response.outputs()) info.outputs.push_back(tensor_info(t));
+    return info;
+  }
+
+  // False also where the server does not tell.
+  bool has_labels(const std::string& name) {
+    inference::ModelConfigRequest request;
+    request.set_name(name);
+    inference::ModelConfigResponse response;
+    if (!call(&Inference::ModelConfig, request, &response).ok()) return false;
+    const auto& outputs = response.config().output();
+    return std::any_of(outputs.begin(), outputs.end(),
+                       [](const auto& output) { return !output.label_filename().empty(); });
+  }
 
   // `timeout_ms` 0: the client's.
   void prepare(grpc::ClientContext& context, int64_t timeout_ms = 0) const {

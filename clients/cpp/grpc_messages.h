@@ -21,4 +21,7 @@ inference::ModelInferRequest infer_request(const std::string& model,
 // INTERNAL: an output of unknown type or shape, or without its bytes.
 Result<std::vector<NamedResult>> infer_results(const inference::ModelInferResponse& response);
 
+// INTERNAL: an output that is not text of the form "score:index" or "score:index:label".
+Result<std::vector<NamedClasses>> class_results(const inference::ModelInferResponse& response);
+
 }  // namespace inferd

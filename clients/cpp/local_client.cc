@@ -88,6 +88,10 @@ class LocalClient final : public Client {
     });
   }
 
+  Result<std::vector<NamedClasses>> classify(const std::string&, const std::vector<NamedTensor>&,
+                                             int, const InferOptions&) override {
+    return only_over_grpc("classes with labels");
+  }
   Result<std::vector<ServedModelStatistics>> statistics() override {
     return only_over_grpc("statistics");
   }

@@ -80,6 +80,12 @@ void fill(const std::vector<config::EnsembleStep>& steps, inference::ModelEnsemb
   }
 }
 
+// Of a model that has labels, which are those of all outputs.
+const std::string& labels_file(const config::ModelConfig& config) {
+  static const std::string unnamed = "labels.txt";  // beside the model
+  return config.labels.empty() ? unnamed : config.labels;
+}
+
 }  // namespace
 
 inference::ModelConfig describe_config(const models::ModelVersion& model) {
@@ -94,7 +100,11 @@ inference::ModelConfig describe_config(const models::ModelVersion& model) {
   const bool batches = info.batchable && !declared.dims_have_batch;
   config.set_max_batch_size(batches ? options.max_batch : 0);
   for (const TensorInfo& input : info.inputs) fill(input, batches, config.add_input());
-  for (const TensorInfo& output : info.outputs) fill(output, batches, config.add_output());
+  for (const TensorInfo& output : info.outputs) {
+    fill(output, batches, config.add_output());
+    if (!model.labels.empty())
+      config.mutable_output()->rbegin()->set_label_filename(labels_file(model.config));
+  }
   for (const auto& [name, value] : declared.parameters) {
     (*config.mutable_parameters())[name].set_string_value(value);
   }

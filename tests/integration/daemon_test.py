@@ -42,15 +42,17 @@ def ctl(*arguments, endpoint=None):
 
 
 class Daemon(DaemonProcess):
-    """A daemon on its own folder; models is {name: (file, options of the serve entry)}."""
+    """A daemon on its own folder; models is {name: (file, options of the serve entry)}, labels {name: text of the file}."""
 
-    def __init__(self, models, pipelines="", server="", listeners="unix:inferd.sock"):
+    def __init__(self, models, pipelines="", server="", listeners="unix:inferd.sock", labels=None):
         super().__init__(ARGS.inferd)
         self.endpoint = f"unix:{self.folder}/inferd.sock"
         serve = ""
         for name, (file, options) in models.items():
             self.add_model(name, file)
             serve += f"    - {{name: {name}{''.join(f', {k}: {v}' for k, v in options.items())}}}\n"
+        for name, text in (labels or {}).items():
+            (self.folder / "models" / name / "labels.txt").write_text(text)
         self.configure(f"server:\n  grpc: [{listeners}]\n{server}models:\n  root: models\n  serve:\n{serve}{pipelines}")
         self.start(lambda: ctl("health", endpoint=self.endpoint).returncode == 0)
         self.pb, pb_grpc = STUBS

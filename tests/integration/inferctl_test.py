@@ -12,6 +12,7 @@ from daemon_test import Daemon, ctl, inputs_for, model_path, np
 VWW = "tflite/vww_96_int8.tflite"
 MOBILENET = "tflite/mobilenet_v2_1.0_224_quant.tflite"
 MILITARY_UNIFORM = 653  # of MobileNet's 1001 classes: what she wears in the picture
+CLASSES = "".join(f"label {i}\n" for i in range(1001))
 
 
 class WithDaemon(unittest.TestCase):
@@ -19,7 +20,7 @@ class WithDaemon(unittest.TestCase):
     def setUpClass(cls):
         cls.vww = model_path(VWW)
         cls.daemon = Daemon({"vww": (cls.vww, {"max_batch": 4}), "mobilenet": (model_path(MOBILENET), {})},
-                            server="  local: [{path: local.sock}]\n")
+                            server="  local: [{path: local.sock}]\n", labels={"mobilenet": CLASSES})
         cls.endpoints = [cls.daemon.endpoint, f"local:{cls.daemon.folder}/local.sock"]
         cls.scratch = tempfile.TemporaryDirectory()
         cls.folder = pathlib.Path(cls.scratch.name)
@@ -65,9 +66,21 @@ class Infer(WithDaemon):
             self.assertEqual(len(shown["classes"]), 3)
             self.assertEqual(shown["classes"][0]["index"], MILITARY_UNIFORM)
             self.assertEqual(shown["classes"][0]["name"], f"class {MILITARY_UNIFORM}")
-            text = ctl("infer", "mobilenet", "--input", picture, "--top", 1, endpoint=endpoint).stdout
+            text = ctl("infer", "mobilenet", picture, "--top", 1, endpoint=endpoint).stdout
             self.assertIn(f"{MILITARY_UNIFORM}  ", text)
             self.assertEqual(len(text.splitlines()), 2)
+
+    def test_the_daemons_labels(self):
+        picture = model_path("images/grace_hopper.bmp")
+        shown, = self.json("infer", "mobilenet", picture, endpoint=self.endpoints[0])
+        self.assertEqual([c["name"] for c in shown["classes"]], [f"label {c['index']}" for c in shown["classes"]])
+        self.assertEqual([len(shown["classes"]), shown["classes"][0]["index"]], [3, MILITARY_UNIFORM])
+        self.assertEqual(shown["classes"][0]["score"], shown["max"])
+        text = ctl("infer", "mobilenet", picture, "--top", 2, endpoint=self.endpoints[0]).stdout
+        self.assertIn(f"label {MILITARY_UNIFORM}\n", text)
+        self.assertEqual(len(text.splitlines()), 3)
+        over_local, = self.json("infer", "mobilenet", picture, endpoint=self.endpoints[1])
+        self.assertNotIn("classes", over_local)
 
     def test_mistakes(self):
         np.save(self.folder / "small.npy", np.zeros((1, 3), np.int8))

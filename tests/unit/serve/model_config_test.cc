@@ -38,6 +38,22 @@ TEST(ModelConfig, DimensionsAreWithoutTheBatch) {
   EXPECT_EQ(config.output(0).dims(0), 2);
 }
 
+TEST(ModelConfig, OutputsOfAModelWithLabelsNameTheirFile) {
+  const auto model = std::make_shared<FakeModel>(
+      std::vector<TensorInfo>{{"x", DType::kFloat32, {1}, {}}},
+      std::vector<TensorInfo>{{"y", DType::kFloat32, {2}, {}}}, [](std::span<const TensorView>) {
+        return Result<std::vector<FakeTensor>>(std::vector<FakeTensor>());
+      });
+  models::ModelVersion version;
+  version.model = model;
+  version.queue = std::move(schedule::ModelQueue::create(model, "m", {}).value());
+  EXPECT_EQ(describe_config(version).output(0).label_filename(), "");
+  version.labels = {"cat", "dog"};
+  EXPECT_EQ(describe_config(version).output(0).label_filename(), "labels.txt");
+  version.config.labels = "names.txt";
+  EXPECT_EQ(describe_config(version).output(0).label_filename(), "names.txt");
+}
+
 TEST(ModelConfig, WithoutBatchesDimensionsAreAll) {
   const auto config = config_of(false, {});
   EXPECT_EQ(config.max_batch_size(), 0);

@@ -41,6 +41,7 @@ struct ServerInfo {
 struct ServedModelInfo {
   std::string name, version, state, reason, platform;
   std::vector<TensorInfo> inputs, outputs;
+  bool has_labels = false;  // classify() gives names; over the local socket this is not known
 };
 
 struct ServedModelStatistics {
@@ -75,10 +76,10 @@ class Client {
  public:
   // "unix:/path" or "host:port": gRPC; "grpcs://host:port": the same with TLS, where the daemon's
   // certificate must be for `host`. "local:/path": the local socket, which runs models and lists
-  // them; statistics(), pipelines() and watch() are UNIMPLEMENTED there: connect to the daemon's
-  // gRPC endpoint for those, "unix:/run/inferd/inferd.sock". Does not wait for the daemon: the
-  // first call does, up to `timeout_ms`, which is also the deadline of every call but watch(). A
-  // daemon that was restarted is found within a second.
+  // them; statistics(), classify(), pipelines() and watch() are UNIMPLEMENTED there: connect to the
+  // daemon's gRPC endpoint for those, "unix:/run/inferd/inferd.sock". Does not wait for the daemon:
+  // the first call does, up to `timeout_ms`, which is also the deadline of every call but watch().
+  // A daemon that was restarted is found within a second.
   static std::unique_ptr<Client> connect(const std::string& endpoint, int64_t timeout_ms = 10'000);
   // INVALID_ARGUMENT: `options` that the endpoint cannot have; certificates need "grpcs://", and a
   // token is sent only there or on this machine. NOT_FOUND: a file cannot be read.
@@ -95,6 +96,12 @@ class Client {
   virtual Result<std::vector<NamedResult>> infer(const std::string& model,
                                                  const std::vector<NamedTensor>& inputs,
                                                  const InferOptions& options = {}) = 0;
+
+  // The same for a classifier: instead of each output its `top` largest elements, with the labels
+  // that the daemon has for them. INVALID_ARGUMENT: `top` is below 1.
+  virtual Result<std::vector<NamedClasses>> classify(const std::string& model,
+                                                     const std::vector<NamedTensor>& inputs,
+                                                     int top, const InferOptions& options = {}) = 0;
 
   // Starts an inference and returns; `inputs` need not live longer. Any number may be on their way
   // over gRPC, over the local socket as many as the daemon allows a connection (`max_in_flight`,

@@ -45,6 +45,18 @@ struct InferOptions {
   Sequence sequence = {};
 };
 
+// An element of an output as a class: docs/clients.md.
+struct Class {
+  double score = 0;  // as it stands in the output
+  size_t index = 0;
+  std::string label;  // "": the model has none for it
+};
+
+struct NamedClasses {
+  std::string name;                      // of the output
+  std::vector<std::vector<Class>> rows;  // of each element of the batch, the highest score first
+};
+
 // Told once what became of an inference.
 using InferDone = std::function<void(Result<std::vector<NamedResult>>)>;
 
