@@ -37,22 +37,26 @@ void read_policies(MapReader& parent, std::map<int, QueuePolicyConfig>& policies
   }
 }
 
+// What batches of requests and of sequences have in common.
+void read_waiting(MapReader& r, ModelConfig& model) {
+  r.read("max_queue_delay_microseconds", model.max_delay_us, 0, kMaxMicroseconds);
+  r.read("preserve_ordering", model.preserve_ordering);
+  const YAML::Node sizes = r.child("preferred_batch_size");
+  if (!sizes.IsDefined()) return;
+  std::vector<int> read;
+  r.read("preferred_batch_size", read, 1, kMaxBatch);
+  std::sort(read.begin(), read.end());
+  model.preferred_batches = std::move(read);
+}
+
 void read_dynamic_batching(MapReader& parent, ModelConfig& model) {
   const YAML::Node node = parent.child("dynamic_batching");
   if (!node.IsDefined()) return;
   MapReader r(node, parent.file(), parent.errors());
-  r.read("max_queue_delay_microseconds", model.max_delay_us, 0, kMaxMicroseconds);
-  r.read("preserve_ordering", model.preserve_ordering);
+  read_waiting(r, model);
   r.read("priority_levels", model.priority_levels, 1, kMaxLevels);
   r.read("default_priority_level", model.default_priority, 1, kMaxLevels);
   r.read("adaptive", model.adaptive);
-  const YAML::Node sizes = r.child("preferred_batch_size");
-  if (sizes.IsDefined()) {
-    std::vector<int> read;
-    r.read("preferred_batch_size", read, 1, kMaxBatch);
-    std::sort(read.begin(), read.end());
-    model.preferred_batches = std::move(read);
-  }
   read_policy(r.child("default_queue_policy"), r, model.default_policy);
   read_policies(r, model.policies);
   r.finish();
@@ -64,6 +68,13 @@ void read_sequence_batching(MapReader& parent, ModelConfig& model) {
   MapReader r(node, parent.file(), parent.errors());
   r.read("max_sequence_idle_microseconds", model.max_sequence_idle_us, 1, kMaxIdleMicroseconds);
   r.read("max_sequences", model.max_sequences, 1, kMaxSequences);
+  const YAML::Node strategy = r.child("oldest");
+  if (strategy.IsDefined()) {
+    MapReader oldest(strategy, parent.file(), parent.errors());
+    oldest.read("max_candidate_sequences", model.max_sequences, 1, kMaxSequences);
+    read_waiting(oldest, model);
+    oldest.finish();
+  }
   r.finish();
 }
 

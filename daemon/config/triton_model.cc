@@ -2,6 +2,7 @@
 //
 // What Triton's model configuration means here: docs/model-repository.md has the table of it.
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <map>
 #include <utility>
@@ -188,14 +189,7 @@ class TritonReader {
     model_.max_delay_us = number(batching, "max_queue_delay_microseconds",
                                  batching->max_queue_delay_microseconds(), 0, kMaxMicroseconds);
     model_.preserve_ordering = batching->preserve_ordering();
-    std::vector<int> sizes;
-    for (int i = 0; i < batching->preferred_batch_size_size(); ++i) {
-      const auto size = number(batching, "preferred_batch_size", batching->preferred_batch_size(i),
-                               1, *model_.max_batch, i);
-      if (size) sizes.push_back(static_cast<int>(*size));
-    }
-    std::sort(sizes.begin(), sizes.end());
-    model_.preferred_batches = std::move(sizes);
+    model_.preferred_batches = preferred_sizes(batching);
     const auto levels =
         number(batching, "priority_levels", batching->priority_levels(), 0, kMaxLevels);
     model_.priority_levels = static_cast<int>(std::max<int64_t>(levels.value_or(0), 1));
@@ -203,6 +197,19 @@ class TritonReader {
                               batching->default_priority_level(), 0, *model_.priority_levels);
     if (level.value_or(0) > 0) model_.default_priority = static_cast<int>(*level);
     read_policies(batching);
+  }
+
+  // Of ModelDynamicBatching or StrategyOldest.
+  template <typename Batching>
+  std::vector<int> preferred_sizes(const Part<Batching>& batching) {
+    std::vector<int> sizes;
+    for (int i = 0; i < batching->preferred_batch_size_size(); ++i) {
+      const auto size = number(batching, "preferred_batch_size", batching->preferred_batch_size(i),
+                               1, *model_.max_batch, i);
+      if (size) sizes.push_back(static_cast<int>(*size));
+    }
+    std::sort(sizes.begin(), sizes.end());
+    return sizes;
   }
 
   void read_policies(const Part<inference::ModelDynamicBatching>& batching) {
@@ -248,10 +255,8 @@ class TritonReader {
     const auto idle = number(sequences, "max_sequence_idle_microseconds",
                              sequences->max_sequence_idle_microseconds(), 0, kMaxIdleMicroseconds);
     if (idle.value_or(0) > 0) model_.max_sequence_idle_us = *idle;
-    const Part oldest = sequences.part(sequences->oldest(), "oldest");
-    const auto most = number(oldest, "max_candidate_sequences", oldest->max_candidate_sequences(),
-                             0, kMaxSequences);
-    if (most.value_or(0) > 0) model_.max_sequences = static_cast<int>(*most);
+    if (sequences->has_oldest()) read_oldest(sequences.part(sequences->oldest(), "oldest"));
+    if (sequences->has_direct()) read_direct(sequences.part(sequences->direct(), "direct"));
     for (int i = 0; i < sequences->state_size(); ++i) {
       const Part state = sequences.part(sequences->state(i), "state", i);
       for (int j = 0; j < state->initial_state_size(); ++j) {
@@ -260,6 +265,34 @@ class TritonReader {
       }
       model_.declared.states.emplace_back(state->input_name(), state->output_name());
     }
+  }
+
+  void read_oldest(const Part<inference::ModelSequenceBatching::StrategyOldest>& oldest) {
+    const auto most = number(oldest, "max_candidate_sequences", oldest->max_candidate_sequences(),
+                             0, kMaxSequences);
+    if (most.value_or(0) > 0) model_.max_sequences = static_cast<int>(*most);
+    model_.max_delay_us = number(oldest, "max_queue_delay_microseconds",
+                                 oldest->max_queue_delay_microseconds(), 0, kMaxMicroseconds);
+    model_.preferred_batches = preferred_sizes(oldest);
+    model_.preserve_ordering = oldest->preserve_ordering();
+  }
+
+  // Sequences have no slots here, but batches wait as they would: for so many of them to be filled.
+  void read_direct(const Part<inference::ModelSequenceBatching::StrategyDirect>& direct) {
+    const auto delay = number(direct, "max_queue_delay_microseconds",
+                              direct->max_queue_delay_microseconds(), 0, kMaxMicroseconds);
+    const float utilization = direct->minimum_slot_utilization();
+    if (!(utilization >= 0 && utilization <= 1)) {
+      return error(direct.mark_of("minimum_slot_utilization"),
+                   "'minimum_slot_utilization' must be a number from 0 to 1");
+    }
+    if (utilization == 0) return;
+    model_.max_delay_us = delay;
+    const int slots = *model_.max_batch;
+    const int enough = static_cast<int>(std::ceil(utilization * static_cast<float>(slots)));
+    std::vector<int> sizes;
+    for (int size = enough; size <= slots; ++size) sizes.push_back(size);
+    model_.preferred_batches = std::move(sizes);
   }
 
   void read_ensemble() {

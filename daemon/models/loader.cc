@@ -132,6 +132,17 @@ Result<std::vector<std::string>> labels(const fs::path& folder, const fs::path& 
   return std::vector<std::string>();
 }
 
+// Where the states of several sequences cannot be kept apart in one run. Unlike for other models
+// that is no mistake of the configuration: it says what batches may be, not that there are some.
+void run_sequences_alone(ModelVersion& loaded, schedule::QueueOptions& options) {
+  const ModelInfo& info = loaded.model->info();
+  if (info.states.empty() || info.batchable || options.max_batch == 1) return;
+  loaded.config.notes.push_back("max_batch is " + std::to_string(options.max_batch) +
+                                ", but the model takes one sequence at a time: requests run alone");
+  options.max_batch = 1;
+  options.preferred_batches.clear();
+}
+
 }  // namespace
 
 Result<std::vector<config::ModelConfig>> Loader::wanted_at_start() const {
@@ -220,6 +231,7 @@ Status Loader::load_file(ModelVersion& loaded) const {
   INFERD_ASSIGN_OR_RETURN(loaded.model, engine_->load(loaded.path, options));
   INFERD_ASSIGN_OR_RETURN(loaded.labels, labels(folder, version_folder, loaded.config));
   schedule::QueueOptions queueing = queue_options(loaded.config);
+  run_sequences_alone(loaded, queueing);
   queueing.response_cache = queueing.response_cache && cache_ != nullptr;
   INFERD_ASSIGN_OR_RETURN(
       loaded.queue, schedule::ModelQueue::create(loaded.model, loaded.name, queueing, arbiter_));

@@ -30,6 +30,16 @@ std::span<const TensorView> Batch::gather(std::span<const Waiting> part) {
   return inputs_;
 }
 
+std::span<State* const> Batch::states(std::span<const Waiting> part) {
+  states_.clear();
+  bool any = false;
+  for (const Waiting& waiting : part) {
+    any = any || waiting.state != nullptr;
+    states_.insert(states_.end(), static_cast<size_t>(waiting.batch), waiting.state);
+  }
+  return any ? std::span<State* const>(states_) : std::span<State* const>();
+}
+
 std::span<const TensorView> Batch::cut(std::span<const TensorView> outputs, int size, int first,
                                        int count) {
   outputs_.assign(outputs.begin(), outputs.end());
@@ -46,7 +56,6 @@ std::span<const TensorView> Batch::cut(std::span<const TensorView> outputs, int 
 int batch_of(const Request& request) { return static_cast<int>(request.inputs[0].shape[0]); }
 
 bool compatible(const Request& a, const Request& b) {
-  if (!a.sequence.id.empty() || !b.sequence.id.empty()) return false;
   return std::equal(a.inputs.begin(), a.inputs.end(), b.inputs.begin(), b.inputs.end(),
                     [](const TensorView& x, const TensorView& y) {
                       return std::equal(x.shape.begin() + 1, x.shape.end(), y.shape.begin() + 1,

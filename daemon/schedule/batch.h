@@ -24,6 +24,10 @@ class Batch {
   // the next call.
   std::span<const TensorView> gather(std::span<const Waiting> part);
 
+  // What Context::run() takes for `part`: a state for each element, null where it has none; empty
+  // where none has one. Valid until the next call.
+  std::span<State* const> states(std::span<const Waiting> part);
+
   // Elements [first, first + count) of `size` along dimension 0 of `outputs`; all of them where
   // `count` is `size`. Valid until the next call.
   std::span<const TensorView> cut(std::span<const TensorView> outputs, int size, int first,
@@ -32,12 +36,13 @@ class Batch {
  private:
   std::vector<std::vector<std::byte>> bytes_;  // of each input
   std::vector<TensorView> inputs_, outputs_;
+  std::vector<State*> states_;
 };
 
 // Elements of a request to a batchable model.
 int batch_of(const Request& request);
 
-// Same shapes but for dimension 0, and neither belongs to a sequence: they can run together.
+// Same shapes but for dimension 0: they can run together, unless they are of one sequence.
 bool compatible(const Request& a, const Request& b);
 
 }  // namespace inferd::schedule

@@ -7,23 +7,49 @@ namespace inferd::schedule {
 
 using Verdict = WaitingList::Verdict;
 
+bool Batcher::can_open() {
+  bool can = false;
+  sequences_.begin_scan();
+  waiting_.scan(nothing_, [&](const Waiting& waiting) {
+    can = sequences_.is_next(waiting.request.sequence);
+    return can ? Verdict::kStop : passed();
+  });
+  return can;
+}
+
+void Batcher::open(Batch& batch) {
+  sequences_.begin_scan();
+  waiting_.scan(batch.requests, [&](const Waiting& waiting) {
+    if (!batch.requests.empty()) return Verdict::kStop;
+    return sequences_.is_next(waiting.request.sequence) ? Verdict::kTake : passed();
+  });
+  begin(batch, 0);
+}
+
+void Batcher::begin(Batch& batch, size_t first) {
+  for (size_t i = first; i < batch.requests.size(); ++i) {
+    batch.requests[i].state = sequences_.begin(batch.requests[i].request.sequence);
+  }
+}
+
 std::optional<CloseReason> Batcher::collect(Batch& batch) {
+  const size_t had = batch.requests.size();
   int size = batch.size();
   const int limit = limit_for(batch);
-  // Requests that do not fit in keep their place, and others may pass them, unless answers come in
-  // order.
-  const Verdict pass = options_.preserve_ordering ? Verdict::kStop : Verdict::kKeep;
   bool overflows = false;
+  sequences_.begin_scan();
   waiting_.scan(batch.requests, [&](const Waiting& waiting) {
     if (size >= limit) return Verdict::kStop;
-    if (!compatible(batch.requests[0].request, waiting.request)) return pass;
+    if (!sequences_.is_next(waiting.request.sequence)) return passed();
+    if (!compatible(batch.requests[0].request, waiting.request)) return passed();
     if (size + waiting.batch > limit) {
       overflows = true;
-      return pass;
+      return passed();
     }
     size += waiting.batch;
     return Verdict::kTake;
   });
+  begin(batch, had);
   if (size >= options_.max_batch) return CloseReason::kFull;
   const auto& sizes = options_.preferred_batches;
   if (std::find(sizes.begin(), sizes.end(), size) != sizes.end()) return CloseReason::kPreferred;
@@ -36,8 +62,10 @@ int Batcher::limit_for(const Batch& batch) {
   if (options_.preferred_batches.empty()) return limit;
   const int has = batch.size();
   int size = has;
+  sequences_.begin_scan();
   waiting_.scan(nothing_, [&](const Waiting& waiting) {
-    const bool fits = size + waiting.batch <= options_.max_batch;
+    const bool fits =
+        sequences_.is_next(waiting.request.sequence) && size + waiting.batch <= options_.max_batch;
     if (fits && compatible(batch.requests[0].request, waiting.request)) size += waiting.batch;
     return Verdict::kKeep;
   });

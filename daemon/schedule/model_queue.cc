@@ -39,8 +39,8 @@ class BatchingQueue final : public ModelQueue {
         arbiter_(std::move(arbiter)),
         account_(options.weight, options.real_time),
         waiting_(options_),
-        batcher_(options_, waiting_),
-        sequences_(options.max_sequences, options.max_sequence_idle_us * 1000) {}
+        sequences_(options.max_sequences, options.max_sequence_idle_us * 1000),
+        batcher_(options_, waiting_, sequences_) {}
 
   Status start() {
     for (int i = 0; i < options_.instances; ++i) {
@@ -147,7 +147,6 @@ class BatchingQueue final : public ModelQueue {
   struct Runner {
     std::unique_ptr<Context> context;
     Batch batch;
-    State* state = nullptr;       // of the batch's sequence
     uint64_t ticket = kNoTicket;  // its place in the order of answers
     int64_t entered = 0;          // when it was given a place to compute in; 0: it has none
     bool is_callers = false;      // runs on the thread that submitted
@@ -261,11 +260,8 @@ class BatchingQueue final : public ModelQueue {
   void give_up(Waiting waiting, Refusal reason, int64_t now, Status status,
                std::vector<Refused>& dropped) {
     recorder_.refuse(reason, now - waiting.arrived);
-    finish_sequence(waiting.request, false, now);
+    sequences_.finish(waiting.request.sequence, waiting.state != nullptr, now);
     dropped.push_back({std::move(waiting.request), std::move(status)});
-  }
-  void finish_sequence(const Request& request, bool ran, int64_t now) {
-    if (!request.sequence.id.empty()) sequences_.finish(request.sequence, ran, now);
   }
 
   // By mutex_. Why the request must not run any more, if it must not.
@@ -326,7 +322,7 @@ class BatchingQueue final : public ModelQueue {
   void work() {
     int64_t entered = 0;  // when it was given the place that it keeps; 0: it keeps none
     const auto ready = [&] {
-      return waiting_.empty() ? closed_ : !idle_.empty() && has_runnable();
+      return waiting_.empty() ? closed_ : !idle_.empty() && batcher_.can_open();
     };
     std::unique_lock lock(mutex_);
     for (;;) {
@@ -347,20 +343,9 @@ class BatchingQueue final : public ModelQueue {
     }
   }
 
-  // By mutex_.
-  bool has_runnable() {
-    if (!has_states_) return true;
-    bool found = false;
-    waiting_.scan(nothing_, [&](const Waiting& waiting) {
-      found = found || !sequences_.is_running(waiting.request.sequence);
-      return found ? Verdict::kStop : Verdict::kKeep;
-    });
-    return found;
-  }
   Runner& take_runner() {
     Runner& runner = *idle_.back();
     idle_.pop_back();
-    runner.state = nullptr;
     runner.ticket = kNoTicket;
     runner.is_callers = false;
     return runner;
@@ -368,15 +353,9 @@ class BatchingQueue final : public ModelQueue {
 
   // By mutex_. The first that may run, if any may.
   void take_first(Runner& runner) {
-    std::vector<Waiting>& requests = runner.batch.requests;
-    waiting_.scan(requests, [&](const Waiting& waiting) {
-      if (!requests.empty()) return Verdict::kStop;
-      return sequences_.is_running(waiting.request.sequence) ? Verdict::kKeep : Verdict::kTake;
-    });
-    if (requests.empty()) return;
-    elements_running_ += requests[0].batch;
-    const Sequence& sequence = requests[0].request.sequence;
-    if (!sequence.id.empty()) runner.state = sequences_.begin(sequence);
+    batcher_.open(runner.batch);
+    if (runner.batch.requests.empty()) return;
+    elements_running_ += runner.batch.size();
     runner.ticket = next_ticket_++;
   }
 
@@ -392,7 +371,7 @@ class BatchingQueue final : public ModelQueue {
   CloseReason find_company(std::unique_lock<std::mutex>& lock, Runner& runner) {
     Batch& batch = runner.batch;
     if (!batches_requests_) return CloseReason::kLone;
-    if (const auto closed = collect(batch)) return *closed;
+    if (const auto closed = collect(runner)) return *closed;
     if (options_.max_delay_us == 0 || closed_) {
       return batch.requests.size() == 1 ? CloseReason::kLone : CloseReason::kDelay;
     }
@@ -404,7 +383,7 @@ class BatchingQueue final : public ModelQueue {
       const uint64_t before = arrivals_;
       const bool woken = wake_.wait_for(lock, std::chrono::nanoseconds(wait.until - now_ns()),
                                         [&] { return closed_ || arrivals_ != before; });
-      const auto closed = collect(batch);
+      const auto closed = collect(runner);
       if (!closed && woken && !closed_) continue;
       gain_.record_wait(batch.requests.size() > alone);
       return closed.value_or(wait.reason);
@@ -412,7 +391,10 @@ class BatchingQueue final : public ModelQueue {
   }
 
   // By mutex_.
-  std::optional<CloseReason> collect(Batch& batch) {
+  std::optional<CloseReason> collect(Runner& runner) {
+    // Nothing may pass what another runner has taken meanwhile.
+    if (options_.preserve_ordering && runner.ticket + 1 != next_ticket_) return CloseReason::kFull;
+    Batch& batch = runner.batch;
     elements_running_ -= batch.size();
     const auto closed = batcher_.collect(batch);
     elements_running_ += batch.size();
@@ -445,11 +427,9 @@ class BatchingQueue final : public ModelQueue {
     runner.entered = keeps ? now : 0;
   }
 
-  // By mutex_. Time has passed since the batch was closed, and callers may have gone. A sequence
-  // that was begun goes on.
+  // By mutex_. Time has passed since the batch was closed, and callers may have gone.
   void refresh(Runner& runner) {
-    if (runner.state != nullptr) return;
-    if (batches_requests_ && options_.preferred_batches.empty()) collect(runner.batch);
+    if (batches_requests_ && options_.preferred_batches.empty()) collect(runner);
     const int64_t now = now_ns();
     std::erase_if(runner.batch.requests, [&](Waiting& waiting) {
       if (!stale(waiting.request, now)) return false;
@@ -488,7 +468,7 @@ class BatchingQueue final : public ModelQueue {
     clock.start = now_ns();
     const auto inputs = runner.batch.gather(part);
     clock.gathered = now_ns();
-    const auto outputs = runner.context->run(inputs, runner.state);
+    const auto outputs = runner.context->run(inputs, runner.batch.states(part));
     clock.computed = now_ns();
     if (!outputs.ok() && part.size() > 1) {
       leave(runner, false);
@@ -517,6 +497,7 @@ class BatchingQueue final : public ModelQueue {
       if (const auto reason = stale(waiting.request, now)) {
         elements_running_ -= waiting.batch;
         recorder_.refuse(*reason, now - waiting.arrived);
+        sequences_.finish(waiting.request.sequence, true, now);
         status = stale_status(*reason);
       }
     }
@@ -562,7 +543,8 @@ class BatchingQueue final : public ModelQueue {
     const std::lock_guard lock(mutex_);
     recorder_.record_output(ns, size);
     const int64_t now = now_ns();
-    for (const Waiting& waiting : part) finish_sequence(waiting.request, true, now);
+    for (const Waiting& waiting : part) sequences_.finish(waiting.request.sequence, true, now);
+    if (has_states_) ++arrivals_;  // what waited behind them may join a batch now
   }
 
   const std::shared_ptr<const Model> model_;
@@ -580,9 +562,8 @@ class BatchingQueue final : public ModelQueue {
   // All of these by mutex_.
   std::vector<Runner*> idle_;
   WaitingList waiting_;
-  Batcher batcher_;
-  std::vector<Waiting> nothing_;  // what a scan takes that takes nothing
   Sequences sequences_;
+  Batcher batcher_;
   BatchingGain gain_;
   RunTimes times_;
   int64_t elements_running_ = 0;

@@ -36,17 +36,28 @@ bool Sequences::is_running(const Sequence& sequence) const {
   return found != open_.end() && found->second.running;
 }
 
+bool Sequences::is_next(const Sequence& sequence) {
+  const auto found = open_.find(sequence.id);
+  if (found == open_.end()) return true;
+  Entry& entry = found->second;
+  const bool first = entry.scanned != scan_;
+  entry.scanned = scan_;
+  return first && !entry.running;
+}
+
 State* Sequences::begin(const Sequence& sequence) {
+  if (sequence.id.empty()) return nullptr;
   Entry& entry = open_.at(sequence.id);
   entry.running = true;
   if (sequence.start) entry.state->reset();
   return entry.state.get();
 }
 
-void Sequences::finish(const Sequence& sequence, bool ran, int64_t now) {
+void Sequences::finish(const Sequence& sequence, bool begun, int64_t now) {
+  if (sequence.id.empty()) return;
   const auto found = open_.find(sequence.id);
   Entry& entry = found->second;
-  if (ran) entry.running = false;
+  if (begun) entry.running = false;
   --entry.waiting;
   entry.last_ns = now;
   // Also where its last request was refused: nothing of it will come.

@@ -41,11 +41,17 @@ class Sequences {
   // Requests of one sequence run one after the other, as they came.
   bool is_running(const Sequence& sequence) const;
 
-  // The state to run with, until finish(). Begun anew where the request says so.
+  // For a scan of what waits, in its order: whether this is the next of its sequence that may run,
+  // which no second one is until the next begin_scan(). One of no sequence always is.
+  void begin_scan() { ++scan_; }
+  bool is_next(const Sequence& sequence);
+
+  // The state to run with, until finish(). Begun anew where the request says so. Null for no
+  // sequence.
   State* begin(const Sequence& sequence);
 
-  // The request was answered: it ran (`ran`), or was refused.
-  void finish(const Sequence& sequence, bool ran, int64_t now);
+  // The request was answered. `begun`: after begin(), whether it ran or not.
+  void finish(const Sequence& sequence, bool begun, int64_t now);
 
   int64_t size() const { return static_cast<int64_t>(open_.size()); }
 
@@ -56,6 +62,7 @@ class Sequences {
     bool running = false;
     bool ends = false;  // the last request admitted is the sequence's last
     int64_t last_ns = 0;
+    uint64_t scanned = 0;  // the last scan that came across it
   };
   Status check_new(const Sequence& sequence) const;
   static Status check_open(const Entry& entry, const Sequence& sequence);
@@ -63,6 +70,7 @@ class Sequences {
 
   const int most_;
   const int64_t idle_ns_;
+  uint64_t scan_ = 0;
   std::map<std::string, Entry> open_;
 };
 

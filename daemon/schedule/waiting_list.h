@@ -10,6 +10,7 @@
 
 #include "daemon/schedule/queue_options.h"
 #include "daemon/schedule/request.h"
+#include "inferd/engine/engine.h"
 
 namespace inferd::schedule {
 
@@ -19,6 +20,7 @@ struct Waiting {
   int64_t timeout_at = 0;  // 0: never
   int level = 1;           // of priority
   int batch = 1;           // elements of this request
+  State* state = nullptr;  // of its sequence, from when it is taken to run
 };
 
 // Elements of its lists are used again: a list in use allocates nothing.

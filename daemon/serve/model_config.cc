@@ -127,7 +127,11 @@ inference::ModelConfig describe_config(const models::ModelVersion& model) {
     auto* sequences = config.mutable_sequence_batching();
     sequences->set_max_sequence_idle_microseconds(
         static_cast<uint64_t>(options.max_sequence_idle_us));
-    sequences->mutable_oldest()->set_max_candidate_sequences(options.max_sequences);
+    auto* oldest = sequences->mutable_oldest();
+    oldest->set_max_candidate_sequences(options.max_sequences);
+    for (const int size : options.preferred_batches) oldest->add_preferred_batch_size(size);
+    oldest->set_max_queue_delay_microseconds(static_cast<uint64_t>(options.max_delay_us));
+    oldest->set_preserve_ordering(options.preserve_ordering);
   } else if (options.max_batch > 1) {
     fill(options, config.mutable_dynamic_batching());
   }

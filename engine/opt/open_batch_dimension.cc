@@ -101,6 +101,10 @@ class BatchOpener {
         return !std::get<LstmAttrs>(node.attrs).lengths && starts_from(node, 2, 4);
       case OpKind::kQuantizedLstm:
         return starts_from(node, 4, 6);
+      case OpKind::kSvdf:  // its state is an operand of its own for each element
+        return batched_[index(node.inputs[3])] && !batched_[index(node.inputs[1])] &&
+               !batched_[index(node.inputs[2])] &&
+               (node.inputs.size() < 5 || !batched_[index(node.inputs[4])]);
       case OpKind::kFullyConnected:
         return only_first && x.shape.rank() >= 2;
       case OpKind::kBinary:

@@ -7,29 +7,50 @@ ModelContext::ModelContext(std::shared_ptr<const LoadedModel> model, const Conte
     : model_(std::move(model)),
       profiles_(options.profile),
       runner_(model_->program(), options),
-      state_(model_->new_state()) {}
+      together_(model_->new_state()) {}
 
 Result<std::span<const TensorView>> ModelContext::run(std::span<const TensorView> inputs,
-                                                      State* state) {
+                                                      std::span<State* const> states) {
   INFERD_RETURN_IF_ERROR(check_inputs(model_->inputs(), inputs));
-  auto* const given = state != nullptr ? dynamic_cast<TensorState*>(state) : &state_;
-  if (given == nullptr || given->tensors().size() != state_.tensors().size()) {
-    return invalid_argument("the state is not one of this model");
+  const int64_t elements = model_->info().batchable ? inputs[0].shape[0] : 1;
+  INFERD_RETURN_IF_ERROR(take_states(states, elements));
+  const bool alone = elements == 1 && given_[0] != nullptr;
+  if (!alone) together_.gather(given_);
+  INFERD_ASSIGN_OR_RETURN(const auto outputs, run_from(inputs, alone ? *given_[0] : together_));
+  if (profiles_) profile_ = runner_.profile();
+  const size_t visible = model_->outputs().size();
+  const std::span<const TensorView> after = outputs.subspan(visible);
+  if (alone) {
+    given_[0]->advance(after);
+  } else {
+    for (size_t i = 0; i < given_.size(); ++i) {
+      if (given_[i] != nullptr) given_[i]->take(after, i, given_.size());
+    }
   }
-  const int64_t sequences = model_->info().batchable ? inputs[0].shape[0] : 1;
-  if (state == nullptr) state_.begin(sequences);
-  if (given->sequences() != sequences) {
-    return invalid_argument("a state is that of one sequence, the inputs have a batch of " +
-                            std::to_string(sequences));
-  }
-  auto outputs = state_.tensors().empty() ? runner_.run(inputs) : run_with_state(inputs, *given);
-  if (profiles_ && outputs.ok()) profile_ = runner_.profile();
-  return outputs;
+  return outputs.first(visible);
 }
 
-Result<std::span<const TensorView>> ModelContext::run_with_state(std::span<const TensorView> inputs,
-                                                                 TensorState& state) {
+Status ModelContext::take_states(std::span<State* const> states, int64_t elements) {
+  const auto count = static_cast<size_t>(elements);
+  if (!states.empty() && states.size() != count) {
+    return invalid_argument("got states of " + std::to_string(states.size()) +
+                            " sequences, the inputs have a batch of " + std::to_string(count));
+  }
+  given_.assign(count, nullptr);
+  for (size_t i = 0; i < states.size(); ++i) {
+    if (states[i] == nullptr) continue;
+    given_[i] = dynamic_cast<TensorState*>(states[i]);
+    if (given_[i] == nullptr || !given_[i]->is_like(together_)) {
+      return invalid_argument("the state is not one of this model");
+    }
+  }
+  return ok_status();
+}
+
+Result<std::span<const TensorView>> ModelContext::run_from(std::span<const TensorView> inputs,
+                                                           const TensorState& state) {
   const std::span<const OwnedTensor> tensors = state.tensors();
+  if (tensors.empty()) return runner_.run(inputs);
   inputs_.assign(inputs.begin(), inputs.end());
   for (const OwnedTensor& tensor : tensors) inputs_.push_back(tensor.view());
   INFERD_ASSIGN_OR_RETURN(const auto outputs, runner_.run(inputs_));
@@ -42,8 +63,7 @@ Result<std::span<const TensorView>> ModelContext::run_with_state(std::span<const
                               after.shape.to_string());
     }
   }
-  state.advance(outputs.subspan(visible));
-  return outputs.first(visible);
+  return outputs;
 }
 
 Status ModelContext::prepare(std::span<const Shape> input_shapes) {

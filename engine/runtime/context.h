@@ -19,20 +19,24 @@ class ModelContext final : public Context {
   ModelContext(std::shared_ptr<const LoadedModel> model, const ContextOptions& options);
 
   Result<std::span<const TensorView>> run(std::span<const TensorView> inputs,
-                                          State* state) override;
+                                          std::span<State* const> states) override;
   Status prepare(std::span<const Shape> input_shapes) override;
   std::span<const LayerProfile> profile() const override { return profile_; }
   MemoryUse memory() const override;
 
  private:
-  Result<std::span<const TensorView>> run_with_state(std::span<const TensorView> inputs,
-                                                     TensorState& state);
+  // Sets given_, or says what is wrong with `states`.
+  Status take_states(std::span<State* const> states, int64_t elements);
+  // All outputs, those that are what comes after `state` behind the others.
+  Result<std::span<const TensorView>> run_from(std::span<const TensorView> inputs,
+                                               const TensorState& state);
 
   const std::shared_ptr<const LoadedModel> model_;
   const bool profiles_;
   ProgramRunner runner_;
-  TensorState state_;               // where run() is given none: as at a beginning, each time
-  std::vector<TensorView> inputs_;  // with states behind them
+  TensorState together_;             // of all elements of a run of several sequences
+  std::vector<TensorState*> given_;  // of each element; null: it begins
+  std::vector<TensorView> inputs_;   // with states behind them
   std::vector<LayerProfile> profile_;
 };
 

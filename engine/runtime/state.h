@@ -22,48 +22,77 @@ class TensorState final : public State {
               std::vector<std::shared_ptr<const Constant>> initial, bool batchable)
       : initial_(std::move(initial)), batchable_(batchable) {
     for (const TensorInfo& info : infos) tensors_.push_back({info.dtype, info.shape, {}});
+    resize(1);
     after_ = tensors_;
-    begin(1);
+    reset();
   }
 
-  void reset() override { begin(sequences_); }
+  void reset() override {
+    constexpr TensorState* kBegins = nullptr;
+    gather({&kBegins, 1});
+  }
 
-  // So many sequences, each at its beginning. Allocates nothing unless there were never as many; a
-  // model that is not batchable has one.
-  void begin(int64_t sequences) {
-    sequences_ = sequences;
+  // What each of `states` remembers, one after the other; where one is null, its beginning. A model
+  // that is not batchable has one. Allocates nothing unless there were never as many.
+  void gather(std::span<TensorState* const> states) {
+    resize(states.size());
+    if (states.empty()) return;
     for (size_t i = 0; i < tensors_.size(); ++i) {
-      OwnedTensor& now = tensors_[i];
-      OwnedTensor& next = after_[i];
-      if (batchable_) now.shape[0] = next.shape[0] = sequences;
-      now.data.resize(static_cast<size_t>(now.shape.elements()) * dtype_size(now.dtype));
-      next.data.resize(now.data.size());
-      if (initial_[i] == nullptr) {
-        std::ranges::fill(now.data, std::byte{0});
-        continue;
-      }
-      for (auto at = now.data.begin(); at != now.data.end();) {
-        at = std::ranges::copy(initial_[i]->bytes(), at).out;
+      auto at = tensors_[i].data.begin();
+      const auto size = static_cast<std::ptrdiff_t>(tensors_[i].data.size() / states.size());
+      for (const TensorState* state : states) {
+        if (state != nullptr) {
+          std::ranges::copy(state->tensors_[i].data, at);
+        } else if (initial_[i] != nullptr) {
+          std::ranges::copy(initial_[i]->bytes(), at);
+        } else {
+          std::fill_n(at, size, std::byte{0});
+        }
+        at += size;
       }
     }
   }
 
-  int64_t sequences() const { return sequences_; }
   std::span<const OwnedTensor> tensors() const { return tensors_; }
+
+  // One sequence of the same model as `other`'s, as far as types and shapes tell.
+  bool is_like(const TensorState& other) const {
+    const auto alike = [this](const OwnedTensor& a, const OwnedTensor& b) {
+      const size_t first = batchable_ ? 1 : 0;
+      return a.dtype == b.dtype &&
+             std::ranges::equal(a.shape.dims().subspan(first), b.shape.dims().subspan(first));
+    };
+    return batchable_ == other.batchable_ && std::ranges::equal(tensors_, other.tensors_, alike);
+  }
 
   // `after` has the types and shapes of tensors(), and may lie in them: what they are now stays
   // where it is until the next advance(). Allocates nothing.
   void advance(std::span<const TensorView> after) {
     for (size_t i = 0; i < after.size(); ++i) {
-      std::copy(after[i].data.begin(), after[i].data.end(), after_[i].data.begin());
+      std::ranges::copy(after[i].data, after_[i].data.begin());
     }
     tensors_.swap(after_);
   }
 
+  // Of what comes after `count` sequences the part of number `index`, which does not lie in this
+  // state. Allocates nothing.
+  void take(std::span<const TensorView> after, size_t index, size_t count) {
+    for (size_t i = 0; i < after.size(); ++i) {
+      const size_t size = after[i].data.size() / count;
+      std::ranges::copy(after[i].data.subspan(index * size, size), tensors_[i].data.begin());
+    }
+  }
+
  private:
+  void resize(size_t sequences) {
+    for (OwnedTensor& tensor : tensors_) {
+      if (batchable_) tensor.shape[0] = static_cast<int64_t>(sequences);
+      tensor.data.resize(static_cast<size_t>(tensor.shape.elements()) * dtype_size(tensor.dtype));
+    }
+  }
+
   std::vector<std::shared_ptr<const Constant>> initial_;
   bool batchable_;
-  int64_t sequences_ = 1;
   std::vector<OwnedTensor> tensors_;
   std::vector<OwnedTensor> after_;
 };

@@ -49,7 +49,7 @@ class ScriptedContext final : public Context {
       : script_(script), info_(info), bytes_(info.outputs.size()) {}
 
   Result<std::span<const TensorView>> run(std::span<const TensorView> inputs,
-                                          State* state) override {
+                                          std::span<State* const> states) override {
     INFERD_RETURN_IF_ERROR(check_inputs(info_.inputs, inputs));
     take_time(info_.batchable ? inputs[0].shape[0] : 1);
     if (script_.backend == "fail") return internal_error(script_.message);
@@ -69,7 +69,7 @@ class ScriptedContext final : public Context {
       const auto function = inputs[0].dtype == DType::kInt32 ? add_sub<int32_t> : add_sub<float>;
       function(inputs[0], inputs[1], bytes_[0], bytes_[1]);
     }
-    if (script_.backend == "accumulate") accumulate(inputs[0], state);
+    if (script_.backend == "accumulate") accumulate(inputs[0], states);
     for (size_t i = 0; i < bytes_.size(); ++i) outputs_[i].data = bytes_[i];
     return std::span<const TensorView>(outputs_);
   }
@@ -96,13 +96,21 @@ class ScriptedContext final : public Context {
     }
   }
 
-  void accumulate(const TensorView& x, State* state) {
-    Sum fresh;
-    Sum& sum = state == nullptr ? fresh : *static_cast<Sum*>(state);
+  // Each element has a state of its own, or begins.
+  void accumulate(const TensorView& x, std::span<State* const> states) {
+    const size_t elements = info_.batchable ? static_cast<size_t>(x.shape[0]) : 1;
     const auto values = x.as<float>();
-    sum.values.resize(values.size());
-    for (size_t i = 0; i < values.size(); ++i) sum.values[i] += values[i];
-    const auto raw = std::as_bytes(std::span(sum.values));
+    const size_t size = elements == 0 ? 0 : values.size() / elements;
+    std::vector<float> sums;
+    for (size_t i = 0; i < elements; ++i) {
+      Sum fresh;
+      const bool begins = states.empty() || states[i] == nullptr;
+      Sum& sum = begins ? fresh : *static_cast<Sum*>(states[i]);
+      sum.values.resize(size);
+      for (size_t j = 0; j < size; ++j) sum.values[j] += values[i * size + j];
+      sums.insert(sums.end(), sum.values.begin(), sum.values.end());
+    }
+    const auto raw = std::as_bytes(std::span(sums));
     bytes_[0].assign(raw.begin(), raw.end());
   }
 

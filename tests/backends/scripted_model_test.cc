@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <fstream>
 
 #include "tests/unit/temporary_folder.h"
@@ -62,9 +63,26 @@ TEST_F(ScriptedModelTest, RemembersASequence) {
   const auto context = *(*model)->create_context();
   const auto state = (*model)->create_state();
   const std::vector<float> x = {2};
-  EXPECT_THAT(floats((*context->run(std::vector{view({1}, x)}, state.get()))[0]), ElementsAre(2));
-  EXPECT_THAT(floats((*context->run(std::vector{view({1}, x)}, state.get()))[0]), ElementsAre(4));
+  const std::array states = {state.get()};
+  EXPECT_THAT(floats((*context->run(std::vector{view({1}, x)}, states))[0]), ElementsAre(2));
+  EXPECT_THAT(floats((*context->run(std::vector{view({1}, x)}, states))[0]), ElementsAre(4));
   EXPECT_THAT(floats((*context->run(std::vector{view({1}, x)}))[0]), ElementsAre(2));
+}
+
+TEST_F(ScriptedModelTest, RemembersSequencesInBatches) {
+  const auto model = load(R"({"backend": "accumulate", "inputs": [{"shape": [-1, 2]}]})");
+  ASSERT_TRUE(model.ok()) << model.status().to_string();
+  const auto context = *(*model)->create_context();
+  const auto one = (*model)->create_state();
+  const auto two = (*model)->create_state();
+  const std::vector<float> x = {1, 2, 10, 20};
+  const std::vector inputs = {view({2, 2}, x)};
+  const auto run = [&](State* first, State* second) {
+    return floats((*context->run(inputs, std::array{first, second}))[0]);
+  };
+  EXPECT_THAT(run(one.get(), two.get()), ElementsAre(1, 2, 10, 20));
+  EXPECT_THAT(run(two.get(), nullptr), ElementsAre(11, 22, 10, 20));
+  EXPECT_THAT(run(nullptr, one.get()), ElementsAre(1, 2, 11, 22));
 }
 
 TEST_F(ScriptedModelTest, SaysWhatIsWrong) {

@@ -6,7 +6,7 @@ The architectures are the published ones at their usual input sizes; the weights
 so the files serve for speed and for comparing engines, not for accuracy. The int8 files are in QDQ
 form, as static quantization makes it: uint8 activations, int8 weights per channel, int32 biases.
 Networks of a few million products, as microcontrollers run them, go to OUTPUT_FOLDER/small, and
-one that does next to nothing to OUTPUT_FOLDER/serving.
+what measures the daemon to OUTPUT_FOLDER/serving.
 
   make_models.py OUTPUT_FOLDER [NAME...]      needs python3-onnx and python3-numpy
 """
@@ -444,6 +444,38 @@ def save_pool(folder):
     onnx.save(model, folder / "pool.onnx")
 
 
+def save_gru(folder, features=576, dense=256, cells=128):
+    """Two layers and a GRU over one frame, its state "h" to "hn": as large as a detector of speech."""
+    random, constants, nodes = np.random.RandomState(7), [], []
+
+    def weights(name, *shape):
+        constants.append(numpy_helper.from_array((random.randn(*shape) * 0.08).astype(np.float32), name))
+        return name
+
+    def node(op, inputs, outputs, **attributes):
+        nodes.append(helper.make_node(op, inputs, outputs, **attributes))
+
+    constants.append(numpy_helper.from_array(np.array([1], np.int64), "one"))
+    for x, y, size in (("x", "a", features), ("a_relu", "b", dense)):
+        node("Gemm", [x, weights("w_" + y, size, dense), weights("bias_" + y, dense)], [y])
+        node("Relu", [y], [y + "_relu"])
+    for x in ("b_relu", "h"):
+        node("Unsqueeze", [x, "one"], [x + "_step"])
+    gates = 3 * cells
+    node("GRU", ["b_relu_step", weights("w", 1, gates, dense), weights("r", 1, gates, cells),
+                 weights("bias", 1, 2 * gates), "", "h_step"], ["", "hn_step"], hidden_size=cells, layout=1)
+    node("Squeeze", ["hn_step", "one"], ["hn"])
+    node("Gemm", ["hn", weights("w_y", cells, 1), weights("bias_y", 1)], ["logit"])
+    node("Sigmoid", ["logit"], ["y"])
+    infos = {name: helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, size])
+             for name, size in (("x", features), ("h", cells), ("y", 1), ("hn", cells))}
+    graph = helper.make_graph(nodes, "gru", [infos["x"], infos["h"]], [infos["y"], infos["hn"]], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)])
+    model.ir_version = 8
+    folder.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, folder / "gru.onnx")
+
+
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
@@ -456,6 +488,7 @@ def main():
                 net = Net(name, list(shape), quantized)
                 net.save(folder, make(net))
     save_pool(Path(sys.argv[1]) / "serving")
+    save_gru(Path(sys.argv[1]) / "serving")
     unknown = set(sys.argv[2:]) - NETS.keys() - SMALL_NETS.keys()
     if unknown:
         sys.exit("no such network: " + ", ".join(sorted(unknown)))

@@ -41,7 +41,8 @@ class Looks final : public Model {
  private:
   class Run final : public Context {
    public:
-    Result<std::span<const TensorView>> run(std::span<const TensorView> inputs, State*) override {
+    Result<std::span<const TensorView>> run(std::span<const TensorView> inputs,
+                                            std::span<State* const>) override {
       if (static_cast<int64_t>(inputs[0].data.size()) !=
               *checked_bytes(DType::kFloat32, inputs[0].shape) ||
           inputs[1].data.size() != 4) {

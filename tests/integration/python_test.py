@@ -40,17 +40,20 @@ def data_path(relative):
 
 class Daemon(DaemonProcess):
     """A daemon with models {name: file} on sockets for gRPC and for shared memory. A model that is a dictionary is what
-    tests/backends makes of it, or an ensemble: {"yaml": ...}."""
+    tests/backends makes of it, with "yaml" its model.yaml; with nothing else, it is an ensemble."""
 
     def __init__(self, models, pipelines=""):
         scripted = any(isinstance(m, dict) for m in models.values())
         super().__init__(ARGS.inferd_with_test_models if scripted else ARGS.inferd)
         for name, model in models.items():
-            if isinstance(model, dict) and "yaml" in model:
-                (self.folder / "models" / name / "1").mkdir(parents=True)
-                (self.folder / "models" / name / "model.yaml").write_text(model["yaml"])
+            script = dict(model) if isinstance(model, dict) else data_path(model)
+            options = script.pop("yaml", None) if isinstance(model, dict) else None
+            if script:
+                self.add_model(name, script)
             else:
-                self.add_model(name, model if isinstance(model, dict) else data_path(model))
+                (self.folder / "models" / name / "1").mkdir(parents=True)
+            if options:
+                (self.folder / "models" / name / "model.yaml").write_text(options)
         self.configure(f"server: {{grpc: [unix:g], local: [{{path: l}}]}}\nmodels: {{root: models}}\n{pipelines}")
         self.grpc_endpoint = f"unix:{self.folder}/g"
         self.start()
@@ -419,7 +422,12 @@ class Scripted(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         any_size = [{"datatype": "FP32", "shape": [-1, -1]}]
+        # A batch of fewer than it takes would wait for longer than the test.
+        full = "max_batch: 4\nmax_delay_us: 600000000\ndynamic_batching: {adaptive: false}"
         cls.daemon = Daemon({"sum": {"backend": "accumulate", "inputs": cls.FP32},
+                             "sums": {"backend": "accumulate", "inputs": cls.FP32, "yaml": full},
+                             "lone_sum": {"backend": "accumulate", "yaml": full,
+                                          "inputs": [{"datatype": "FP32", "shape": [1]}]},
                              "any": {"backend": "identity", "inputs": any_size},
                              "broken": {"backend": "fail", "inputs": cls.FP32, "message": "it is broken"},
                              "slow": {"backend": "identity", "inputs": cls.FP32, "run_us": 400000}})
@@ -457,6 +465,27 @@ class Scripted(unittest.TestCase):
         text = self.clients["grpc"]
         self.assertEqual(self.only(text.infer("sum", one, sequence=("camera", True, False))), 1)
         self.assertEqual(self.only(text.infer("sum", one, sequence=("camera", False, True))), 2)
+
+    def test_sequences_run_together(self):
+        for number, (kind, client) in enumerate(self.clients.items(), 1):
+            with self.subTest(kind), client.stream() as stream:
+                for step in range(1, 4):
+                    answers = []
+                    for i in range(4):
+                        x = np.full((1, 1), i, np.float32)
+                        sequence = (10 * number + i, step == 1, step == 3)
+                        answers.append(stream.infer("sums", x, sequence=None if i == 3 else sequence))
+                    sums = [self.only(answer.result(30)) for answer in answers]
+                    self.assertEqual(sums, [0, step, 2 * step, 3])
+
+    def test_sequences_that_cannot_run_together_run_alone(self):
+        for number, (kind, client) in enumerate(self.clients.items(), 1):
+            with self.subTest(kind):
+                for step in range(1, 3):
+                    found = client.infer("lone_sum", np.ones(1, np.float32), sequence=(number, step == 1))
+                    self.assertEqual(self.only(found), step)
+        self.assertIn("model lone_sum: max_batch is 4, but the model takes one sequence at a time",
+                      (self.daemon.folder / "log").read_text())
 
     def test_outputs_of_sizes_that_nobody_knew(self):
         for kind, client in self.clients.items():

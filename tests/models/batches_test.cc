@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Real models that take batches: three elements together come out as each of them alone, integers
-// bit for bit and floats within rounding.
+// bit for bit and floats within rounding; where the model has states, over some steps of three
+// sequences.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -68,6 +69,46 @@ void expect_part(const TensorView& alone, const TensorView& together, int64_t at
   EXPECT_LE(worst, 1e-4F * largest) << "element " << at;
 }
 
+// Noise for each input of each element.
+std::vector<std::vector<media::Array>> noise_for(const Model& model, uint32_t seed) {
+  std::vector<std::vector<media::Array>> elements(static_cast<size_t>(kBatch));
+  for (const TensorInfo& input : model.inputs()) {
+    for (auto& element : elements) element.push_back(noise(input, seed++));
+  }
+  return elements;
+}
+
+std::vector<media::Array> together_of(std::span<const std::vector<media::Array>> elements) {
+  std::vector<media::Array> batch;
+  for (size_t input = 0; input < elements[0].size(); ++input) {
+    std::vector<media::Array> of_input;
+    for (const auto& element : elements) of_input.push_back(element[input]);
+    batch.push_back(joined(of_input));
+  }
+  return batch;
+}
+
+// A context, and what it remembers of each element; nothing where the model has no states.
+struct Runs {
+  explicit Runs(const Model& model) : context(*model.create_context()) {
+    if (model.info().states.empty()) return;
+    for (int64_t i = 0; i < kBatch; ++i) {
+      owned.push_back(model.create_state());
+      states.push_back(owned.back().get());
+    }
+  }
+  Result<std::span<const TensorView>> run(const std::vector<media::Array>& inputs,
+                                          std::span<State* const> of) {
+    std::vector<TensorView> views;
+    for (const media::Array& input : inputs) views.push_back(input.view());
+    return context->run(views, of);
+  }
+
+  std::unique_ptr<Context> context;
+  std::vector<std::unique_ptr<State>> owned;
+  std::vector<State*> states;
+};
+
 class Batches : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(Batches, AreAsEachAlone) {
@@ -76,31 +117,21 @@ TEST_P(Batches, AreAsEachAlone) {
   if (!model.ok()) GTEST_SKIP() << "SKIPPED: does not load: " << model.status().to_string();
   if (!(*model)->info().batchable) GTEST_SKIP() << "takes one at a time";
 
-  std::vector<std::vector<media::Array>> elements(static_cast<size_t>(kBatch));
-  std::vector<media::Array> batch;
-  for (const TensorInfo& input : (*model)->inputs()) {
-    std::vector<media::Array> of_input;
+  Runs many(**model);
+  Runs one(**model);
+  const uint32_t steps = many.states.empty() ? 1 : 4;
+  for (uint32_t step = 0; step < steps; ++step) {
+    const auto elements = noise_for(**model, 100 * step);
+    const auto together = many.run(together_of(elements), many.states);
+    ASSERT_TRUE(together.ok()) << together.status().to_string();
     for (size_t i = 0; i < elements.size(); ++i) {
-      of_input.push_back(noise(input, static_cast<uint32_t>(i)));
-      elements[i].push_back(of_input.back());
-    }
-    batch.push_back(joined(of_input));
-  }
-  const auto run = [](Context& context, const std::vector<media::Array>& inputs) {
-    std::vector<TensorView> views;
-    for (const media::Array& input : inputs) views.push_back(input.view());
-    return context.run(views);
-  };
-  const auto many = *(*model)->create_context();
-  const auto one = *(*model)->create_context();
-  const auto together = run(*many, batch);
-  ASSERT_TRUE(together.ok()) << together.status().to_string();
-  for (size_t i = 0; i < elements.size(); ++i) {
-    const auto alone = run(*one, elements[i]);
-    ASSERT_TRUE(alone.ok()) << alone.status().to_string();
-    for (size_t o = 0; o < alone->size(); ++o) {
-      SCOPED_TRACE((*model)->outputs()[o].name);
-      expect_part((*alone)[o], (*together)[o], static_cast<int64_t>(i));
+      const std::span its(one.states);
+      const auto alone = one.run(elements[i], its.empty() ? its : its.subspan(i, 1));
+      ASSERT_TRUE(alone.ok()) << alone.status().to_string();
+      for (size_t o = 0; o < alone->size(); ++o) {
+        SCOPED_TRACE((*model)->outputs()[o].name + " in step " + std::to_string(step));
+        expect_part((*alone)[o], (*together)[o], static_cast<int64_t>(i));
+      }
     }
   }
 }

@@ -60,7 +60,7 @@ class VoiceActivity : public ::testing::Test {
       const std::vector<TensorView> inputs = {
           {DType::kFloat32, {1, kContext + kFrame}, std::as_bytes(std::span(input))},
           {DType::kInt64, {}, std::as_bytes(std::span(&rate, 1))}};
-      const auto outputs = context_->run(inputs, state_.get());
+      const auto outputs = context_->run(inputs, std::array{state_.get()});
       EXPECT_TRUE(outputs.ok()) << outputs.status().to_string();
       if (!outputs.ok()) return {};
       probabilities.push_back((*outputs)[0].as<float>()[0]);

@@ -71,7 +71,8 @@ class FakeModel final : public Model {
   class Runs final : public Context {
    public:
     explicit Runs(const Run& run) : run_(run) {}
-    Result<std::span<const TensorView>> run(std::span<const TensorView> inputs, State*) override {
+    Result<std::span<const TensorView>> run(std::span<const TensorView> inputs,
+                                            std::span<State* const>) override {
       INFERD_ASSIGN_OR_RETURN(outputs_, run_(inputs));
       views_.clear();
       for (const FakeTensor& t : outputs_) views_.push_back({t.dtype, t.shape, t.data});

@@ -137,6 +137,36 @@ TEST_F(TritonModel, SequencesAndTheirStates) {
   EXPECT_THAT(model.notes, IsEmpty());
 }
 
+TEST_F(TritonModel, SequencesOfTheOldestStrategyRunTogetherAsRequestsDo) {
+  const ModelConfig model = config(
+      "max_batch_size: 8\n"
+      "sequence_batching { oldest { preferred_batch_size: [ 8, 4 ] preserve_ordering: true\n"
+      "                             max_queue_delay_microseconds: 500 } }\n");
+  EXPECT_EQ(*model.preferred_batches, (std::vector{4, 8}));
+  EXPECT_EQ(model.max_delay_us, 500);
+  EXPECT_EQ(model.preserve_ordering, true);
+  EXPECT_FALSE(model.max_sequences) << "left to the default";
+  EXPECT_THAT(errors("max_batch_size: 4\n"
+                     "sequence_batching { oldest { preferred_batch_size: 5 } }"),
+              HasSubstr(":2:30: 'preferred_batch_size' must be a whole number from 1 to 4"));
+}
+
+TEST_F(TritonModel, SequencesOfTheDirectStrategyWaitForSlots) {
+  const auto direct = [&](const std::string& options) {
+    return config("max_batch_size: 8 sequence_batching { direct { " + options + " } }");
+  };
+  const std::string delay = "max_queue_delay_microseconds: 500";
+  const ModelConfig half = direct(delay + " minimum_slot_utilization: 0.55");
+  EXPECT_EQ(*half.preferred_batches, (std::vector{5, 6, 7, 8}));
+  EXPECT_EQ(half.max_delay_us, 500);
+  EXPECT_EQ(direct(delay).max_delay_us, 0) << "it has enough with the first";
+  for (const char* wrong : {"1.5", "-1", "nan"}) {
+    EXPECT_THAT(errors(std::string("sequence_batching { direct { minimum_slot_utilization: ") +
+                       wrong + " } }"),
+                HasSubstr("'minimum_slot_utilization' must be a number from 0 to 1"));
+  }
+}
+
 TEST_F(TritonModel, AnEnsemblesStepsAndTensors) {
   const EnsembleConfig ensemble =
       config(

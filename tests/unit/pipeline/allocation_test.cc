@@ -42,7 +42,8 @@ class Detector final : public Model {
       for (size_t i = 0; i < 4; ++i)
         views_.push_back({DType::kFloat32, info.outputs[i].shape, data[i]});
     }
-    Result<std::span<const TensorView>> run(std::span<const TensorView>, State*) override {
+    Result<std::span<const TensorView>> run(std::span<const TensorView>,
+                                            std::span<State* const>) override {
       return std::span<const TensorView>(views_);
     }
     Status prepare(std::span<const Shape>) override { return ok_status(); }

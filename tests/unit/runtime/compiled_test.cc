@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <numeric>
@@ -332,7 +333,7 @@ TEST_F(Compiled, KeepsStates) {
   const auto state = (*model)->create_state();
   const TensorView one{DType::kFloat32, {1, 2}, std::as_bytes(std::span(first))};
   for (const float times : {2.F, 3.F}) {
-    const auto y = context->run(std::span(&one, 1), state.get());
+    const auto y = context->run(std::span(&one, 1), std::array{state.get()});
     ASSERT_TRUE(y.ok()) << y.status().to_string();
     EXPECT_THAT((*y)[0].as<float>(), ::testing::ElementsAre(times, 20 * times));
   }

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "engine/ir/builder.h"
 #include "engine/runtime/model.h"
 
@@ -176,7 +178,7 @@ TEST(State, StaysFromRunToRunForEachSequence) {
   const auto context = *(*model)->create_context({});
   const auto run = [&](float a, float b, State* state) {
     const std::vector<float> x = {a, b};
-    const auto y = context->run(std::vector{view(DType::kFloat32, {1, 2}, x)}, state);
+    const auto y = context->run(std::vector{view(DType::kFloat32, {1, 2}, x)}, std::array{state});
     EXPECT_TRUE(y.ok()) << y.status().to_string();
     return floats((*y)[0]);
   };
@@ -202,23 +204,56 @@ TEST(State, EachElementOfABatchIsASequenceOfItsOwn) {
   ASSERT_TRUE(model.ok()) << model.status().to_string();
   ASSERT_TRUE((*model)->info().batchable);
   const auto context = *(*model)->create_context({});
-  const auto run = [&](int64_t batch, State* state) {
+  const auto run = [&](int64_t batch, const std::vector<State*>& states = {}) {
     std::vector<float> x = {1, 2, 3, 4};
     x.resize(2 * static_cast<size_t>(batch));
-    return context->run(std::vector{view(DType::kFloat32, {batch, 2}, x)}, state);
+    return context->run(std::vector{view(DType::kFloat32, {batch, 2}, x)}, states);
   };
   for (const int64_t batch : {2, 1, 2}) {
-    const auto y = run(batch, nullptr);
+    const auto y = run(batch);
     ASSERT_TRUE(y.ok()) << y.status().to_string();
     const std::vector<float> expected = {-101, -202, -103, -204};
     EXPECT_THAT(floats((*y)[0]),
                 ElementsAreArray(std::span(expected).first(2 * static_cast<size_t>(batch))));
   }
   const auto state = (*model)->create_state();
-  EXPECT_THAT(run(2, state.get()).status().message(),
-              HasSubstr("a state is that of one sequence, the inputs have a batch of 2"));
-  ASSERT_TRUE(run(1, state.get()).ok());
-  EXPECT_THAT(floats((*run(1, state.get()))[0]), ElementsAre(-102, -204));
+  EXPECT_THAT(run(2, {state.get()}).status().message(),
+              HasSubstr("got states of 1 sequences, the inputs have a batch of 2"));
+  ASSERT_TRUE(run(1, {state.get()}).ok());
+  EXPECT_THAT(floats((*run(1, {state.get()}))[0]), ElementsAre(-102, -204));
+
+  const auto other = (*model)->create_state();
+  EXPECT_THAT(floats((*run(2, {other.get(), state.get()}))[0]),
+              ElementsAre(-101, -202, -105, -208));
+  EXPECT_THAT(floats((*run(2, {state.get(), nullptr}))[0]), ElementsAre(-106, -210, -103, -204));
+  EXPECT_THAT(floats((*run(2, {nullptr, other.get()}))[0]), ElementsAre(-101, -202, -104, -206));
+  EXPECT_THAT(floats((*run(1, {state.get()}))[0]), ElementsAre(-107, -212));
+  EXPECT_TRUE(run(0).ok() || run(0).status().code() == StatusCode::kInvalidArgument);
+}
+
+TEST(State, IsOfOneModel) {
+  LoadOptions options;
+  options.states = {{"before", "after"}};
+  const auto model = load(accumulating(), options);
+  ASSERT_TRUE(model.ok()) << model.status().to_string();
+  const auto context = *(*model)->create_context({});
+  const std::vector<float> x = {1, 2};
+  const auto inputs = std::vector{view(DType::kFloat32, {1, 2}, x)};
+  struct Foreign final : State {
+    void reset() override {}
+  } foreign;
+  ir::Graph wider;
+  ir::Builder b(wider);
+  const ir::ValueId before = b.input("before", DType::kFloat32, {1, 3});
+  b.output(*b.op(OpKind::kUnary, {before}, UnaryAttrs{UnaryKind::kNeg}, "negated",
+                 ir::OutputSpec::named("after")));
+  const auto other = load(std::move(wider), options);
+  ASSERT_TRUE(other.ok()) << other.status().to_string();
+  const auto state = (*other)->create_state();
+  for (State* wrong : {static_cast<State*>(&foreign), state.get()}) {
+    EXPECT_THAT(context->run(inputs, std::array{wrong}).status().message(),
+                HasSubstr("the state is not one of this model"));
+  }
 }
 
 TEST(State, ANameThatIsNotThereIsRefused) {

@@ -11,7 +11,7 @@ class BatcherTest : public ::testing::Test {
  protected:
   // Waiting, the first already in the batch.
   std::optional<CloseReason> collect(const std::vector<int>& batches) {
-    Batcher batcher(options_, list_);
+    Batcher batcher(options_, list_, sequences_);
     for (const int size : batches) push(size);
     batch_.requests.clear();
     list_.scan(batch_.requests, [&](const Waiting&) {
@@ -31,6 +31,7 @@ class BatcherTest : public ::testing::Test {
 
   QueueOptions options_ = {.max_batch = 8};
   WaitingList list_{options_};
+  Sequences sequences_{8, 1000};
   Batch batch_;
   int64_t now_ = 1;
 };
@@ -76,7 +77,7 @@ TEST_F(BatcherTest, ClosesAtTheLargestPreferredSizeThatCanBeFilled) {
 TEST_F(BatcherTest, WaitsForTheOldestOrHalfWayToADeadline) {
   options_.max_delay_us = 1000;
   collect({1, 1});
-  Batcher batcher(options_, list_);
+  Batcher batcher(options_, list_, sequences_);
   EXPECT_EQ(batcher.waits_until(batch_).until, 1 + 1'000'000);
   EXPECT_EQ(batcher.waits_until(batch_).reason, CloseReason::kDelay);
   now_ = 1000;

@@ -35,7 +35,8 @@ class Identity final : public Model {
   class Copy final : public Context {
    public:
     explicit Copy(Gate* gate) : gate_(gate) {}
-    Result<std::span<const TensorView>> run(std::span<const TensorView> inputs, State*) override {
+    Result<std::span<const TensorView>> run(std::span<const TensorView> inputs,
+                                            std::span<State* const>) override {
       if (gate_ != nullptr) gate_->pass();
       for (const float x : inputs[0].as<float>()) {
         if (x == kPoison) return internal_error("poison");

@@ -37,10 +37,10 @@ class Summing final : public Model {
    public:
     explicit Adding(Gate* gate) : gate_(gate) {}
     Result<std::span<const TensorView>> run(std::span<const TensorView> inputs,
-                                            State* state) override {
+                                            std::span<State* const> states) override {
       if (gate_ != nullptr) gate_->pass();
       Sum fresh;
-      Sum& sum = state == nullptr ? fresh : *static_cast<Sum*>(state);
+      Sum& sum = states.empty() ? fresh : *static_cast<Sum*>(states[0]);
       sum.value += inputs[0].as<float>()[0];
       y_ = sum.value;
       output_ = {DType::kFloat32, {1}, std::as_bytes(std::span(&y_, 1))};

@@ -37,6 +37,24 @@ TEST(Sequences, KeepsOneStateFromStartToEnd) {
   EXPECT_EQ(sequences.size(), 0);
 }
 
+TEST(Sequences, HasOneNextRequestInAScan) {
+  Sequences sequences(4, 1000);
+  ASSERT_TRUE(sequences.admit(kFirst, 0, make).ok());
+  ASSERT_TRUE(sequences.admit(kNext, 0, make).ok());
+  for (int scan = 0; scan < 2; ++scan) {
+    sequences.begin_scan();
+    EXPECT_TRUE(sequences.is_next(kFirst));
+    EXPECT_FALSE(sequences.is_next(kNext));
+    EXPECT_TRUE(sequences.is_next({})) << "of no sequence";
+  }
+  sequences.begin(kFirst);
+  sequences.begin_scan();
+  EXPECT_FALSE(sequences.is_next(kNext)) << "the first runs";
+  sequences.finish(kFirst, true, 1);
+  sequences.begin_scan();
+  EXPECT_TRUE(sequences.is_next(kNext));
+}
+
 TEST(Sequences, BeginsAnewWhereARequestSaysSo) {
   Sequences sequences(4, 1000);
   ASSERT_TRUE(sequences.admit(kFirst, 0, make).ok());

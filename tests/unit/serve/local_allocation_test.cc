@@ -35,7 +35,8 @@ class Sum final : public Model {
  private:
   class Run final : public Context {
    public:
-    Result<std::span<const TensorView>> run(std::span<const TensorView> inputs, State*) override {
+    Result<std::span<const TensorView>> run(std::span<const TensorView> inputs,
+                                            std::span<State* const>) override {
       sum_ = 0;
       for (const float x : inputs[0].as<float>()) sum_ += x;
       view_.data = std::as_bytes(std::span(&sum_, 1));

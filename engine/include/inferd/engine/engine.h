@@ -174,11 +174,12 @@ class Context {
   // new shapes plans for them (milliseconds), later ones allocate nothing. Returns views of the
   // outputs in the order of Model::outputs(), owned by the context and valid until its next run.
   // Fails with INVALID_ARGUMENT on a wrong count, type, shape or byte size.
-  // A model with states goes on from `state`, which create_state() of this model made, and leaves
-  // there what comes after; without one, a run is a sequence of its own, or one for each batch
-  // element.
+  // A model with states goes on from `states` and leaves there what comes after; a run that fails
+  // leaves them as they were. They are of different sequences, one for each batch element (one in
+  // all where the model is not batchable), and create_state() of this model made them. An element
+  // whose state is null, or each where there are none, is a sequence of its own.
   virtual Result<std::span<const TensorView>> run(std::span<const TensorView> inputs,
-                                                  State* state = nullptr) = 0;
+                                                  std::span<State* const> states = {}) = 0;
 
   // Plans for these input shapes without running, so that the first run is as fast as the others.
   virtual Status prepare(std::span<const Shape> input_shapes) = 0;
