@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cinttypes>
 #include <cstdio>
 #include <cstring>
@@ -102,9 +103,10 @@ uint64_t TraceFiles::write(std::span<const RequestTrace> traces) {
     const RequestTrace& first = traces.front();
     File& file = files_[first.file];
     const int64_t frequency = first.log_frequency;
-    const std::string name =
-        frequency > 0 ? first.file + "." + std::to_string(file.traces / frequency) : first.file;
-    if (name != file.name) file = {file.traces, name, 0};
+    const int64_t part = frequency > 0 ? file.traces / frequency : 0;
+    if (part != file.part || frequency != file.frequency) {
+      file = {file.traces, frequency, part, file.taken, "", 0};
+    }
     std::string events;
     size_t count = 0;
     // As many as go to the same file.
@@ -114,21 +116,44 @@ uint64_t TraceFiles::write(std::span<const RequestTrace> traces) {
       if (frequency > 0 && (file.traces + static_cast<int64_t>(count)) % frequency == 0) break;
     }
     file.traces += static_cast<int64_t>(count);
-    if (!append(file, events)) lost += count;
+    if (!append(first.file, file, events)) lost += count;
     traces = traces.subspan(count);
   }
   return lost;
 }
 
+// A new file for the current part, open, or -1.
+int TraceFiles::make(const std::string& called, File& file) const {
+  for (;; ++file.taken) {
+    const int64_t number = file.part + file.taken;
+    const bool numbered = file.frequency > 0 || number > 0;
+    file.name = numbered ? called + "." + std::to_string(number) : called;
+    const int opened = ::openat(folder_, file.name.c_str(),
+                                O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
+    if (opened >= 0) return opened;
+    if (errno != EEXIST) {
+      file.name.clear();
+      return -1;
+    }
+  }
+}
+
 // Over the end of the list, and a new end behind it.
-bool TraceFiles::append(File& file, const std::string& events) {
+bool TraceFiles::append(const std::string& called, File& file, const std::string& events) {
+  int opened = -1;
+  if (!file.name.empty()) {
+    opened = ::openat(folder_, file.name.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (opened < 0 && errno != ENOENT) return false;
+  }
+  if (opened < 0) {  // the first of its part, or somebody took the file away
+    file.end = 0;
+    opened = make(called, file);
+    if (opened < 0) return false;
+  }
   const std::string text =
       (file.end == 0 ? "[\n" : ",\n") + events.substr(0, events.size() - 2) + std::string(kEnd);
-  if (file.end + static_cast<int64_t>(text.size()) > kMaxFileBytes) return false;
-  const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | (file.end == 0 ? O_TRUNC : 0);
-  const int opened = ::openat(folder_, file.name.c_str(), flags, 0640);
-  if (opened < 0) return false;
-  const ssize_t written = ::pwrite(opened, text.data(), text.size(), file.end);
+  const bool fits = file.end + static_cast<int64_t>(text.size()) <= kMaxFileBytes;
+  const ssize_t written = fits ? ::pwrite(opened, text.data(), text.size(), file.end) : -1;
   ::close(opened);
   if (written != static_cast<ssize_t>(text.size())) return false;
   file.end += written - static_cast<ssize_t>(kEnd.size());

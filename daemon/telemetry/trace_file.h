@@ -31,8 +31,9 @@ struct RequestTrace {
 // As trace events, one a line and each with a comma behind it. `number` tells it from other traces.
 std::string trace_events(const RequestTrace& trace, uint64_t number);
 
-// The trace files of one folder. Each is complete JSON after every write. A file that was there
-// before is overwritten; links are not followed. For one thread.
+// The trace files of one folder. Each is complete JSON after every write. Nothing that was there
+// before is touched: where a name is taken, the next number behind it that is free is used instead,
+// "NAME.1" for "NAME". For one thread.
 class TraceFiles {
  public:
   // UNAVAILABLE when there is no such folder, or nothing may be written to it.
@@ -45,13 +46,18 @@ class TraceFiles {
   uint64_t write(std::span<const RequestTrace> traces);
 
  private:
+  // What requests call by one name.
   struct File {
-    int64_t traces = 0;  // of all numbers
-    std::string name;    // of the current one
-    int64_t end = 0;     // of its last event; 0: nothing is written yet
+    int64_t traces = 0;     // of all parts
+    int64_t frequency = 0;  // traces of a part; 0: there is one
+    int64_t part = 0;       // the current one
+    int64_t taken = 0;      // numbers that were taken by others: part 0 is NAME.taken
+    std::string name;       // of the current part; empty: not made yet
+    int64_t end = 0;        // of its last event; 0: nothing is written yet
   };
   explicit TraceFiles(int folder) : folder_(folder) {}
-  bool append(File& file, const std::string& events);
+  bool append(const std::string& called, File& file, const std::string& events);
+  int make(const std::string& called, File& file) const;
 
   const int folder_;
   uint64_t number_ = 0;

@@ -141,6 +141,38 @@ TEST_F(TracerTest, FilesAreNumberedWhereTheyAreToBeShort) {
   EXPECT_EQ(count(read("t.json.2"), "compute"), 1);
 }
 
+TEST_F(TracerTest, WhatWasThereBeforeStays) {
+  RequestTrace one;
+  one.file = "t.json";
+  one.batch_size = 1;
+  const auto write = [&](size_t traces, int64_t frequency) {
+    const auto files = TraceFiles::open(config().folder);
+    ASSERT_TRUE(files.ok()) << files.status().to_string();
+    one.log_frequency = frequency;
+    EXPECT_EQ((*files)->write(std::vector<RequestTrace>(traces, one)), 0U);
+  };
+  write(1, 0);
+  write(2, 0);  // t.json.1
+  write(5, 2);  // t.json.0, .2 and .3
+  write(4, 0);  // t.json.4
+  const std::vector<std::pair<const char*, int>> expected = {{"t.json", 1},   {"t.json.1", 2},
+                                                             {"t.json.0", 2}, {"t.json.2", 2},
+                                                             {"t.json.3", 1}, {"t.json.4", 4}};
+  for (const auto& [name, traces] : expected) EXPECT_EQ(count(read(name), "compute"), traces);
+}
+
+TEST_F(TracerTest, AFileThatWasTakenAwayIsBegunAnew) {
+  const auto files = TraceFiles::open(config().folder);
+  ASSERT_TRUE(files.ok()) << files.status().to_string();
+  RequestTrace one;
+  one.file = "t.json";
+  one.batch_size = 1;
+  EXPECT_EQ((*files)->write({&one, 1}), 0U);
+  std::filesystem::remove(folder_.file("t.json"));
+  EXPECT_EQ((*files)->write({&one, 1}), 0U);
+  EXPECT_EQ(count(read("t.json"), "compute"), 1);
+}
+
 TEST_F(TracerTest, NothingOutsideOfTheFolderIsWritten) {
   std::ofstream(folder_.file("victim")) << "precious";
   std::filesystem::create_symlink(folder_.file("victim"), folder_.file("t.json"));
@@ -151,7 +183,8 @@ TEST_F(TracerTest, NothingOutsideOfTheFolderIsWritten) {
   }
   EXPECT_EQ(trace("m", 1), 1);
   tracer_.close();
-  EXPECT_EQ(tracer_.dropped(), 1U) << "a link is not followed";
+  EXPECT_EQ(tracer_.dropped(), 0U);
+  EXPECT_EQ(count(read("t.json.1"), "compute"), 1) << "a link is not followed";
   std::string content;
   std::ifstream(folder_.file("victim")) >> content;
   EXPECT_EQ(content, "precious");
