@@ -53,7 +53,9 @@ struct Listener {
   Mark mark;
 };
 
-using GrpcListener = Listener;
+struct GrpcListener : Listener {
+  int max_connections = 1024;
+};
 
 struct HttpListener : Listener {
   int max_connections = 512;

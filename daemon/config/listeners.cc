@@ -124,7 +124,9 @@ void read_tls(MapReader& parent, std::optional<TlsConfig>& tls) {
 }
 
 // What only listeners of one protocol have.
-void read_more(MapReader&, GrpcListener&) {}
+void read_more(MapReader& r, GrpcListener& listener) {
+  r.read("max_connections", listener.max_connections, 1, 100'000);
+}
 void read_more(MapReader& r, HttpListener& listener) {
   r.read("max_connections", listener.max_connections, 2, 100'000);
   r.read("timeout_s", listener.timeout_s, 1, 3600);
@@ -204,7 +206,7 @@ bool read_list(MapReader& r, const std::string& key, std::vector<OfProtocol>& li
 
 void read_listeners(MapReader& r, ServerConfig& server) {
   if (!read_list(r, "grpc", server.grpc)) {
-    Listener usual;
+    GrpcListener usual;
     usual.address = "unix:/run/inferd/inferd.sock";
     server.grpc.push_back(std::move(usual));
   }

@@ -15,6 +15,7 @@
 #include <span>
 #include <sstream>
 
+#include "daemon/schedule/request.h"
 #include "daemon/serve/access.h"
 #include "daemon/telemetry/log.h"
 
@@ -168,6 +169,45 @@ Result<TlsFiles> read_tls_files(const config::TlsConfig& config) {
   Result<TlsFiles> files = read_tls_files(config, warnings);
   for (const std::string& warning : warnings) telemetry::log(LogLevel::kWarning, warning);
   return files;
+}
+
+Result<WatchedTls> WatchedTls::open(const config::TlsConfig& config, TlsFiles& files) {
+  WatchedTls watched(config);
+  watched.read_ = watched.stamps();  // before reading: what changes meanwhile is read again
+  INFERD_ASSIGN_OR_RETURN(files, read_tls_files(config));
+  return watched;
+}
+
+std::array<WatchedTls::Stamp, 3> WatchedTls::stamps() const {
+  std::array<Stamp, 3> stamps{};
+  const std::array files = {&config_.certificate, &config_.key, &config_.client_ca};
+  for (size_t i = 0; i < files.size(); ++i) {
+    struct stat info {};
+    if (files[i]->path.empty() || ::stat(files[i]->path.c_str(), &info) != 0) continue;
+    stamps[i] = {info.st_dev, info.st_ino, info.st_size,
+                 info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec};
+  }
+  return stamps;
+}
+
+std::optional<TlsFiles> WatchedTls::renewed() {
+  constexpr int64_t kEveryNs = 1'000'000'000;
+  const int64_t now = schedule::now_ns();
+  if (now - looked_ns_ < kEveryNs) return std::nullopt;
+  looked_ns_ = now;
+  const auto found = stamps();
+  if (found == read_) return std::nullopt;
+  read_ = found;
+  Result<TlsFiles> files = read_tls_files(config_);
+  if (!files.ok()) {
+    telemetry::log(
+        LogLevel::kError,
+        "a renewed certificate is not taken, the one before it stays: " + files.status().message());
+    return std::nullopt;
+  }
+  telemetry::log(LogLevel::kInfo, "'" + config_.certificate.path +
+                                      "' and what belongs to it are taken for new connections");
+  return std::move(*files);
 }
 
 bool requires_client_certificate(const config::Listener& listener) {

@@ -3,7 +3,11 @@
 // What a listener needs for TLS, read from its files and looked through before anything is served.
 #pragma once
 
+#include <array>
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "daemon/config/config.h"
@@ -27,6 +31,31 @@ Result<TlsFiles> read_tls_files(const config::TlsConfig& config,
 
 // As above, the warnings logged.
 Result<TlsFiles> read_tls_files(const config::TlsConfig& config);
+
+// The files of a listener, which may be renewed while it serves. Not thread-safe.
+class WatchedTls {
+ public:
+  // Errors of read_tls_files(); `files` gets what they hold.
+  static Result<WatchedTls> open(const config::TlsConfig& config, TlsFiles& files);
+
+  // What they hold where one has changed since they were read, and nothing where none has, or
+  // where they cannot be used as they are now: then the log says why, once. Looks once a second.
+  std::optional<TlsFiles> renewed();
+
+ private:
+  // What tells a file from its successor.
+  struct Stamp {
+    uint64_t device = 0, inode = 0;
+    int64_t size = 0, changed_ns = 0;
+    bool operator==(const Stamp&) const = default;
+  };
+  explicit WatchedTls(config::TlsConfig config) : config_(std::move(config)) {}
+  std::array<Stamp, 3> stamps() const;
+
+  config::TlsConfig config_;
+  std::array<Stamp, 3> read_{};
+  int64_t looked_ns_ = 0;
+};
 
 // Whether a client of the listener must show a certificate: where `client_ca` is given, unless its
 // rules take tokens as well.

@@ -27,7 +27,11 @@ struct Target {
   std::string host, port;
 };
 
-Result<Target> parse(const std::string& address) {
+Result<Target> parse(std::string address) {
+  // As gRPC has them for numbers.
+  for (const std::string_view prefix : {"ipv4:", "ipv6:"}) {
+    if (address.starts_with(prefix)) address.erase(0, prefix.size());
+  }
   const size_t colon = address.rfind(':');
   if (colon == std::string::npos || colon == 0 || colon + 1 == address.size())
     return invalid_argument("'" + address + "' is neither unix:PATH nor HOST:PORT");
@@ -35,6 +39,21 @@ Result<Target> parse(const std::string& address) {
   if (target.host.starts_with('[') && target.host.ends_with(']'))
     target.host = target.host.substr(1, target.host.size() - 2);
   return target;
+}
+
+using Addresses = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>;
+
+// At least one.
+Result<Addresses> resolve(const std::string& address) {
+  INFERD_ASSIGN_OR_RETURN(const Target target, parse(address));
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  const int error = ::getaddrinfo(target.host.c_str(), target.port.c_str(), &hints, &found);
+  if (error != 0)
+    return unavailable("cannot listen on '" + address + "': " + ::gai_strerror(error));
+  return Addresses(found, &::freeaddrinfo);
 }
 
 // Port 0 stands for the one that the system chose.
@@ -85,23 +104,43 @@ Result<std::unique_ptr<ListeningSocket>> ListeningSocket::open_unix(const std::s
   return opened;
 }
 
+Result<std::vector<std::unique_ptr<ListeningSocket>>> ListeningSocket::open_all(
+    const std::string& address, int mode) {
+  std::vector<std::unique_ptr<ListeningSocket>> opened;
+  if (address.starts_with(kUnix)) {
+    INFERD_ASSIGN_OR_RETURN(opened.emplace_back(), open(address, mode));
+    return opened;
+  }
+  INFERD_ASSIGN_OR_RETURN(const Addresses addresses, resolve(address));
+  Status failed = ok_status();
+  for (const addrinfo* at = addresses.get(); at != nullptr; at = at->ai_next) {
+    auto one = bind_tcp(address, *at);
+    if (one.ok()) {
+      opened.push_back(std::move(*one));
+    } else if (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL) {
+      return one.status();  // half of a listener would be a surprise
+    } else {
+      failed = one.status();
+    }
+  }
+  if (opened.empty()) return failed;
+  return opened;
+}
+
 Result<std::unique_ptr<ListeningSocket>> ListeningSocket::open_tcp(const std::string& address) {
-  INFERD_ASSIGN_OR_RETURN(const Target target, parse(address));
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
-  addrinfo* found = nullptr;
-  const int error = ::getaddrinfo(target.host.c_str(), target.port.c_str(), &hints, &found);
-  if (error != 0)
-    return unavailable("cannot listen on '" + address + "': " + ::gai_strerror(error));
-  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> addresses(found, &::freeaddrinfo);
-  const int fd = ::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  INFERD_ASSIGN_OR_RETURN(const Addresses addresses, resolve(address));
+  return bind_tcp(address, *addresses);
+}
+
+Result<std::unique_ptr<ListeningSocket>> ListeningSocket::bind_tcp(const std::string& address,
+                                                                   const addrinfo& target) {
+  const int fd = ::socket(target.ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return failure(address);
   // Bound right after another daemon ended; a port that somebody listens on stays theirs.
   const int on = 1;
   ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   std::unique_ptr<ListeningSocket> opened(new ListeningSocket(fd, address));
-  if (::bind(fd, found->ai_addr, found->ai_addrlen) != 0 || ::listen(fd, kBacklog) != 0)
+  if (::bind(fd, target.ai_addr, target.ai_addrlen) != 0 || ::listen(fd, kBacklog) != 0)
     return failure(address);
   opened->address_ = with_bound_port(address, fd);
   return opened;

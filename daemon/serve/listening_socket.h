@@ -3,8 +3,11 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "inferd/engine/status.h"
+
+struct addrinfo;
 
 namespace inferd::serve {
 
@@ -15,6 +18,10 @@ class ListeningSocket {
   // "[number]" of IPv6; port 0 is any free one. UNAVAILABLE when it cannot be had; the message
   // names it.
   static Result<std::unique_ptr<ListeningSocket>> open(const std::string& address, int mode);
+  // One for each address that the name in "HOST:PORT" has ("localhost" has two), or that of
+  // "unix:PATH". Those of a family that the machine lacks are left out; fails where none is left.
+  static Result<std::vector<std::unique_ptr<ListeningSocket>>> open_all(const std::string& address,
+                                                                        int mode);
   // The same in the file `path`, for connections that keep the bounds of messages
   // (SOCK_SEQPACKET).
   static Result<std::unique_ptr<ListeningSocket>> open_packets(const std::string& path, int mode);
@@ -36,6 +43,8 @@ class ListeningSocket {
   static Result<std::unique_ptr<ListeningSocket>> open_unix(const std::string& path, int mode,
                                                             Kind kind);
   static Result<std::unique_ptr<ListeningSocket>> open_tcp(const std::string& address);
+  static Result<std::unique_ptr<ListeningSocket>> bind_tcp(const std::string& address,
+                                                           const addrinfo& target);
 
   const int fd_;
   std::string address_;

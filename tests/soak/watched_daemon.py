@@ -51,7 +51,8 @@ class WatchedDaemon(DaemonProcess):
         fill(self.folder / "models")
         # YAML takes JSON.
         self.configure(json.dumps({
-            "server": {"grpc": ["unix:grpc"], "http": [{"address": "unix:http", **(http or {})}],
+            "server": {"grpc": [{"address": "unix:grpc", "max_connections": 10_000}],
+                       "http": [{"address": "unix:http", **(http or {})}],
                        "local": [{"path": "local", **(local or {})}], "system_shared_memory": True},
             "engine": engine or {}, "models": {"root": "models"}, "log": {"level": "warning"}}))
         with inferd.Client(self.target.grpc) as client:

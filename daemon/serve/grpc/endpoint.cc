@@ -3,7 +3,7 @@
 
 #include <grpcpp/server_posix.h>
 
-#include <chrono>
+#include <algorithm>
 
 namespace inferd::serve {
 namespace {
@@ -31,8 +31,6 @@ void set_limits(const config::ServerConfig& config, grpc::ServerBuilder& builder
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20 * kSecond);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10 * kSecond);
-  // Two daemons must not share a TCP port by accident.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
 }
 
 }  // namespace
@@ -42,37 +40,27 @@ Endpoint::Endpoint(const Served& served, CallerRoles roles)
       inference_(roles, served.config, served.repository, served.memory, served.version),
       pipelines_(served.pipelines, std::move(roles)) {}
 
-Status Endpoint::listen(const std::string& address,
-                        const std::shared_ptr<grpc::ServerCredentials>& credentials) {
+Status Endpoint::start(const std::shared_ptr<grpc::ServerCredentials>& credentials) {
   grpc::ServerBuilder builder;
-  int port = 0;
-  builder.AddListeningPort(address, credentials, &port);
-  const Status built = build(builder);
-  if (!built.ok() || port == 0) {
-    return unavailable("cannot listen on '" + address +
-                       "'; is its folder there, and the address free?");
-  }
-  announce_ready();
-  return ok_status();
-}
-
-Status Endpoint::start() {
-  grpc::ServerBuilder builder;
-  INFERD_RETURN_IF_ERROR(build(builder));
-  announce_ready();
-  return ok_status();
-}
-
-Status Endpoint::build(grpc::ServerBuilder& builder) {
   set_limits(served_.config, builder);
   builder.RegisterService(&inference_);
   builder.RegisterService(&pipelines_);
   builder.RegisterService(&health_);
+  using From = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
+  if (credentials != nullptr)
+    acceptor_ = builder.experimental().AddExternalConnectionAcceptor(From::FROM_FD, credentials);
   server_ = builder.BuildAndStart();
-  return server_ != nullptr ? ok_status() : unavailable("the server did not start");
+  if (server_ == nullptr) return unavailable("gRPC's server did not start");
+  announce_ready();
+  return ok_status();
 }
 
-void Endpoint::adopt(int socket) { grpc::AddInsecureChannelFromFd(server_.get(), socket); }
+void Endpoint::adopt(int socket) {
+  if (acceptor_ == nullptr) return grpc::AddInsecureChannelFromFd(server_.get(), socket);
+  grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+  connection.fd = socket;
+  acceptor_->HandleNewConnection(&connection);
+}
 
 void Endpoint::announce_ready() {
   changes_ = served_.repository.listen(
@@ -84,11 +72,12 @@ void Endpoint::announce_ready() {
   health_.set("", true);
 }
 
-void Endpoint::shut_down(int64_t timeout_ms) {
+void Endpoint::shut_down(Time until) {
   if (server_ == nullptr) return;
   announce_shutdown();
   health_.end_watches();
-  server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(timeout_ms));
+  const auto left = std::max(until - std::chrono::steady_clock::now(), Time::duration::zero());
+  server_->Shutdown(std::chrono::system_clock::now() + left);
   server_->Wait();
   server_.reset();
 }

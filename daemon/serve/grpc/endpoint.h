@@ -3,6 +3,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -23,26 +24,25 @@ struct Served {
   const std::string& version;
 };
 
-// One of gRPC's servers with its services, for callers whose roles are told in one way.
+// One of gRPC's servers with its services, for callers whose roles are told in one way. It listens
+// nowhere: connections are given to it.
 class Endpoint {
  public:
   Endpoint(const Served& served, CallerRoles roles);
-  ~Endpoint() { shut_down(0); }
+  using Time = std::chrono::steady_clock::time_point;
+  ~Endpoint() { shut_down(Time()); }
 
-  // Listens on an address with these credentials, and starts. UNAVAILABLE when it cannot be had.
-  Status listen(const std::string& address,
-                const std::shared_ptr<grpc::ServerCredentials>& credentials);
-  // Starts with no address: connections are given to it.
-  Status start();
+  // With these credentials; none: connections are without encryption, and each has a name in the
+  // contexts of its calls (their peer) although a Unix socket has no address.
+  Status start(const std::shared_ptr<grpc::ServerCredentials>& credentials = nullptr);
   // Takes over a connected socket, which does not block.
   void adopt(int socket);
 
   // Health says NOT_SERVING from now on.
   void announce_shutdown() { health_.not_serving(); }
-  void shut_down(int64_t timeout_ms);
+  void shut_down(Time until);
 
  private:
-  Status build(grpc::ServerBuilder& builder);
   void announce_ready();
 
   const Served served_;
@@ -50,6 +50,7 @@ class Endpoint {
   PipelineService pipelines_;
   HealthService health_;
   std::shared_ptr<const void> changes_;  // of models, for health_
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;  // with credentials
   std::unique_ptr<grpc::Server> server_;
 };
 

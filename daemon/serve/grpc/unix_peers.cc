@@ -1,58 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/serve/grpc/unix_peers.h"
 
-#include <poll.h>
-#include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <array>
-#include <chrono>
-
 #include "daemon/telemetry/log.h"
 
 namespace inferd::serve {
 
-Result<std::unique_ptr<UnixPeers>> UnixPeers::open(const config::Listener& listener, Access access,
-                                                   const Served& served) {
-  INFERD_ASSIGN_OR_RETURN(auto socket,
-                          ListeningSocket::open(listener.address, listener.socket_mode));
-  return std::unique_ptr<UnixPeers>(new UnixPeers(std::move(socket), std::move(access), served));
+Result<std::unique_ptr<Peers>> UnixPeers::open(const config::GrpcListener& listener, Access access,
+                                               const Served& served) {
+  INFERD_ASSIGN_OR_RETURN(auto sockets,
+                          ListeningSocket::open_all(listener.address, listener.socket_mode));
+  std::unique_ptr<UnixPeers> peers(new UnixPeers(std::move(access), served));
+  INFERD_ASSIGN_OR_RETURN(
+      peers->acceptor_,
+      Acceptor::start(std::move(sockets), listener.max_connections,
+                      [self = peers.get()](int client) { return self->admit(client); }));
+  return std::unique_ptr<Peers>(std::move(peers));
 }
 
-UnixPeers::UnixPeers(std::unique_ptr<ListeningSocket> socket, Access access, const Served& served)
-    : socket_(std::move(socket)),
-      access_(std::move(access)),
-      served_(served),
-      stop_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-      thread_([this] { accept_clients(); }) {}
-
-UnixPeers::~UnixPeers() {
-  shut_down(0);
-  ::close(stop_);
-}
-
-void UnixPeers::accept_clients() {
-  std::array<pollfd, 2> watched = {{{socket_->fd(), POLLIN, 0}, {stop_, POLLIN, 0}}};
-  for (;;) {
-    if (::poll(watched.data(), watched.size(), -1) < 0 && errno != EINTR) return;
-    if (watched[1].revents != 0) return;
-    const int client = ::accept4(socket_->fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (client >= 0) {
-      admit(client);
-    } else if (errno == EMFILE || errno == ENFILE) {
-      // Who waits stays in the backlog until somebody else goes.
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    }
-  }
-}
-
-void UnixPeers::admit(int client) {
+std::shared_ptr<Endpoint> UnixPeers::admit(int client) {
   auto process = process_behind(client);
-  if (!process.ok()) {
-    ::close(client);
-    return;
-  }
+  if (!process.ok()) return nullptr;
   Peer peer;
   peer.process = *std::move(process);
   const Roles roles = access_.roles_of(peer);
@@ -60,16 +27,16 @@ void UnixPeers::admit(int client) {
   // Who has no role is connected all the same, and each call says why it is denied.
   auto endpoint = endpoints_.find(roles);
   if (endpoint == endpoints_.end()) {
-    auto fresh = std::make_unique<Endpoint>(served_, CallerRoles(roles));
+    auto fresh = std::make_shared<Endpoint>(served_, CallerRoles(roles));
     if (const Status started = fresh->start(); !started.ok()) {
       telemetry::log(LogLevel::kError, "a client was turned away: " + started.message());
-      ::close(client);
-      return;
+      return nullptr;
     }
     if (announced_) fresh->announce_shutdown();
     endpoint = endpoints_.emplace(roles, std::move(fresh)).first;
   }
   endpoint->second->adopt(client);
+  return endpoint->second;
 }
 
 void UnixPeers::announce_shutdown() {
@@ -78,22 +45,10 @@ void UnixPeers::announce_shutdown() {
   for (const auto& [roles, endpoint] : endpoints_) endpoint->announce_shutdown();
 }
 
-void UnixPeers::stop_accepting() {
-  const uint64_t one = 1;
-  static_cast<void>(!::write(stop_, &one, sizeof one));
-  if (thread_.joinable()) thread_.join();
-  socket_->remove_file();
-}
-
-void UnixPeers::shut_down(int64_t timeout_ms) {
+void UnixPeers::shut_down(Endpoint::Time until) {
   announce_shutdown();
-  stop_accepting();
-  using Clock = std::chrono::steady_clock;
-  const auto until = Clock::now() + std::chrono::milliseconds(timeout_ms);
-  for (const auto& [roles, endpoint] : endpoints_) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now());
-    endpoint->shut_down(std::max<int64_t>(left.count(), 0));
-  }
+  acceptor_->stop();
+  for (const auto& [roles, endpoint] : endpoints_) endpoint->shut_down(until);
 }
 
 }  // namespace inferd::serve

@@ -1,44 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A Unix socket whose clients have roles by who they are. gRPC does not tell a call who is at the
-// other end, so the daemon accepts connections itself, asks the kernel (SO_PEERCRED), and gives
-// each to the endpoint of its roles. Calls of one connection know it by a name then, too (the peer
-// of their context), which those of gRPC's own Unix sockets do not.
+// A Unix socket whose clients have roles by who they are: the kernel is asked (SO_PEERCRED), and
+// each connection is given to the endpoint of its roles.
 #pragma once
 
 #include <map>
 #include <memory>
-#include <thread>
+#include <mutex>
 
+#include "daemon/serve/grpc/acceptor.h"
 #include "daemon/serve/grpc/endpoint.h"
-#include "daemon/serve/listening_socket.h"
+#include "daemon/serve/grpc/peers.h"
 
 namespace inferd::serve {
 
-class UnixPeers {
+class UnixPeers final : public Peers {
  public:
-  static Result<std::unique_ptr<UnixPeers>> open(const config::Listener& listener, Access access,
-                                                 const Served& served);
-  ~UnixPeers();
+  // Errors as ListeningSocket::open().
+  static Result<std::unique_ptr<Peers>> open(const config::GrpcListener& listener, Access access,
+                                             const Served& served);
 
-  void announce_shutdown();
-  // No client is accepted any more; those that are connected have `timeout_ms` to finish.
-  void shut_down(int64_t timeout_ms);
+  void announce_shutdown() override;
+  void shut_down(Endpoint::Time until) override;
 
  private:
-  UnixPeers(std::unique_ptr<ListeningSocket> socket, Access access, const Served& served);
-  void accept_clients();
-  void admit(int client);
-  void stop_accepting();
+  UnixPeers(Access access, const Served& served) : access_(std::move(access)), served_(served) {}
+  std::shared_ptr<Endpoint> admit(int client);
 
-  const std::unique_ptr<ListeningSocket> socket_;
   const Access access_;
   const Served served_;
-  const int stop_;  // an eventfd
   std::mutex mutex_;
   bool announced_ = false;                                // by mutex_
-  std::map<Roles, std::unique_ptr<Endpoint>> endpoints_;  // by mutex_
-  std::thread thread_;
+  std::map<Roles, std::shared_ptr<Endpoint>> endpoints_;  // by mutex_
+  std::unique_ptr<Acceptor> acceptor_;                    // goes first: it calls admit()
 };
 
 }  // namespace inferd::serve

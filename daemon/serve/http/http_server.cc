@@ -124,8 +124,13 @@ struct Listener {
   int64_t timeout_ns = 0;
   Access access;
   bool is_unix = false;
-  std::optional<TlsFiles> tls;
-  bool requires_certificate = false;
+  std::optional<TlsFiles> tls;  // that it began with
+  bool asks_for_certificate = false, requires_certificate = false;
+  std::mutex renewing;
+  std::optional<WatchedTls> watched;  // by `renewing`, as the next
+  // The last is for new connections. Sessions borrow theirs, so none goes before the listener; one
+  // comes when a certificate is renewed, once in weeks.
+  std::vector<std::unique_ptr<TlsCredentials>> credentials;
   std::unique_ptr<ListeningSocket> socket;
   MHD_Daemon* daemon = nullptr;
 };
@@ -145,6 +150,21 @@ std::vector<MHD_OptionItem> tls_options(std::optional<TlsFiles>& tls) {
   }
   options.push_back({MHD_OPTION_END, 0, nullptr});
   return options;
+}
+
+// Before the handshake of a new connection of a listener with TLS.
+void prepare_session(MHD_Connection* connection, Listener& listener) {
+  const std::lock_guard lock(listener.renewing);
+  if (const auto files = listener.watched->renewed()) {
+    auto fresh = TlsCredentials::create(*files);
+    if (fresh.ok()) {
+      listener.credentials.push_back(std::move(*fresh));
+    } else {
+      telemetry::log(LogLevel::kError, fresh.status().message());
+    }
+  }
+  listener.credentials.back()->give_to(connection);
+  if (listener.asks_for_certificate) ask_for_certificate(connection, listener.requires_certificate);
 }
 
 // Who is at the other end; once for each connection, when its first request is there.
@@ -245,7 +265,11 @@ Status MicroHttpServer::listen(const config::HttpListener& config) {
   listener->is_unix = config.address.starts_with("unix:");
   INFERD_ASSIGN_OR_RETURN(listener->access, Access::create(config.allow));
   if (config.tls) {
-    INFERD_ASSIGN_OR_RETURN(listener->tls, read_tls_files(*config.tls));
+    INFERD_ASSIGN_OR_RETURN(listener->watched,
+                            WatchedTls::open(*config.tls, listener->tls.emplace()));
+    INFERD_ASSIGN_OR_RETURN(listener->credentials.emplace_back(),
+                            TlsCredentials::create(*listener->tls));
+    listener->asks_for_certificate = !listener->tls->client_ca.empty();
     listener->requires_certificate = requires_client_certificate(config);
   }
   INFERD_ASSIGN_OR_RETURN(listener->socket,
@@ -335,13 +359,12 @@ void MicroHttpServer::on_completed(void* cls, MHD_Connection*, void** context,
 
 void MicroHttpServer::on_connection(void* cls, MHD_Connection* connection, void** place,
                                     MHD_ConnectionNotificationCode what) {
-  const Listener& listener = *static_cast<Listener*>(cls);
+  Listener& listener = *static_cast<Listener*>(cls);
   SlowClients& slow_clients = listener.server->slow_clients_;
   if (what == MHD_CONNECTION_NOTIFY_STARTED) {
     const int64_t deadline_ns = schedule::now_ns() + listener.timeout_ns;
     *place = new Connection{.place = slow_clients.add(fd_of(connection), deadline_ns), .peer = {}};
-    if (listener.tls && !listener.tls->client_ca.empty())
-      ask_for_certificate(connection, listener.requires_certificate);
+    if (listener.tls) prepare_session(connection, listener);
   } else {
     const std::unique_ptr<Connection> owned(static_cast<Connection*>(*place));
     slow_clients.remove(owned->place);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/serve/http/tls_session.h"
 
-#include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 
 #include <array>
@@ -13,6 +12,12 @@ namespace {
 gnutls_session_t session_of(MHD_Connection* connection) {
   const auto* info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
   return info == nullptr ? nullptr : static_cast<gnutls_session_t>(info->tls_session);
+}
+
+gnutls_datum_t pem_datum(const std::string& text) {
+  // The library does not write to it.
+  return {reinterpret_cast<unsigned char*>(const_cast<char*>(text.data())),
+          static_cast<unsigned>(text.size())};
 }
 
 // Of a chain that was shown: 0, or the handshake ends. The authorities are the listener's, and the
@@ -32,6 +37,27 @@ int verify(gnutls_session_t session) {
 }
 
 }  // namespace
+
+Result<std::unique_ptr<TlsCredentials>> TlsCredentials::create(const TlsFiles& files) {
+  gnutls_certificate_credentials_t made = nullptr;
+  if (gnutls_certificate_allocate_credentials(&made) != 0)
+    return resource_exhausted("no memory for a certificate");
+  std::unique_ptr<TlsCredentials> credentials(new TlsCredentials(made));
+  const gnutls_datum_t certificate = pem_datum(files.certificate);
+  const gnutls_datum_t key = pem_datum(files.key);
+  const gnutls_datum_t client_ca = pem_datum(files.client_ca);
+  int code = gnutls_certificate_set_x509_key_mem(made, &certificate, &key, GNUTLS_X509_FMT_PEM);
+  if (code >= 0 && !files.client_ca.empty())
+    code = gnutls_certificate_set_x509_trust_mem(made, &client_ca, GNUTLS_X509_FMT_PEM);
+  if (code < 0) return invalid_argument(std::string("a certificate: ") + gnutls_strerror(code));
+  return credentials;
+}
+
+TlsCredentials::~TlsCredentials() { gnutls_certificate_free_credentials(credentials_); }
+
+void TlsCredentials::give_to(MHD_Connection* connection) const {
+  gnutls_credentials_set(session_of(connection), GNUTLS_CRD_CERTIFICATE, credentials_);
+}
 
 void ask_for_certificate(MHD_Connection* connection, bool required) {
   gnutls_session_t session = session_of(connection);

@@ -1,14 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Certificates of clients. libmicrohttpd asks for them but neither insists nor verifies; here that
-// is added to each session, so that whoever shows a wrong one does not get through the handshake.
+// What libmicrohttpd does not do for its TLS sessions. It asks for certificates of clients but
+// neither insists nor verifies; here that is added to each session, so that whoever shows a wrong
+// one does not get through the handshake.
 #pragma once
 
+#include <gnutls/gnutls.h>
 #include <microhttpd.h>
 
+#include <memory>
 #include <string>
 
+#include "daemon/serve/certificates.h"
+
 namespace inferd::serve {
+
+// A certificate with its key, and whose certificates of clients are good. The library keeps those
+// that a listener began with; these are given to each session, so that they can be renewed.
+class TlsCredentials {
+ public:
+  // INVALID_ARGUMENT: not what read_tls_files() gives.
+  static Result<std::unique_ptr<TlsCredentials>> create(const TlsFiles& files);
+  ~TlsCredentials();
+  TlsCredentials(const TlsCredentials&) = delete;
+  TlsCredentials& operator=(const TlsCredentials&) = delete;
+
+  // Before the handshake of a new connection, which borrows them.
+  void give_to(MHD_Connection* connection) const;
+
+ private:
+  explicit TlsCredentials(gnutls_certificate_credentials_t credentials)
+      : credentials_(credentials) {}
+  const gnutls_certificate_credentials_t credentials_;
+};
 
 // Before the handshake of a new connection of a listener with `client_ca`.
 void ask_for_certificate(MHD_Connection* connection, bool required);
