@@ -315,6 +315,8 @@ static int wait_for(inferd_local* c, uint16_t type, uint64_t id, int timeout_ms,
   const int64_t until = timeout_ms > 0 ? now_ms() + timeout_ms : 0;
   for (;;) {
     int code = receive_frame(c, left, size, error);
+    if (code == INFERD_DEADLINE_EXCEEDED && c->connected)
+      return fail(error, code, "no answer within %d ms", timeout_ms); /* not: in what was left */
     if (code != INFERD_OK) return code;
     const uint16_t came = type_of(c->in);
     if (came == (type | ANSWER) && id_of(c->in) == id) return INFERD_OK;
@@ -462,6 +464,16 @@ static int read_tensors(cursor* f, binding* b, size_t count) {
   return 1;
 }
 
+size_t inferd_tensor_bytes(const inferd_tensor* tensor, int64_t free_dim) {
+  static const size_t sizes[] = {4, 2, 8, 1, 1, 2, 2, 4, 4, 8, 8, 1}; /* by inferd_type */
+  size_t bytes = sizes[tensor->type];
+  for (uint32_t d = 0; d < tensor->rank; ++d) {
+    const int64_t dim = tensor->shape[d] < 0 ? free_dim : tensor->shape[d];
+    if (dim < 0 || __builtin_mul_overflow(bytes, (size_t)dim, &bytes)) return 0;
+  }
+  return bytes;
+}
+
 static int grow_results(inferd_local* c, size_t count) {
   if (count <= c->result_count) return 1;
   inferd_result* grown = realloc(c->results, count * sizeof *grown);
@@ -602,11 +614,11 @@ static int register_buffer(inferd_local* c, int fd, void* data, size_t bytes, in
 }
 
 int inferd_local_map(inferd_local* c, size_t bytes, inferd_buffer* buffer, inferd_error* error) {
+  if (bytes == 0) return fail(error, INFERD_INVALID_ARGUMENT, "a buffer has 1 byte at least");
   const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
   const int fd = memfd_create("inferd", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   void* data = MAP_FAILED;
-  if (bytes > 0 && fd >= 0 && ftruncate(fd, (off_t)bytes) == 0 &&
-      fcntl(fd, F_ADD_SEALS, seals) == 0) {
+  if (fd >= 0 && ftruncate(fd, (off_t)bytes) == 0 && fcntl(fd, F_ADD_SEALS, seals) == 0) {
     data = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
   }
   int code;

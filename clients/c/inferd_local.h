@@ -12,8 +12,8 @@
  *   inferd_buffer memory;
  *   inferd_local_map(daemon, 1 << 20, &memory, &error);
  *
- *   inferd_place in = {.buffer = memory.number, .offset = 0, .bytes = 150528};
- *   inferd_place out = {.buffer = memory.number, .offset = 151552, .bytes = 4096};
+ *   inferd_place in = {.buffer = memory.number, .bytes = inferd_tensor_bytes(&model->inputs[0],
+ * 1)}; inferd_place out = {.buffer = memory.number, .offset = 151552, .bytes = 4096};
  *   inferd_request request = {.model = model, .inputs = &in, .outputs = &out};
  *   inferd_answer answer;
  *   for (;;) {
@@ -21,6 +21,9 @@
  *     if (inferd_local_infer(daemon, &request, 1000, &answer, &error)) break;
  *     use((unsigned char *)memory.data + out.offset, answer.outputs[0].bytes);
  *   }
+ *   inferd_local_close(daemon);
+ *
+ * The whole of such a program: clients/c/examples/run.c.
  *
  * Functions return 0, or an INFERD_ code with `error` filled in (which may be NULL). After
  * INFERD_UNAVAILABLE or INFERD_DATA_LOSS the connection is of no use any more, unless it is an
@@ -117,6 +120,10 @@ typedef struct {
   size_t input_count, output_count;
   const inferd_tensor *inputs, *outputs;
 } inferd_model;
+
+/* Of a tensor whose every free dimension is `free_dim`, for buffers and places; 0: more than fits
+ * into memory. */
+size_t inferd_tensor_bytes(const inferd_tensor* tensor, int64_t free_dim);
 
 /* `version` 0: the newest. The model belongs to the connection. NOT_FOUND tells what there is. */
 int inferd_local_bind(inferd_local* connection, const char* name, int64_t version,

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <string_view>
 #include <utility>
 
 #include "clients/cpp/grpc_calls.h"
@@ -292,6 +293,38 @@ class GrpcClient final : public Client {
   Reconnecting reconnecting_;
 };
 
+constexpr std::string_view kLocal = "local:";
+
+bool is_host_and_port(std::string_view text) {
+  const size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos || colon == 0 || colon + 1 == text.size()) return false;
+  const std::string_view port = text.substr(colon + 1);
+  return text.find('/') == std::string_view::npos &&
+         std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+Status check_endpoint(std::string_view endpoint) {
+  constexpr std::string_view kUnix = "unix:", kTls = "grpcs://";
+  for (const std::string_view begin : {kUnix, kLocal}) {
+    if (endpoint.starts_with(begin) && endpoint.size() > begin.size()) return ok_status();
+  }
+  if (is_host_and_port(endpoint.starts_with(kTls) ? endpoint.substr(kTls.size()) : endpoint))
+    return ok_status();
+  return invalid_argument("endpoint '" + std::string(endpoint) +
+                          "': write unix:PATH, HOST:PORT, grpcs://HOST:PORT or local:PATH");
+}
+
+Result<std::unique_ptr<Client>> make_client(const std::string& endpoint,
+                                            const ConnectOptions& options) {
+  if (!endpoint.starts_with(kLocal)) {
+    INFERD_ASSIGN_OR_RETURN(const auto channel, make_channel(endpoint, options));
+    return std::unique_ptr<Client>(std::make_unique<GrpcClient>(channel, options));
+  }
+  if (!(options.ca + options.certificate + options.key + options.token).empty())
+    return invalid_argument("the local socket knows neither certificates nor tokens");
+  return connect_local(endpoint.substr(kLocal.size()), options.timeout_ms);
+}
+
 }  // namespace
 
 InferFuture Client::infer_async(const std::string& model, const std::vector<NamedTensor>& inputs,
@@ -317,20 +350,14 @@ Result<std::unique_ptr<Stream>> Client::stream(const StreamOptions& options) {
 
 Result<std::unique_ptr<Client>> Client::connect(const std::string& endpoint,
                                                 const ConnectOptions& options) {
-  constexpr std::string_view kLocal = "local:";
-  if (!endpoint.starts_with(kLocal)) {
-    INFERD_ASSIGN_OR_RETURN(const auto channel, make_channel(endpoint, options));
-    return std::unique_ptr<Client>(std::make_unique<GrpcClient>(channel, options));
-  }
-  if (!(options.ca + options.certificate + options.key + options.token).empty())
-    return invalid_argument("the local socket knows neither certificates nor tokens");
-  return connect_local(endpoint.substr(kLocal.size()), options.timeout_ms);
+  INFERD_RETURN_IF_ERROR(check_endpoint(endpoint));
+  return make_client(endpoint, options);
 }
 
 std::unique_ptr<Client> Client::connect(const std::string& endpoint, int64_t timeout_ms) {
   ConnectOptions options;
   options.timeout_ms = timeout_ms;
-  return std::move(connect(endpoint, options).value());  // no options that could be wrong
+  return std::move(make_client(endpoint, options).value());  // no options that could be wrong
 }
 
 }  // namespace inferd

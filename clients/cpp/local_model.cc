@@ -46,6 +46,12 @@ std::string names_of(const std::vector<TensorInfo>& infos) {
 // The tensors in the order of the model's inputs.
 Result<std::vector<TensorView>> in_order(const BoundModel& model,
                                          const std::vector<NamedTensor>& inputs) {
+  for (const NamedTensor& given : inputs) {
+    if (std::ranges::find(model.inputs, given.name, &TensorInfo::name) == model.inputs.end()) {
+      return invalid_argument("the model has no input '" + given.name + "'; it takes " +
+                              names_of(model.inputs));
+    }
+  }
   std::vector<TensorView> views;
   for (const TensorInfo& expected : model.inputs) {
     const auto given = std::ranges::find(inputs, expected.name, &NamedTensor::name);
@@ -58,9 +64,7 @@ Result<std::vector<TensorView>> in_order(const BoundModel& model,
     views.push_back(given->tensor);
   }
   if (inputs.size() == views.size()) return views;
-  return invalid_argument("the request has " + std::to_string(inputs.size()) +
-                          " inputs, the model has " + std::to_string(views.size()) + ": " +
-                          names_of(model.inputs));
+  return invalid_argument("an input stands twice; the model takes " + names_of(model.inputs));
 }
 
 Status check_outputs(const BoundModel& model, const std::vector<std::string>& wanted) {

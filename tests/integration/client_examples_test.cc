@@ -55,5 +55,16 @@ TEST_P(ClientExampleTest, DoesWhatItSays) {
   EXPECT_THAT(run("sequence", ""), HasSubstr("usage"));
 }
 
+TEST(ClientExampleInCTest, DoesWhatItSays) {
+  using testing::HasSubstr;
+  const LiveDaemon daemon(Models{{"copy", R"({"backend": "identity",
+                                              "inputs": [{"datatype": "INT64", "shape": [-1, 4]}]})"}});
+  const std::string command = INFERD_C_EXAMPLE " " + daemon.endpoint("local").substr(6);
+  EXPECT_EQ(output_of(command + " copy"), "INPUT0: 32 bytes\nOUTPUT0: 32 bytes\nexit 0");
+  EXPECT_THAT(output_of(command + " nothing"),
+              testing::AllOf(HasSubstr("there is no model 'nothing'"), HasSubstr("exit 1")));
+  EXPECT_THAT(output_of(INFERD_C_EXAMPLE " /nonexistent copy"), HasSubstr("nobody answers"));
+}
+
 }  // namespace
 }  // namespace inferd

@@ -204,12 +204,17 @@ class OverTransport:
         self.raises(code.NOT_FOUND, "there is no model 'nope'; loaded: mobilenet, vww", lambda: infer("nope", {"x": good}))
         self.raises(code.NOT_FOUND, "there is no model 'nope'", lambda: infer("nope", good))
         self.raises(code.NOT_FOUND, "no version 7", lambda: infer("vww", good, version="7"))
+        self.raises(code.NOT_FOUND, "no version 7", lambda: infer("vww", good, version=7))
+        self.assertEqual(self.client.model("vww", 1).version, "1")
+        for endpoint in ("", "http://board:8000", "board", "board:port", "/run/inferd/inferd.sock", "local:"):
+            self.raises(code.INVALID_ARGUMENT, "write unix:PATH", lambda: inferd.Client(endpoint))
         self.raises(code.INVALID_ARGUMENT, "not a positive number", lambda: infer("vww", good, version="x"))
         self.raises(code.INVALID_ARGUMENT, "FP32" if self.KIND == "grpc" else "float32",
                     lambda: infer("vww", good.astype(np.float32)))
         self.raises(code.INVALID_ARGUMENT, "complex64; models take FP32", lambda: infer("vww", good.astype(np.complex64)))
         self.raises(code.INVALID_ARGUMENT, "[1,95,96,3]", lambda: infer("vww", good[:, 1:]))
         self.raises(code.INVALID_ARGUMENT, "no input 'other'", lambda: infer("vww", {self.input: good, "other": good}))
+        self.raises(code.INVALID_ARGUMENT, "no input 'other'", lambda: infer("vww", {"other": good}))
         self.raises(code.INVALID_ARGUMENT, "is missing", lambda: infer("vww", {}))
         self.raises(code.INVALID_ARGUMENT, "no output 'none'", lambda: infer("vww", good, outputs=["none"]))
         self.raises(code.INVALID_ARGUMENT, "give a list", lambda: infer("vww", good, outputs="none"))

@@ -106,6 +106,21 @@ Status refusal(const std::string& endpoint, const ConnectOptions& options) {
   return Client::connect(endpoint, options).status();
 }
 
+TEST(Connect, SaysHowEndpointsAreWritten) {
+  for (const char* endpoint :
+       {"", "/run/inferd/inferd.sock", "http://board:8000", "grpc://board:8001", "board",
+        "board:", ":8001", "board:port", "grpcs://board", "unix:", "local:"}) {
+    const Status refused = refusal(endpoint, {});
+    EXPECT_EQ(refused.code(), StatusCode::kInvalidArgument) << endpoint;
+    EXPECT_NE(refused.message().find("write unix:PATH"), std::string::npos) << refused.to_string();
+    // Without a way to say so, the first call does.
+    EXPECT_FALSE(Client::connect(endpoint, 1000)->healthy().ok()) << endpoint;
+  }
+  for (const char* endpoint : {"unix:/nonexistent", "unix:///nonexistent", "board:8001",
+                               "[::1]:8001", "grpcs://board:8001", "local:/nonexistent"})
+    EXPECT_TRUE(refusal(endpoint, {}).ok()) << endpoint;
+}
+
 TEST(Connect, RefusesWhatTheEndpointCannotHave) {
   ConnectOptions token;
   token.token = "a-token-that-is-long-enough";

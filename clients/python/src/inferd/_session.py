@@ -196,6 +196,9 @@ class Session:
 
 def in_order(model: t.Model, inputs: Dict[str, np.ndarray]) -> List[np.ndarray]:
     """The arrays in the order of the model's inputs; shapes are left to the daemon."""
+    unknown = sorted(set(inputs) - {i.name for i in model.inputs})
+    if unknown:
+        raise invalid(f"the model has no input '{unknown[0]}'; it takes {', '.join(i.name for i in model.inputs)}")
     arrays = []
     for described in model.inputs:
         if described.name not in inputs:
@@ -204,9 +207,6 @@ def in_order(model: t.Model, inputs: Dict[str, np.ndarray]) -> List[np.ndarray]:
         if array.dtype != described.dtype:
             raise invalid(f"input '{described.name}' is an array of {array.dtype}, the model takes {described.dtype}")
         arrays.append(array)
-    unknown = set(inputs) - {i.name for i in model.inputs}
-    if unknown:
-        raise invalid(f"the model has no input '{unknown.pop()}'; it takes {', '.join(i.name for i in model.inputs)}")
     return arrays
 
 

@@ -34,7 +34,7 @@ class Stream:
         self._transport = transport
         self._make_request = make_request
 
-    def infer(self, model: str, inputs: t.Inputs, version: str = "", outputs: t.Outputs = None, *, priority: int = 0,
+    def infer(self, model: str, inputs: t.Inputs, version: t.Version = "", outputs: t.Outputs = None, *, priority: int = 0,
               timeout: Optional[float] = None,
               sequence: Optional[t.Sequence] = None) -> "Future[Dict[str, np.ndarray]]":
         """As Client.infer_async(), but waits while `max_in_flight` requests have no answer yet. Over gRPC a stream as a

@@ -195,4 +195,5 @@ def input_shapes(model: Model, shapes: Mapping[str, Tuple[int, ...]]) -> List[Tu
 
 Arrays = Mapping[str, np.ndarray]
 Inputs = Union[Arrays, np.ndarray, List]
+Version = Union[str, int]  # "": the newest
 Outputs = Union[None, List[str], Tuple[str, ...], Mapping[str, int]]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The client that programs use; a transport does the work."""
 import math
+import re
 from concurrent.futures import Future
 from typing import Dict, Iterator, List, Mapping, Optional, Tuple
 
@@ -18,11 +19,11 @@ DEFAULT_ENDPOINT = "unix:/run/inferd/inferd.sock"
 
 
 def _transport(endpoint: str, security: Security):
-    if endpoint.startswith("local:"):
+    if endpoint.startswith("local:") and endpoint != "local:":
         if not security.is_empty:
             raise invalid("the local socket knows neither certificates nor tokens")
         return LocalTransport(endpoint[len("local:"):])
-    if ":" in endpoint:
+    if re.fullmatch(r"unix:.+|(grpcs://)?[^/]+:\d+", endpoint):
         return GrpcTransport(endpoint, security)
     raise invalid(f"endpoint '{endpoint}': write unix:PATH, HOST:PORT, grpcs://HOST:PORT or local:PATH")
 
@@ -49,12 +50,12 @@ class Client:
         self._transport = _transport(endpoint, Security(ca, certificate, key, token))
         self._input_names: Dict[Tuple[str, str], str] = {}  # of models that were given an array alone
 
-    def infer(self, model: str, inputs: t.Inputs, version: str = "", outputs: t.Outputs = None, *, priority: int = 0,
+    def infer(self, model: str, inputs: t.Inputs, version: t.Version = "", outputs: t.Outputs = None, *, priority: int = 0,
               timeout: Optional[float] = None, sequence: Optional[t.Sequence] = None) -> Dict[str, np.ndarray]:
         """Runs a model; returns its outputs by name. They are read-only views of what came.
 
         inputs: arrays by name, or one array for a model with one input. Types must be the model's.
-        version: empty for the newest.
+        version: a number, or the same as text; empty for the newest.
         outputs: names of those that are wanted, or {name: n} for the n largest elements as bytes "value:index:label"
             (0: as they are); by default all.
         priority: 1 is the most urgent, 0 the model's default.
@@ -63,7 +64,7 @@ class Client:
         request = self._request(model, inputs, version, outputs, priority, timeout, sequence)
         return self._transport.infer(request)
 
-    def infer_async(self, model: str, inputs: t.Inputs, version: str = "", outputs: t.Outputs = None, *,
+    def infer_async(self, model: str, inputs: t.Inputs, version: t.Version = "", outputs: t.Outputs = None, *,
                     priority: int = 0, timeout: Optional[float] = None,
                     sequence: Optional[t.Sequence] = None) -> "Future[Dict[str, np.ndarray]]":
         """As infer(), but returns at once. The arrays must not change before the result is there. Cancelling the
@@ -71,7 +72,7 @@ class Client:
         request = self._request(model, inputs, version, outputs, priority, timeout, sequence)
         return self._transport.infer_async(request)
 
-    def classify(self, model: str, inputs: t.Inputs, top: int = 5, output: str = "", version: str = "", *,
+    def classify(self, model: str, inputs: t.Inputs, top: int = 5, output: str = "", version: t.Version = "", *,
                  priority: int = 0, timeout: Optional[float] = None) -> List[List[t.Class]]:
         """The classes with the highest scores, best first, for each element of the batch, labelled by the daemon.
 
@@ -93,13 +94,13 @@ class Client:
             raise invalid(f"max_in_flight is {max_in_flight}; at least one request must fit")
         return Stream(self._transport.open_stream(max_in_flight), self._request)
 
-    def buffers(self, model: str, version: str = "", shapes: Optional[Mapping[str, Tuple[int, ...]]] = None,
+    def buffers(self, model: str, version: t.Version = "", shapes: Optional[Mapping[str, Tuple[int, ...]]] = None,
                 output_bytes: Optional[Mapping[str, int]] = None, *, timeout: Optional[float] = None) -> t.Buffers:
         """Arrays for the inputs of a model, to be filled in place.
 
         shapes: of inputs, by name; the model's by default, with 1 for every dimension that may have any size.
         output_bytes: room for outputs whose size depends on data, by name."""
-        return self._transport.buffers(model, version, dict(shapes or {}), dict(output_bytes or {}),
+        return self._transport.buffers(model, str(version), dict(shapes or {}), dict(output_bytes or {}),
                                        self._seconds(timeout))
 
     def server(self, *, timeout: Optional[float] = None) -> t.Server:
@@ -113,14 +114,14 @@ class Client:
         """All models that the daemon knows, and their states."""
         return self._transport.models(self._seconds(timeout))
 
-    def model(self, name: str, version: str = "", *, timeout: Optional[float] = None) -> t.Model:
+    def model(self, name: str, version: t.Version = "", *, timeout: Optional[float] = None) -> t.Model:
         """Inputs and outputs of a model that serves."""
-        return self._transport.model(name, version, self._seconds(timeout))
+        return self._transport.model(name, str(version), self._seconds(timeout))
 
-    def statistics(self, model: str = "", version: str = "", *,
+    def statistics(self, model: str = "", version: t.Version = "", *,
                    timeout: Optional[float] = None) -> List[t.ModelStatistics]:
         """Of one model, or of all of them."""
-        return self._transport.statistics(model, version, self._seconds(timeout))
+        return self._transport.statistics(model, str(version), self._seconds(timeout))
 
     def load(self, model: str, *, timeout: float = 120.0) -> None:
         """Loads a model from the repository, or its newest version."""
@@ -150,16 +151,16 @@ class Client:
     def _seconds(self, timeout: Optional[float]) -> float:
         return self._timeout if timeout is None else _checked_timeout(timeout)
 
-    def _request(self, model: str, inputs: t.Inputs, version: str, outputs: t.Outputs, priority: int,
+    def _request(self, model: str, inputs: t.Inputs, version: t.Version, outputs: t.Outputs, priority: int,
                  timeout: Optional[float], sequence: Optional[t.Sequence]) -> Request:
         seconds = self._seconds(timeout)
         if not isinstance(inputs, Mapping):
             inputs = {self._only_input(model, version, seconds): np.asarray(inputs)}
         return Request.make(model, inputs, version, outputs, priority, seconds, sequence)
 
-    def _only_input(self, model: str, version: str, timeout: float) -> str:
+    def _only_input(self, model: str, version: t.Version, timeout: float) -> str:
         """The name of the input that an array alone is for. A model that gets another one later says so itself."""
-        key = (model, version)
+        key = (model, str(version))
         if key not in self._input_names:
             names = [i.name for i in self.model(model, version, timeout=timeout).inputs]
             if len(names) != 1:

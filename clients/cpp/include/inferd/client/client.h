@@ -81,8 +81,10 @@ class Client {
   // the first call does, up to `timeout_ms`, which is also the deadline of every call but watch().
   // A daemon that was restarted is found within a second.
   static std::unique_ptr<Client> connect(const std::string& endpoint, int64_t timeout_ms = 10'000);
-  // INVALID_ARGUMENT: `options` that the endpoint cannot have; certificates need "grpcs://", and a
-  // token is sent only there or on this machine. NOT_FOUND: a file cannot be read.
+  // The same, which tells what is wrong with `endpoint` before the first call does.
+  // INVALID_ARGUMENT: none of these forms, or `options` that it cannot have; certificates need
+  // "grpcs://", and a token is sent only there or on this machine. NOT_FOUND: a file cannot be
+  // read.
   static Result<std::unique_ptr<Client>> connect(const std::string& endpoint,
                                                  const ConnectOptions& options);
   virtual ~Client() = default;
