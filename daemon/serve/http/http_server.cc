@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/serve/http/http_server.h"
 
+#include <fcntl.h>
 #include <microhttpd.h>
 #include <poll.h>
 
@@ -281,10 +282,11 @@ Status MicroHttpServer::listen(const config::HttpListener& config) {
   std::vector<MHD_OptionItem> tls = tls_options(listener->tls);
   const auto connections = static_cast<unsigned>(config.max_connections);
   const unsigned threads = std::max(2U, (connections - 1) / kConnectionsPerThread + 1);
+  const int lent = ::fcntl(listener->socket->fd(), F_DUPFD_CLOEXEC, 0);  // the library closes it
+  if (lent < 0) return unavailable(std::string("no descriptor is left: ") + std::strerror(errno));
   listener->daemon = MHD_start_daemon(
-      flags, 0, nullptr, nullptr, &on_request, cls,  //
-      MHD_OPTION_EXTERNAL_LOGGER, &log_message, nullptr, MHD_OPTION_LISTEN_SOCKET,
-      listener->socket->fd(),  //
+      flags, 0, nullptr, nullptr, &on_request, cls,                                       //
+      MHD_OPTION_EXTERNAL_LOGGER, &log_message, nullptr, MHD_OPTION_LISTEN_SOCKET, lent,  //
       MHD_OPTION_THREAD_POOL_SIZE, threads, MHD_OPTION_CONNECTION_LIMIT, connections,
       MHD_OPTION_CONNECTION_MEMORY_LIMIT, kHeadBytes, MHD_OPTION_CONNECTION_TIMEOUT,
       static_cast<unsigned>(config.timeout_s), MHD_OPTION_STRICT_FOR_CLIENT, 1,  //
@@ -300,10 +302,10 @@ Status MicroHttpServer::listen(const config::HttpListener& config) {
 }
 
 void MicroHttpServer::shut_down(int64_t timeout_ms) {
-  for (const auto& listener : listeners_) {
-    listener->socket->remove_file();
-    MHD_quiesce_daemon(listener->daemon);
-  }
+  // Who connects to an address all the same is answered that the server stops. The library could
+  // stop accepting, but when one of its threads wakes up just then, both take the socket out of
+  // what the thread watches, and it ends the process (0.9.75).
+  for (const auto& listener : listeners_) listener->socket->remove_file();
   {
     std::unique_lock lock(mutex_);
     closing_ = true;

@@ -82,7 +82,13 @@ TEST_F(ConfigTest, HttpIsOffUnlessItIsListed) {
   EXPECT_EQ(listed->server.http[1].socket_mode, 0600);
   EXPECT_EQ(listed->server.http[1].timeout_s, 5);
   EXPECT_EQ(listed->server.http[1].max_connections, 9);
-  EXPECT_EQ(listed->server.grpc.size(), 1U);  // as without
+  ASSERT_EQ(listed->server.grpc.size(), 1U);  // as without
+  EXPECT_EQ(listed->server.grpc[0].max_connections, 1024);
+  const auto bounded = load(write(
+      "bounded.yaml", "server: {grpc: [{address: 'unix:g', max_connections: 7}, unix:other]}\n"));
+  ASSERT_TRUE(bounded.ok()) << bounded.status().to_string();
+  EXPECT_EQ(bounded->server.grpc[0].max_connections, 7);
+  EXPECT_EQ(bounded->server.grpc[1].max_connections, 1024);
 }
 
 TEST_F(ConfigTest, MistakesAreReportedWithTheirPlace) {
