@@ -8,6 +8,7 @@ import json
 import mmap
 import os
 import pathlib
+import re
 import socket
 import ssl
 import struct
@@ -17,7 +18,7 @@ import unittest
 import zlib
 
 import keys
-from daemon_process import DaemonProcess
+from daemon_process import DaemonProcess, wait_until
 
 ARGS = None
 TOKEN = "a-token-that-is-long-enough"
@@ -137,6 +138,23 @@ class Tls(unittest.TestCase):
         with self.assertRaises((OSError, http.client.HTTPException)):
             ask(plain, "GET", "/v2/health/live")
         self.assertEqual(self.code("GET", "/v2/health/live"), 200)
+
+    def test_failed_handshakes_are_counted_and_the_log_says_why(self):
+        def count():
+            page = self.ask("GET", "/metrics", headers=bearer())[2].decode()
+            return float(re.search(r"^inferd_http_failed_handshakes_total (\S+)$", page, re.M)[1])
+
+        def fails(why, **how):
+            with self.assertRaises((OSError, http.client.HTTPException)):
+                self.ask("GET", "/v2/health/live", **how)
+            # One a second is logged.
+            return re.search(rf"a TLS handshake on 127.0.0.1:\d+ failed \(\d+ so far\): {why}", self.daemon.text())
+        before = count()
+        self.assertEqual(count(), before, "one that succeeds")
+        wait_until(lambda: fails("the client's certificate is refused: .*NOT trusted", client="stranger"), "the log says why")
+        wait_until(lambda: count() > before, "it is counted")
+        wait_until(lambda: fails("nothing came after the client's 'CLIENT HELLO'", newest=ssl.TLSVersion.TLSv1_1),
+                   "the log says how far it came")
 
     def test_a_token_gives_roles_without_a_certificate(self):
         code, headers, body = self.ask("POST", "/v2/repository/index")

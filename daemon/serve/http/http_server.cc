@@ -46,6 +46,7 @@ struct Connection {
   const uint64_t client = new_client();
   Peer peer;                // without a token, which each request shows
   bool introduced = false;  // `peer` is known
+  Handshake handshake;      // where the listener has TLS
 };
 
 // One request on its way and its answer. Lives from the request's head until its answer is sent or
@@ -154,7 +155,8 @@ std::vector<MHD_OptionItem> tls_options(std::optional<TlsFiles>& tls) {
 }
 
 // Before the handshake of a new connection of a listener with TLS.
-void prepare_session(MHD_Connection* connection, Listener& listener) {
+void prepare_session(MHD_Connection* connection, Listener& listener, Handshake& handshake) {
+  watch_handshake(connection, handshake);
   const std::lock_guard lock(listener.renewing);
   if (const auto files = listener.watched->renewed()) {
     auto fresh = TlsCredentials::create(*files);
@@ -365,11 +367,14 @@ void MicroHttpServer::on_connection(void* cls, MHD_Connection* connection, void*
   SlowClients& slow_clients = listener.server->slow_clients_;
   if (what == MHD_CONNECTION_NOTIFY_STARTED) {
     const int64_t deadline_ns = schedule::now_ns() + listener.timeout_ns;
-    *place = new Connection{.place = slow_clients.add(fd_of(connection), deadline_ns), .peer = {}};
-    if (listener.tls) prepare_session(connection, listener);
+    auto* const fresh = new Connection{
+        .place = slow_clients.add(fd_of(connection), deadline_ns), .peer = {}, .handshake = {}};
+    *place = fresh;
+    if (listener.tls) prepare_session(connection, listener, fresh->handshake);
   } else {
     const std::unique_ptr<Connection> owned(static_cast<Connection*>(*place));
     slow_clients.remove(owned->place);
+    report_handshake(owned->handshake, listener.socket->address());
   }
 }
 

@@ -4,7 +4,11 @@
 #include <gnutls/x509.h>
 
 #include <array>
+#include <atomic>
 #include <cstring>
+
+#include "daemon/schedule/request.h"
+#include "daemon/telemetry/log.h"
 
 namespace inferd::serve {
 namespace {
@@ -20,6 +24,10 @@ gnutls_datum_t pem_datum(const std::string& text) {
           static_cast<unsigned>(text.size())};
 }
 
+Handshake& handshake_of(gnutls_session_t session) {
+  return *static_cast<Handshake*>(gnutls_session_get_ptr(session));
+}
+
 // Of a chain that was shown: 0, or the handshake ends. The authorities are the listener's, and the
 // certificate must be one for clients: a server's key is no client's.
 int verify(gnutls_session_t session) {
@@ -32,9 +40,33 @@ int verify(gnutls_session_t session) {
   wanted.type = GNUTLS_DT_KEY_PURPOSE_OID;
   wanted.data = reinterpret_cast<unsigned char*>(purpose.data());
   unsigned wrong = 0;
-  if (gnutls_certificate_verify_peers(session, &wanted, 1, &wrong) != 0) return -1;
-  return wrong == 0 ? 0 : -1;
+  const int code = gnutls_certificate_verify_peers(session, &wanted, 1, &wrong);
+  if (code == 0 && wrong == 0) return 0;
+  std::string& refused = handshake_of(session).refused;
+  refused = gnutls_strerror(code);
+  gnutls_datum_t text{};
+  if (code == 0 &&
+      gnutls_certificate_verification_status_print(wrong, GNUTLS_CRT_X509, &text, 0) == 0) {
+    refused.assign(reinterpret_cast<const char*>(text.data), text.size);
+    gnutls_free(text.data);
+    while (refused.ends_with(' ')) refused.pop_back();
+  }
+  return -1;
 }
+
+// Before and after the library has looked into it.
+int note_message(gnutls_session_t session, unsigned type, unsigned when, unsigned incoming,
+                 const gnutls_datum_t*) {
+  Handshake& handshake = handshake_of(session);
+  const auto message = static_cast<gnutls_handshake_description_t>(type);
+  if (message == GNUTLS_HANDSHAKE_FINISHED && when == GNUTLS_HOOK_POST)
+    (incoming != 0 ? handshake.received : handshake.sent) = true;
+  if (incoming != 0) handshake.last = gnutls_handshake_description_get_name(message);
+  return 0;
+}
+
+std::atomic<uint64_t> failed{0};
+std::atomic<int64_t> next_report_ns{0};
 
 }  // namespace
 
@@ -58,6 +90,30 @@ TlsCredentials::~TlsCredentials() { gnutls_certificate_free_credentials(credenti
 void TlsCredentials::give_to(MHD_Connection* connection) const {
   gnutls_credentials_set(session_of(connection), GNUTLS_CRD_CERTIFICATE, credentials_);
 }
+
+void watch_handshake(MHD_Connection* connection, Handshake& handshake) {
+  gnutls_session_t session = session_of(connection);
+  gnutls_session_set_ptr(session,
+                         &handshake);  // the library needs it for keys without certificates
+  gnutls_handshake_set_hook_function(session, GNUTLS_HANDSHAKE_ANY, GNUTLS_HOOK_BOTH,
+                                     &note_message);
+}
+
+void report_handshake(const Handshake& handshake, const std::string& address) {
+  if (handshake.is_done() || handshake.last.empty()) return;
+  constexpr int64_t kEveryNs = 1'000'000'000;
+  const uint64_t count = ++failed;
+  const int64_t now = schedule::now_ns();
+  int64_t due = next_report_ns;
+  if (now < due || !next_report_ns.compare_exchange_strong(due, now + kEveryNs)) return;
+  const std::string why = handshake.refused.empty()
+                              ? "nothing came after the client's '" + handshake.last + "'"
+                              : "the client's certificate is refused: " + handshake.refused;
+  telemetry::log(LogLevel::kInfo, "a TLS handshake on " + address + " failed (" +
+                                      std::to_string(count) + " so far): " + why);
+}
+
+uint64_t failed_handshakes() { return failed; }
 
 void ask_for_certificate(MHD_Connection* connection, bool required) {
   gnutls_session_t session = session_of(connection);

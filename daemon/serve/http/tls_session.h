@@ -8,6 +8,7 @@
 #include <gnutls/gnutls.h>
 #include <microhttpd.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -34,7 +35,25 @@ class TlsCredentials {
   const gnutls_certificate_credentials_t credentials_;
 };
 
-// Before the handshake of a new connection of a listener with `client_ca`.
+// How far the handshake of a connection has come. By the connection's thread.
+struct Handshake {
+  bool received = false, sent = false;  // the messages that end it
+  std::string last;                     // the client's last message, as gnutls names it
+  std::string refused;                  // why its certificate was
+  bool is_done() const { return received && sent; }
+};
+
+// Before the handshake; `handshake` outlives the connection.
+void watch_handshake(MHD_Connection* connection, Handshake& handshake);
+
+// After the connection: where the client began a handshake that did not end, counts it, and logs
+// why as far as that is known, one a second at most. `address` is the listener's.
+void report_handshake(const Handshake& handshake, const std::string& address);
+
+// Of all listeners, since the daemon began.
+uint64_t failed_handshakes();
+
+// Before the handshake of a new connection of a listener with `client_ca`, which is watched.
 void ask_for_certificate(MHD_Connection* connection, bool required);
 
 // After it: the common name of the certificate that the client has shown. Empty: it has none, or
