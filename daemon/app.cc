@@ -15,7 +15,9 @@
 #include "daemon/host/descriptors.h"
 #include "daemon/host/freed_memory.h"
 #include "daemon/host/systemd.h"
+#include "daemon/models/deploy/deployments.h"
 #include "daemon/models/repository.h"
+#include "daemon/models/store/store.h"
 #include "daemon/pipeline/pipelines.h"
 #include "daemon/serve/certificates.h"
 #include "daemon/serve/grpc/grpc_server.h"
@@ -27,15 +29,19 @@
 namespace inferd {
 namespace {
 
-// Destroyed in reverse: pipelines use models, models use the engine.
+// Destroyed in reverse: pipelines and deployments use models, models use the engine.
 struct Parts {
   std::unique_ptr<serve::SharedMemory> shared_memory;
   std::shared_ptr<Engine> engine;
-  std::unique_ptr<models::Repository> repository;
+  std::unique_ptr<models::Store> store;  // null where there is no folder of models
+  std::unique_ptr<models::DeployableRepository> repository;
+  std::unique_ptr<models::Deployments> deployments;  // null without a store
   std::unique_ptr<pipeline::Pipelines> pipelines;
 };
 
-Result<Parts> make_parts(const config::Config& config, const MakeEngine& make_engine) {
+// `only_look`: nothing on the disk is changed.
+Result<Parts> make_parts(const config::Config& config, const MakeEngine& make_engine,
+                         bool only_look) {
   Parts parts;
   parts.shared_memory = std::make_unique<serve::SharedMemory>(serve::SharedMemoryOptions{
       config.server.system_shared_memory, config.server.max_shared_memory_bytes});
@@ -48,9 +54,17 @@ Result<Parts> make_parts(const config::Config& config, const MakeEngine& make_en
   options.log = telemetry::log;
   INFERD_ASSIGN_OR_RETURN(parts.engine, make_engine(options));
   host::notify_status("loading models");
-  INFERD_ASSIGN_OR_RETURN(parts.repository, models::Repository::open(config.models, parts.engine));
+  if (!config.models.root.empty()) {
+    INFERD_ASSIGN_OR_RETURN(parts.store, models::Store::open(config.models, only_look));
+  }
+  INFERD_ASSIGN_OR_RETURN(parts.repository, models::DeployableRepository::open(
+                                                config.models, parts.engine, parts.store.get()));
   INFERD_ASSIGN_OR_RETURN(parts.pipelines,
                           pipeline::Pipelines::create(config.pipelines, *parts.repository));
+  if (parts.store != nullptr && !only_look) {
+    parts.deployments = std::make_unique<models::Deployments>(config.models.deployments,
+                                                              *parts.repository, *parts.store);
+  }
   return parts;
 }
 
@@ -83,9 +97,10 @@ using Servers = std::vector<std::unique_ptr<serve::Server>>;
 Result<Servers> start_servers(const config::ServerConfig& config, Parts& parts,
                               const std::string& version) {
   Servers servers;
-  INFERD_ASSIGN_OR_RETURN(servers.emplace_back(),
-                          serve::start_grpc(config, *parts.repository, *parts.pipelines,
-                                            *parts.shared_memory, version));
+  INFERD_ASSIGN_OR_RETURN(
+      servers.emplace_back(),
+      serve::start_grpc(config, *parts.repository, *parts.pipelines, *parts.shared_memory, version,
+                        parts.deployments.get()));
   if (!config.http.empty()) {
     INFERD_ASSIGN_OR_RETURN(servers.emplace_back(),
                             serve::start_http(config, *parts.repository, *parts.pipelines,
@@ -113,6 +128,7 @@ void drain(const config::ServerConfig& config, Parts& parts, const Servers& serv
     parts.repository->abandon();
   });
   for (const auto& server : servers) server->announce_shutdown();
+  if (parts.deployments != nullptr) parts.deployments->stop();
   parts.pipelines->stop();
   // Before the servers, which would wait for streams that clients hold open; from here on they
   // answer that models take no more.
@@ -130,7 +146,7 @@ Status check(const config::Config& config) {
   telemetry::set_up_log(log);
   INFERD_RETURN_IF_ERROR(telemetry::tracer().open(config.trace));
   INFERD_RETURN_IF_ERROR(serve::check_listeners(config.server));
-  return make_parts(config, Engine::create).status();
+  return make_parts(config, Engine::create, true).status();
 }
 
 Status run(const config::Config& config, const std::string& version,
@@ -140,7 +156,7 @@ Status run(const config::Config& config, const std::string& version,
   if (const Status raised = host::raise_descriptor_limit(); !raised.ok())
     telemetry::log(LogLevel::kWarning, raised.message());
   INFERD_RETURN_IF_ERROR(telemetry::tracer().open(config.trace));
-  INFERD_ASSIGN_OR_RETURN(Parts parts, make_parts(config, make_engine));
+  INFERD_ASSIGN_OR_RETURN(Parts parts, make_parts(config, make_engine, false));
   // Before the servers, so that whoever finds one answering finds the pipelines running.
   parts.pipelines->start();
   INFERD_ASSIGN_OR_RETURN(const Servers servers, start_servers(config.server, parts, version));

@@ -4,6 +4,7 @@
 
 #include "clients/inferctl/command.h"
 #include "clients/inferctl/connect.h"
+#include "clients/inferctl/model_commands.h"
 #include "clients/inferctl/text.h"
 
 namespace inferd::ctl {
@@ -44,6 +45,8 @@ void add_model(CLI::App& app, const Globals& globals, Run& chosen) {
   list_command->callback([&] { chosen = [&globals] { return list(globals); }; });
   add_model_sign(*command, globals, chosen);
   add_model_verify(*command, globals, chosen);
+  add_model_push(*command, globals, chosen);
+  add_model_versions(*command, globals, chosen);
 }
 
 }  // namespace inferd::ctl

@@ -138,10 +138,33 @@ struct DeclaredModel {
   Mark mark = {};  // its file is empty: there is none
 };
 
+// The steps that a version takes before and after it begins to serve; see docs/deployments.md. What
+// is not said is left to whoever else says something, and at last to models::Rollout.
+struct RolloutConfig {
+  std::optional<double> abs_tolerance, rel_tolerance;  // of answers, to call them the same
+  std::optional<double> shadow_fraction;               // of requests; 0: no shadow
+  std::optional<double> shadow_s, min_agreement;       // at most so long; of what is compared
+  std::optional<int64_t> shadow_requests;              // so many are enough
+  std::optional<double> canary_fraction, canary_s;     // of requests; 0: no canary
+  std::optional<double> probation_s;                   // 0: none
+  std::optional<double> max_error_rate, max_slowdown;  // of canary and probation
+  std::optional<bool> check_outputs;                   // for NaN and nothing but zeros
+};
+
+// `own` where it says something, else `base`.
+RolloutConfig merge(const RolloutConfig& base, RolloutConfig own);
+
+// Which versions serve beside the newest, for requests that name them.
+struct VersionPolicy {
+  int64_t latest = 1;                  // the newest so many; INT64_MAX: all
+  std::vector<int64_t> specific = {};  // only these; then `latest` is 0
+};
+
 // What is not said is left to whoever else says something, and at last to schedule::QueueOptions.
 struct ModelConfig {
   std::string name;
   std::optional<int64_t> version;  // default: the newest
+  std::optional<VersionPolicy> version_policy;
   std::optional<int> max_batch, max_queue, max_queue_per_client, instances, threads;
   std::optional<int64_t> max_delay_us;
   std::optional<std::vector<int>> preferred_batches;  // ascending
@@ -156,6 +179,7 @@ struct ModelConfig {
   std::string labels;     // file, relative to the model's folder
   std::string signature;  // of a TensorFlow Lite file; empty: the usual one
   EnsembleConfig ensemble;
+  RolloutConfig rollout;
   std::string file_name;  // in the version's folder; empty: "model.<ext>"
   DeclaredModel declared;
   std::vector<std::string> notes;  // what its files say in vain, for the log
@@ -165,11 +189,27 @@ struct ModelConfig {
 // `own` where it says something, else `base`.
 ModelConfig merge(const ModelConfig& base, ModelConfig own);
 
+// How versions come to the board and begin to serve; see docs/deployments.md.
+struct DeploymentsConfig {
+  std::vector<NamedFile> trusted_keys =
+      {};                         // packages must be signed by one of them; none: need not
+  int64_t max_package_age_s = 0;  // since it was made; 0: any
+  int64_t max_package_bytes = int64_t{1} << 30;
+  int64_t quota_bytes = 0;                        // of the repository; 0: the disk's size
+  int64_t min_free_bytes = int64_t{64} << 20;     // that stay on the disk
+  int keep_versions = 3;                          // of each model that was good, at least
+  int64_t upload_idle_s = int64_t{24} * 60 * 60;  // for so long an incomplete upload is kept
+  int max_crashes = 3;                            // of the daemon, until a version is quarantined
+  int64_t drain_timeout_ms = 10'000;              // for the open sequences of a replaced version
+  RolloutConfig rollout = {};
+};
+
 struct ModelsConfig {
   std::string root;                // folder; may be empty when no model is served
   bool load_all = true;            // false when `serve` names them
   std::vector<ModelConfig> serve;  // merged with <root>/<model>/model.yaml, this one wins
   int64_t response_cache_bytes = int64_t{64} << 20;  // of all models; 0: none is kept
+  DeploymentsConfig deployments = {};
   // What a model file may ask for; see inferd::Limits.
   int64_t max_file_bytes = int64_t{1} << 30;
   int64_t max_arena_bytes = int64_t{1} << 30;

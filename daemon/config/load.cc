@@ -6,6 +6,7 @@
 #include "daemon/config/config.h"
 #include "daemon/config/listeners.h"
 #include "daemon/config/model_options.h"
+#include "daemon/config/rollout_options.h"
 #include "daemon/config/yaml.h"
 #include "package/name.h"
 
@@ -25,11 +26,31 @@ void read_server(MapReader& parent, ServerConfig& server) {
   r.finish();
 }
 
+void read_deployments(MapReader& parent, DeploymentsConfig& deployments) {
+  MapReader r(parent.child("deployments"), parent.file(), parent.errors());
+  std::vector<std::string> keys;
+  r.read("trusted_keys", keys);
+  for (const std::string& key : keys)
+    deployments.trusted_keys.push_back(
+        {resolve(r.file(), key), r.mark_of(r.child("trusted_keys"))});
+  r.read("max_package_age_s", deployments.max_package_age_s, 0, INT64_MAX / 4);
+  r.read("max_package_bytes", deployments.max_package_bytes, 1 << 10, INT64_MAX / 4);
+  r.read("quota_bytes", deployments.quota_bytes, 0, INT64_MAX / 4);
+  r.read("min_free_bytes", deployments.min_free_bytes, 0, INT64_MAX / 4);
+  r.read("keep_versions", deployments.keep_versions, 1, 1000);
+  r.read("upload_idle_s", deployments.upload_idle_s, 1, 30 * 24 * 3600);
+  r.read("max_crashes", deployments.max_crashes, 1, 1000);
+  r.read("drain_timeout_ms", deployments.drain_timeout_ms, 0, 3'600'000);
+  read_rollout(r, deployments.rollout);
+  r.finish();
+}
+
 void read_models(MapReader& parent, ModelsConfig& models) {
   MapReader r(parent.child("models"), parent.file(), parent.errors());
   r.read("root", models.root);
   models.root = resolve(r.file(), models.root);
   r.read("response_cache_bytes", models.response_cache_bytes, 0, INT64_MAX / 4);
+  read_deployments(r, models.deployments);
   r.read("max_file_bytes", models.max_file_bytes, 1 << 10, INT64_MAX);
   r.read("max_arena_bytes", models.max_arena_bytes, 1 << 16, INT64_MAX);
   r.read("max_tensor_bytes", models.max_tensor_bytes, 1 << 10, INT64_MAX);

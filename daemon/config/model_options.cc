@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "daemon/config/ensemble_options.h"
+#include "daemon/config/rollout_options.h"
 
 namespace inferd::config {
 namespace {
@@ -104,6 +105,32 @@ void read_instance_group(MapReader& parent, ModelConfig& model) {
   if (instances > 0) model.instances = instances;
 }
 
+// {latest: {num_versions: 2}}, {all: {}} or {specific: {versions: [1, 3]}}.
+void read_version_policy(MapReader& parent, ModelConfig& model) {
+  const YAML::Node node = parent.child("version_policy");
+  if (!node.IsDefined()) return;
+  MapReader r(node, parent.file(), parent.errors());
+  VersionPolicy policy;
+  if (const YAML::Node latest = r.child("latest"); latest.IsDefined()) {
+    MapReader l(latest, r.file(), r.errors());
+    l.read("num_versions", policy.latest, 1, INT64_MAX);
+    l.finish();
+  }
+  if (r.child("all").IsDefined()) policy.latest = INT64_MAX;
+  if (const YAML::Node specific = r.child("specific"); specific.IsDefined()) {
+    MapReader s(specific, r.file(), r.errors());
+    std::vector<int> versions;
+    s.read("versions", versions, 1, INT32_MAX);
+    s.finish();
+    if (versions.empty()) r.error(specific, "'specific' needs 'versions'");
+    policy.specific.assign(versions.begin(), versions.end());
+    policy.latest = 0;
+  }
+  r.finish();
+  if (node.size() != 1) r.error(node, "'version_policy' is one of latest, all and specific");
+  model.version_policy = std::move(policy);
+}
+
 template <typename T>
 void take(std::optional<T>& own, const std::optional<T>& base) {
   if (!own) own = base;
@@ -120,6 +147,7 @@ void take(QueuePolicyConfig& own, const QueuePolicyConfig& base) {
 
 void read_model_options(MapReader& r, ModelConfig& model) {
   r.read("version", model.version, 1, INT64_MAX);
+  read_version_policy(r, model);
   r.read("max_batch", model.max_batch, 1, kMaxBatch);
   r.read("max_batch_size", model.max_batch, 1, kMaxBatch);
   r.read("max_queue", model.max_queue, 1, kMaxQueue);
@@ -136,10 +164,16 @@ void read_model_options(MapReader& r, ModelConfig& model) {
   read_instance_group(r, model);
   read_response_cache(r, model);
   read_ensemble(r, model.ensemble);
+  if (const YAML::Node node = r.child("deployment"); node.IsDefined()) {
+    MapReader d(node, r.file(), r.errors());
+    read_rollout(d, model.rollout);
+    d.finish();
+  }
 }
 
 ModelConfig merge(const ModelConfig& base, ModelConfig own) {
   take(own.version, base.version);
+  take(own.version_policy, base.version_policy);
   take(own.max_batch, base.max_batch);
   take(own.max_queue, base.max_queue);
   take(own.max_queue_per_client, base.max_queue_per_client);
@@ -161,6 +195,7 @@ ModelConfig merge(const ModelConfig& base, ModelConfig own) {
   if (own.labels.empty()) own.labels = base.labels;
   if (own.signature.empty()) own.signature = base.signature;
   if (own.ensemble.steps.empty()) own.ensemble = base.ensemble;
+  own.rollout = merge(base.rollout, own.rollout);
   if (own.file_name.empty()) own.file_name = base.file_name;
   if (own.declared.mark.file.empty()) own.declared = base.declared;
   own.notes.insert(own.notes.end(), base.notes.begin(), base.notes.end());

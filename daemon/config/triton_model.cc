@@ -95,20 +95,18 @@ class TritonReader {
     model_.file_name = name;
   }
 
-  // One version of a model serves.
   void read_versions() {
     const Part policy = root_.part(root_->version_policy(), "version_policy");
-    const std::string only = "one version serves at a time: the newest of these";
-    if (policy->has_all()) note(policy.mark_of("all"), only);
-    if (policy->latest().num_versions() > 1) note(policy.mark_of("latest"), only);
-    if (!policy->has_specific()) return;
-    const auto& versions = policy->specific().versions();
-    const auto newest = std::max_element(versions.begin(), versions.end());
-    if (newest == versions.end() || *newest < 1) {
-      return error(policy.mark_of("specific"), "'versions' must name positive versions");
+    VersionPolicy chosen;
+    if (policy->has_all()) chosen.latest = INT64_MAX;
+    if (policy->latest().num_versions() > 1) chosen.latest = policy->latest().num_versions();
+    if (policy->has_specific()) {
+      const auto& versions = policy->specific().versions();
+      chosen = {0, {versions.begin(), versions.end()}};
+      if (versions.empty() || *std::min_element(versions.begin(), versions.end()) < 1)
+        return error(policy.mark_of("specific"), "'versions' must name positive versions");
     }
-    if (versions.size() > 1) note(policy.mark_of("specific"), only);
-    model_.version = *newest;
+    if (chosen.latest != 1) model_.version_policy = std::move(chosen);
   }
 
   void read_batch_size() {

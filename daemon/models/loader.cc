@@ -2,14 +2,17 @@
 #include "daemon/models/loader.h"
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 #include <fstream>
 #include <optional>
 
+#include "daemon/host/quiet.h"
 #include "daemon/models/declared.h"
 #include "daemon/models/queue_options.h"
+#include "daemon/models/steady_file.h"
+#include "daemon/models/versions_on_disk.h"
 #include "daemon/schedule/cached_queue.h"
+#include "daemon/schedule/steered_queue.h"
 #include "daemon/schedule/traced_queue.h"
 #include "package/name.h"
 #include "package/text.h"
@@ -18,15 +21,6 @@ namespace inferd::models {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Triton's layout: a version is a folder whose name is a positive integer.
-std::optional<int64_t> version_of(const fs::path& folder) {
-  const std::string name = folder.filename();
-  int64_t version = 0;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), version);
-  if (error != std::errc() || end != name.data() + name.size() || version < 1) return std::nullopt;
-  return version;
-}
 
 // What is in a folder; as much as can be read of it.
 std::vector<fs::directory_entry> entries_of(const fs::path& path) {
@@ -58,8 +52,9 @@ Result<fs::path> model_file(const fs::path& version_folder, const std::string& n
     return not_found("'" + (version_folder / name).string() + "' is not a file");
   }
   for (const fs::directory_entry& entry : entries_of(version_folder)) {
-    if (entry.path().stem() == "model" && entry.is_regular_file(error))
-      found.push_back(entry.path());
+    const fs::path& path = entry.path();
+    if (path.stem() == "model" && path.extension() != ".yaml" && entry.is_regular_file(error))
+      found.push_back(path);
   }
   if (found.size() == 1) return found[0];
   return not_found("'" + version_folder.string() + "' has " + std::to_string(found.size()) +
@@ -77,44 +72,25 @@ std::vector<std::string> read_lines(const fs::path& path) {
   return lines;
 }
 
-Result<int64_t> choose_version(const fs::path& folder, const config::ModelConfig& config) {
-  int64_t newest = 0;
-  for (const fs::path& candidate : folders_in(folder)) {
-    const std::optional<int64_t> version = version_of(candidate);
-    if (!version) continue;
-    if (config.version && *version == *config.version) return *version;
-    newest = std::max(newest, *version);
-  }
-  if (config.version) {
-    return not_found("'" + (folder / std::to_string(*config.version)).string() +
-                     "' does not exist");
-  }
-  if (newest == 0) {
-    return not_found("'" + folder.string() +
-                     "' has no version folder (1, 2, ...) with a model file");
-  }
-  return newest;
-}
-
-// What the files in a model's folder say of it, where `wanted` says nothing.
-Result<config::ModelConfig> read_options(const fs::path& folder,
-                                         const config::ModelConfig& wanted) {
+// What the files in a folder say of its model, where `wanted` says nothing; null where it has none.
+Result<std::optional<config::ModelConfig>> read_options(const fs::path& folder,
+                                                        const config::ModelConfig& wanted) {
   std::error_code error;
   const fs::path ours = folder / "model.yaml", tritons = folder / "config.pbtxt";
   const bool has_tritons = fs::exists(tritons, error);
   if (fs::exists(ours, error)) {
     INFERD_ASSIGN_OR_RETURN(config::ModelConfig file, config::load_model(ours.string()));
     if (has_tritons) file.notes.push_back(tritons.string() + " is not read: there is a model.yaml");
-    return config::merge(file, wanted);
+    return std::optional(config::merge(file, wanted));
   }
-  if (!has_tritons) return wanted;
+  if (!has_tritons) return std::optional<config::ModelConfig>();
   INFERD_ASSIGN_OR_RETURN(const auto file, config::load_triton_model(tritons.string()));
   const std::string& name = file.declared.name;
   if (!name.empty() && name != wanted.name) {
     return invalid_argument(tritons.string() + ": 'name' is '" + name +
                             "', but its folder is called '" + wanted.name + "'");
   }
-  return config::merge(file, wanted);
+  return std::optional(config::merge(file, wanted));
 }
 
 Result<std::vector<std::string>> labels(const fs::path& folder, const fs::path& version_folder,
@@ -143,6 +119,17 @@ void run_sequences_alone(ModelVersion& loaded, schedule::QueueOptions& options) 
   options.preferred_batches.clear();
 }
 
+// Plans for a batch of 1, where the model leaves nothing else open.
+Status prepare(const Model& model, Context& context) {
+  std::vector<Shape> shapes;
+  for (const TensorInfo& input : model.inputs()) {
+    shapes.push_back(input.shape);
+    if (model.info().batchable) shapes.back()[0] = 1;
+    if (!shapes.back().is_static()) return ok_status();
+  }
+  return context.prepare(shapes);
+}
+
 }  // namespace
 
 Result<std::vector<config::ModelConfig>> Loader::wanted_at_start() const {
@@ -167,10 +154,9 @@ std::vector<std::string> Loader::on_disk() const {
   std::error_code error;
   for (const fs::path& folder : folders_in(config_.root)) {
     // lost+found, .git and the like are not models.
-    const std::vector<fs::path> inside = folders_in(folder);
     const bool has_model = fs::exists(folder / "model.yaml", error) ||
                            fs::exists(folder / "config.pbtxt", error) ||
-                           std::any_of(inside.begin(), inside.end(), version_of);
+                           !versions_on_disk(folder).empty();
     const std::string name = folder.filename();
     if (has_model && name[0] != '.') names.push_back(name);
   }
@@ -194,30 +180,43 @@ Result<config::ModelConfig> Loader::find(const std::string& name) const {
   return model;
 }
 
-Result<config::ModelConfig> Loader::configure(const config::ModelConfig& wanted) const {
-  return read_options(fs::path(config_.root) / wanted.name, wanted);
+Result<config::ModelConfig> Loader::configure(const config::ModelConfig& wanted,
+                                              int64_t version) const {
+  const fs::path folder = fs::path(config_.root) / wanted.name;
+  if (version > 0) {
+    INFERD_ASSIGN_OR_RETURN(auto own, read_options(folder / std::to_string(version), wanted));
+    if (own) return std::move(*own);
+  }
+  INFERD_ASSIGN_OR_RETURN(auto of_all, read_options(folder, wanted));
+  return of_all ? std::move(*of_all) : wanted;
+}
+
+Result<std::vector<int64_t>> Loader::versions(const std::string& name) const {
+  const fs::path folder = fs::path(config_.root) / name;
+  std::vector<int64_t> versions = versions_on_disk(folder);
+  std::reverse(versions.begin(), versions.end());
+  if (!versions.empty()) return versions;
+  return not_found("'" + folder.string() + "' has no version folder (1, 2, ...) with a model file");
 }
 
 Result<std::unique_ptr<ModelVersion>> Loader::load(const config::ModelConfig& configured,
+                                                   int64_t version, bool quietly,
                                                    const FindModel& find) const {
   auto loaded = std::make_unique<ModelVersion>();
   loaded->name = configured.name;
+  loaded->version = version;
   loaded->config = configured;
   const bool is_ensemble = !configured.ensemble.steps.empty();
-  INFERD_RETURN_IF_ERROR(is_ensemble ? make_ensemble(*loaded, find) : load_file(*loaded));
+  INFERD_RETURN_IF_ERROR(is_ensemble ? make_ensemble(*loaded, find) : load_file(*loaded, quietly));
   loaded->queue =
       schedule::make_traced_queue(std::move(loaded->queue), loaded->name, loaded->version);
+  loaded->steering = std::make_shared<schedule::Steering>();
+  loaded->queue = schedule::make_steered_queue(std::move(loaded->queue), loaded->steering);
   INFERD_RETURN_IF_ERROR(check_declared(configured.declared, loaded->model->info()));
   return loaded;
 }
 
-Status Loader::load_file(ModelVersion& loaded) const {
-  const fs::path folder = fs::path(config_.root) / loaded.name;
-  INFERD_ASSIGN_OR_RETURN(loaded.version, choose_version(folder, loaded.config));
-  const fs::path version_folder = folder / std::to_string(loaded.version);
-  INFERD_ASSIGN_OR_RETURN(const fs::path file, model_file(version_folder, loaded.config.file_name));
-  loaded.path = file.string();
-
+Status Loader::read_model(ModelVersion& loaded) const {
   LoadOptions options;
   options.limits.max_file_bytes = config_.max_file_bytes;
   options.limits.max_arena_bytes = config_.max_arena_bytes;
@@ -228,10 +227,33 @@ Status Loader::load_file(ModelVersion& loaded) const {
   for (const auto& [input, output] : loaded.config.declared.states) {
     options.states.push_back({input, output});
   }
+  INFERD_ASSIGN_OR_RETURN(const SteadyFile file, SteadyFile::open(loaded.path));
   INFERD_ASSIGN_OR_RETURN(loaded.model, engine_->load(loaded.path, options));
+  // Weights are packed by the first plan; later ones have little left to do.
+  INFERD_ASSIGN_OR_RETURN(const auto context, loaded.model->create_context());
+  INFERD_RETURN_IF_ERROR(prepare(*loaded.model, *context));
+  return file.check_unchanged();
+}
+
+Status Loader::load_file(ModelVersion& loaded, bool quietly) const {
+  const fs::path folder = fs::path(config_.root) / loaded.name;
+  const fs::path version_folder = folder / std::to_string(loaded.version);
+  std::error_code error;
+  if (!fs::is_directory(version_folder, error))
+    return not_found("'" + version_folder.string() + "' does not exist");
+  INFERD_ASSIGN_OR_RETURN(const fs::path file, model_file(version_folder, loaded.config.file_name));
+  loaded.path = file.string();
+  Status read;
+  if (quietly) {
+    host::run_quietly([&] { read = read_model(loaded); });
+  } else {
+    read = read_model(loaded);
+  }
+  INFERD_RETURN_IF_ERROR(read);
   INFERD_ASSIGN_OR_RETURN(loaded.labels, labels(folder, version_folder, loaded.config));
   schedule::QueueOptions queueing = queue_options(loaded.config);
   run_sequences_alone(loaded, queueing);
+  queueing.version = loaded.version;
   queueing.response_cache = queueing.response_cache && cache_ != nullptr;
   INFERD_ASSIGN_OR_RETURN(
       loaded.queue, schedule::ModelQueue::create(loaded.model, loaded.name, queueing, arbiter_));
@@ -249,8 +271,7 @@ Status Loader::make_ensemble(ModelVersion& loaded, const FindModel& find) const 
         "response_cache is enabled for an ensemble, whose models may be loaded again; enable it "
         "for those");
   }
-  const auto version = choose_version(folder, loaded.config);
-  loaded.version = version.ok() ? *version : loaded.config.version.value_or(1);
+  if (loaded.version == 0) loaded.version = 1;
   INFERD_ASSIGN_OR_RETURN(loaded.labels,
                           labels(folder, folder / std::to_string(loaded.version), loaded.config));
   INFERD_ASSIGN_OR_RETURN(loaded.queue, make_ensemble_queue(loaded.name, loaded.config.ensemble,

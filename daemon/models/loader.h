@@ -35,16 +35,22 @@ class Loader {
   // name of a model (a path, say), NOT_FOUND when the repository has no folder of that name.
   Result<config::ModelConfig> find(const std::string& name) const;
 
-  // `wanted` with what the model's own file says where it says nothing.
-  Result<config::ModelConfig> configure(const config::ModelConfig& wanted) const;
+  // `wanted` with what the model's own files say where it says nothing; `version` 0: those of no
+  // version. A version may bring its own model.yaml, in its folder, in the place of the model's.
+  Result<config::ModelConfig> configure(const config::ModelConfig& wanted, int64_t version) const;
 
-  // Reads the newest or the configured version, plans it and starts its queue: seconds. The models
-  // of an ensemble are those that `find` finds. Errors say which file and why.
-  Result<std::unique_ptr<ModelVersion>> load(const config::ModelConfig& configured,
-                                             const FindModel& find) const;
+  // Versions in the model's folder, the newest first. NOT_FOUND where there is none.
+  Result<std::vector<int64_t>> versions(const std::string& name) const;
+
+  // Reads a version (0: of an ensemble that has none), plans it and starts its queue: seconds. The
+  // models of an ensemble are those that `find` finds. `quietly`: most of the work is done at low
+  // priority. Errors say which file and why; UNAVAILABLE for a file that is being written.
+  Result<std::unique_ptr<ModelVersion>> load(const config::ModelConfig& configured, int64_t version,
+                                             bool quietly, const FindModel& find) const;
 
  private:
-  Status load_file(ModelVersion& version) const;
+  Status load_file(ModelVersion& version, bool quietly) const;
+  Status read_model(ModelVersion& version) const;
   Status make_ensemble(ModelVersion& version, const FindModel& find) const;
 
   const config::ModelsConfig config_;

@@ -3,13 +3,15 @@
 
 #include <algorithm>
 #include <condition_variable>
-#include <list>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include "daemon/models/background.h"
+#include "daemon/models/interface.h"
 #include "daemon/models/loader.h"
+#include "daemon/models/serving.h"
 #include "daemon/telemetry/log.h"
 
 namespace inferd::models {
@@ -18,60 +20,34 @@ namespace {
 // Loads and unloads that may wait to be done.
 constexpr int kMaxOrders = 64;
 
-using VersionPtr = std::shared_ptr<const ModelVersion>;
-
-class FolderRepository final : public Repository {
+class FolderRepository final : public DeployableRepository {
  public:
   FolderRepository(const config::ModelsConfig& config, std::shared_ptr<Engine> engine,
-                   std::shared_ptr<schedule::ResponseCache> cache)
-      : loader_(config, std::move(engine), std::move(cache)) {}
-
-  ~FolderRepository() override {
-    FolderRepository::close();
-    std::unique_lock lock(mutex_);
-    models_.clear();
-    all_gone_.wait(lock, [&] { return living_ == 0; });
-  }
+                   std::shared_ptr<schedule::ResponseCache> cache, Store* store)
+      : loader_(config, std::move(engine), std::move(cache)), store_(store) {}
 
   Status load_all() {
     INFERD_ASSIGN_OR_RETURN(const auto wanted, loader_.wanted_at_start());
     for (const config::ModelConfig& model : wanted) {
-      if (find(model.name, 0).ok()) continue;  // as part of an ensemble
+      if (serving_.current(model.name) != nullptr) continue;  // as part of an ensemble
       const Status status = load_now(model);
       if (status.ok()) continue;
+      if (deployments_decide(model.name)) {
+        // A robot starts with what it has; the model says what is wrong with it.
+        log_load(model.name, status);
+        continue;
+      }
       const std::string where = model.mark.line > 0 ? model.mark.to_string() + ": " : "";
       return status.with_context(where + "model '" + model.name + "'");
     }
+    has_started_ = true;
     return ok_status();
   }
 
   Result<VersionPtr> find(const std::string& name, int64_t version) const override {
-    const std::lock_guard lock(mutex_);
-    const auto model = models_.find(name);
-    if (model == models_.end() || model->second.state == ModelState::kUnloaded) {
-      return not_found("there is no model '" + name + "'" + what_serves());
-    }
-    const Entry& entry = model->second;
-    if (entry.serving == nullptr) {
-      return unavailable("model '" + name +
-                         (entry.state == ModelState::kLoading ? "' is being loaded"
-                                                              : "' failed: " + entry.reason));
-    }
-    if (version != 0 && version != entry.serving->version) {
-      return not_found("model '" + name + "' has no version " + std::to_string(version) +
-                       " loaded; version " + std::to_string(entry.serving->version) + " is");
-    }
-    return entry.serving;
+    return serving_.find(name, version);
   }
-
-  std::vector<ModelStatus> list() const override {
-    const std::lock_guard lock(mutex_);
-    std::vector<ModelStatus> list;
-    for (const auto& [name, entry] : models_) {
-      list.push_back({name, entry.serving ? entry.serving->version : 0, entry.state, entry.reason});
-    }
-    return list;
-  }
+  std::vector<ModelStatus> list() const override { return serving_.list(); }
 
   std::vector<ModelStatus> index() const override {
     std::vector<ModelStatus> index = list();
@@ -85,10 +61,7 @@ class FolderRepository final : public Repository {
     return index;
   }
 
-  bool ready() const override {
-    const std::lock_guard lock(mutex_);
-    return !closed_;
-  }
+  bool ready() const override { return !serving_.closed(); }
 
   void load(const std::string& name, Done done) override {
     const auto wanted = loader_.find(name);
@@ -105,46 +78,84 @@ class FolderRepository final : public Repository {
   }
 
   std::shared_ptr<const void> listen(Listener listener) override {
-    const std::lock_guard lock(listeners_mutex_);
-    const auto at = listeners_.insert(listeners_.end(), std::move(listener));
-    // Points to nothing; what counts is when it is deleted.
+    return serving_.listen(std::move(listener));
+  }
+
+  std::shared_ptr<const void> depend(const std::string& name, const std::string& who) override {
+    const std::lock_guard lock(mutex_);
+    const auto at = dependents_.emplace(name, who);
     return {static_cast<const void*>(nullptr), [this, at](const void*) {
-              const std::lock_guard deleting(listeners_mutex_);
-              listeners_.erase(at);
+              const std::lock_guard deleting(mutex_);
+              dependents_.erase(at);
             }};
   }
 
-  void close() override {
-    {
-      const std::lock_guard lock(mutex_);
-      closed_ = true;
-    }
-    // What is under way in an ensemble goes on to its models.
-    std::vector<VersionPtr> versions = living();
-    std::reverse(versions.begin(), versions.end());  // those that came later may be made of others
-    std::stable_partition(versions.begin(), versions.end(), [](const VersionPtr& version) {
-      return !version->config.ensemble.steps.empty();
+  void close() override { serving_.close(); }
+  void abandon() override { serving_.abandon(); }
+
+  // ---- Deployments ----
+
+  Result<VersionPtr> prepare(const ModelAndVersion& version) override {
+    INFERD_ASSIGN_OR_RETURN(config::ModelConfig wanted, loader_.find(version.model));
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::optional<Status> finished;
+    Result<VersionPtr> prepared = VersionPtr();
+    const auto done = [&](const Status& status) {
+      const std::lock_guard lock(mutex);
+      finished = status;
+      changed.notify_all();  // under the lock: the waiter's stack goes when it has seen it
+    };
+    order(done, [&] {
+      prepared = version.version > 0 ? make(wanted, version.version) : make_first(wanted);
+      return prepared.status();
     });
-    for (const VersionPtr& version : versions) version->queue->close();
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return finished.has_value(); });
+    INFERD_RETURN_IF_ERROR(*finished);
+    return prepared;
   }
 
-  void abandon() override {
-    for (const VersionPtr& version : living()) version->queue->abandon();
+  Status check_fits(const ModelVersion& version) const override {
+    const VersionPtr serves = serving_.current(version.name);
+    if (serves == nullptr) return ok_status();
+    const Status alike = check_same_interface(serves->model->info(), version.model->info());
+    if (alike.ok()) return alike;
+    std::string who = user_of(version.name);
+    if (who.empty()) return ok_status();
+    return failed_precondition("version " + std::to_string(version.version) + " of model '" +
+                               version.name + "' " + alike.message() + ", and " + who +
+                               " depends on it; give it another model name, or change that first");
+  }
+
+  VersionPtr current(const std::string& name) const override { return serving_.current(name); }
+
+  Status publish(const std::vector<VersionPtr>& versions) override {
+    std::vector<Serving::Change> changes;
+    for (const VersionPtr& version : versions) changes.push_back({version, {}});
+    return serving_.publish(changes);
+  }
+  int64_t release(const std::string& name, bool all) override {
+    return serving_.release(name, all);
+  }
+  void try_out(const std::string& name, VersionPtr candidate, double fraction) override {
+    serving_.try_out(name, std::move(candidate), fraction);
+  }
+
+  std::set<ModelAndVersion> in_memory() const override {
+    std::set<ModelAndVersion> versions;
+    for (const VersionPtr& version : serving_.living())
+      versions.insert({version->name, version->version});
+    return versions;
   }
 
  private:
-  struct Entry {
-    VersionPtr serving;  // or null
-    ModelState state = ModelState::kLoading;
-    std::string reason;
-  };
-
   // Has `work` done on the background thread.
   void order(Done done, std::function<Status()> work) {
     Status refused;
     {
       const std::lock_guard lock(mutex_);
-      if (closed_) refused = stopping();
+      if (serving_.closed()) refused = stopping();
       if (orders_ >= kMaxOrders) {
         refused = resource_exhausted(std::to_string(orders_) +
                                      " loads and unloads are to be done already");
@@ -153,43 +164,112 @@ class FolderRepository final : public Repository {
     }
     if (!refused.ok()) return done(refused);
     background_.post([this, done = std::move(done), work = std::move(work)] {
-      bool closed = false;
       {
         const std::lock_guard lock(mutex_);
         --orders_;
-        closed = closed_;
       }
-      done(closed ? stopping() : work());
+      done(serving_.closed() ? stopping() : work());
     });
   }
   static Status stopping() { return unavailable("the daemon stops and loads nothing more"); }
 
-  Status load_now(const config::ModelConfig& wanted) {
-    {
-      const std::lock_guard lock(mutex_);
-      Entry& entry = models_[wanted.name];
-      if (entry.serving == nullptr) entry = {nullptr, ModelState::kLoading, ""};
-    }
-    auto loaded = make(wanted);
-    if (loaded.ok()) log_notes((*loaded)->config);
-    if (loaded.ok()) return publish(own(std::move(*loaded)));
-    const std::lock_guard lock(mutex_);
-    Entry& entry = models_[wanted.name];
-    if (entry.serving == nullptr) {
-      entry = {nullptr, ModelState::kFailed, loaded.status().message()};
-    }
-    return loaded.status();
+  bool deployments_decide(const std::string& name) const {
+    return store_ != nullptr && store_->decided(name).current != 0;
   }
 
-  Result<std::unique_ptr<ModelVersion>> make(const config::ModelConfig& wanted) {
-    INFERD_ASSIGN_OR_RETURN(const auto configured, loader_.configure(wanted));
+  // Versions that may serve, the first choice first; 0: an ensemble without any.
+  Result<std::vector<int64_t>> candidates(const config::ModelConfig& wanted) const {
+    if (wanted.version) return std::vector<int64_t>{*wanted.version};
+    if (deployments_decide(wanted.name)) return store_->candidates(wanted.name);
+    INFERD_ASSIGN_OR_RETURN(const auto configured, loader_.configure(wanted, 0));
+    if (configured.version) return std::vector<int64_t>{*configured.version};
+    const auto on_disk = loader_.versions(wanted.name);
+    if (!on_disk.ok() && configured.ensemble.steps.empty()) return on_disk.status();
+    if (!on_disk.ok()) return std::vector<int64_t>{0};
+    std::vector<int64_t> candidates =
+        store_ == nullptr ? *on_disk : store_->candidates(wanted.name);
+    if (configured.version_policy && !configured.version_policy->specific.empty()) {
+      const auto& named = configured.version_policy->specific;
+      std::erase_if(candidates, [&](int64_t version) {
+        return std::find(named.begin(), named.end(), version) == named.end();
+      });
+    }
+    if (!candidates.empty()) return candidates;
+    return failed_precondition("none of the versions of '" + wanted.name +
+                               "' may serve; 'inferctl model show " + wanted.name + "' says why");
+  }
+
+  Status load_now(const config::ModelConfig& wanted) {
+    serving_.set_loading(wanted.name);
+    const Status status = make_and_publish(wanted);
+    if (!status.ok()) serving_.set_failed(wanted.name, status);
+    return status;
+  }
+
+  // Of a model that deployments decide of, an older version is better than none.
+  Result<VersionPtr> make_first(const config::ModelConfig& wanted) {
+    INFERD_ASSIGN_OR_RETURN(const auto candidates, this->candidates(wanted));
+    Status first;
+    for (const int64_t version : candidates) {
+      auto made = make(wanted, version);
+      if (made.ok()) return made;
+      if (first.ok()) first = made.status();
+      if (!deployments_decide(wanted.name)) break;
+      telemetry::log(LogLevel::kWarning, "version " + std::to_string(version) + " of model '" +
+                                             wanted.name +
+                                             "' cannot be loaded: " + made.status().message());
+    }
+    return first;
+  }
+
+  Status make_and_publish(const config::ModelConfig& wanted) {
+    INFERD_ASSIGN_OR_RETURN(const VersionPtr made, make_first(wanted));
+    log_notes(made->config);
+    return serving_.publish({{made, make_others(wanted, *made)}});
+  }
+
+  // The versions that serve beside `main` by the model's version policy.
+  std::vector<VersionPtr> make_others(const config::ModelConfig& wanted, const ModelVersion& main) {
+    std::vector<VersionPtr> others;
+    if (!main.config.version_policy || !main.config.ensemble.steps.empty()) return others;
+    const config::VersionPolicy& policy = *main.config.version_policy;
+    const auto on_disk = loader_.versions(wanted.name);
+    if (!on_disk.ok()) return others;
+    for (const int64_t version : *on_disk) {
+      if (version == main.version) continue;
+      if (store_ != nullptr && !store_->may_serve({wanted.name, version})) continue;
+      const bool is_named = std::find(policy.specific.begin(), policy.specific.end(), version) !=
+                            policy.specific.end();
+      const bool has_room = static_cast<int64_t>(others.size()) + 1 < policy.latest;
+      if (!is_named && !has_room) continue;
+      auto made = make(wanted, version);
+      if (made.ok()) {
+        others.push_back(*made);
+        continue;
+      }
+      telemetry::log(LogLevel::kWarning, "version " + std::to_string(version) + " of model '" +
+                                             wanted.name + "' cannot serve beside version " +
+                                             std::to_string(main.version) + ": " +
+                                             made.status().message());
+    }
+    return others;
+  }
+
+  Result<VersionPtr> make(const config::ModelConfig& wanted, int64_t version) {
+    const ModelAndVersion what = {wanted.name, version};
+    if (store_ != nullptr) INFERD_RETURN_IF_ERROR(store_->check(what));
+    INFERD_ASSIGN_OR_RETURN(const auto configured, loader_.configure(wanted, version));
     being_loaded_.push_back(wanted.name);
     const Status parts = load_parts(configured);
     being_loaded_.pop_back();
     INFERD_RETURN_IF_ERROR(parts);
-    return loader_.load(configured, [this](const std::string& name, int64_t version) {
-      return find(name, version);
-    });
+    if (store_ != nullptr) store_->begin_loading(what);
+    auto loaded = loader_.load(
+        configured, version, has_started_,
+        [this](const std::string& name, int64_t part_version) { return find(name, part_version); });
+    if (store_ != nullptr) store_->done_loading();
+    if (!loaded.ok()) return loaded.status();
+    return serving_.own(std::move(*loaded));
   }
 
   // Those of an ensemble that do not serve yet.
@@ -214,11 +294,21 @@ class FolderRepository final : public Repository {
   // Whether `name`, as it serves now, is `part` or made of it.
   bool needs(const std::string& name, const std::string& part) const {
     if (name == part) return true;
-    const auto version = find(name, 0);
-    if (!version.ok()) return false;
-    const auto& steps = (*version)->config.ensemble.steps;
+    const VersionPtr version = serving_.current(name);
+    if (version == nullptr) return false;
+    const auto& steps = version->config.ensemble.steps;
     return std::any_of(steps.begin(), steps.end(),
                        [&](const config::EnsembleStep& step) { return needs(step.model, part); });
+  }
+
+  // Who depends on what a model takes and gives, or "".
+  std::string user_of(const std::string& name) const {
+    for (const ModelStatus& status : serving_.list()) {
+      if (status.name != name && needs(status.name, name)) return "ensemble '" + status.name + "'";
+    }
+    const std::lock_guard lock(mutex_);
+    const auto dependent = dependents_.find(name);
+    return dependent == dependents_.end() ? "" : dependent->second;
   }
 
   static void log_notes(const config::ModelConfig& config) {
@@ -230,125 +320,53 @@ class FolderRepository final : public Repository {
   }
 
   void log_load(const std::string& name, const Status& status) const {
-    const auto serving = find(name, 0);
+    const VersionPtr serves = serving_.current(name);
     std::string what = "model " + name;
     if (!status.ok()) what += " cannot be loaded: " + status.message();
-    if (!status.ok() && serving.ok()) what += ";";
-    if (serving.ok()) what += " version " + std::to_string((*serving)->version) + " serves";
+    if (!status.ok() && serves != nullptr) what += ";";
+    if (serves != nullptr) what += " version " + std::to_string(serves->version) + " serves";
     telemetry::log(status.ok() ? LogLevel::kInfo : LogLevel::kWarning, what);
   }
 
-  Status publish(VersionPtr version) {
-    const std::string name = version->name;
-    {
-      const std::lock_guard lock(mutex_);
-      if (closed_) return stopping();
-      Entry& entry = models_[name];
-      entry.state = ModelState::kReady;
-      // The old version goes with the last of its requests.
-      entry.serving.swap(version);
-    }
-    tell(name, true);
-    return ok_status();
-  }
-
   Status unload_now(const std::string& name) {
-    VersionPtr version;
     {
       const std::lock_guard lock(mutex_);
-      const auto model = models_.find(name);
-      if (model == models_.end()) {
-        return not_found("there is no model '" + name + "'" + what_serves());
+      const auto dependent = dependents_.find(name);
+      if (dependent != dependents_.end()) {
+        return failed_precondition("model '" + name + "' is used by " + dependent->second +
+                                   "; stop that first");
       }
-      if (const std::string user = user_of(name); !user.empty()) {
-        return failed_precondition("model '" + name + "' is a part of ensemble '" + user +
-                                   "'; unload that first");
-      }
-      version = std::exchange(model->second, {nullptr, ModelState::kUnloaded, "unloaded"}).serving;
     }
+    INFERD_ASSIGN_OR_RETURN(const VersionPtr version, serving_.withdraw(name));
     if (version == nullptr) return ok_status();
-    tell(name, false);
     version->queue->close();
     telemetry::log(LogLevel::kInfo, "model " + name + " is unloaded");
     return ok_status();
   }
 
-  // Whoever holds a version last, maybe a worker of its queue, must not be the one to end it: it
-  // would wait for itself, or others for it.
-  VersionPtr own(std::unique_ptr<ModelVersion> version) {
-    VersionPtr owned(version.release(), [this](const ModelVersion* gone) {
-      background_.post([this, gone] {
-        delete gone;
-        const std::lock_guard lock(mutex_);
-        --living_;
-        all_gone_.notify_all();
-      });
-    });
-    const std::lock_guard lock(mutex_);
-    ++living_;
-    std::erase_if(versions_, [](const auto& other) { return other.expired(); });
-    versions_.push_back(owned);
-    return owned;
-  }
-  std::vector<VersionPtr> living() const {
-    const std::lock_guard lock(mutex_);
-    std::vector<VersionPtr> living;
-    for (const auto& version : versions_) {
-      if (VersionPtr lives = version.lock()) living.push_back(std::move(lives));
-    }
-    return living;
-  }
-
-  void tell(const std::string& name, bool serves) {
-    const std::lock_guard lock(listeners_mutex_);
-    for (const Listener& listener : listeners_) listener(name, serves);
-  }
-
-  // By mutex_. An ensemble that serves and has a step of this model, or "".
-  std::string user_of(const std::string& part) const {
-    for (const auto& [name, entry] : models_) {
-      if (entry.serving == nullptr) continue;
-      for (const config::EnsembleStep& step : entry.serving->config.ensemble.steps) {
-        if (step.model == part) return name;
-      }
-    }
-    return "";
-  }
-
-  // By mutex_. For messages.
-  std::string what_serves() const {
-    std::string names;
-    for (const auto& [name, entry] : models_) {
-      if (entry.serving != nullptr) names += (names.empty() ? "" : ", ") + name;
-    }
-    return names.empty() ? "; none is loaded" : "; loaded: " + names;
-  }
-
   const Loader loader_;
+  Store* const store_;
+  bool has_started_ = false;  // set before there are other threads
   mutable std::mutex mutex_;
-  std::condition_variable all_gone_;
-  std::map<std::string, Entry> models_;                      // by mutex_
-  std::vector<std::weak_ptr<const ModelVersion>> versions_;  // by mutex_; those that served, too
-  int living_ = 0;                                           // by mutex_: versions not ended
-  int orders_ = 0;                                           // by mutex_
-  bool closed_ = false;                                      // by mutex_
-  std::vector<std::string> being_loaded_;                    // of the thread that loads
-  std::mutex listeners_mutex_;
-  std::list<Listener> listeners_;  // by listeners_mutex_
-  Background background_;          // last: its work uses the others
+  int orders_ = 0;                                      // by mutex_
+  std::multimap<std::string, std::string> dependents_;  // by mutex_; models and who has them
+  std::vector<std::string> being_loaded_;               // of the thread that loads
+  Serving serving_;
+  Background background_;  // last: its work uses the others
 };
 
 }  // namespace
 
-Result<std::unique_ptr<Repository>> Repository::open(const config::ModelsConfig& config,
-                                                     std::shared_ptr<Engine> engine) {
+Result<std::unique_ptr<DeployableRepository>> DeployableRepository::open(
+    const config::ModelsConfig& config, std::shared_ptr<Engine> engine, Store* store) {
   std::shared_ptr<schedule::ResponseCache> cache;
   if (config.response_cache_bytes > 0) {
     INFERD_ASSIGN_OR_RETURN(cache, schedule::ResponseCache::create(config.response_cache_bytes));
   }
-  auto repository = std::make_unique<FolderRepository>(config, std::move(engine), std::move(cache));
+  auto repository =
+      std::make_unique<FolderRepository>(config, std::move(engine), std::move(cache), store);
   INFERD_RETURN_IF_ERROR(repository->load_all());
-  return std::unique_ptr<Repository>(std::move(repository));
+  return std::unique_ptr<DeployableRepository>(std::move(repository));
 }
 
 }  // namespace inferd::models

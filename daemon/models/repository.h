@@ -8,11 +8,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "daemon/config/config.h"
+#include "daemon/models/store/store.h"
 #include "daemon/schedule/model_queue.h"
+#include "daemon/schedule/steered_queue.h"
 #include "inferd/engine/engine.h"
 
 namespace inferd::models {
@@ -27,6 +30,7 @@ struct ModelVersion {
   std::vector<std::string> labels;  // from labels.txt beside the model or model.yaml; may be empty
   std::shared_ptr<const Model> model;
   std::unique_ptr<schedule::ModelQueue> queue;
+  std::shared_ptr<schedule::Steering> steering;  // of queue
 };
 
 enum class ModelState {
@@ -47,10 +51,6 @@ struct ModelStatus {
 // repository's own; nobody who finds a model or gives one up waits for that.
 class Repository {
  public:
-  // Loads every model that the configuration names, or all found under the root. Fails when one
-  // that is named cannot be loaded; the message says which file and why.
-  static Result<std::unique_ptr<Repository>> open(const config::ModelsConfig& config,
-                                                  std::shared_ptr<Engine> engine);
   // Closes all queues and waits until nobody holds a version any more.
   virtual ~Repository() = default;
 
@@ -85,8 +85,44 @@ class Repository {
   using Listener = std::function<void(const std::string& name, bool serves)>;
   virtual std::shared_ptr<const void> listen(Listener listener) = 0;
 
+  // Somebody depends on what the model takes and gives, until the handle is gone: a new version of
+  // it must be alike. `who` is for messages: "pipeline 'door'".
+  virtual std::shared_ptr<const void> depend(const std::string& name, const std::string& who) = 0;
+
   virtual void close() = 0;    // loads nothing more and drains every queue
   virtual void abandon() = 0;  // refuses what waits in any queue; does not wait for what runs
+};
+
+// What deployments do to a repository.
+class DeployableRepository : public Repository {
+ public:
+  // Loads every model that the configuration names, or all found under the root. Fails when one
+  // that is named cannot be loaded; the message says which file and why. A model of which an older
+  // version may serve in the place of the one that cannot be loaded does so. `store` may be null,
+  // and outlives it.
+  static Result<std::unique_ptr<DeployableRepository>> open(const config::ModelsConfig& config,
+                                                            std::shared_ptr<Engine> engine,
+                                                            Store* store);
+
+  // Loads a version at low priority without letting it serve; 0: the first that can be loaded of
+  // those that may serve. Seconds; not from the repository's own thread. Fails as load() does.
+  virtual Result<std::shared_ptr<const ModelVersion>> prepare(const ModelAndVersion& version) = 0;
+
+  // Whether it takes and gives the same as what serves of its model, where that matters to
+  // somebody: FAILED_PRECONDITION says to whom.
+  virtual Status check_fits(const ModelVersion& version) const = 0;
+
+  // What serves of a model, or null.
+  virtual std::shared_ptr<const ModelVersion> current(const std::string& name) const = 0;
+
+  // As Serving has them.
+  virtual Status publish(const std::vector<std::shared_ptr<const ModelVersion>>& versions) = 0;
+  virtual int64_t release(const std::string& name, bool all) = 0;
+  virtual void try_out(const std::string& name, std::shared_ptr<const ModelVersion> candidate,
+                       double fraction) = 0;
+
+  // Versions in memory: nothing removes them from the disk.
+  virtual std::set<ModelAndVersion> in_memory() const = 0;
 };
 
 }  // namespace inferd::models

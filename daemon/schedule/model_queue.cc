@@ -15,6 +15,7 @@
 #include "daemon/schedule/run_times.h"
 #include "daemon/schedule/sequences.h"
 #include "daemon/schedule/waiting_list.h"
+#include "daemon/telemetry/running.h"
 
 namespace inferd::schedule {
 namespace {
@@ -33,6 +34,7 @@ class BatchingQueue final : public ModelQueue {
                 std::shared_ptr<Arbiter> arbiter)
       : model_(std::move(model)),
         name_(std::move(name)),
+        label_(name_ + " " + std::to_string(options.version)),
         options_(options),
         batches_requests_(options.max_batch > 1 && model_->info().batchable),
         has_states_(!model_->info().states.empty()),
@@ -100,6 +102,11 @@ class BatchingQueue final : public ModelQueue {
 
   const Model& model() const override { return *model_; }
   const QueueOptions& options() const override { return options_; }
+
+  bool has_sequence(std::string_view id) const override {
+    const std::lock_guard lock(mutex_);
+    return sequences_.is_open(id, now_ns());
+  }
 
   void close() override {
     {
@@ -461,6 +468,12 @@ class BatchingQueue final : public ModelQueue {
     return entered;
   }
 
+  Result<std::span<const TensorView>> compute(Runner& runner, std::span<const TensorView> inputs,
+                                              std::span<const Waiting> part) {
+    const telemetry::Running running(label_.c_str());
+    return runner.context->run(inputs, runner.batch.states(part));
+  }
+
   // One run. False: it was of several requests and failed; nobody has been answered.
   bool run_together(Runner& runner, std::span<const Waiting> part) {
     const int size = elements_of(part);
@@ -468,7 +481,7 @@ class BatchingQueue final : public ModelQueue {
     clock.start = now_ns();
     const auto inputs = runner.batch.gather(part);
     clock.gathered = now_ns();
-    const auto outputs = runner.context->run(inputs, runner.batch.states(part));
+    const auto outputs = compute(runner, inputs, part);
     clock.computed = now_ns();
     if (!outputs.ok() && part.size() > 1) {
       leave(runner, false);
@@ -549,6 +562,7 @@ class BatchingQueue final : public ModelQueue {
 
   const std::shared_ptr<const Model> model_;
   const std::string name_;
+  const std::string label_;  // name and version
   const QueueOptions options_;
   const bool batches_requests_;
   const bool has_states_;

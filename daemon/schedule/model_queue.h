@@ -13,6 +13,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "daemon/schedule/arbiter.h"
 #include "daemon/schedule/queue_options.h"
@@ -40,6 +41,10 @@ class ModelQueue {
   virtual QueueStatistics statistics() const = 0;
   virtual const Model& model() const = 0;
   virtual const QueueOptions& options() const = 0;
+
+  // Whether requests of this sequence are expected: it began here, and neither ended nor was idle
+  // for too long.
+  virtual bool has_sequence(std::string_view) const { return false; }
 
   // Refuses new requests, finishes the accepted ones, returns when none is left.
   virtual void close() = 0;

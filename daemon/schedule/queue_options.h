@@ -39,6 +39,8 @@ struct QueueOptions {
   double weight = 1;       // share of the machine where models compete; see Arbiter
   bool real_time = false;  // goes before all models that are not
 
+  int64_t version = 0;  // of the model, for who is to blame when the process dies of a run
+
   // Answers are kept for requests with the same inputs; see make_cached_queue(). Inputs must not
   // change while a request is under way, or others would get the answer to something else: what a
   // client can still write to is copied first.

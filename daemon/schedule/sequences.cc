@@ -45,6 +45,13 @@ bool Sequences::is_next(const Sequence& sequence) {
   return first && !entry.running;
 }
 
+bool Sequences::is_open(std::string_view id, int64_t now) const {
+  const auto found = open_.find(id);
+  if (found == open_.end()) return false;
+  const Entry& entry = found->second;
+  return !entry.ends && (entry.waiting > 0 || now - entry.last_ns <= idle_ns_);
+}
+
 State* Sequences::begin(const Sequence& sequence) {
   if (sequence.id.empty()) return nullptr;
   Entry& entry = open_.at(sequence.id);

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "daemon/schedule/request.h"
 #include "inferd/engine/engine.h"
@@ -53,6 +54,9 @@ class Sequences {
   // The request was answered. `begun`: after begin(), whether it ran or not.
   void finish(const Sequence& sequence, bool begun, int64_t now);
 
+  // Whether requests may go on with it.
+  bool is_open(std::string_view id, int64_t now) const;
+
   int64_t size() const { return static_cast<int64_t>(open_.size()); }
 
  private:
@@ -71,7 +75,7 @@ class Sequences {
   const int most_;
   const int64_t idle_ns_;
   uint64_t scan_ = 0;
-  std::map<std::string, Entry> open_;
+  std::map<std::string, Entry, std::less<>> open_;
 };
 
 }  // namespace inferd::schedule

@@ -38,6 +38,7 @@ class TracedQueue final : public ModelQueue {
   QueueStatistics statistics() const override { return queue_->statistics(); }
   const Model& model() const override { return queue_->model(); }
   const QueueOptions& options() const override { return queue_->options(); }
+  bool has_sequence(std::string_view id) const override { return queue_->has_sequence(id); }
   void close() override { queue_->close(); }
   void abandon() override { queue_->abandon(); }
 

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <fstream>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -17,6 +19,7 @@ struct Script {
   std::chrono::microseconds run{0}, element{0};
   bool spin = false;
   int64_t times = 1;
+  float factor = 1;
 };
 
 struct Sum final : State {
@@ -69,6 +72,8 @@ class ScriptedContext final : public Context {
       const auto function = inputs[0].dtype == DType::kInt32 ? add_sub<int32_t> : add_sub<float>;
       function(inputs[0], inputs[1], bytes_[0], bytes_[1]);
     }
+    if (script_.backend == "scale") scale(inputs[0], bytes_[0]);
+    if (script_.backend == "crash") std::abort();
     if (script_.backend == "accumulate") accumulate(inputs[0], states);
     for (size_t i = 0; i < bytes_.size(); ++i) outputs_[i].data = bytes_[i];
     return std::span<const TensorView>(outputs_);
@@ -94,6 +99,13 @@ class ScriptedContext final : public Context {
       const auto values = x.data.subspan(at, row);
       for (int64_t i = 0; i < script_.times; ++i) y.insert(y.end(), values.begin(), values.end());
     }
+  }
+
+  void scale(const TensorView& x, std::vector<std::byte>& y) const {
+    std::vector<float> values(x.as<float>().begin(), x.as<float>().end());
+    for (float& value : values) value *= script_.factor;
+    const auto raw = std::as_bytes(std::span(values));
+    y.assign(raw.begin(), raw.end());
   }
 
   // Each element has a state of its own, or begins.
@@ -137,6 +149,11 @@ class ScriptedModel final : public Model {
   ModelInfo info_;
 };
 
+// JSON has no NaN: null.
+float factor_of(const Json& json) {
+  return json.is_null() ? std::numeric_limits<float>::quiet_NaN() : json.get<float>();
+}
+
 TensorInfo read_input(const Json& json, size_t index) {
   TensorInfo info;
   info.name = "INPUT" + std::to_string(index);
@@ -173,14 +190,15 @@ ModelInfo describe(const Json& json, const Script& script) {
 }
 
 void check(const Script& script, const ModelInfo& info) {
-  const char* const known[] = {"identity", "repeat", "add_sub", "accumulate", "fail"};
+  const char* const known[] = {"identity", "repeat",     "scale", "add_sub",
+                               "crash",    "accumulate", "fail"};
   if (std::find(std::begin(known), std::end(known), script.backend) == std::end(known)) {
     throw std::invalid_argument("there is no backend '" + script.backend + "'");
   }
   const DType dtype = info.inputs[0].dtype;
   const bool is_float = dtype == DType::kFloat32;
-  if (script.backend == "accumulate" && !is_float) {
-    throw std::invalid_argument("accumulate takes FP32");
+  if ((script.backend == "accumulate" || script.backend == "scale") && !is_float) {
+    throw std::invalid_argument(script.backend + " takes FP32");
   }
   const bool pair = info.inputs.size() == 2 && info.inputs[1].dtype == dtype &&
                     info.inputs[1].shape == info.inputs[0].shape;
@@ -201,6 +219,7 @@ Result<std::shared_ptr<const Model>> load_scripted_model(const std::string& path
   script.element = std::chrono::microseconds(json.value("element_us", 0));
   script.spin = json.value("spin", false);
   script.times = json.value("times", 1);
+  if (json.contains("factor")) script.factor = factor_of(json["factor"]);
   ModelInfo info = describe(json, script);
   check(script, info);
   std::this_thread::sleep_for(std::chrono::milliseconds(json.value("load_ms", 0)));

@@ -3,6 +3,8 @@
 // Models that do what a small JSON file says, without any network in it:
 //
 //   {"backend": "identity",     OUTPUTi = INPUTi
+//               "scale",        OUTPUTi = INPUTi * `factor` (FP32; null: NaN)
+//               "crash",        each run ends the process
 //               "repeat",       OUTPUTi = INPUTi `times` times along its last dimension
 //               "add_sub",      OUTPUT0 = INPUT0 + INPUT1, OUTPUT1 = INPUT0 - INPUT1 (INT32 or
 //               FP32) "accumulate",   OUTPUT0 = sum of all INPUT0 of the sequence so far (FP32);

@@ -137,6 +137,9 @@ class FakeRepository final : public models::Repository {
     listener_ = std::move(listener);
     return nullptr;
   }
+  std::shared_ptr<const void> depend(const std::string&, const std::string&) override {
+    return nullptr;
+  }
   void close() override {
     for (auto& [name, model] : models_) model->queue->close();
   }

@@ -11,7 +11,7 @@ namespace {
 // Whatever clients do, memory and threads stay bounded: connections cost memory only, calls wait
 // without a thread, and those who watch pipelines, who do hold one, are counted.
 void set_limits(const config::ServerConfig& config, grpc::ServerBuilder& builder) {
-  constexpr int kMaxThreads = PipelineService::kMaxWatchers + 16;
+  constexpr int kMaxThreads = PipelineService::kMaxWatchers + DeploymentService::kMaxWaiting + 16;
   constexpr int kMaxCallsOfAConnection = 256;  // more wait at the client
   constexpr int kSecond = 1000;
   const int message = static_cast<int>(config.max_message_bytes);
@@ -38,13 +38,15 @@ void set_limits(const config::ServerConfig& config, grpc::ServerBuilder& builder
 Endpoint::Endpoint(const Served& served, CallerRoles roles)
     : served_(served),
       inference_(roles, served.config, served.repository, served.memory, served.version),
-      pipelines_(served.pipelines, std::move(roles)) {}
+      pipelines_(served.pipelines, roles),
+      deployments_(served.deployments, std::move(roles)) {}
 
 Status Endpoint::start(const std::shared_ptr<grpc::ServerCredentials>& credentials) {
   grpc::ServerBuilder builder;
   set_limits(served_.config, builder);
   builder.RegisterService(&inference_);
   builder.RegisterService(&pipelines_);
+  builder.RegisterService(&deployments_);
   builder.RegisterService(&health_);
   using From = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
   if (credentials != nullptr)
@@ -69,6 +71,7 @@ void Endpoint::announce_ready() {
     health_.set(model.name, model.state == models::ModelState::kReady);
   health_.set(inference::GRPCInferenceService::service_full_name(), true);
   health_.set(inferd::v1::PipelineService::service_full_name(), true);
+  health_.set(inferd::v1::DeploymentService::service_full_name(), true);
   health_.set("", true);
 }
 

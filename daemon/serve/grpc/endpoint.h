@@ -9,6 +9,7 @@
 
 #include "daemon/config/config.h"
 #include "daemon/pipeline/pipelines.h"
+#include "daemon/serve/grpc/deployment_service.h"
 #include "daemon/serve/grpc/guarded_inference_service.h"
 #include "daemon/serve/grpc/health_service.h"
 #include "daemon/serve/grpc/pipeline_service.h"
@@ -22,6 +23,7 @@ struct Served {
   pipeline::Pipelines& pipelines;
   SharedMemory& memory;
   const std::string& version;
+  models::Deployments* deployments;  // null: none
 };
 
 // One of gRPC's servers with its services, for callers whose roles are told in one way. It listens
@@ -48,6 +50,7 @@ class Endpoint {
   const Served served_;
   GuardedInferenceService inference_;
   PipelineService pipelines_;
+  DeploymentService deployments_;
   HealthService health_;
   std::shared_ptr<const void> changes_;  // of models, for health_
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;  // with credentials

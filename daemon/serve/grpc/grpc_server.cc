@@ -15,10 +15,10 @@ namespace {
 class GrpcServer final : public Server {
  public:
   GrpcServer(const config::ServerConfig& config, models::Repository& repository,
-             pipeline::Pipelines& pipelines, SharedMemory& memory, const std::string& version)
-      : config_(config),
-        version_(version),
-        served_{config_, repository, pipelines, memory, version_} {}
+             pipeline::Pipelines& pipelines, SharedMemory& memory, const std::string& version,
+             models::Deployments* deployments)
+      : config_(config), version_(version), served_{config_, repository, pipelines,
+                                                    memory,  version_,   deployments} {}
   ~GrpcServer() override { GrpcServer::shut_down(0); }
 
   Status listen() {
@@ -55,9 +55,11 @@ class GrpcServer final : public Server {
 Result<std::unique_ptr<Server>> start_grpc(const config::ServerConfig& config,
                                            models::Repository& repository,
                                            pipeline::Pipelines& pipelines, SharedMemory& memory,
-                                           const std::string& version) {
+                                           const std::string& version,
+                                           models::Deployments* deployments) {
   if (config.grpc.empty()) return invalid_argument("server.grpc lists no address to listen on");
-  auto server = std::make_unique<GrpcServer>(config, repository, pipelines, memory, version);
+  auto server =
+      std::make_unique<GrpcServer>(config, repository, pipelines, memory, version, deployments);
   INFERD_RETURN_IF_ERROR(server->listen());
   return std::unique_ptr<Server>(std::move(server));
 }

@@ -58,7 +58,7 @@ output [
   { name: "boxes" data_type: TYPE_STRING dims: [ 4 ] label_filename: "names.txt" }
 ]
 instance_group [ { count: 2 kind: KIND_CPU }, { kind: KIND_AUTO } ]
-version_policy: { specific: { versions: [ 3 ] } }
+version_policy: { specific: { versions: [ 3, 1 ] } }
 default_model_filename: "net.onnx"
 dynamic_batching {
   preferred_batch_size: [ 8, 4 ]
@@ -74,7 +74,8 @@ response_cache { enable: true }
 
 TEST_F(TritonModel, SaysWhatModelYamlCouldSay) {
   const ModelConfig model = config(kDetector);
-  EXPECT_EQ(model.version, 3);
+  ASSERT_TRUE(model.version_policy);
+  EXPECT_THAT(model.version_policy->specific, ElementsAre(3, 1));
   EXPECT_EQ(model.labels, "names.txt");
   EXPECT_EQ(model.file_name, "net.onnx");
   EXPECT_THAT(model.notes, IsEmpty());
@@ -200,7 +201,6 @@ TEST_F(TritonModel, WhatHasNoEffectIsReportedByNameAndLine) {
             "input { name: 'x' dims: 1\n optional: true }\n"
             "instance_group { count: 1\n  gpus: [ 0 ] kind: KIND_GPU }\n"
             "backend: 'python'\n"
-            "version_policy { latest { num_versions: 2 } }\n"
             "parameters { key: 'b' value { string_value: 'c' } }\n"
             "parameters { key: 'a' value { string_value: 'd' } }\n"),
       ElementsAre(":1:14: 'optimization' has no effect: the engine optimises every model by itself",
@@ -208,9 +208,8 @@ TEST_F(TritonModel, WhatHasNoEffectIsReportedByNameAndLine) {
                   ":6:10: 'optional' has no effect: every request has to bring the input",
                   ":8:7: 'gpus' has no effect: models run on the CPU",
                   ":9:1: 'python' is not here; the model's file says what it is",
-                  ":10:18: one version serves at a time: the newest of these",
                   ":8:15: KIND_GPU: models run on the CPU",
-                  ":11:1: parameters have no effect, but clients can read them: 'a', 'b'"));
+                  ":10:1: parameters have no effect, but clients can read them: 'a', 'b'"));
 }
 
 TEST_F(TritonModel, WhatWouldChangeAnswersIsRefused) {

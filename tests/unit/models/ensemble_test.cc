@@ -61,7 +61,7 @@ class Ensemble : public RepositoryFolder {
 
   std::string refusal(const std::string& yaml) const {
     write("all/model.yaml", yaml);
-    const auto repository = Repository::open(config_, engine_);
+    const auto repository = DeployableRepository::open(config_, engine_, nullptr);
     EXPECT_FALSE(repository.ok());
     return repository.status().message();
   }
@@ -305,7 +305,7 @@ ensemble_scheduling: {step: [{model_name: outer, input_map: {x: x, y: y}, output
   const Status circle = load(*repository, "all");
   EXPECT_EQ(circle.code(), StatusCode::kInvalidArgument);
   EXPECT_THAT(circle.message(), HasSubstr("cannot be a part of itself"));
-  EXPECT_THAT(Repository::open(config_, engine_).status().message(),
+  EXPECT_THAT(DeployableRepository::open(config_, engine_, nullptr).status().message(),
               HasSubstr("cannot be a part of itself"));
 }
 

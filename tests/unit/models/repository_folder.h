@@ -39,9 +39,9 @@ class RepositoryFolder : public ::testing::Test {
   }
 
   std::unique_ptr<Repository> open() const {
-    auto repository = Repository::open(config_, engine_);
+    auto repository = DeployableRepository::open(config_, engine_, nullptr);
     EXPECT_TRUE(repository.ok()) << repository.status().to_string();
-    return repository.ok() ? std::move(*repository) : nullptr;
+    return repository.ok() ? std::move(*repository) : std::unique_ptr<Repository>();
   }
 
   static Status load(Repository& repository, const std::string& name) {

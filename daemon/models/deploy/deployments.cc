@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/models/deploy/deployments.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "daemon/telemetry/log.h"
+
+namespace inferd::models {
+namespace {
+
+bool is_running(const DeploymentStatus& status) {
+  return status.state == DeploymentState::kRunning;
+}
+
+bool is_about(const DeploymentStatus& status, const std::string& model) {
+  return std::any_of(status.versions.begin(), status.versions.end(),
+                     [&](const ModelAndVersion& version) { return version.model == model; });
+}
+
+// Straight to serving, once it has passed what it can without requests.
+config::RolloutConfig at_once() {
+  config::RolloutConfig rollout;
+  rollout.shadow_fraction = 0;
+  rollout.canary_fraction = 0;
+  rollout.probation_s = 0;
+  return rollout;
+}
+
+int64_t seconds_since_epoch() {
+  using std::chrono::system_clock;
+  return std::chrono::duration_cast<std::chrono::seconds>(system_clock::now().time_since_epoch())
+      .count();
+}
+
+}  // namespace
+
+Deployments::Deployments(const config::DeploymentsConfig& config, DeployableRepository& repository,
+                         Store& store)
+    : config_(config), repository_(repository), store_(store) {
+  // Numbers that no deployment of an earlier process had.
+  last_id_ = seconds_since_epoch();
+  resume();
+}
+
+void Deployments::resume() {
+  for (const auto& [name, decision] : store_.all_decided()) {
+    const auto note = decision.versions.find(decision.current);
+    if (note == decision.versions.end() || note->second.verdict != Verdict::kProbation) continue;
+    const ModelAndVersion version = {name, decision.current};
+    const auto serves = repository_.current(name);
+    Status status;
+    if (serves != nullptr && serves->version == version.version) {
+      DeploymentOptions options;
+      options.versions = {version};
+      options.is_resumed = true;
+      status = start(std::move(options)).status();
+    } else {
+      status = store_.roll_back({version}, "it could not be loaded after a restart").status();
+    }
+    if (!status.ok()) telemetry::log(LogLevel::kWarning, status.message());
+  }
+}
+
+Result<UploadStatus> Deployments::begin_upload(const std::string& manifest,
+                                               const std::string& signature,
+                                               const std::vector<Transfer>& transfers) {
+  return store_.begin_upload(manifest, signature, transfers, repository_.in_memory());
+}
+
+Result<DeploymentStatus> Deployments::start(const std::vector<std::string>& uploads,
+                                            const std::vector<ModelAndVersion>& versions,
+                                            const config::RolloutConfig& wanted) {
+  DeploymentOptions options;
+  options.uploads = uploads;
+  options.versions = versions;
+  options.wanted = wanted;
+  for (const std::string& upload : uploads) {
+    INFERD_ASSIGN_OR_RETURN(const UploadStatus status, store_.uploads().status(upload));
+    options.versions.push_back({status.manifest.model, status.manifest.version});
+  }
+  INFERD_ASSIGN_OR_RETURN(const auto started, start(std::move(options)));
+  return started->status();
+}
+
+Result<std::shared_ptr<Deployment>> Deployments::start(DeploymentOptions options) {
+  if (options.versions.empty()) return invalid_argument("a deployment needs a version");
+  std::vector<std::shared_ptr<Deployment>> gone;  // ended without the lock
+  const std::lock_guard lock(mutex_);
+  INFERD_RETURN_IF_ERROR(check_free(options.versions));
+  options.id = std::to_string(++last_id_);
+  deployments_.push_front(
+      std::make_shared<Deployment>(std::move(options), config_, repository_, store_));
+  for (size_t i = deployments_.size(); i-- > kKept;) {
+    if (is_running(deployments_[i]->status())) continue;
+    gone.push_back(std::move(deployments_[i]));
+    deployments_.erase(deployments_.begin() + static_cast<ptrdiff_t>(i));
+  }
+  return deployments_.front();
+}
+
+// By mutex_.
+Status Deployments::check_free(const std::vector<ModelAndVersion>& versions) const {
+  if (stopped_) return unavailable("the daemon stops and deploys nothing more");
+  for (size_t i = 0; i < versions.size(); ++i) {
+    for (size_t j = 0; j < i; ++j) {
+      if (versions[i].model != versions[j].model) continue;
+      return invalid_argument("two versions of model '" + versions[i].model +
+                              "' cannot be deployed together");
+    }
+  }
+  size_t running = 0;
+  for (const auto& deployment : deployments_) {
+    const DeploymentStatus status = deployment->status();
+    if (!is_running(status)) continue;
+    ++running;
+    for (const ModelAndVersion& version : versions) {
+      if (!is_about(status, version.model)) continue;
+      return failed_precondition("model '" + version.model + "' is in deployment " + status.id +
+                                 "; wait for it, promote it or roll it back");
+    }
+  }
+  if (running < kMaxRunning) return ok_status();
+  return resource_exhausted(std::to_string(running) + " deployments are under way; wait for one");
+}
+
+std::vector<DeploymentStatus> Deployments::list() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<DeploymentStatus> list;
+  for (const auto& deployment : deployments_) list.push_back(deployment->status());
+  return list;
+}
+
+Result<DeploymentStatus> Deployments::find(const std::string& id) const {
+  return wait(id, ~uint64_t{0}, 0);
+}
+
+Result<DeploymentStatus> Deployments::wait(const std::string& id, uint64_t revision,
+                                           int64_t timeout_ms) const {
+  std::shared_ptr<Deployment> found;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& deployment : deployments_) {
+      if (deployment->status().id == id) found = deployment;
+    }
+  }
+  if (found == nullptr) return not_found("there is no deployment '" + id + "'");
+  return found->wait(revision, timeout_ms);
+}
+
+std::shared_ptr<Deployment> Deployments::running(const std::string& model) const {
+  const std::lock_guard lock(mutex_);
+  for (const auto& deployment : deployments_) {
+    const DeploymentStatus status = deployment->status();
+    if (is_running(status) && is_about(status, model)) return deployment;
+  }
+  return nullptr;
+}
+
+Result<DeploymentStatus> Deployments::promote(const ModelAndVersion& version) {
+  if (const auto deployment = running(version.model); deployment != nullptr) {
+    INFERD_RETURN_IF_ERROR(deployment->promote());
+    return deployment->status();
+  }
+  if (version.version == 0) {
+    return failed_precondition("model '" + version.model +
+                               "' is in no deployment; say which version is to serve");
+  }
+  return start({}, {version}, at_once());
+}
+
+Result<DeploymentStatus> Deployments::roll_back(const std::string& model,
+                                                const std::string& reason) {
+  if (const auto deployment = running(model); deployment != nullptr) {
+    INFERD_RETURN_IF_ERROR(deployment->roll_back(reason));
+    return deployment->status();
+  }
+  const ModelDecision decision = store_.decided(model);
+  if (decision.fallback == 0) {
+    return failed_precondition("model '" + model +
+                               "' has no version to go back to; 'inferctl model show " + model +
+                               "' lists what there is");
+  }
+  DeploymentOptions options;
+  options.versions = {{model, decision.fallback}};
+  options.wanted = at_once();
+  options.rolls_back = reason;
+  INFERD_ASSIGN_OR_RETURN(const auto started, start(std::move(options)));
+  return started->status();
+}
+
+Status Deployments::remove(const ModelAndVersion& version) {
+  return store_.remove(version, repository_.in_memory());
+}
+
+bool Deployments::is_stopping() const {
+  const std::lock_guard lock(mutex_);
+  return stopped_;
+}
+
+void Deployments::stop() {
+  const std::lock_guard lock(mutex_);
+  stopped_ = true;
+  for (const auto& deployment : deployments_) deployment->stop();
+}
+
+}  // namespace inferd::models
