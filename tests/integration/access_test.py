@@ -5,6 +5,8 @@ import argparse
 import concurrent.futures
 import json
 import os
+import pathlib
+import re
 import socket
 import struct
 import subprocess
@@ -176,6 +178,14 @@ class UnixUsers(unittest.TestCase):
                 self.assertTrue(answer.startswith(f"PERMISSION_DENIED: {method} needs the role"), f"{method}: {answer}")
             if expected:
                 self.assertEqual(answer, expected)
+
+    def test_without_a_role_nothing_is_deployed_and_nothing_told_of_it(self):
+        proto = (pathlib.Path(__file__).parents[2] / "proto/inferd/v1/deployment.proto").read_text()
+        methods = re.findall(r"^  rpc (\w+)", proto, re.MULTILINE)
+        self.assertGreater(len(methods), 8)
+        answers = in_child(12345, self.address, *(f"/inferd.v1.DeploymentService/{m}" for m in methods)).splitlines()
+        for method, answer in zip(methods, answers, strict=True):
+            self.assertTrue(answer.startswith(f"PERMISSION_DENIED: {method} needs the role"), f"{method}: {answer}")
 
     def test_roles_do_not_leak_from_connection_to_connection(self):
         with concurrent.futures.ThreadPoolExecutor(6) as pool:
