@@ -32,8 +32,9 @@ class FolderRepository final : public DeployableRepository {
       if (serving_.current(model.name) != nullptr) continue;  // as part of an ensemble
       const Status status = load_now(model);
       if (status.ok()) continue;
-      if (deployments_decide(model.name)) {
-        // A robot starts with what it has; the model says what is wrong with it.
+      if (deployments_know(model.name)) {
+        // A robot starts with what it has; the model says what is wrong with it. It may also have
+        // no version yet that passed what it had to.
         log_load(model.name, status);
         continue;
       }
@@ -175,6 +176,10 @@ class FolderRepository final : public DeployableRepository {
 
   bool deployments_decide(const std::string& name) const {
     return store_ != nullptr && store_->decided(name).current != 0;
+  }
+
+  bool deployments_know(const std::string& name) const {
+    return store_ != nullptr && store_->decided(name) != ModelDecision();
   }
 
   // Versions that may serve, the first choice first; 0: an ensemble without any.

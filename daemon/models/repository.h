@@ -97,9 +97,9 @@ class Repository {
 class DeployableRepository : public Repository {
  public:
   // Loads every model that the configuration names, or all found under the root. Fails when one
-  // that is named cannot be loaded; the message says which file and why. A model of which an older
-  // version may serve in the place of the one that cannot be loaded does so. `store` may be null,
-  // and outlives it.
+  // cannot be loaded of which deployments know nothing; the message says which file and why. A
+  // model of which an older version may serve in the place of the one that cannot be loaded does
+  // so. `store` may be null, and outlives it.
   static Result<std::unique_ptr<DeployableRepository>> open(const config::ModelsConfig& config,
                                                             std::shared_ptr<Engine> engine,
                                                             Store* store);

@@ -407,9 +407,10 @@ Status Deployment::publish() {
   }
   // On the disk first: what has served must serve after a power cut.
   if (!options_.rolls_back.empty()) {
+    // What is decided, which may be another one than serves, when that could not be loaded.
     std::vector<ModelAndVersion> given_up;
     for (const Store::Change& change : changes)
-      given_up.push_back({change.version.model, change.replaces});
+      given_up.push_back({change.version.model, store_.decided(change.version.model).current});
     INFERD_RETURN_IF_ERROR(store_.roll_back(given_up, options_.rolls_back).status());
   } else {
     INFERD_RETURN_IF_ERROR(store_.publish(changes, has_probation));
