@@ -118,15 +118,8 @@ class FolderRepository final : public DeployableRepository {
   }
 
   Status check_fits(const ModelVersion& version) const override {
-    const VersionPtr serves = serving_.current(version.name);
-    if (serves == nullptr) return ok_status();
-    const Status alike = check_same_interface(serves->model->info(), version.model->info());
-    if (alike.ok()) return alike;
-    std::string who = user_of(version.name);
-    if (who.empty()) return ok_status();
-    return failed_precondition("version " + std::to_string(version.version) + " of model '" +
-                               version.name + "' " + alike.message() + ", and " + who +
-                               " depends on it; give it another model name, or change that first");
+    INFERD_RETURN_IF_ERROR(check_dependent(version));
+    return check_alike(version, user_of(version.name));
   }
 
   VersionPtr current(const std::string& name) const override { return serving_.current(name); }
@@ -229,6 +222,7 @@ class FolderRepository final : public DeployableRepository {
 
   Status make_and_publish(const config::ModelConfig& wanted) {
     INFERD_ASSIGN_OR_RETURN(const VersionPtr made, make_first(wanted));
+    INFERD_RETURN_IF_ERROR(check_dependent(*made));
     log_notes(made->config);
     return serving_.publish({{made, make_others(wanted, *made)}});
   }
@@ -306,14 +300,42 @@ class FolderRepository final : public DeployableRepository {
                        [&](const config::EnsembleStep& step) { return needs(step.model, part); });
   }
 
+  // Whether `who`, if anybody, can go on with this version in the place of what serves.
+  Status check_alike(const ModelVersion& version, const std::string& who) const {
+    const VersionPtr serves = serving_.current(version.name);
+    if (serves == nullptr || who.empty()) return ok_status();
+    const Status alike = check_same_interface(serves->model->info(), version.model->info());
+    if (alike.ok()) return alike;
+    return failed_precondition("version " + std::to_string(version.version) + " of model '" +
+                               version.name + "' " + alike.message() + ", and " + who +
+                               " depends on it; give it another model name, or change that first");
+  }
+
+  // The same of those who said that they depend on the model; they may use its labels, too.
+  Status check_dependent(const ModelVersion& version) const {
+    const std::string who = dependent_of(version.name);
+    INFERD_RETURN_IF_ERROR(check_alike(version, who));
+    const VersionPtr serves = serving_.current(version.name);
+    if (who.empty() || serves == nullptr || serves->labels.empty() || !version.labels.empty())
+      return ok_status();
+    return failed_precondition("version " + std::to_string(version.version) + " of model '" +
+                               version.name + "' has no labels, and " + who +
+                               " depends on it; add a labels.txt");
+  }
+
+  // Whose handle of depend() there is, or "".
+  std::string dependent_of(const std::string& name) const {
+    const std::lock_guard lock(mutex_);
+    const auto dependent = dependents_.find(name);
+    return dependent == dependents_.end() ? "" : dependent->second;
+  }
+
   // Who depends on what a model takes and gives, or "".
   std::string user_of(const std::string& name) const {
     for (const ModelStatus& status : serving_.list()) {
       if (status.name != name && needs(status.name, name)) return "ensemble '" + status.name + "'";
     }
-    const std::lock_guard lock(mutex_);
-    const auto dependent = dependents_.find(name);
-    return dependent == dependents_.end() ? "" : dependent->second;
+    return dependent_of(name);
   }
 
   static void log_notes(const config::ModelConfig& config) {
@@ -334,14 +356,8 @@ class FolderRepository final : public DeployableRepository {
   }
 
   Status unload_now(const std::string& name) {
-    {
-      const std::lock_guard lock(mutex_);
-      const auto dependent = dependents_.find(name);
-      if (dependent != dependents_.end()) {
-        return failed_precondition("model '" + name + "' is used by " + dependent->second +
-                                   "; stop that first");
-      }
-    }
+    if (const std::string who = dependent_of(name); !who.empty())
+      return failed_precondition("model '" + name + "' is used by " + who + "; stop that first");
     INFERD_ASSIGN_OR_RETURN(const VersionPtr version, serving_.withdraw(name));
     if (version == nullptr) return ok_status();
     version->queue->close();

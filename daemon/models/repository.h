@@ -70,14 +70,15 @@ class Repository {
   // Reads a model of the repository's folder, whether it serves already or not, and lets the new
   // version serve from then on; requests that have found the old one are finished on it. Models of
   // an ensemble that do not serve are loaded before it. When it cannot be loaded, what served
-  // before goes on serving. INVALID_ARGUMENT for what is no name,
+  // before goes on serving. FAILED_PRECONDITION for a version that depend() refuses,
+  // INVALID_ARGUMENT for what is no name,
   // NOT_FOUND for a model without a folder, RESOURCE_EXHAUSTED when too much is to be done already,
   // UNAVAILABLE after close(), or why the model cannot be loaded.
   virtual void load(const std::string& name, Done done) = 0;
 
   // The model is not found any more; `done` comes when what was accepted before is answered.
-  // NOT_FOUND for a model that was never loaded, FAILED_PRECONDITION for one that an ensemble
-  // needs. One that does not serve any more stays as it is.
+  // NOT_FOUND for a model that was never loaded, FAILED_PRECONDITION for one that an ensemble or
+  // whoever called depend() needs. One that does not serve any more stays as it is.
   virtual void unload(const std::string& name, Done done) = 0;
 
   // Calls `listener` whenever a model begins (true) or ceases (false) to serve, one call after the
@@ -85,8 +86,9 @@ class Repository {
   using Listener = std::function<void(const std::string& name, bool serves)>;
   virtual std::shared_ptr<const void> listen(Listener listener) = 0;
 
-  // Somebody depends on what the model takes and gives, until the handle is gone: a new version of
-  // it must be alike. `who` is for messages: "pipeline 'door'".
+  // Somebody depends on the model, until the handle is gone: it is not unloaded, and a new version
+  // of it is refused (FAILED_PRECONDITION) unless it takes and gives the same and has labels where
+  // the old one has them. `who` is for messages: "pipeline 'door'".
   virtual std::shared_ptr<const void> depend(const std::string& name, const std::string& who) = 0;
 
   virtual void close() = 0;    // loads nothing more and drains every queue

@@ -28,7 +28,7 @@ double quantile(std::vector<float>& sorted, double q) {
 }  // namespace
 
 Result<std::unique_ptr<Pipeline>> Pipeline::create(const config::PipelineConfig& config,
-                                                   const models::Repository& repository) {
+                                                   models::Repository& repository) {
   std::unique_ptr<Pipeline> p(new Pipeline);
   p->name_ = config.name;
   p->autostart_ = config.autostart;
@@ -40,7 +40,7 @@ Result<std::unique_ptr<Pipeline>> Pipeline::create(const config::PipelineConfig&
   };
   auto source = make_source(config.source);
   note(source.status());
-  StageContext context{repository, {}, nullptr};
+  StageContext context{repository, config.name, {}, nullptr};
   for (const config::NodeConfig& node : config.stages) {
     auto stage = make_stage(node, context);
     note(stage.status());
@@ -114,8 +114,10 @@ void Pipeline::run_stages() {
   while (std::unique_ptr<Frame> frame = slot_->take()) {
     work.frame = frame.get();
     if (process(work)) publish(work);
+    work.model.reset();  // the next frame may be long in coming
     slot_->give_back(std::move(frame));
   }
+  stages_.clear();  // and with them what they say that the repository must keep
   end(PipelineState::kFinished, "");
 }
 

@@ -25,7 +25,7 @@ namespace inferd::pipeline {
 class Pipeline {
  public:
   static Result<std::unique_ptr<Pipeline>> create(const config::PipelineConfig& config,
-                                                  const models::Repository& repository);
+                                                  models::Repository& repository);
   ~Pipeline() { stop(); }
 
   const std::string& name() const { return name_; }
@@ -60,7 +60,7 @@ class Pipeline {
   std::string name_, source_type_, model_;
   bool autostart_ = true;
   std::unique_ptr<Source> source_;
-  std::vector<NamedStage> stages_;
+  std::vector<NamedStage> stages_;  // of the stage thread once it runs; none when it has ended
   std::vector<NamedSink> sinks_;
   std::unique_ptr<Slot> slot_;
   Stopper stopper_;

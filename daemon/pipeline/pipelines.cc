@@ -66,7 +66,7 @@ class PipelineSet final : public Pipelines {
 }  // namespace
 
 Result<std::unique_ptr<Pipelines>> Pipelines::create(
-    const std::vector<config::PipelineConfig>& configs, const models::Repository& repository) {
+    const std::vector<config::PipelineConfig>& configs, models::Repository& repository) {
   std::vector<std::shared_ptr<Pipeline>> pipelines;
   std::string errors;
   for (const config::PipelineConfig& config : configs) {

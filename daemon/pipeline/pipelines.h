@@ -56,9 +56,10 @@ class Subscription {
 class Pipelines {
  public:
   // Builds and checks every pipeline against the models; starts those with `autostart` on start().
-  // Errors are "file:line:column: message", all at once.
+  // Errors are "file:line:column: message", all at once. The repository outlives them; while a
+  // pipeline runs, its model stays and changes only to versions that it can go on with.
   static Result<std::unique_ptr<Pipelines>> create(
-      const std::vector<config::PipelineConfig>& configs, const models::Repository& repository);
+      const std::vector<config::PipelineConfig>& configs, models::Repository& repository);
   virtual ~Pipelines() = default;  // stops
 
   virtual void start() = 0;

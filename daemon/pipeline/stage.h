@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "daemon/config/config.h"
@@ -20,6 +21,7 @@ struct Tensor {
   DType dtype = DType::kFloat32;
   Shape shape;
   std::vector<std::byte> data;
+  Quantization quantization = {};  // of the version that made it
 };
 
 // One frame on its way. Buffers are kept from frame to frame.
@@ -27,6 +29,8 @@ struct Work {
   const Frame* frame = nullptr;  // borrowed while stages and sinks work on it
   media::Placement placement;    // of the picture in the model's input; set by infer
   std::vector<Tensor> outputs;   // of the model; set by infer
+  // That made the outputs; set by infer. Nobody holds it from frame to frame: it may be replaced.
+  std::shared_ptr<const models::ModelVersion> model;
   std::vector<Detection> detections;
 };
 
@@ -38,10 +42,13 @@ class Stage {
   virtual Status process(Work& work) = 0;
 };
 
-// What stages tell the ones after them while a pipeline is built.
+// What stages tell the ones after them while a pipeline is built. A stage takes from `model` what
+// is the same for all versions that may follow: names, types and shapes of inputs and outputs.
+// Scales, zero points and labels come with each frame.
 struct StageContext {
-  const models::Repository& repository;
-  media::Preprocess preprocess;  // gathered by letterbox, normalize, ...; used by infer
+  models::Repository& repository;  // outlives the stages
+  std::string pipeline;            // for messages
+  media::Preprocess preprocess;    // gathered by letterbox, normalize, ...; used by infer
   std::shared_ptr<const models::ModelVersion> model;  // set by infer
 };
 

@@ -24,9 +24,9 @@ void fuzz(const uint8_t* data, size_t size) {
     if (config.status().message().empty()) __builtin_trap();
     return;
   }
-  const FakeRepository repository;  // of no models
+  FakeRepository repository;  // of no models
   for (const config::PipelineConfig& pipeline : config->pipelines) {
-    pipeline::StageContext context{repository, {}, nullptr};
+    pipeline::StageContext context{repository, pipeline.name, {}, nullptr};
     for (const config::NodeConfig& node : pipeline.stages)
       (void)pipeline::make_stage(node, context).ok();
   }

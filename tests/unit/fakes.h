@@ -92,17 +92,19 @@ class FakeModel final : public Model {
   Run run_;
 };
 
-// Filled before it is used.
+// Filled before it is used, or by the thread that uses it.
 class FakeRepository final : public models::Repository {
  public:
   // A worker that still holds its last request, and with it the model, must not end it from within.
   ~FakeRepository() override { close(); }
 
+  // The first version of a model, or the next one, which takes the place of the one before.
   void add(const std::string& name, std::shared_ptr<const Model> model,
-           const schedule::QueueOptions& options = {}) {
+           const schedule::QueueOptions& options = {}, std::vector<std::string> labels = {}) {
     auto version = std::make_shared<models::ModelVersion>();
     version->name = name;
-    version->version = 1;
+    version->version = models_.contains(name) ? models_[name]->version + 1 : 1;
+    version->labels = std::move(labels);
     version->model = model;
     auto queue = schedule::ModelQueue::create(std::move(model), name, options);
     if (!queue.ok()) std::abort();
@@ -119,7 +121,7 @@ class FakeRepository final : public models::Repository {
   std::vector<models::ModelStatus> list() const override {
     std::vector<models::ModelStatus> list;
     for (const auto& [name, model] : models_)
-      list.push_back({name, 1, models::ModelState::kReady, ""});
+      list.push_back({name, model->version, models::ModelState::kReady, ""});
     return list;
   }
   std::vector<models::ModelStatus> index() const override { return list(); }

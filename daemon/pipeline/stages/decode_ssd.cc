@@ -22,18 +22,16 @@ struct Options {
 
 class DecodeSsd final : public Stage {
  public:
-  DecodeSsd(const Options& options, std::vector<media::Anchor> anchors, const Model& model)
+  DecodeSsd(const Options& options, std::vector<media::Anchor> anchors)
       : options_(options),
         anchors_(std::move(anchors)),
-        box_quantization_(model.outputs()[options.boxes].quantization),
-        score_quantization_(model.outputs()[options.scores].quantization),
         logit_threshold_(std::log(options.threshold / (1 - options.threshold))) {}
 
   Status process(Work& work) override {
     const Tensor& boxes = work.outputs[options_.boxes];
     const Tensor& scores = work.outputs[options_.scores];
-    const auto coded = as_floats(boxes, box_quantization_, box_storage_);
-    const auto logits = as_floats(scores, score_quantization_, score_storage_);
+    const auto coded = as_floats(boxes, box_storage_);
+    const auto logits = as_floats(scores, score_storage_);
     const auto width = static_cast<size_t>(boxes.shape.back());
     const auto classes = static_cast<size_t>(scores.shape.back());
     work.detections.clear();
@@ -88,7 +86,6 @@ class DecodeSsd final : public Stage {
 
   const Options options_;
   const std::vector<media::Anchor> anchors_;
-  const Quantization box_quantization_, score_quantization_;
   const float logit_threshold_;
   std::vector<float> box_storage_, score_storage_;
 };
@@ -137,8 +134,7 @@ StageResult make_decode_ssd(const config::NodeConfig& node, StageContext& contex
                             ",classes], the model gives " + boxes.to_string() + " and " +
                             scores.to_string() + "; check 'layers' and 'boxes'/'scores'");
   }
-  return std::unique_ptr<Stage>(
-      std::make_unique<DecodeSsd>(options, std::move(anchors), *context.model->model));
+  return std::unique_ptr<Stage>(std::make_unique<DecodeSsd>(options, std::move(anchors)));
 }
 
 }  // namespace inferd::pipeline

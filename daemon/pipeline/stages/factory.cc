@@ -50,11 +50,11 @@ Result<size_t> find_output(config::NodeReader& reader, const config::NodeConfig&
                           "'");
 }
 
-std::span<const float> as_floats(const Tensor& tensor, const Quantization& quantization,
-                                 std::vector<float>& storage) {
+std::span<const float> as_floats(const Tensor& tensor, std::vector<float>& storage) {
   const TensorView view{tensor.dtype, tensor.shape, tensor.data};
   if (tensor.dtype == DType::kFloat32) return view.as<float>();
   storage.resize(tensor.data.size());
+  const Quantization& quantization = tensor.quantization;
   const float scale = quantization.empty() ? 1.F : quantization.scale();
   const int32_t zero = quantization.empty() ? 0 : quantization.zero_point();
   const bool is_signed = tensor.dtype == DType::kInt8;

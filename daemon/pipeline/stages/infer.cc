@@ -2,6 +2,7 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "daemon/models/interface.h"
 #include "daemon/pipeline/stages/stages.h"
 
 namespace inferd::pipeline {
@@ -31,43 +32,96 @@ class Answer {
   Status status_;       // by mutex_
 };
 
+// The versions that a pipeline's frames go to: one that the pipeline names, or for each frame the
+// one that then serves (or is tried out). Used by one thread.
+class Versions {
+ public:
+  // `found` is the version that serves now, or with `stays` the one for all frames.
+  Versions(models::Repository& repository, const std::string& pipeline,
+           const std::shared_ptr<const models::ModelVersion>& found, bool stays)
+      : repository_(repository),
+        name_(found->name),
+        dependency_(repository.depend(name_, "pipeline '" + pipeline + "'")),
+        only_(stays ? found : nullptr),
+        last_(found) {
+    const ModelInfo& info = found->model->info();
+    like_.inputs = info.inputs;
+    like_.outputs = info.outputs;
+    like_.states = info.states;
+  }
+
+  // `changed`: it is another one than before. FAILED_PRECONDITION for one that takes or gives
+  // something else than the stages were made for.
+  Result<std::shared_ptr<const models::ModelVersion>> next(bool& changed) {
+    changed = false;
+    if (only_ != nullptr) return only_;
+    INFERD_ASSIGN_OR_RETURN(auto found, repository_.find(name_, 0));
+    // By ownership: a new version may lie where a former one did.
+    if (!last_.owner_before(found) && !found.owner_before(last_)) return found;
+    // The repository refuses such versions, but not one from before the pipeline was configured.
+    const Status alike = models::check_same_interface(like_, found->model->info());
+    if (!alike.ok()) {
+      return failed_precondition("version " + std::to_string(found->version) + " of model '" +
+                                 name_ + "' " + alike.message() +
+                                 ", which the pipeline was made for; restart the daemon");
+    }
+    last_ = found;
+    changed = true;
+    return found;
+  }
+
+ private:
+  models::Repository& repository_;
+  const std::string name_;
+  const std::shared_ptr<const void> dependency_;
+  const std::shared_ptr<const models::ModelVersion> only_;  // or null
+  std::weak_ptr<const models::ModelVersion> last_;
+  ModelInfo like_;  // inputs, outputs and states of the one that the stages were made for
+};
+
 // Writes the picture into the model's input, runs the model and keeps its outputs.
 class Infer final : public Stage {
  public:
-  Infer(std::shared_ptr<const models::ModelVersion> model, const media::Preprocess& preprocess,
-        TensorInfo input)
-      : model_(std::move(model)),
+  Infer(std::unique_ptr<Versions> versions, const media::Preprocess& preprocess, TensorInfo input)
+      : versions_(std::move(versions)),
         preprocess_(preprocess),
         input_(std::move(input)),
         bytes_(static_cast<size_t>(input_.shape.elements()) * dtype_size(input_.dtype)),
         view_{input_.dtype, input_.shape, bytes_} {}
 
   Status process(Work& work) override {
+    bool changed = false;
+    INFERD_ASSIGN_OR_RETURN(work.model, versions_->next(changed));
+    if (changed) input_.quantization = work.model->model->inputs()[0].quantization;
     INFERD_ASSIGN_OR_RETURN(work.placement,
                             media::fill_tensor(work.frame->image, preprocess_, input_, bytes_));
     schedule::Request request;
     request.inputs = {&view_, 1};
-    request.done = [&](const schedule::Outcome& outcome) {
-      if (outcome.status.ok()) keep(outcome.outputs, work.outputs);
+    // Of two pointers at most, which a std::function holds without allocating.
+    request.done = [this, &work](const schedule::Outcome& outcome) {
+      if (outcome.status.ok()) keep(outcome.outputs, work);
       answer_.give(outcome.status);
     };
-    model_->queue->submit(std::move(request));
+    work.model->queue->submit(std::move(request));
     return answer_.take();
   }
 
  private:
-  static void keep(std::span<const TensorView> outputs, std::vector<Tensor>& kept) {
+  static void keep(std::span<const TensorView> outputs, Work& work) {
+    const auto infos = work.model->model->outputs();
+    std::vector<Tensor>& kept = work.outputs;
     kept.resize(outputs.size());
     for (size_t i = 0; i < outputs.size(); ++i) {
       kept[i].dtype = outputs[i].dtype;
       kept[i].shape = outputs[i].shape;
       kept[i].data.assign(outputs[i].data.begin(), outputs[i].data.end());
+      kept[i].quantization = infos[i].quantization;
     }
   }
 
-  const std::shared_ptr<const models::ModelVersion> model_;
+  const std::unique_ptr<Versions> versions_;
   const media::Preprocess preprocess_;
-  const TensorInfo input_;
+  TensorInfo input_;  // with the quantization of the version that runs
   std::vector<std::byte> bytes_;
   const TensorView view_;  // of bytes_
   Answer answer_;
@@ -102,8 +156,10 @@ StageResult make_infer(const config::NodeConfig& node, StageContext& context) {
         "' takes float32; say what it expects with a 'normalize' stage before 'infer' "
         "(mean: 0, std: 1 for raw pixels)");
   }
+  auto versions =
+      std::make_unique<Versions>(context.repository, context.pipeline, *found, version != 0);
   return std::unique_ptr<Stage>(
-      std::make_unique<Infer>(context.model, context.preprocess, std::move(input)));
+      std::make_unique<Infer>(std::move(versions), context.preprocess, std::move(input)));
 }
 
 }  // namespace inferd::pipeline

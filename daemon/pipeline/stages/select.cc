@@ -60,16 +60,18 @@ class Nms final : public Stage {
   std::vector<Detection> kept_;
 };
 
+// `labels` empty: those of the version that answered.
 class Labels final : public Stage {
  public:
   Labels(std::vector<std::string> labels, int offset)
       : labels_(std::move(labels)), offset_(offset) {}
 
   Status process(Work& work) override {
+    const std::vector<std::string>& labels = labels_.empty() ? work.model->labels : labels_;
     for (Detection& d : work.detections) {
       const int64_t line = int64_t{d.class_id} + offset_;
-      const bool known = line >= 0 && line < static_cast<int64_t>(labels_.size());
-      d.label = known ? labels_[static_cast<size_t>(line)] : "class " + std::to_string(d.class_id);
+      const bool known = line >= 0 && line < static_cast<int64_t>(labels.size());
+      d.label = known ? labels[static_cast<size_t>(line)] : "class " + std::to_string(d.class_id);
     }
     return ok_status();
   }
@@ -121,10 +123,7 @@ StageResult make_labels(const config::NodeConfig& node, StageContext& context) {
     if (labels.empty())
       return not_found(node.mark.to_string() + ": labels '" + path +
                        "' cannot be read or are empty");
-  } else if (context.model != nullptr) {
-    labels = context.model->labels;
-  }
-  if (labels.empty()) {
+  } else if (context.model == nullptr || context.model->labels.empty()) {
     return invalid_argument(node.mark.to_string() + ": the model has no labels.txt; give 'path'");
   }
   return std::unique_ptr<Stage>(std::make_unique<Labels>(std::move(labels), offset));

@@ -34,8 +34,7 @@ Result<size_t> find_output(config::NodeReader& reader, const config::NodeConfig&
                            const StageContext& context, const std::string& key, size_t fallback);
 
 // A float32 view of an output; quantized ones are dequantized into `storage`.
-std::span<const float> as_floats(const Tensor& tensor, const Quantization& quantization,
-                                 std::vector<float>& storage);
+std::span<const float> as_floats(const Tensor& tensor, std::vector<float>& storage);
 
 // From coordinates relative to the model's input to the source frame, clipped to it.
 Box to_frame(const Box& box, const media::Placement& placement);

@@ -121,8 +121,8 @@ TEST(Coordinates, LetterboxMapsBackToTheFrame) {
 }
 
 TEST(Nms, DropsOverlapsOfTheSameClassOnly) {
-  const FakeRepository repository;
-  StageContext context{repository, {}, nullptr};
+  FakeRepository repository;
+  StageContext context{repository, "p", {}, nullptr};
   auto nms = make_stage(node("nms", {{"iou", "0.5"}}), context);
   ASSERT_TRUE(nms.ok()) << nms.status().to_string();
   Work work;
@@ -138,8 +138,8 @@ TEST(Nms, DropsOverlapsOfTheSameClassOnly) {
 }
 
 TEST(Nms, EqualScoresKeepTheirOrder) {
-  const FakeRepository repository;
-  StageContext context{repository, {}, nullptr};
+  FakeRepository repository;
+  StageContext context{repository, "p", {}, nullptr};
   auto nms = make_stage(node("nms", {{"max", "20"}}), context);
   ASSERT_TRUE(nms.ok()) << nms.status().to_string();
   Work work;
@@ -163,7 +163,7 @@ std::unique_ptr<Stage> decoder(const std::string& type, const std::vector<Shape>
   repository.add("model", std::make_shared<FakeModel>(
                               std::vector<TensorInfo>{{"x", DType::kFloat32, {1, 8, 8, 3}, {}}},
                               std::move(outputs), nullptr));
-  StageContext context{repository, {}, *repository.find("model", 0)};
+  StageContext context{repository, "p", {}, *repository.find("model", 0)};
   auto stage = make_stage(node(type, {{"min_score", "0.5"}}), context);
   EXPECT_TRUE(stage.ok()) << stage.status().to_string();
   return std::move(*stage);
@@ -212,8 +212,8 @@ TEST(Decoders, AnEmptyOutputIsNotRead) {
 }
 
 TEST(Stages, MistakesAreReportedAtTheirPlace) {
-  const FakeRepository repository;
-  StageContext context{repository, {}, nullptr};
+  FakeRepository repository;
+  StageContext context{repository, "p", {}, nullptr};
   const auto message = [&](const config::NodeConfig& n) {
     return make_stage(n, context).status().message();
   };
