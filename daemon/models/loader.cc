@@ -188,7 +188,8 @@ Result<config::ModelConfig> Loader::configure(const config::ModelConfig& wanted,
     if (own) return std::move(*own);
   }
   INFERD_ASSIGN_OR_RETURN(auto of_all, read_options(folder, wanted));
-  return of_all ? std::move(*of_all) : wanted;
+  if (of_all) return std::move(*of_all);
+  return wanted;
 }
 
 Result<std::vector<int64_t>> Loader::versions(const std::string& name) const {

@@ -126,6 +126,7 @@ class FolderRepository final : public DeployableRepository {
 
   Status publish(const std::vector<VersionPtr>& versions) override {
     std::vector<Serving::Change> changes;
+    changes.reserve(versions.size());
     for (const VersionPtr& version : versions) changes.push_back({version, {}});
     return serving_.publish(changes);
   }
@@ -199,7 +200,7 @@ class FolderRepository final : public DeployableRepository {
 
   Status load_now(const config::ModelConfig& wanted) {
     serving_.set_loading(wanted.name);
-    const Status status = make_and_publish(wanted);
+    Status status = make_and_publish(wanted);
     if (!status.ok()) serving_.set_failed(wanted.name, status);
     return status;
   }

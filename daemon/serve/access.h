@@ -41,6 +41,7 @@ class Roles {
   bool has(Role role) const {
     return (bits_ & (static_cast<uint8_t>(role) | static_cast<uint8_t>(Role::kAdmin))) != 0;
   }
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy takes the operator for a comparison with 0
   auto operator<=>(const Roles&) const = default;
   std::string to_string() const;  // "infer, observe"; "none"
 

@@ -409,6 +409,7 @@ Status Deployment::publish() {
   if (!options_.rolls_back.empty()) {
     // What is decided, which may be another one than serves, when that could not be loaded.
     std::vector<ModelAndVersion> given_up;
+    given_up.reserve(changes.size());
     for (const Store::Change& change : changes)
       given_up.push_back({change.version.model, store_.decided(change.version.model).current});
     INFERD_RETURN_IF_ERROR(store_.roll_back(given_up, options_.rolls_back).status());

@@ -68,7 +68,7 @@ void Shadow::observe(schedule::Request& request) {
   };
 }
 
-void Shadow::run(std::shared_ptr<Copy> copy) {
+void Shadow::run(const std::shared_ptr<Copy>& copy) {
   for (const media::Array& input : copy->inputs) copy->views.push_back(input.view());
   schedule::Request request;
   request.inputs = copy->views;

@@ -41,7 +41,7 @@ class Shadow final : public schedule::Observer, public std::enable_shared_from_t
   struct Copy;  // of a request and its answer
 
   bool take();
-  void run(std::shared_ptr<Copy> copy);
+  void run(const std::shared_ptr<Copy>& copy);
   void compare(const Copy& copy, const schedule::Outcome& outcome);
 
   const std::shared_ptr<const ModelVersion> shadow_;

@@ -134,8 +134,8 @@ Status Decisions::decide(std::string_view event,
   if (changed.empty()) return ok_status();
   INFERD_RETURN_IF_ERROR(make_folders(folder_));
   const bool rewrite = is_unsure_ || journal_.bytes() > kMaxJournalBytes;
-  const Status written = rewrite ? journal_.replace(record_of(event, whole))
-                                 : journal_.append(record_of(event, changed));
+  Status written = rewrite ? journal_.replace(record_of(event, whole))
+                           : journal_.append(record_of(event, changed));
   is_unsure_ = !written.ok();
   if (written.ok()) decisions_ = std::move(decided);
   return written;

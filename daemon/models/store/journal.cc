@@ -72,7 +72,7 @@ Status Journal::append(std::string_view record) {
 Status Journal::replace(std::string_view record) {
   const std::string line = line_of(record);
   file_.reset();  // the file that it is may be no more
-  const Status written = write_durably(path_, line);
+  Status written = write_durably(path_, line);
   std::error_code error;
   const auto size = std::filesystem::file_size(path_, error);
   if (written.ok() || (!error && size == line.size())) bytes_ = static_cast<int64_t>(line.size());

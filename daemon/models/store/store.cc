@@ -116,8 +116,8 @@ Status Store::lock() {
   lock_file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (lock_file_ < 0) return system_error("open", path);
   if (::flock(lock_file_, LOCK_EX | LOCK_NB) != 0) {
-    const Status taken = failed_precondition("another inferd has the repository '" + root_ +
-                                             "'; only one can change what is in it");
+    Status taken = failed_precondition("another inferd has the repository '" + root_ +
+                                       "'; only one can change what is in it");
     warn(taken.message());
     return taken;
   }
@@ -444,6 +444,7 @@ std::vector<ModelAndVersion> Store::removable(const std::set<ModelAndVersion>& i
     return std::tie(a.is_good, a.time_ms) < std::tie(b.is_good, b.time_ms);
   });
   std::vector<ModelAndVersion> removable;
+  removable.reserve(candidates.size());
   for (Candidate& candidate : candidates) removable.push_back(std::move(candidate.version));
   return removable;
 }

@@ -34,6 +34,7 @@ namespace inferd::models {
 struct ModelAndVersion {
   std::string model;
   int64_t version = 0;
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy takes the operator for a comparison with 0
   auto operator<=>(const ModelAndVersion&) const = default;
 };
 
