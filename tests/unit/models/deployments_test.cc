@@ -230,7 +230,7 @@ TEST_F(DeploymentsTest, NothingButZerosEndsProbation) {
   config::RolloutConfig rollout = probation(600);
   rollout.shadow_fraction = 0;
   const auto begun =
-      begin("m", 2, {{"model.test", scale_model("0", R"(, "load_ms": 50)")}}, rollout);
+      begin("m", 2, {{"model.test", scale_model("0", R"(, "load_ms": 300)")}}, rollout);
   const DeploymentStatus ended = end_of(begun->id);
   EXPECT_EQ(ended.state, DeploymentState::kRolledBack);
   EXPECT_THAT(ended.reason, HasSubstr("nothing but zeros"));

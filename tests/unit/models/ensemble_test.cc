@@ -204,7 +204,7 @@ TEST_F(Ensemble, WrongInputsAreRefusedInItsOwnTerms) {
 }
 
 TEST_F(Ensemble, DeadlinesAndLimitsHoldForIt) {
-  write("slow/1/model.test", identity(2, R"(, "run_us": 50000)"));
+  write("slow/1/model.test", identity(2, R"(, "run_us": 300000)"));
   write("all/model.yaml", R"(
 max_queue: 2
 ensemble_scheduling: {step: [{model_name: slow, input_map: {INPUT0: x}, output_map: {OUTPUT0: y}}]}
