@@ -305,7 +305,7 @@ class FolderRepository final : public DeployableRepository {
   Status check_alike(const ModelVersion& version, const std::string& who) const {
     const VersionPtr serves = serving_.current(version.name);
     if (serves == nullptr || who.empty()) return ok_status();
-    const Status alike = check_same_interface(serves->model->info(), version.model->info());
+    Status alike = check_same_interface(serves->model->info(), version.model->info());
     if (alike.ok()) return alike;
     return failed_precondition("version " + std::to_string(version.version) + " of model '" +
                                version.name + "' " + alike.message() + ", and " + who +
