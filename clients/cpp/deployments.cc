@@ -5,17 +5,13 @@
 #include <fstream>
 
 #include "clients/cpp/grpc_channel.h"
+#include "clients/cpp/grpc_messages.h"
 #include "inferd/v1/deployment.grpc.pb.h"
 
 namespace inferd {
 namespace {
 
 constexpr size_t kChunkBytes = size_t{256} << 10;
-
-Status from_grpc(const grpc::Status& status) {
-  if (status.ok()) return ok_status();
-  return {static_cast<StatusCode>(status.error_code()), status.error_message()};
-}
 
 void fill(const TransferInfo& transfer, v1::Transfer* out) {
   out->set_path(transfer.path);
