@@ -5,6 +5,8 @@
 #
 #   scripts/soak.sh --serving [--minutes N] [--rate N] [--slack-kb N] [--report FILE] [--build FOLDER]
 #   scripts/soak.sh --goals [--rounds N] [--build FOLDER]      what serving shall reach, measured (docs/benchmarks.md)
+#   scripts/soak.sh --swaps [N] [--slack-kb N] [--build FOLDER]     versions that take each other's place under load (1000)
+#   scripts/soak.sh --crashes [N] [--build FOLDER]             daemons killed while they deploy (200), and disks that fail
 #
 # --rate is requests a second (300, of which two slow cores are busy half of the time). --slack-kb is how much more memory
 # the daemon may have in the end (2048). --build names a folder that was configured with another preset, a sanitizer's for
@@ -23,9 +25,19 @@ rate=300
 slack=2048
 report=
 rounds=5
+times=
 while [ $# -gt 0 ]; do
   case $1 in
     --serving | --goals) part=${1#--} ;;
+    --swaps | --crashes)
+      part=${1#--}
+      case ${2:-} in
+        [1-9]*)
+          times=$2
+          shift
+          ;;
+      esac
+      ;;
     --minutes | --rate | --slack-kb | --report | --rounds | --build)
       [ $# -ge 2 ] || die "$1 needs a value"
       case $1 in
@@ -42,7 +54,7 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-[ -n "$part" ] || die "say what to do: --serving or --goals"
+[ -n "$part" ] || die "say what to do: --serving, --goals, --swaps or --crashes"
 
 # shellcheck disable=SC2046 # lists of words
 install_packages $(packages_in packages-build.txt packages-test.txt)
@@ -58,6 +70,15 @@ models=${INFERD_TEST_MODELS:-$root/../shared/models}
 if [ "$part" = goals ]; then
   exec /usr/bin/python3 -B "$root/tests/soak/goals.py" --inferd "$folder/daemon/inferd" \
     --inferctl "$folder/clients/inferctl" --models "$models" --rounds "$rounds"
+fi
+if [ "$part" = swaps ]; then
+  exec /usr/bin/python3 -B "$root/tests/soak/swaps.py" --inferd "$folder/tests/backends/inferd-with-test-models" \
+    --models "$models" --slack-kb "$slack" ${times:+--swaps "$times"}
+fi
+if [ "$part" = crashes ]; then
+  cmake --build "$folder" --target inferd-faults
+  exec /usr/bin/python3 -B "$root/tests/soak/crashes.py" --inferd "$folder/tests/backends/inferd-with-test-models" \
+    --faults "$folder/tests/soak/libinferd-faults.so" ${times:+--kills "$times"}
 fi
 exec /usr/bin/python3 -B "$root/tests/soak/serving.py" \
   --inferd "$folder/tests/backends/inferd-with-test-models" --inferctl "$folder/clients/inferctl" \

@@ -12,7 +12,8 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
-PROTOS = ["inference/grpc_service.proto", "inferd/v1/pipeline.proto", "grpc_health/health.proto"]
+PROTOS = ["inference/grpc_service.proto", "inferd/v1/pipeline.proto", "inferd/v1/deployment.proto",
+          "grpc_health/health.proto"]
 
 
 def project_version():

@@ -9,7 +9,6 @@ import inferd
 import numpy as np
 import raw_protocol
 from daemon_process import DaemonProcess
-from inferd import _messages
 
 EXIT_OK, EXIT_FAILED, EXIT_UNREACHABLE = 0, 1, 3
 PATIENCE_S = 120  # for what must come: a machine may be busy
@@ -80,11 +79,6 @@ class Board(DaemonProcess):
         """What a model of scale() makes of two numbers."""
         with inferd.Client(self.endpoint, timeout=PATIENCE_S) as client:
             return client.infer(model, np.array([values], np.float32))["OUTPUT0"][0].tolist()
-
-
-def deployment_stub(channel):
-    """The messages of inferd.v1 and the methods of its DeploymentService."""
-    return _messages.pipelines, _messages.Stub(channel, "inferd.v1.DeploymentService")
 
 
 class Traffic(threading.Thread):

@@ -42,11 +42,11 @@ class DaemonProcess:
     def configure(self, yaml):
         self.config.write_text(yaml)
 
-    def launch(self):
-        """Starts it and does not wait."""
+    def launch(self, environment=None):
+        """Starts it and does not wait. `environment`: that it has instead of this process's."""
         with open(self.folder / "log", "a") as log:
             self.process = subprocess.Popen([str(self.program), "--config", str(self.config)], stdout=log, stderr=log,
-                                            cwd=self.folder)
+                                            cwd=self.folder, env=environment)
 
     def wait_until_it_serves(self, serves):
         """Until serves() is true; raises with the log when the process ends before."""

@@ -515,6 +515,10 @@ class Clients(unittest.TestCase):
                 self.assertEqual(client.bind("vww").status, 0)
                 expected = outputs_of(client.call(request))
                 stub.RepositoryModelLoad(pb.RepositoryModelLoadRequest(model_name="vww"), timeout=TIMEOUT_S)
+                self.assertEqual(outputs_of(client.call(request)), expected)
+                # One that was bound by its number does not follow the model.
+                self.assertEqual(client.bind("vww", 0, 1).status, 0)
+                stub.RepositoryModelLoad(pb.RepositoryModelLoadRequest(model_name="vww"), timeout=TIMEOUT_S)
                 wait_until(lambda: client.call(request).status == UNAVAILABLE, "the old version goes")
                 self.assertIn("bind again", client.call(request).message)
                 self.assertEqual(client.bind("vww").status, 0)

@@ -44,7 +44,7 @@ class Use:
 class WatchedDaemon(DaemonProcess):
     """`fill` gets the folder of the models. `local` are options of the local socket, `http` those of HTTP."""
 
-    def __init__(self, program, fill, local=None, http=None, engine=None):
+    def __init__(self, program, fill, local=None, http=None, engine=None, deployments=None):
         super().__init__(program)
         self.target = Target(f"unix:{self.folder}/grpc", f"{self.folder}/http", f"{self.folder}/local")
         (self.folder / "models").mkdir()
@@ -54,7 +54,8 @@ class WatchedDaemon(DaemonProcess):
             "server": {"grpc": [{"address": "unix:grpc", "max_connections": 10_000}],
                        "http": [{"address": "unix:http", **(http or {})}],
                        "local": [{"path": "local", **(local or {})}], "system_shared_memory": True},
-            "engine": engine or {}, "models": {"root": "models"}, "log": {"level": "warning"}}))
+            "engine": engine or {}, "models": {"root": "models", "deployments": deployments or {}},
+            "log": {"level": "warning"}}))
         with inferd.Client(self.target.grpc) as client:
             self.start(lambda: self._is_healthy(client))
 

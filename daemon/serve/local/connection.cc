@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "daemon/models/interface.h"
+
 namespace inferd::serve::local {
 namespace {
 
@@ -246,7 +248,8 @@ Status Connection::bind(uint64_t id, Bytes frame) {
     reply(FrameType::kBind, id, status);
     return ok_status();
   }
-  bindings_[bind.binding] = *found;
+  bindings_[bind.binding] =
+      Binding{std::string(bind.name), bind.version != 0, (*found)->model->info(), *found};
   send_reply(writer.finish());
   return ok_status();
 }
@@ -334,10 +337,20 @@ Status Connection::infer(uint64_t id, Bytes frame, std::optional<Ready>& ready) 
   return ok_status();
 }
 
-Result<std::shared_ptr<const models::ModelVersion>> Connection::bound(uint32_t binding) const {
+Result<std::shared_ptr<const models::ModelVersion>> Connection::bound(uint32_t binding) {
   if (binding >= bindings_.size() || !bindings_[binding])
     return not_found("there is no binding " + std::to_string(binding));
-  auto model = bindings_[binding]->lock();
+  Binding& known = *bindings_[binding];
+  auto model = known.last.lock();
+  if (!known.is_of_version) {
+    // A new version that is used as the old one takes its place without the client's knowing.
+    const auto serves = shared_->repository.find(known.name, 0);
+    if (serves.ok() && *serves == model) return model;
+    const bool fits =
+        serves.ok() && models::check_same_interface(known.told, (*serves)->model->info()).ok();
+    if (fits) known.last = *serves;
+    model = fits ? *serves : nullptr;
+  }
   if (model != nullptr) return model;
   return unavailable("the version of the model that is bound was unloaded; bind again");
 }

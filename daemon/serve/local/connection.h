@@ -87,7 +87,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Status list(uint64_t id, Bytes frame);
   Status infer(uint64_t id, Bytes frame, std::optional<Ready>& ready);
   Status cancel(uint64_t id, Bytes frame);
-  Result<std::shared_ptr<const models::ModelVersion>> bound(uint32_t binding) const;
+  Result<std::shared_ptr<const models::ModelVersion>> bound(uint32_t binding);
   Result<std::shared_ptr<const Region>> map_buffer(uint32_t buffer, uint64_t bytes);
   Status describe(const models::ModelVersion& version, FrameWriter& writer);
   Ready make_ready(const Infer& infer, InFlight& request,
@@ -117,11 +117,17 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool said_hello_ = false;   // by the receiver
   Regions regions_;           // by the receiver
   int64_t mapped_bytes_ = 0;  // by the receiver
-  // A bound model goes when the repository gives it up. By the receiver.
-  std::vector<std::optional<std::weak_ptr<const models::ModelVersion>>> bindings_;
-  std::vector<Place> places_;            // by the receiver
-  std::vector<std::byte> reply_;         // by the receiver
-  std::vector<Descriptor> descriptors_;  // of the frame in hand; by the receiver
+  // A bound model goes when the repository gives it up.
+  struct Binding {
+    std::string name;
+    bool is_of_version = false;                      // the client named it: no other will do
+    ModelInfo told;                                  // what the client knows of it
+    std::weak_ptr<const models::ModelVersion> last;  // is like that
+  };
+  std::vector<std::optional<Binding>> bindings_;  // by the receiver
+  std::vector<Place> places_;                     // by the receiver
+  std::vector<std::byte> reply_;                  // by the receiver
+  std::vector<Descriptor> descriptors_;           // of the frame in hand; by the receiver
 
   mutable std::mutex answer_mutex_;
   std::vector<InFlight> requests_;  // fixed after HELLO
