@@ -102,9 +102,10 @@ Result<Servers> start_servers(const config::ServerConfig& config, Parts& parts,
       serve::start_grpc(config, *parts.repository, *parts.pipelines, *parts.shared_memory, version,
                         parts.deployments.get()));
   if (!config.http.empty()) {
-    INFERD_ASSIGN_OR_RETURN(servers.emplace_back(),
-                            serve::start_http(config, *parts.repository, *parts.pipelines,
-                                              *parts.shared_memory, version));
+    INFERD_ASSIGN_OR_RETURN(
+        servers.emplace_back(),
+        serve::start_http(config, *parts.repository, *parts.pipelines, *parts.shared_memory,
+                          version, parts.deployments.get()));
   }
   for (const config::LocalListener& listener : config.local) {
     INFERD_ASSIGN_OR_RETURN(servers.emplace_back(),

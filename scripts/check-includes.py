@@ -37,9 +37,9 @@ DAEMON = {
     "daemon/schedule": CONFIG + ["daemon/schedule/", "daemon/telemetry/"],
     "daemon/models": MODELS + ["media/npy.h"] + PACKAGE,
     "daemon/pipeline": MODELS + ["daemon/pipeline/", "media/"],
-    "daemon/serve": SERVE,
+    "daemon/serve": SERVE + NAMES + ["daemon/config/triton_json.h"],  # what comes with calls that load
     "daemon/serve/grpc": SERVE + NAMES + ["daemon/serve/grpc/", "inference/", "inferd/v1/", "grpc_health/"],
-    "daemon/serve/http": SERVE + ["daemon/serve/http/"],
+    "daemon/serve/http": SERVE + ["package/base64.h", "daemon/serve/http/"],
     "daemon/serve/local": SERVE + ["daemon/serve/local/"],
     "daemon": ["daemon/"],
     "clients/c": [],

@@ -4,9 +4,13 @@
 // extension.
 #pragma once
 
+#include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "daemon/models/deploy/deployments.h"
+#include "daemon/models/repository.h"
 #include "inferd/engine/status.h"
 
 namespace inferd::serve {
@@ -18,18 +22,28 @@ inline Status check_repository(std::string_view name) {
                        std::string(name) + "'");
 }
 
-// Whether a load with this parameter can be done. UNIMPLEMENTED for a configuration or files that
-// come with the call, INVALID_ARGUMENT for what no server knows.
+// What a load brings along. OK for `config` and `file:VERSION/PATH`, INVALID_ARGUMENT for what no
+// server knows.
 inline Status check_load_parameter(std::string_view name) {
-  const std::string quoted = "load parameter '" + std::string(name) + "'";
-  if (name == "config" || name.starts_with("file:")) {
-    return unimplemented(quoted +
-                         " is not served; a model is loaded as it lies in the repository's folder");
-  }
-  return invalid_argument("unknown " + quoted);
+  if (name == "config" || name.starts_with("file:")) return ok_status();
+  return invalid_argument("unknown load parameter '" + std::string(name) + "'");
 }
 
-// The same of an unload. No model depends on another, so `unload_dependents` asks for nothing.
+// The version that comes with a load: its files and its configuration, which becomes a config.pbtxt
+// beside them. `parameters` as above, with the bytes of files; none: nothing is pushed.
+// INVALID_ARGUMENT for names that are none of a version's files, files of two versions, and a
+// configuration that is none; UNIMPLEMENTED for a configuration without files.
+Result<std::optional<models::PushedVersion>> version_of_load(
+    const std::string& model, std::map<std::string, std::string> parameters);
+
+// Loads the version that came with the call, or the model as it lies in the repository.
+// `deployments` null: there is no folder for what comes, FAILED_PRECONDITION.
+void load_model(models::Repository& repository, models::Deployments* deployments,
+                const std::string& model, std::map<std::string, std::string> parameters,
+                models::Repository::Done done);
+
+// Whether an unload with this parameter can be done. `unload_dependents` asks for nothing: models
+// of an ensemble stay until they are unloaded themselves.
 inline Status check_unload_parameter(std::string_view name) {
   if (name == "unload_dependents") return ok_status();
   return invalid_argument("unknown unload parameter '" + std::string(name) + "'");

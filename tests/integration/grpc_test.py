@@ -266,7 +266,9 @@ class Repository(Calls):
         self.refused(lambda: self.stub.RepositoryModelLoad(request), CODE.UNIMPLEMENTED, "load parameter 'config'")
         request.parameters.clear()
         request.parameters["file:1/model.tflite"].bytes_param = b"x"
-        self.refused(lambda: self.stub.RepositoryModelLoad(request), CODE.UNIMPLEMENTED, "load parameter 'file:")
+        self.refused(lambda: self.stub.RepositoryModelLoad(request), CODE.ALREADY_EXISTS, "versions never change")
+        request.parameters["file:1/model.tflite"].string_param = "x"
+        self.refused(lambda: self.stub.RepositoryModelLoad(request), CODE.INVALID_ARGUMENT, "must be a bytes_param")
         named = self.pb.RepositoryModelLoadRequest(repository_name="other", model_name="vww")
         self.refused(lambda: self.stub.RepositoryModelLoad(named), CODE.UNIMPLEMENTED, "repository_name 'other'")
 

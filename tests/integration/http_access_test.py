@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may do what over HTTP, encrypted and not, and what administrators do: a real daemon and Python's own client."""
 import argparse
+import base64
 import gzip
 import http.client
 import json
@@ -247,8 +248,10 @@ class Administration(unittest.TestCase):
         for path, body, code, message in [
                 ("models/nope/load", None, 404, "nope"),
                 ("models/nope/unload", None, 404, "nope"),
-                ("models/copy/load", {"parameters": {"config": "{}"}}, 501, "'config' is not served"),
-                ("models/copy/load", {"parameters": {"file:1/model.onnx": "AAAA" * 50000}}, 501, "is not served"),
+                ("models/copy/load", {"parameters": {"config": "{}"}}, 501, "'config' is not served without"),
+                ("models/copy/load", {"parameters": {"file:1/model.onnx": "AAAA" * 50000}}, 400, "versions never change"),
+                ("models/copy/load", {"parameters": {"file:1/model.onnx": "A"}}, 400, "is not base64"),
+                ("models/copy/load", {"parameters": {"file:1/model.onnx": 1}}, 400, "must be a text"),
                 ("models/copy/load", {"parameters": {"color": 1}}, 400, "unknown load parameter 'color'"),
                 ("models/copy/load", {"parameters": []}, 400, "'parameters' must be an object"),
                 ("main/models/copy/load", None, 501, "which has no name")]:
@@ -256,6 +259,17 @@ class Administration(unittest.TestCase):
                 answer = self.error("POST", "/v2/repository/" + path, body)
                 self.assertEqual(answer[0], code)
                 self.assertIn(message, answer[1])
+
+    def test_a_version_comes_with_the_call_that_loads_it(self):
+        model = json.dumps({"backend": "scale", "factor": 3, "inputs": [{"datatype": "FP32", "shape": [-1, 2]}]})
+        parameters = {"config": '{"max_batch_size": 7}', "file:4/model.test": base64.b64encode(model.encode()).decode()}
+        load = ("POST", "/v2/repository/models/sent/load", {"parameters": parameters})
+        self.assertEqual(self.json(*load), (200, None))
+        self.assertEqual(self.json("GET", "/v2/models/sent")[1]["versions"], ["4"])
+        self.assertEqual(self.json("GET", "/v2/models/sent/config")[1]["max_batch_size"], 7)
+        inputs = [{"name": "INPUT0", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}]
+        answer = self.json("POST", "/v2/models/sent/infer", {"inputs": inputs})[1]
+        self.assertEqual(answer["outputs"][0]["data"], [3, 6])
 
     def test_a_configuration_in_tritons_words(self):
         for path in ("/v2/models/copy/config", "/v2/models/copy/versions/1/config"):

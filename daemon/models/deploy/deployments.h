@@ -5,14 +5,22 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
 
+#include "daemon/models/background.h"
 #include "daemon/models/deploy/deployment.h"
 
 namespace inferd::models {
+
+// A version that somebody sends whole: paths in its package and what the files hold.
+struct PushedVersion {
+  ModelAndVersion version;
+  std::map<std::string, std::string> files;
+};
 
 // Thread-safe.
 class Deployments {
@@ -21,6 +29,7 @@ class Deployments {
   // it.
   Deployments(const config::DeploymentsConfig& config, DeployableRepository& repository,
               Store& store);
+  ~Deployments() { stop(); }
 
   // As Store has them.
   Result<UploadStatus> begin_upload(const std::string& manifest, const std::string& signature,
@@ -33,6 +42,13 @@ class Deployments {
   Result<DeploymentStatus> start(const std::vector<std::string>& uploads,
                                  const std::vector<ModelAndVersion>& versions,
                                  const config::RolloutConfig& wanted);
+
+  // Uploads and starts at once, as the configuration wants it to go. `done` is called once: when
+  // the version serves (its probation goes on after that), or with the reason why it does not: as
+  // begin_upload(), start(), FAILED_PRECONDITION when it is refused or rolled back,
+  // RESOURCE_EXHAUSTED for too many at one time. On a thread of its own or, when refused at once,
+  // on the caller's; must not block.
+  void push(PushedVersion pushed, Repository::Done done);
 
   std::vector<DeploymentStatus> list() const;  // the newest first; the last kKept that ended
   Result<DeploymentStatus> find(const std::string& id) const;
@@ -64,19 +80,24 @@ class Deployments {
  private:
   static constexpr size_t kKept = 50;
   static constexpr size_t kMaxRunning = 4;
+  static constexpr int kMaxPushes = 4;
 
   void resume();
   Result<std::shared_ptr<Deployment>> start(DeploymentOptions options);
   std::shared_ptr<Deployment> running(const std::string& model) const;
   Status check_free(const std::vector<ModelAndVersion>& versions) const;
+  Status push_now(const PushedVersion& pushed);
+  Status wait_until_it_serves(DeploymentStatus status) const;
 
   const config::DeploymentsConfig config_;
   DeployableRepository& repository_;
   Store& store_;
   mutable std::mutex mutex_;
   int64_t last_id_ = 0;                                  // by mutex_
+  int pushes_ = 0;                                       // by mutex_; that are not answered
   bool stopped_ = false;                                 // by mutex_
   std::deque<std::shared_ptr<Deployment>> deployments_;  // by mutex_; the newest first
+  Background background_;                                // of pushes; last: it uses the others
 };
 
 }  // namespace inferd::models

@@ -37,7 +37,8 @@ void set_limits(const config::ServerConfig& config, grpc::ServerBuilder& builder
 
 Endpoint::Endpoint(const Served& served, CallerRoles roles)
     : served_(served),
-      inference_(roles, served.config, served.repository, served.memory, served.version),
+      inference_(roles, served.config, served.repository, served.memory, served.version,
+                 served.deployments),
       pipelines_(served.pipelines, roles),
       deployments_(served.deployments, std::move(roles)) {}
 

@@ -13,8 +13,9 @@ namespace inferd::serve {
 class GuardedInferenceService final : public InferenceService {
  public:
   GuardedInferenceService(CallerRoles roles, const config::ServerConfig& config,
-                          models::Repository& repository, SharedMemory& memory, std::string version)
-      : InferenceService(config, repository, memory, std::move(version)),
+                          models::Repository& repository, SharedMemory& memory, std::string version,
+                          models::Deployments* deployments)
+      : InferenceService(config, repository, memory, std::move(version), deployments),
         roles_(std::move(roles)) {}
 
   // Whether server and models live and are ready, everybody may ask.

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <string>
 
+#include "daemon/models/deploy/deployments.h"
 #include "daemon/models/repository.h"
 #include "daemon/serve/shared_memory.h"
 #include "inference/grpc_service.grpc.pb.h"
@@ -17,10 +18,14 @@ class InferenceService : public inference::GRPCInferenceService::CallbackService
   using Context = grpc::CallbackServerContext;
   using Reactor = grpc::ServerUnaryReactor;
 
-  // Borrows the repository and the shared memory.
+  // Borrows the repository, the shared memory and the deployments; null: there are none.
   InferenceService(const config::ServerConfig& config, models::Repository& repository,
-                   SharedMemory& memory, std::string version)
-      : config_(config), repository_(repository), memory_(memory), version_(std::move(version)) {}
+                   SharedMemory& memory, std::string version, models::Deployments* deployments)
+      : config_(config),
+        repository_(repository),
+        memory_(memory),
+        version_(std::move(version)),
+        deployments_(deployments) {}
 
   Reactor* ServerLive(Context*, const inference::ServerLiveRequest*,
                       inference::ServerLiveResponse*) override;
@@ -69,6 +74,7 @@ class InferenceService : public inference::GRPCInferenceService::CallbackService
   models::Repository& repository_;
   SharedMemory& memory_;
   const std::string version_;
+  models::Deployments* const deployments_;
   std::atomic<bool> computes_here_ = false;  // one of gRPC's threads runs a model
 };
 

@@ -17,12 +17,20 @@ Result<std::string> model_of(const Request& request) {
   return std::string(request.model_name());
 }
 
-template <typename Request>
-Status check_parameters(const Request& request, Status (*check)(std::string_view)) {
+// What comes with a load: text is a configuration, bytes are files.
+Result<std::map<std::string, std::string>> content_of(
+    const inference::RepositoryModelLoadRequest& request) {
+  std::map<std::string, std::string> content;
   for (const auto& [name, value] : request.parameters()) {
-    INFERD_RETURN_IF_ERROR(check(name));
+    INFERD_RETURN_IF_ERROR(check_load_parameter(name));
+    const bool is_text = name == "config";
+    if (is_text ? !value.has_string_param() : !value.has_bytes_param()) {
+      return invalid_argument("load parameter '" + name + "' must be a " +
+                              (is_text ? "string_param" : "bytes_param"));
+    }
+    content[name] = is_text ? value.string_param() : value.bytes_param();
   }
-  return ok_status();
+  return content;
 }
 
 }  // namespace
@@ -39,24 +47,27 @@ grpc::ServerUnaryReactor* InferenceService::RepositoryIndex(
 grpc::ServerUnaryReactor* InferenceService::RepositoryModelLoad(
     Context* context, const inference::RepositoryModelLoadRequest* request,
     inference::RepositoryModelLoadResponse* response) {
-  const Status understood = check_parameters(*request, check_load_parameter);
-  if (!understood.ok()) return finish(context, understood);
+  auto content = content_of(*request);
+  if (!content.ok()) return finish(context, content.status());
   const auto model = model_of(*request);
   if (!model.ok()) return finish(context, model.status());
   Reactor* reactor = context->DefaultReactor();
-  repository_.load(*model, [=, name = *model](const Status& status) {
+  const auto done = [=, name = *model](const Status& status) {
     response->set_model_name(name);
     response->set_is_loaded(status.ok());
     reactor->Finish(to_grpc(status));
-  });
+  };
+  load_model(repository_, deployments_, *model, std::move(*content), done);
   return reactor;
 }
 
 grpc::ServerUnaryReactor* InferenceService::RepositoryModelUnload(
     Context* context, const inference::RepositoryModelUnloadRequest* request,
     inference::RepositoryModelUnloadResponse* response) {
-  const Status understood = check_parameters(*request, check_unload_parameter);
-  if (!understood.ok()) return finish(context, understood);
+  for (const auto& [name, value] : request->parameters()) {
+    const Status understood = check_unload_parameter(name);
+    if (!understood.ok()) return finish(context, understood);
+  }
   const auto model = model_of(*request);
   if (!model.ok()) return finish(context, model.status());
   Reactor* reactor = context->DefaultReactor();

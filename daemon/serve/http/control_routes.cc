@@ -7,24 +7,41 @@
 #include "daemon/serve/http/json_values.h"
 #include "daemon/serve/http/routes.h"
 #include "daemon/serve/settings.h"
+#include "package/base64.h"
 
 namespace inferd::serve {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-// The body is empty or {"parameters": {NAME: value}}.
-Status check_parameters(const Backend& backend, const Request& request,
-                        Status (*check)(std::string_view)) {
+// {"parameters": {NAME: value}}, which may be left out, as may the body. Files may come with it.
+Result<nlohmann::json> parameters_of(const Backend& backend, const Request& request) {
   INFERD_RETURN_IF_ERROR(check_repository(request.capture("repository")));
-  // Files may come as parameters; what is not served shall be told as such.
-  INFERD_ASSIGN_OR_RETURN(const nlohmann::json body,
+  INFERD_ASSIGN_OR_RETURN(nlohmann::json body,
                           object_in(request.body, 2 * backend.config.max_message_bytes));
   const auto parameters = body.find("parameters");
-  if (parameters == body.end()) return ok_status();
+  if (parameters == body.end()) return nlohmann::json::object();
   if (!parameters->is_object()) return invalid_argument("'parameters' must be an object");
-  for (const auto& [name, value] : parameters->items()) INFERD_RETURN_IF_ERROR(check(name));
-  return ok_status();
+  return std::move(*parameters);
+}
+
+// What comes with a load: a configuration as text, files as base64.
+Result<std::map<std::string, std::string>> content_of(nlohmann::json parameters) {
+  std::map<std::string, std::string> content;
+  for (auto& [name, value] : parameters.items()) {
+    INFERD_RETURN_IF_ERROR(check_load_parameter(name));
+    const std::string what = "load parameter '" + name + "'";
+    if (!value.is_string()) return invalid_argument(what + " must be a text");
+    auto& text = value.get_ref<std::string&>();
+    if (name == "config") {
+      content[name] = std::move(text);
+      continue;
+    }
+    auto bytes = package::from_base64(text);
+    if (!bytes.ok()) return bytes.status().with_context(what);
+    content[name] = std::move(*bytes);
+  }
+  return content;
 }
 
 // 200 without a body, or the error.
@@ -33,14 +50,21 @@ models::Repository::Done answer_to(const Done& done) {
 }
 
 void load(const Backend& backend, const Request& request, const Done& done) {
-  const Status understood = check_parameters(backend, request, check_load_parameter);
-  if (!understood.ok()) return done(error_response(understood));
-  backend.repository.load(request.capture("model"), answer_to(done));
+  auto parameters = parameters_of(backend, request);
+  if (!parameters.ok()) return done(error_response(parameters.status()));
+  auto content = content_of(std::move(*parameters));
+  if (!content.ok()) return done(error_response(content.status()));
+  load_model(backend.repository, backend.deployments, request.capture("model"), std::move(*content),
+             answer_to(done));
 }
 
 void unload(const Backend& backend, const Request& request, const Done& done) {
-  const Status understood = check_parameters(backend, request, check_unload_parameter);
-  if (!understood.ok()) return done(error_response(understood));
+  const auto parameters = parameters_of(backend, request);
+  if (!parameters.ok()) return done(error_response(parameters.status()));
+  for (const auto& [name, value] : parameters->items()) {
+    const Status understood = check_unload_parameter(name);
+    if (!understood.ok()) return done(error_response(understood));
+  }
   backend.repository.unload(request.capture("model"), answer_to(done));
 }
 

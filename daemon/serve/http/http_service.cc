@@ -12,8 +12,8 @@ class HttpService final : public Server {
  public:
   HttpService(const config::ServerConfig& config, models::Repository& repository,
               const pipeline::Pipelines& pipelines, SharedMemory& memory,
-              const std::string& version)
-      : config_(config), backend_{config_, repository, pipelines, memory, version} {}
+              const std::string& version, models::Deployments* deployments)
+      : config_(config), backend_{config_, repository, pipelines, memory, version, deployments} {}
 
   Status listen() {
     INFERD_ASSIGN_OR_RETURN(server_, HttpServer::start(config_, all_routes(backend_)));
@@ -52,8 +52,10 @@ std::vector<Route> all_routes(const Backend& backend) {
 Result<std::unique_ptr<Server>> start_http(const config::ServerConfig& config,
                                            models::Repository& repository,
                                            const pipeline::Pipelines& pipelines,
-                                           SharedMemory& memory, const std::string& version) {
-  auto service = std::make_unique<HttpService>(config, repository, pipelines, memory, version);
+                                           SharedMemory& memory, const std::string& version,
+                                           models::Deployments* deployments) {
+  auto service =
+      std::make_unique<HttpService>(config, repository, pipelines, memory, version, deployments);
   INFERD_RETURN_IF_ERROR(service->listen());
   return std::unique_ptr<Server>(std::move(service));
 }

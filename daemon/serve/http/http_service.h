@@ -5,6 +5,7 @@
 #include <string>
 
 #include "daemon/config/config.h"
+#include "daemon/models/deploy/deployments.h"
 #include "daemon/models/repository.h"
 #include "daemon/pipeline/pipelines.h"
 #include "daemon/serve/server.h"
@@ -12,10 +13,12 @@
 
 namespace inferd::serve {
 
-// The Open Inference Protocol over HTTP on every listener of `config.http`.
+// The Open Inference Protocol over HTTP on every listener of `config.http`. `deployments` null:
+// there is nothing to deploy to.
 Result<std::unique_ptr<Server>> start_http(const config::ServerConfig& config,
                                            models::Repository& repository,
                                            const pipeline::Pipelines& pipelines,
-                                           SharedMemory& memory, const std::string& version);
+                                           SharedMemory& memory, const std::string& version,
+                                           models::Deployments* deployments = nullptr);
 
 }  // namespace inferd::serve

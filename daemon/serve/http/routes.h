@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "daemon/config/config.h"
+#include "daemon/models/deploy/deployments.h"
 #include "daemon/models/repository.h"
 #include "daemon/pipeline/pipelines.h"
 #include "daemon/serve/http/router.h"
@@ -22,7 +23,8 @@ struct Backend {
   const pipeline::Pipelines& pipelines;
   SharedMemory& memory;
   const std::string version;
-  std::atomic<bool> stopping{false};  // not ready any more, though still answering
+  models::Deployments* deployments = nullptr;  // null: there are none
+  std::atomic<bool> stopping{false};           // not ready any more, though still answering
 };
 
 // /v2, health, metadata, configuration, statistics, the repository's index.
