@@ -66,12 +66,17 @@ Deployment::Deployment(DeploymentOptions options, const config::DeploymentsConfi
   thread_ = std::thread([this] {
     run();
     candidates_.clear();  // what is known of it stays, what it held does not
+    is_over_ = true;
   });
 }
 
 Deployment::~Deployment() {
   stop();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Deployment::give_thread_back() {
+  if (is_over_ && thread_.joinable()) thread_.join();
 }
 
 // ---- Seen and steered from outside ----
@@ -443,7 +448,11 @@ Status Deployment::probation() {
   double seconds = 0;
   for (const Candidate& candidate : candidates_)
     seconds = std::max(seconds, rollout_of(candidate).probation_s);
-  if (seconds <= 0) return ok_status();
+  if (seconds <= 0) {
+    // What was wished while sequences ended.
+    const std::lock_guard lock(mutex_);
+    return wish_ == Wish::kRollBack ? cancelled(wish_reason_) : ok_status();
+  }
   begin(Step::kProbation);
   const auto check = [&] {
     note(summary());

@@ -5,6 +5,7 @@
 // brings the old versions back.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
@@ -51,6 +52,9 @@ class Deployment {
 
   // The daemon stops: it stays as it is, and goes on after a restart if it was on probation.
   void stop();
+
+  // The thread, and its stack, go if its work is done; does not wait. By one caller at a time.
+  void give_thread_back();
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -106,10 +110,11 @@ class Deployment {
   Clock::time_point step_began_;       // of the thread
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
-  DeploymentStatus status_;  // by mutex_
-  Wish wish_ = Wish::kNone;  // by mutex_
-  std::string wish_reason_;  // by mutex_
-  std::thread thread_;       // last: it uses the others
+  DeploymentStatus status_;           // by mutex_
+  Wish wish_ = Wish::kNone;           // by mutex_
+  std::string wish_reason_;           // by mutex_
+  std::atomic<bool> is_over_{false};  // the thread's last word
+  std::thread thread_;                // last: it uses the others
 };
 
 }  // namespace inferd::models

@@ -90,6 +90,7 @@ Result<std::shared_ptr<Deployment>> Deployments::start(DeploymentOptions options
   const std::lock_guard lock(mutex_);
   INFERD_RETURN_IF_ERROR(check_free(options.versions));
   options.id = std::to_string(++last_id_);
+  for (const auto& deployment : deployments_) deployment->give_thread_back();
   deployments_.push_front(
       std::make_shared<Deployment>(std::move(options), config_, repository_, store_));
   for (size_t i = deployments_.size(); i-- > kKept;) {

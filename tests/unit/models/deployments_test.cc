@@ -384,6 +384,13 @@ TEST_F(DeploymentsTest, SequencesStayWhereTheyBegan) {
   EXPECT_EQ(end_of(begun->id).state, DeploymentState::kDone);
   EXPECT_EQ(go_on(true, false), 1);
   EXPECT_EQ(go_on(false, false), 2);
+
+  const auto unwanted = begin("s", 3, {{"model.test", sums}, {"labels.txt", "another\n"}});
+  wait_for(unwanted->id, Step::kDrain);
+  ASSERT_TRUE(deployments_->roll_back("s", "not today").ok());
+  EXPECT_EQ(go_on(false, true), 3);
+  EXPECT_EQ(end_of(unwanted->id).reason, "not today");
+  EXPECT_EQ(serves("s"), 2) << "also without a probation";
 }
 
 // A thousand changes, nobody notices, nothing is left of the old versions.
