@@ -39,9 +39,11 @@ Result<std::string> manifest_of(const PushedVersion& pushed, const std::string& 
   return package::write_manifest(manifest);
 }
 
-bool has_begun_to_serve(const DeploymentStatus& status) {
+// Not before what the old version began is finished: where there is no probation the deployment
+// then ends, and whoever got the answer can send the next version at once.
+bool is_on_probation(const DeploymentStatus& status) {
   return std::any_of(status.steps.begin(), status.steps.end(),
-                     [](const StepStatus& step) { return step.step > Step::kPublish; });
+                     [](const StepStatus& step) { return step.step == Step::kProbation; });
 }
 
 }  // namespace
@@ -97,7 +99,7 @@ Status Deployments::push_now(const PushedVersion& pushed) {
 
 Status Deployments::wait_until_it_serves(DeploymentStatus status) const {
   constexpr int64_t kLookForTheEndMs = 500;
-  while (status.state == DeploymentState::kRunning && !has_begun_to_serve(status)) {
+  while (status.state == DeploymentState::kRunning && !is_on_probation(status)) {
     if (is_stopping()) return unavailable("the daemon stops");
     INFERD_ASSIGN_OR_RETURN(status, wait(status.id, status.revision, kLookForTheEndMs));
   }
