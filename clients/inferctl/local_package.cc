@@ -4,10 +4,8 @@
 #include <cstdlib>
 #include <ctime>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
+#include <utility>
 
-#include "clients/inferctl/measure/truth.h"
 #include "package/delta.h"
 #include "package/digest.h"
 #include "package/signature.h"
@@ -40,12 +38,11 @@ Result<LocalPackage> finish(LocalPackage package) {
 
 Result<LocalPackage> read_package(const std::string& folder) {
   LocalPackage package;
-  INFERD_ASSIGN_OR_RETURN(package.manifest,
-                          read_text(folder + "/" + std::string(package::kManifestFile)));
+  INFERD_ASSIGN_OR_RETURN(package::ManifestText text, package::read_manifest(folder));
+  package.manifest = std::move(text.manifest);
+  package.signature = std::move(text.signature);
   INFERD_ASSIGN_OR_RETURN(package.parsed, package::parse_manifest(package.manifest));
   INFERD_RETURN_IF_ERROR(package::check_folder(folder, package.parsed));
-  const auto signature = read_text(folder + "/" + std::string(package::kSignatureFile));
-  if (signature.ok()) package.signature = *signature;
   for (const package::ManifestFile& file : package.parsed.files)
     package.files[file.path] = folder + "/" + file.path;
   return package;

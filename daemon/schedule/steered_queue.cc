@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "daemon/schedule/forwarding_queue.h"
+
 namespace inferd::schedule {
 
 void Steering::watch(std::shared_ptr<Observer> observer) {
@@ -22,22 +24,15 @@ Steering::Parts Steering::parts() const {
   return parts_;
 }
 
-class SteeredQueue final : public ModelQueue {
+class SteeredQueue final : public ForwardingQueue {
  public:
   SteeredQueue(std::unique_ptr<ModelQueue> queue, std::shared_ptr<Steering> steering)
-      : queue_(std::move(queue)), steering_(std::move(steering)) {}
+      : ForwardingQueue(std::move(queue)), steering_(std::move(steering)) {}
 
   void submit(Request request) override {
     if (steering_->is_steered_.load(std::memory_order_relaxed)) return steer(std::move(request));
     queue_->submit(std::move(request));
   }
-
-  QueueStatistics statistics() const override { return queue_->statistics(); }
-  const Model& model() const override { return queue_->model(); }
-  const QueueOptions& options() const override { return queue_->options(); }
-  bool has_sequence(std::string_view id) const override { return queue_->has_sequence(id); }
-  void close() override { queue_->close(); }
-  void abandon() override { queue_->abandon(); }
 
  private:
   void steer(Request request) {
@@ -51,7 +46,6 @@ class SteeredQueue final : public ModelQueue {
     queue_->submit(std::move(request));
   }
 
-  const std::unique_ptr<ModelQueue> queue_;
   const std::shared_ptr<Steering> steering_;
 };
 

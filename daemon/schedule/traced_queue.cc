@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "daemon/schedule/forwarding_queue.h"
 #include "daemon/telemetry/trace.h"
 
 namespace inferd::schedule {
@@ -23,10 +24,10 @@ void set_times(const Outcome& outcome, RequestTrace& trace) {
   if (!outcome.status.ok()) trace.status = outcome.status.message();
 }
 
-class TracedQueue final : public ModelQueue {
+class TracedQueue final : public ForwardingQueue {
  public:
   TracedQueue(std::unique_ptr<ModelQueue> queue, std::string name, int64_t version)
-      : queue_(std::move(queue)), name_(std::move(name)), version_(version) {}
+      : ForwardingQueue(std::move(queue)), name_(std::move(name)), version_(version) {}
 
   void submit(Request request) override {
     if (telemetry::tracer().may_trace()) {
@@ -34,13 +35,6 @@ class TracedQueue final : public ModelQueue {
     }
     queue_->submit(std::move(request));
   }
-
-  QueueStatistics statistics() const override { return queue_->statistics(); }
-  const Model& model() const override { return queue_->model(); }
-  const QueueOptions& options() const override { return queue_->options(); }
-  bool has_sequence(std::string_view id) const override { return queue_->has_sequence(id); }
-  void close() override { queue_->close(); }
-  void abandon() override { queue_->abandon(); }
 
  private:
   void trace(Request& request, std::string file) const {
@@ -60,7 +54,6 @@ class TracedQueue final : public ModelQueue {
     };
   }
 
-  const std::unique_ptr<ModelQueue> queue_;
   const std::string name_;
   const int64_t version_;
 };

@@ -10,6 +10,7 @@
 #include "daemon/models/deploy/self_test.h"
 #include "daemon/models/deploy/shadow.h"
 #include "daemon/models/interface.h"
+#include "daemon/models/store/wall_clock.h"
 #include "daemon/telemetry/log.h"
 
 namespace inferd::models {
@@ -19,17 +20,6 @@ constexpr std::chrono::milliseconds kBetweenChecks{20};
 constexpr uint64_t kEnoughAnswers = 20;  // to judge by what share of them is wrong
 constexpr uint64_t kEnoughRuns = 10;     // to judge by their time
 constexpr int64_t kRunTimeoutMs = 60'000;
-
-int64_t now_ms() {
-  using std::chrono::system_clock;
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             system_clock::now().time_since_epoch())
-      .count();
-}
-
-std::string name_of(const ModelAndVersion& version) {
-  return "version " + std::to_string(version.version) + " of model '" + version.model + "'";
-}
 
 std::string milliseconds(double ns) {
   std::array<char, 32> text{};
@@ -57,7 +47,7 @@ Deployment::Deployment(DeploymentOptions options, const config::DeploymentsConfi
     : options_(std::move(options)), config_(config), repository_(repository), store_(store) {
   status_.id = options_.id;
   status_.versions = options_.versions;
-  status_.begun_ms = now_ms();
+  status_.begun_ms = wall_clock_ms();
   for (const ModelAndVersion& version : options_.versions) {
     candidates_.emplace_back().version = version;
     const auto serves = repository_.current(version.model);
@@ -161,7 +151,7 @@ void Deployment::end(DeploymentState state, const std::string& reason) {
   const std::lock_guard lock(mutex_);
   status_.state = state;
   status_.reason = reason;
-  status_.ended_ms = now_ms();
+  status_.ended_ms = wall_clock_ms();
   ++status_.revision;
   changed_.notify_all();
 }

@@ -2,7 +2,7 @@
 #include "daemon/models/deploy/deployments.h"
 
 #include <algorithm>
-#include <chrono>
+#include <ctime>
 #include <utility>
 
 #include "daemon/telemetry/log.h"
@@ -28,19 +28,13 @@ config::RolloutConfig at_once() {
   return rollout;
 }
 
-int64_t seconds_since_epoch() {
-  using std::chrono::system_clock;
-  return std::chrono::duration_cast<std::chrono::seconds>(system_clock::now().time_since_epoch())
-      .count();
-}
-
 }  // namespace
 
 Deployments::Deployments(const config::DeploymentsConfig& config, DeployableRepository& repository,
                          Store& store)
     : config_(config), repository_(repository), store_(store) {
   // Numbers that no deployment of an earlier process had.
-  last_id_ = seconds_since_epoch();
+  last_id_ = std::time(nullptr);
   resume();
 }
 

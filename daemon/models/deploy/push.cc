@@ -2,6 +2,7 @@
 //
 // Versions that are sent whole in one call.
 #include <algorithm>
+#include <ctime>
 #include <utility>
 
 #include "daemon/models/deploy/deployments.h"
@@ -11,19 +12,13 @@
 namespace inferd::models {
 namespace {
 
-int64_t seconds_since_epoch() {
-  using std::chrono::system_clock;
-  return std::chrono::duration_cast<std::chrono::seconds>(system_clock::now().time_since_epoch())
-      .count();
-}
-
 // `folder`: where the version would lie. What lies there already with the same files is the same
 // package, and so has the same dates.
 Result<std::string> manifest_of(const PushedVersion& pushed, const std::string& folder) {
   package::Manifest manifest;
   manifest.model = pushed.version.model;
   manifest.version = pushed.version.version;
-  manifest.created_s = seconds_since_epoch();
+  manifest.created_s = std::time(nullptr);
   for (const auto& [path, content] : pushed.files) {
     package::Sha256 digest;
     digest.update(std::as_bytes(std::span(content)));

@@ -8,12 +8,10 @@
 
 #include <algorithm>
 #include <charconv>
-#include <chrono>
 #include <ctime>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
+#include "daemon/models/store/wall_clock.h"
 #include "daemon/models/versions_on_disk.h"
 #include "daemon/telemetry/log.h"
 #include "package/digest.h"
@@ -23,34 +21,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kManifest = "/manifest.json", kSignature = "/manifest.sig";
-
-int64_t now_ms() {
-  using std::chrono::system_clock;
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             system_clock::now().time_since_epoch())
-      .count();
-}
-
-Result<std::string> read_text(const std::string& path) {
-  std::ifstream stream(path, std::ios::binary);
-  std::stringstream text;
-  text << stream.rdbuf();
-  if (!stream) return not_found("cannot read '" + path + "'");
-  return std::move(text).str();
-}
-
 void warn(const std::string& line) { telemetry::log(LogLevel::kWarning, line); }
-
-std::string name_of(const ModelAndVersion& version) {
-  return "version " + std::to_string(version.version) + " of model '" + version.model + "'";
-}
 
 void judge(ModelDecision& model, int64_t version, Verdict verdict, std::string reason = "") {
   VersionNote& note = model.versions[version];
   note.verdict = verdict;
   note.reason = std::move(reason);
-  note.time_ms = now_ms();
+  note.time_ms = wall_clock_ms();
 }
 
 bool may_serve(const ModelDecision& decision, int64_t version) {
@@ -203,8 +180,8 @@ Result<UploadStatus> Store::begin_upload(const std::string& manifest, const std:
       package::check_fresh(parsed, std::time(nullptr), config_.deployments.max_package_age_s));
   const ModelAndVersion version = {parsed.model, parsed.version};
   if (exists(version)) {
-    const auto known = read_text(folder(version) + std::string(kManifest));
-    if (known.ok() && *known == manifest) {
+    const auto known = package::read_manifest(folder(version));
+    if (known.ok() && known->manifest == manifest) {
       UploadStatus status;
       status.manifest = parsed;
       status.is_staged = true;
@@ -261,7 +238,7 @@ std::vector<StoredVersion> Store::versions(const std::string& model) const {
     version.version = number;
     const std::string path = folder({model, number});
     std::error_code error;
-    version.is_package = fs::exists(path + std::string(kManifest), error);
+    version.is_package = fs::exists(fs::path(path) / package::kManifestFile, error);
     version.bytes = bytes_in_folder(path);
     version.note.verdict = Verdict::kGood;
     if (const auto note = decision.versions.find(number); note != decision.versions.end())
@@ -291,13 +268,11 @@ std::vector<int64_t> Store::candidates(const std::string& model) const {
 
 Status Store::check(const ModelAndVersion& version) const {
   const std::string path = folder(version);
-  std::error_code error;
-  if (!fs::exists(path + std::string(kManifest), error)) return ok_status();
-  INFERD_ASSIGN_OR_RETURN(const std::string manifest, read_text(path + std::string(kManifest)));
-  const auto signature = read_text(path + std::string(kSignature));
-  INFERD_RETURN_IF_ERROR(
-      check_signature(manifest, signature.ok() ? *signature : "").with_context(path));
-  INFERD_ASSIGN_OR_RETURN(const package::Manifest parsed, package::parse_manifest(manifest));
+  const auto text = package::read_manifest(path);
+  if (text.status().code() == StatusCode::kNotFound) return ok_status();
+  INFERD_RETURN_IF_ERROR(text.status());
+  INFERD_RETURN_IF_ERROR(check_signature(text->manifest, text->signature).with_context(path));
+  INFERD_ASSIGN_OR_RETURN(const package::Manifest parsed, package::parse_manifest(text->manifest));
   if (parsed.model != version.model || parsed.version != version.version) {
     return data_loss("'" + path + "' holds the package of " +
                      name_of({parsed.model, parsed.version}));
@@ -308,9 +283,9 @@ Status Store::check(const ModelAndVersion& version) const {
 std::string Store::find_file(const std::string& model, const std::string& sha256) const {
   for (const int64_t version : versions_on_disk(root_ + "/" + model)) {
     const std::string path = folder({model, version});
-    const auto manifest = read_text(path + std::string(kManifest));
-    if (manifest.ok()) {
-      const auto parsed = package::parse_manifest(*manifest);
+    const auto text = package::read_manifest(path);
+    if (text.ok()) {
+      const auto parsed = package::parse_manifest(text->manifest);
       if (!parsed.ok()) continue;
       for (const package::ManifestFile& file : parsed->files) {
         if (file.sha256 == sha256) return path + "/" + file.path;
@@ -457,8 +432,9 @@ void Store::collect(const std::set<ModelAndVersion>& in_use) {
     const ModelDecision decision = decisions_->of(version.model);
     const auto note = decision.versions.find(version.version);
     const bool is_good = note != decision.versions.end() && note->second.verdict == Verdict::kGood;
-    const bool is_old = note == decision.versions.end() ||
-                        now_ms() - note->second.time_ms > config_.deployments.upload_idle_s * 1000;
+    const bool is_old =
+        note == decision.versions.end() ||
+        wall_clock_ms() - note->second.time_ms > config_.deployments.upload_idle_s * 1000;
     if (!is_good && !is_old) continue;
     if (const Status removed = remove_now(version); !removed.ok()) warn(removed.message());
   }

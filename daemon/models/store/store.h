@@ -38,6 +38,11 @@ struct ModelAndVersion {
   auto operator<=>(const ModelAndVersion&) const = default;
 };
 
+// "version 3 of model 'm'", for messages.
+inline std::string name_of(const ModelAndVersion& version) {
+  return "version " + std::to_string(version.version) + " of model '" + version.model + "'";
+}
+
 struct StoredVersion {
   int64_t version = 0;
   bool is_package = false;  // came with a manifest; without one, somebody copied it there

@@ -10,6 +10,7 @@
 #include <optional>
 #include <utility>
 
+#include "daemon/models/versions_on_disk.h"
 #include "package/delta.h"
 #include "package/digest.h"
 
@@ -37,17 +38,6 @@ int64_t size_of(const std::string& path) {
   std::error_code error;
   const auto size = fs::file_size(path, error);
   return error ? 0 : static_cast<int64_t>(size);
-}
-
-int64_t bytes_in(const std::string& folder) {
-  int64_t bytes = 0;
-  std::error_code error;
-  for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end;
-       it.increment(error)) {
-    std::error_code unknown;
-    if (it->is_regular_file(unknown)) bytes += size_of(it->path());
-  }
-  return bytes;
 }
 
 // When something was last written in an upload, seconds since the epoch.
@@ -284,7 +274,7 @@ int64_t Uploads::clean(int64_t max_idle_s) {
     const auto known = uploads_.find(id);
     const bool is_used = known != uploads_.end() && known->second.use_count() > 1;
     if (is_used || now - last_write(it->path()) < max_idle_s) {
-      left += bytes_in(it->path());
+      left += bytes_in_folder(it->path());
       continue;
     }
     if (known != uploads_.end()) uploads_.erase(known);
