@@ -154,6 +154,22 @@ struct RolloutConfig {
 // `own` where it says something, else `base`.
 RolloutConfig merge(const RolloutConfig& base, RolloutConfig own);
 
+// When a model has what it computes with in memory; see models::Residency.
+enum class Residence : uint8_t {
+  kPinned,    // always
+  kPreload,   // from the start on, until it is idle or others need the memory
+  kOnDemand,  // from the first request on, until the same
+};
+
+// What models may have in memory.
+struct MemoryConfig {
+  int64_t budget_bytes = 0;                   // of all models together; 0: what the machine has
+  int64_t reserve_bytes = int64_t{64} << 20;  // of the machine, and of what the service may take
+  double max_pressure = 10;                   // percent of time; 0: whatever it is
+  Residence residence = Residence::kPreload;  // of models that say nothing
+  double keep_alive_s = 0;                    // the same; 0: as long as there is memory
+};
+
 // Which versions serve beside the newest, for requests that name them.
 struct VersionPolicy {
   int64_t latest = 1;                  // the newest so many; INT64_MAX: all
@@ -176,6 +192,8 @@ struct ModelConfig {
   std::optional<int> max_sequences;
   std::optional<double> weight;
   std::optional<bool> response_cache;
+  std::optional<Residence> residence;
+  std::optional<double> keep_alive_s;
   std::string labels;     // file, relative to the model's folder
   std::string signature;  // of a TensorFlow Lite file; empty: the usual one
   EnsembleConfig ensemble;
@@ -210,6 +228,7 @@ struct ModelsConfig {
   std::vector<ModelConfig> serve;  // merged with <root>/<model>/model.yaml, this one wins
   int64_t response_cache_bytes = int64_t{64} << 20;  // of all models; 0: none is kept
   DeploymentsConfig deployments = {};
+  MemoryConfig memory = {};
   // What a model file may ask for; see inferd::Limits.
   int64_t max_file_bytes = int64_t{1} << 30;
   int64_t max_arena_bytes = int64_t{1} << 30;

@@ -45,12 +45,25 @@ void read_deployments(MapReader& parent, DeploymentsConfig& deployments) {
   r.finish();
 }
 
+void read_memory(MapReader& parent, MemoryConfig& memory) {
+  MapReader r(parent.child("memory"), parent.file(), parent.errors());
+  r.read("budget_bytes", memory.budget_bytes, 0, INT64_MAX / 4);
+  r.read("reserve_bytes", memory.reserve_bytes, 0, INT64_MAX / 4);
+  r.read("max_pressure", memory.max_pressure, 0, 100);
+  std::optional<Residence> residence;
+  read_residence(r, residence);
+  memory.residence = residence.value_or(memory.residence);
+  r.read("keep_alive_s", memory.keep_alive_s, 0, kMaxKeepAliveS);
+  r.finish();
+}
+
 void read_models(MapReader& parent, ModelsConfig& models) {
   MapReader r(parent.child("models"), parent.file(), parent.errors());
   r.read("root", models.root);
   models.root = resolve(r.file(), models.root);
   r.read("response_cache_bytes", models.response_cache_bytes, 0, INT64_MAX / 4);
   read_deployments(r, models.deployments);
+  read_memory(r, models.memory);
   r.read("max_file_bytes", models.max_file_bytes, 1 << 10, INT64_MAX);
   r.read("max_arena_bytes", models.max_arena_bytes, 1 << 16, INT64_MAX);
   r.read("max_tensor_bytes", models.max_tensor_bytes, 1 << 10, INT64_MAX);

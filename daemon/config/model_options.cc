@@ -145,6 +145,15 @@ void take(QueuePolicyConfig& own, const QueuePolicyConfig& base) {
 
 }  // namespace
 
+void read_residence(MapReader& r, std::optional<Residence>& residence) {
+  if (!r.child("residence").IsDefined()) return;
+  std::string text;
+  r.read("residence", text, {"pinned", "preload", "on_demand"});
+  residence = text == "pinned"    ? Residence::kPinned
+              : text == "preload" ? Residence::kPreload
+                                  : Residence::kOnDemand;
+}
+
 void read_model_options(MapReader& r, ModelConfig& model) {
   r.read("version", model.version, 1, INT64_MAX);
   read_version_policy(r, model);
@@ -157,6 +166,8 @@ void read_model_options(MapReader& r, ModelConfig& model) {
   r.read("max_delay_us", model.max_delay_us, 0, kMaxMicroseconds);
   r.read("weight", model.weight, 0.001, 1000);
   r.read("real_time", model.real_time);
+  read_residence(r, model.residence);
+  r.read("keep_alive_s", model.keep_alive_s, 0, kMaxKeepAliveS);
   r.read("labels", model.labels);
   r.read("signature", model.signature);
   read_dynamic_batching(r, model);
@@ -192,6 +203,8 @@ ModelConfig merge(const ModelConfig& base, ModelConfig own) {
   take(own.max_sequences, base.max_sequences);
   take(own.weight, base.weight);
   take(own.response_cache, base.response_cache);
+  take(own.residence, base.residence);
+  take(own.keep_alive_s, base.keep_alive_s);
   if (own.labels.empty()) own.labels = base.labels;
   if (own.signature.empty()) own.signature = base.signature;
   if (own.ensemble.steps.empty()) own.ensemble = base.ensemble;

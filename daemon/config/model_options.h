@@ -15,6 +15,10 @@ inline constexpr int64_t kMaxInstances = 64;
 inline constexpr int64_t kMaxSequences = 100'000;
 inline constexpr int64_t kMaxIdleMicroseconds = 24 * kMaxMicroseconds;
 
+inline constexpr double kMaxKeepAliveS = 365.0 * 24 * 3600;
+
+void read_residence(MapReader& r, std::optional<Residence>& residence);
+
 // The keys of a model but its name: ours, and beside them those of Triton's model configuration
 // under their own names, which mean the same.
 void read_model_options(MapReader& r, ModelConfig& model);

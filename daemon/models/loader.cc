@@ -9,7 +9,6 @@
 #include "daemon/host/quiet.h"
 #include "daemon/models/declared.h"
 #include "daemon/models/queue_options.h"
-#include "daemon/models/steady_file.h"
 #include "daemon/models/versions_on_disk.h"
 #include "daemon/schedule/cached_queue.h"
 #include "daemon/schedule/steered_queue.h"
@@ -201,14 +200,14 @@ Result<std::vector<int64_t>> Loader::versions(const std::string& name) const {
 }
 
 Result<std::unique_ptr<ModelVersion>> Loader::load(const config::ModelConfig& configured,
-                                                   int64_t version, bool quietly,
+                                                   int64_t version, When when,
                                                    const FindModel& find) const {
   auto loaded = std::make_unique<ModelVersion>();
   loaded->name = configured.name;
   loaded->version = version;
   loaded->config = configured;
   const bool is_ensemble = !configured.ensemble.steps.empty();
-  INFERD_RETURN_IF_ERROR(is_ensemble ? make_ensemble(*loaded, find) : load_file(*loaded, quietly));
+  INFERD_RETURN_IF_ERROR(is_ensemble ? make_ensemble(*loaded, find) : load_file(*loaded, when));
   loaded->queue =
       schedule::make_traced_queue(std::move(loaded->queue), loaded->name, loaded->version);
   loaded->steering = std::make_shared<schedule::Steering>();
@@ -217,7 +216,31 @@ Result<std::unique_ptr<ModelVersion>> Loader::load(const config::ModelConfig& co
   return loaded;
 }
 
-Status Loader::read_model(ModelVersion& loaded) const {
+// What is known of a model before it is read is how large its file is, which is about what its
+// weights take.
+Result<Loader::Place> Loader::find_place(const ModelVersion& version, When when) const {
+  Place place;
+  place.terms = residency_.terms_of(version.config);
+  const bool is_pinned = place.terms.residence == config::Residence::kPinned;
+  place.room = is_pinned || when == When::kLater ? Residency::Room::kMade : Residency::Room::kLeft;
+  place.awake = when == When::kLater || place.terms.residence != config::Residence::kOnDemand;
+  std::error_code error;
+  const auto bytes = static_cast<int64_t>(fs::file_size(version.path, error));
+  if (error) return not_found("'" + version.path + "': " + error.message());
+  const std::string what = "model '" + version.name + "'";
+  if (place.awake) {
+    auto reservation = residency_.reserve(what, bytes, place.room);
+    place.awake = reservation.ok();
+    if (reservation.ok()) place.reservation = std::move(*reservation);
+    if (!reservation.ok() && place.room == Residency::Room::kMade) return reservation.status();
+  }
+  if (place.awake) return place;
+  INFERD_ASSIGN_OR_RETURN(place.reservation,
+                          residency_.reserve(what, bytes, Residency::Room::kForAWhile));
+  return place;
+}
+
+Result<Loader::Read> Loader::read_model(ModelVersion& loaded) const {
   LoadOptions options;
   options.limits.max_file_bytes = config_.max_file_bytes;
   options.limits.max_arena_bytes = config_.max_arena_bytes;
@@ -233,31 +256,62 @@ Status Loader::read_model(ModelVersion& loaded) const {
   // Weights are packed by the first plan; later ones have little left to do.
   INFERD_ASSIGN_OR_RETURN(const auto context, loaded.model->create_context());
   INFERD_RETURN_IF_ERROR(prepare(*loaded.model, *context));
-  return file.check_unchanged();
+  INFERD_RETURN_IF_ERROR(file.check_unchanged());
+  return Read{file.mark(), context->memory()};
 }
 
-Status Loader::load_file(ModelVersion& loaded, bool quietly) const {
+Status Loader::load_file(ModelVersion& loaded, When when) const {
   const fs::path folder = fs::path(config_.root) / loaded.name;
   const fs::path version_folder = folder / std::to_string(loaded.version);
   std::error_code error;
   if (!fs::is_directory(version_folder, error))
     return not_found("'" + version_folder.string() + "' does not exist");
-  INFERD_ASSIGN_OR_RETURN(const fs::path file, model_file(version_folder, loaded.config.file_name));
-  loaded.path = file.string();
-  Status read;
-  if (quietly) {
-    host::run_quietly([&] { read = read_model(loaded); });
+  INFERD_ASSIGN_OR_RETURN(const fs::path path, model_file(version_folder, loaded.config.file_name));
+  loaded.path = path.string();
+  INFERD_ASSIGN_OR_RETURN(Place place, find_place(loaded, when));
+  std::optional<Result<Read>> model;
+  const auto read = [&] { model = read_model(loaded); };
+  if (when == When::kLater) {
+    host::run_quietly(read);
   } else {
-    read = read_model(loaded);
+    read();
   }
-  INFERD_RETURN_IF_ERROR(read);
+  INFERD_RETURN_IF_ERROR(model->status());
   INFERD_ASSIGN_OR_RETURN(loaded.labels, labels(folder, version_folder, loaded.config));
+  return make_queue(loaded, **model, std::move(place));
+}
+
+Status Loader::make_queue(ModelVersion& loaded, const Read& read, Place place) const {
   schedule::QueueOptions queueing = queue_options(loaded.config);
   run_sequences_alone(loaded, queueing);
   queueing.version = loaded.version;
   queueing.response_cache = queueing.response_cache && cache_ != nullptr;
-  INFERD_ASSIGN_OR_RETURN(
-      loaded.queue, schedule::ModelQueue::create(loaded.model, loaded.name, queueing, arbiter_));
+  INFERD_RETURN_IF_ERROR(
+      schedule::check_options(*loaded.model, queueing).with_context("model '" + loaded.name + "'"));
+  const auto make = [model = loaded.model, name = loaded.name, queueing, arbiter = arbiter_,
+                     file = read.file]() -> Result<std::unique_ptr<schedule::ModelQueue>> {
+    INFERD_RETURN_IF_ERROR(file.check_not_overwritten());
+    return schedule::ModelQueue::create(model, name, queueing, arbiter);
+  };
+  loaded.sleeper = std::make_shared<schedule::Sleeper>(loaded.model, loaded.name, queueing, make);
+  loaded.queue = schedule::make_sleeping_queue(loaded.sleeper);
+  place.terms.estimate_bytes =
+      read.memory.weights_bytes +
+      queueing.instances * (read.memory.arena_bytes + read.memory.scratch_bytes);
+  residency_.add(loaded.sleeper, place.terms);
+  place.reservation.release();
+  if (place.awake) {
+    const Status awake = residency_.wake(loaded.sleeper, place.room);
+    const bool may_wait =
+        place.room == Residency::Room::kLeft && awake.code() == StatusCode::kResourceExhausted;
+    if (!may_wait) INFERD_RETURN_IF_ERROR(awake);
+    place.awake = awake.ok();
+  }
+  if (!place.awake) {
+    loaded.model->forget_plans();
+    if (place.terms.residence != config::Residence::kOnDemand)
+      loaded.config.notes.push_back("there is no memory for it yet; it sleeps until it is used");
+  }
   if (!queueing.response_cache) return ok_status();
   INFERD_ASSIGN_OR_RETURN(loaded.queue,
                           schedule::make_cached_queue(std::move(loaded.queue), cache_));

@@ -8,6 +8,8 @@
 #include "daemon/config/config.h"
 #include "daemon/models/ensemble_queue.h"
 #include "daemon/models/repository.h"
+#include "daemon/models/residency.h"
+#include "daemon/models/steady_file.h"
 #include "daemon/schedule/response_cache.h"
 #include "inferd/engine/engine.h"
 
@@ -16,12 +18,13 @@ namespace inferd::models {
 // From a model's folder on disk to a version that can serve. Immutable; any thread.
 class Loader {
  public:
-  // `cache` is null where no answers are kept.
+  // `cache` is null where no answers are kept. Borrows `residency`.
   Loader(const config::ModelsConfig& config, std::shared_ptr<Engine> engine,
-         std::shared_ptr<schedule::ResponseCache> cache)
+         std::shared_ptr<schedule::ResponseCache> cache, Residency& residency)
       : config_(config),
         engine_(std::move(engine)),
         cache_(std::move(cache)),
+        residency_(residency),
         arbiter_(std::make_shared<schedule::Arbiter>(engine_->threads())) {}
 
   // The models that the configuration names, or all found under the root. NOT_FOUND when that is
@@ -42,20 +45,40 @@ class Loader {
   // Versions in the model's folder, the newest first. NOT_FOUND where there is none.
   Result<std::vector<int64_t>> versions(const std::string& name) const;
 
+  enum class When {
+    // One that need not be in memory is put aside where it would not fit, or is loaded on demand.
+    kAtStart,
+    // Most of the work is done at low priority; what is not used makes room for it.
+    kLater,
+  };
   // Reads a version (0: of an ensemble that has none), plans it and starts its queue: seconds. The
-  // models of an ensemble are those that `find` finds. `quietly`: most of the work is done at low
-  // priority. Errors say which file and why; UNAVAILABLE for a file that is being written.
+  // models of an ensemble are those that `find` finds. Errors say which file and why; UNAVAILABLE
+  // for a file that is being written, RESOURCE_EXHAUSTED where there is no memory for it.
   Result<std::unique_ptr<ModelVersion>> load(const config::ModelConfig& configured, int64_t version,
-                                             bool quietly, const FindModel& find) const;
+                                             When when, const FindModel& find) const;
 
  private:
-  Status load_file(ModelVersion& version, bool quietly) const;
-  Status read_model(ModelVersion& version) const;
+  Status load_file(ModelVersion& version, When when) const;
+  // Whether a version is to be in memory at once, and the room for it meanwhile.
+  struct Place {
+    Residency::Terms terms;
+    Residency::Room room = Residency::Room::kLeft;
+    bool awake = true;
+    Residency::Reservation reservation;
+  };
+  Result<Place> find_place(const ModelVersion& version, When when) const;
+  struct Read {
+    FileMark file;
+    MemoryUse memory;  // of one instance
+  };
+  Result<Read> read_model(ModelVersion& version) const;
+  Status make_queue(ModelVersion& version, const Read& read, Place place) const;
   Status make_ensemble(ModelVersion& version, const FindModel& find) const;
 
   const config::ModelsConfig config_;
   const std::shared_ptr<Engine> engine_;
   const std::shared_ptr<schedule::ResponseCache> cache_;
+  Residency& residency_;
   // Of all models: as many runs at one time as the engine has threads.
   const std::shared_ptr<schedule::Arbiter> arbiter_;
 };

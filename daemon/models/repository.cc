@@ -11,6 +11,7 @@
 #include "daemon/models/background.h"
 #include "daemon/models/interface.h"
 #include "daemon/models/loader.h"
+#include "daemon/models/residency.h"
 #include "daemon/models/serving.h"
 #include "daemon/telemetry/log.h"
 
@@ -24,7 +25,11 @@ class FolderRepository final : public DeployableRepository {
  public:
   FolderRepository(const config::ModelsConfig& config, std::shared_ptr<Engine> engine,
                    std::shared_ptr<schedule::ResponseCache> cache, Store* store)
-      : loader_(config, std::move(engine), std::move(cache)), store_(store) {}
+      : store_(store),
+        residency_(
+            config.memory, [] { return host::read_memory(); },
+            [this](const std::string& name) { return !dependent_of(name).empty(); }),
+        loader_(config, std::move(engine), std::move(cache), residency_) {}
 
   Status load_all() {
     INFERD_ASSIGN_OR_RETURN(const auto wanted, loader_.wanted_at_start());
@@ -265,7 +270,7 @@ class FolderRepository final : public DeployableRepository {
     INFERD_RETURN_IF_ERROR(parts);
     if (store_ != nullptr) store_->begin_loading(what);
     auto loaded = loader_.load(
-        configured, version, has_started_,
+        configured, version, has_started_ ? Loader::When::kLater : Loader::When::kAtStart,
         [this](const std::string& name, int64_t part_version) { return find(name, part_version); });
     if (store_ != nullptr) store_->done_loading();
     if (!loaded.ok()) return loaded.status();
@@ -366,13 +371,14 @@ class FolderRepository final : public DeployableRepository {
     return ok_status();
   }
 
-  const Loader loader_;
   Store* const store_;
   bool has_started_ = false;  // set before there are other threads
   mutable std::mutex mutex_;
   int orders_ = 0;                                      // by mutex_
   std::multimap<std::string, std::string> dependents_;  // by mutex_; models and who has them
   std::vector<std::string> being_loaded_;               // of the thread that loads
+  Residency residency_;  // after what it asks, before the queues it wakes
+  const Loader loader_;
   Serving serving_;
   Background background_;  // last: its work uses the others
 };

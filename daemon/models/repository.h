@@ -15,6 +15,7 @@
 #include "daemon/config/config.h"
 #include "daemon/models/store/store.h"
 #include "daemon/schedule/model_queue.h"
+#include "daemon/schedule/sleeper.h"
 #include "daemon/schedule/steered_queue.h"
 #include "inferd/engine/engine.h"
 
@@ -30,6 +31,7 @@ struct ModelVersion {
   std::vector<std::string> labels;  // from labels.txt beside the model or model.yaml; may be empty
   std::shared_ptr<const Model> model;
   std::unique_ptr<schedule::ModelQueue> queue;
+  std::shared_ptr<schedule::Sleeper> sleeper;    // in queue; null: an ensemble
   std::shared_ptr<schedule::Steering> steering;  // of queue
 };
 
@@ -44,7 +46,7 @@ struct ModelStatus {
   std::string name;
   int64_t version = 0;  // 0: none is loaded
   ModelState state = ModelState::kLoading;
-  std::string reason;  // why it does not serve
+  std::string reason;  // why it does not serve, or how it does where there is something to say
 };
 
 // Thread-safe. Loading, unloading and the end of versions are the work of one thread of the

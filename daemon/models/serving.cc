@@ -14,6 +14,12 @@ std::shared_ptr<schedule::ModelQueue> queue_of(const VersionPtr& version) {
   return {version, version->queue.get()};
 }
 
+// For ModelStatus::reason of one that is ready.
+std::string how_it_serves(const ModelVersion& version) {
+  const bool sleeps = version.sleeper != nullptr && !version.sleeper->use().awake;
+  return sleeps ? "asleep until it is used" : "";
+}
+
 }  // namespace
 
 Serving::~Serving() {
@@ -86,9 +92,11 @@ std::vector<ModelStatus> Serving::list() const {
   const std::lock_guard lock(mutex_);
   std::vector<ModelStatus> list;
   for (const auto& [name, entry] : models_) {
-    list.push_back({name, entry.serving ? entry.serving->version : 0, entry.state, entry.reason});
-    for (const auto& [version, unused] : entry.others)
-      list.push_back({name, version, ModelState::kReady, ""});
+    const VersionPtr& serves = entry.serving;
+    list.push_back({name, serves ? serves->version : 0, entry.state,
+                    serves ? how_it_serves(*serves) : entry.reason});
+    for (const auto& [version, other] : entry.others)
+      list.push_back({name, version, ModelState::kReady, how_it_serves(*other)});
   }
   return list;
 }

@@ -61,6 +61,15 @@ Result<SteadyFile> SteadyFile::open(const std::string& path) {
   return file;
 }
 
+Status FileMark::check_not_overwritten() const {
+  struct stat now {};
+  if (::stat(path_.c_str(), &now) != 0) return ok_status();
+  if (now.st_dev != about_.st_dev || now.st_ino != about_.st_ino || is_same(now, about_))
+    return ok_status();
+  return failed_precondition("'" + path_ +
+                             "' was written to since it was loaded; load the model again");
+}
+
 SteadyFile::~SteadyFile() {
   if (file_ >= 0) ::close(file_);
 }

@@ -91,7 +91,8 @@ class BatchingQueue final : public ModelQueue {
     const std::lock_guard lock(mutex_);
     QueueStatistics copy = recorder_.snapshot();
     copy.pending = waiting_.size();
-    copy.sequences = sequences_.size();
+    copy.running = elements_running_;
+    copy.sequences = sequences_.size(now_ns());
     for (const auto& runner : runners_) {
       copy.memory.weights_bytes = runner->memory.weights_bytes;  // shared
       copy.memory.arena_bytes += runner->memory.arena_bytes;
@@ -587,6 +588,8 @@ class BatchingQueue final : public ModelQueue {
   Recorder recorder_;
 };
 
+}  // namespace
+
 Status check_options(const Model& model, const QueueOptions& options) {
   if (options.max_batch > 1 && !model.info().batchable) {
     return invalid_argument("max_batch is " + std::to_string(options.max_batch) +
@@ -603,8 +606,6 @@ Status check_options(const Model& model, const QueueOptions& options) {
   }
   return ok_status();
 }
-
-}  // namespace
 
 int64_t now_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(

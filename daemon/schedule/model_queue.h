@@ -23,12 +23,16 @@
 
 namespace inferd::schedule {
 
+// Whether a queue of this model may have these options: INVALID_ARGUMENT for those that contradict
+// each other or the model.
+Status check_options(const Model& model, const QueueOptions& options);
+
 // Thread-safe.
 class ModelQueue {
  public:
   // Plans for every batch size it will form, so that the first requests are as fast as later ones.
   // `arbiter` is what the queues of one machine share; null: nobody else computes.
-  // INVALID_ARGUMENT for options that contradict each other or the model.
+  // As check_options(), or why it cannot be planned.
   static Result<std::unique_ptr<ModelQueue>> create(std::shared_ptr<const Model> model,
                                                     std::string name, const QueueOptions& options,
                                                     std::shared_ptr<Arbiter> arbiter = nullptr);

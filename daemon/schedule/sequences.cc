@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/schedule/sequences.h"
 
+#include <algorithm>
+
 namespace inferd::schedule {
 
 namespace {
@@ -19,16 +21,18 @@ Status Sequences::check_open(const Entry& entry, const Sequence& sequence) {
 
 Status Sequences::check_new(const Sequence& sequence) const {
   if (!sequence.start) return not_open(sequence);
-  if (size() < most_) return ok_status();
+  if (open_.size() < static_cast<size_t>(most_)) return ok_status();
   return resource_exhausted(std::to_string(most_) +
                             " sequences are open; end one, or allow more (max_sequences)");
 }
 
 void Sequences::forget_idle(int64_t now) {
-  std::erase_if(open_, [&](const auto& item) {
-    const Entry& entry = item.second;
-    return entry.waiting == 0 && now - entry.last_ns > idle_ns_;
-  });
+  std::erase_if(open_, [&](const auto& item) { return is_idle(item.second, now); });
+}
+
+int64_t Sequences::size(int64_t now) const {
+  return std::count_if(open_.begin(), open_.end(),
+                       [&](const auto& item) { return !is_idle(item.second, now); });
 }
 
 bool Sequences::is_running(const Sequence& sequence) const {
@@ -49,7 +53,7 @@ bool Sequences::is_open(std::string_view id, int64_t now) const {
   const auto found = open_.find(id);
   if (found == open_.end()) return false;
   const Entry& entry = found->second;
-  return !entry.ends && (entry.waiting > 0 || now - entry.last_ns <= idle_ns_);
+  return !entry.ends && !is_idle(entry, now);
 }
 
 State* Sequences::begin(const Sequence& sequence) {

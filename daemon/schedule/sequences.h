@@ -57,7 +57,8 @@ class Sequences {
   // Whether requests may go on with it.
   bool is_open(std::string_view id, int64_t now) const;
 
-  int64_t size() const { return static_cast<int64_t>(open_.size()); }
+  // How many are open, without those that were idle for too long.
+  int64_t size(int64_t now) const;
 
  private:
   struct Entry {
@@ -69,6 +70,9 @@ class Sequences {
     uint64_t scanned = 0;  // the last scan that came across it
   };
   Status check_new(const Sequence& sequence) const;
+  bool is_idle(const Entry& entry, int64_t now) const {
+    return entry.waiting == 0 && now - entry.last_ns > idle_ns_;
+  }
   static Status check_open(const Entry& entry, const Sequence& sequence);
   void forget_idle(int64_t now);
 

@@ -37,9 +37,10 @@ enum class Refusal {
   kInvalid,    // not what the model takes
   kCancelled,  // its caller went
   kClosed,     // the model went
+  kAsleep,     // the model was asleep and could not be woken
 };
-inline constexpr std::array<std::string_view, 6> kRefusals = {"full",    "deadline",  "timeout",
-                                                              "invalid", "cancelled", "closed"};
+inline constexpr std::array<std::string_view, 7> kRefusals = {
+    "full", "deadline", "timeout", "invalid", "cancelled", "closed", "asleep"};
 
 // A snapshot; counters only grow. Names follow Triton's ModelStatistics.
 struct QueueStatistics {
@@ -59,10 +60,18 @@ struct QueueStatistics {
   std::array<uint64_t, kCloseReasons.size()> closed = {};   // batches, by CloseReason
   std::array<uint64_t, kRefusals.size()> refused = {};      // requests, which count as `fail`, too
   int64_t pending = 0;                                      // waiting now
+  int64_t running = 0;                                      // batch elements, now
   int64_t sequences = 0;                                    // open now
   telemetry::DurationHistogram request_times, queue_times;  // of requests that succeeded
   telemetry::DurationHistogram compute_times;               // of runs
   MemoryUse memory;  // weights, and what all instances have beside them
+  // Of models that are in memory only while they are needed; see Sleeper.
+  bool asleep = false;  // now
+  DurationStat wakes;   // and how long they took
+  uint64_t sleeps = 0;
+
+  // What another queue of the same model did before, which has nothing to do any more.
+  void add_past(const QueueStatistics& past);
 
   uint64_t count(CloseReason reason) const { return closed[static_cast<size_t>(reason)]; }
   uint64_t count(Refusal reason) const { return refused[static_cast<size_t>(reason)]; }

@@ -23,6 +23,11 @@ class DurationHistogram {
     sum_ns_ += std::max<int64_t>(ns, 0);
   }
 
+  void add(const DurationHistogram& other) {
+    for (size_t i = 0; i < counts_.size(); ++i) counts_[i] += other.counts_[i];
+    sum_ns_ += other.sum_ns_;
+  }
+
   // Of each bucket alone; the last is for what is longer than every bound.
   const std::array<uint64_t, kBoundsNs.size() + 1>& counts() const { return counts_; }
   int64_t sum_ns() const { return sum_ns_; }

@@ -185,6 +185,12 @@ Result<std::unique_ptr<Context>> LoadedModel::create_context(const ContextOption
   return std::unique_ptr<Context>(std::move(context));
 }
 
+void LoadedModel::forget_plans() const {
+  program_->forget_stages();
+  forget_file();
+  return_free_memory();
+}
+
 TensorState LoadedModel::new_state() const {
   return TensorState(info_.states, program_->graph().initial_states(), info_.batchable);
 }

@@ -32,6 +32,7 @@ class LoadedModel final : public Model {
 
   const ModelInfo& info() const override { return info_; }
   Result<std::unique_ptr<Context>> create_context(const ContextOptions& options) const override;
+  void forget_plans() const override;
   std::unique_ptr<State> create_state() const override;
 
   // The plan of the first stage, which is the only one where no shape depends on data. From the

@@ -58,6 +58,12 @@ Result<std::shared_ptr<const Stage>> Program::stage_for(
   return stages_.front();
 }
 
+void Program::forget_stages() const {
+  std::list<std::shared_ptr<const Stage>> gone;
+  const std::lock_guard lock(mutex_);
+  gone.swap(stages_);
+}
+
 Result<ir::Graph> Program::specialize(std::span<const Shape> shapes,
                                       std::span<const std::span<const std::byte>> bound,
                                       std::span<const Shape> bound_shapes) const {

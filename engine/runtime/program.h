@@ -73,6 +73,8 @@ class Program {
       std::span<const Shape> shapes, std::span<const std::span<const std::byte>> bound = {},
       std::span<const Shape> bound_shapes = {}) const;
 
+  void forget_stages() const;  // that nobody else has
+
  private:
   Result<ir::Graph> specialize(std::span<const Shape> shapes,
                                std::span<const std::span<const std::byte>> bound,

@@ -19,6 +19,7 @@ struct Script {
   std::chrono::microseconds run{0}, element{0};
   bool spin = false;
   int64_t times = 1;
+  int64_t memory_bytes = 0;
   float factor = 1;
 };
 
@@ -80,7 +81,7 @@ class ScriptedContext final : public Context {
   }
   Status prepare(std::span<const Shape>) override { return ok_status(); }
   std::span<const LayerProfile> profile() const override { return {}; }
-  MemoryUse memory() const override { return {}; }
+  MemoryUse memory() const override { return {.arena_bytes = script_.memory_bytes}; }
 
  private:
   void take_time(int64_t elements) const {
@@ -219,8 +220,10 @@ Result<std::shared_ptr<const Model>> load_scripted_model(const std::string& path
   script.element = std::chrono::microseconds(json.value("element_us", 0));
   script.spin = json.value("spin", false);
   script.times = json.value("times", 1);
+  script.memory_bytes = json.value("memory_bytes", int64_t{0});
   if (json.contains("factor")) script.factor = factor_of(json["factor"]);
   ModelInfo info = describe(json, script);
+  info.weights_bytes = script.memory_bytes;
   check(script, info);
   std::this_thread::sleep_for(std::chrono::milliseconds(json.value("load_ms", 0)));
   return std::shared_ptr<const Model>(

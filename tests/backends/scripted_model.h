@@ -14,6 +14,7 @@
 //    "element_us": 10,          and so much more for each batch element,
 //    "spin": true,              or computes
 //    "load_ms": 500,            how long it takes to load
+//    "memory_bytes": 1000000,   what it says that each instance takes
 //    "times": 2, "message": "broken"}
 #pragma once
 

@@ -66,8 +66,14 @@ class FakeModel final : public Model {
   Result<std::unique_ptr<Context>> create_context(const ContextOptions&) const override {
     return std::unique_ptr<Context>(std::make_unique<Runs>(run_));
   }
+  std::unique_ptr<State> create_state() const override {
+    return info_.states.empty() ? nullptr : std::make_unique<NoState>();
+  }
 
  private:
+  struct NoState final : State {
+    void reset() override {}
+  };
   class Runs final : public Context {
    public:
     explicit Runs(const Run& run) : run_(run) {}

@@ -26,8 +26,8 @@ double number(uint64_t value) { return static_cast<double>(value); }
 
 // Triton's reasons and what of ours they are.
 void add_failures(const QueueStatistics& s, const Labels& model, MetricsPage& page) {
-  const uint64_t rejected =
-      s.count(Refusal::kFull) + s.count(Refusal::kDeadline) + s.count(Refusal::kTimeout);
+  const uint64_t rejected = s.count(Refusal::kFull) + s.count(Refusal::kDeadline) +
+                            s.count(Refusal::kTimeout) + s.count(Refusal::kAsleep);
   const uint64_t other = s.count(Refusal::kInvalid) + s.count(Refusal::kClosed);
   const uint64_t cancelled = s.count(Refusal::kCancelled);
   const uint64_t backend = s.fail.count - rejected - other - cancelled;
@@ -119,6 +119,12 @@ void add_model(const ModelVersion& version, MetricsPage& page) {
                "Packed weights, and activations and scratch memory of all instances",
                with(model, "kind", kind), static_cast<double>(bytes));
   }
+  page.gauge("inferd_model_asleep", "1 while the model is not in memory until it is used", model,
+             s.asleep ? 1 : 0);
+  page.counter("inferd_model_wakes_total", "Times that it was brought to memory", model,
+               number(s.wakes.count));
+  page.counter("inferd_model_wake_seconds_total", "What those took", model,
+               static_cast<double>(s.wakes.ns) / 1e9);
 }
 
 void add_pipeline(const pipeline::PipelineStatus& s, MetricsPage& page) {

@@ -34,7 +34,7 @@ TEST(Sequences, KeepsOneStateFromStartToEnd) {
   EXPECT_FALSE(sequences.admit(kNext, 3, make).ok()) << "its end was admitted";
   EXPECT_EQ(sequences.begin(kLast), state);
   sequences.finish(kLast, true, 4);
-  EXPECT_EQ(sequences.size(), 0);
+  EXPECT_EQ(sequences.size(4), 0);
 }
 
 TEST(Sequences, HasOneNextRequestInAScan) {
@@ -62,7 +62,7 @@ TEST(Sequences, BeginsAnewWhereARequestSaysSo) {
   ASSERT_TRUE(sequences.admit(kFirst, 0, make).ok());
   sequences.finish(kFirst, false, 1);  // refused
   sequences.finish(kLast, false, 1);
-  EXPECT_EQ(sequences.size(), 1) << "the third begins it anew";
+  EXPECT_EQ(sequences.size(1), 1) << "the third begins it anew";
   EXPECT_EQ(static_cast<Counter*>(sequences.begin(kFirst))->resets, 1);
 }
 

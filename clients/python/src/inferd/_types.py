@@ -47,7 +47,7 @@ class ModelState:
     name: str
     version: str
     state: str  # "READY", "LOADING" or "UNAVAILABLE"
-    reason: str  # why it is unavailable
+    reason: str  # why it is unavailable, or how it serves where there is something to say
 
 
 @dataclass(frozen=True)

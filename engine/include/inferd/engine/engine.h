@@ -200,6 +200,10 @@ class Model : public std::enable_shared_from_this<Model> {
   virtual Result<std::unique_ptr<Context>> create_context(
       const ContextOptions& options = {}) const = 0;
 
+  // Gives up the plans and packed weights that no context has; the next context makes them anew
+  // (milliseconds to seconds). What stays is the graph, and of the weights the mapped file.
+  virtual void forget_plans() const {}
+
   // The state of a new sequence, to be handed to run(). May outlive the model. Null for a model
   // without states.
   virtual std::unique_ptr<State> create_state() const { return nullptr; }

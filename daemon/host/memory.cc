@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Formats: proc(5), https://docs.kernel.org/admin-guide/cgroup-v2.html (memory.*),
+// .../cgroup-v1/memory.html, https://docs.kernel.org/accounting/psi.html
+#include "daemon/host/memory.h"
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <optional>
+#include <sstream>
+#include <string_view>
+
+namespace inferd::host {
+namespace {
+
+// The first number of a file; none: there is none, as where it says "max".
+std::optional<int64_t> number_in(const std::string& path) {
+  int64_t value = 0;
+  std::ifstream stream(path);
+  if (stream >> value) return value;
+  return std::nullopt;
+}
+
+// The number after `key` at the beginning of a line.
+std::optional<int64_t> number_after(const std::string& path, std::string_view key) {
+  std::ifstream stream(path);
+  for (std::string line; std::getline(stream, line);) {
+    std::istringstream words(line);
+    std::string word;
+    int64_t value = 0;
+    if (words >> word && word == key && words >> value) return value;
+  }
+  return std::nullopt;
+}
+
+// "some avg10=1.53 avg60=..." gives 1.53.
+std::optional<double> pressure_in(const std::string& path) {
+  std::ifstream stream(path);
+  std::string some, average;
+  constexpr std::string_view kKey = "avg10=";
+  if (!(stream >> some >> average) || some != "some" || !average.starts_with(kKey))
+    return std::nullopt;
+  std::istringstream number(average.substr(kKey.size()));
+  double value = 0;
+  if (number >> value) return value;
+  return std::nullopt;
+}
+
+// What files of a control group are called.
+struct Names {
+  std::array<const char*, 2> limits;  // the second may be null
+  const char* used;
+  const char* inactive;  // in memory.stat: file pages that nobody used lately
+};
+constexpr Names kVersion2 = {{"memory.max", "memory.high"}, "memory.current", "inactive_file"};
+constexpr Names kVersion1 = {
+    {"memory.limit_in_bytes", nullptr}, "memory.usage_in_bytes", "total_inactive_file"};
+
+void take_group(const std::string& folder, const std::string& group, const Names& names,
+                MemoryState& state) {
+  const auto used = number_in(folder + "/" + names.used);
+  if (!used) return;
+  const int64_t inactive = number_after(folder + "/memory.stat", names.inactive).value_or(0);
+  for (const char* name : names.limits) {
+    const auto limit = name == nullptr ? std::nullopt : number_in(folder + "/" + name);
+    if (!limit) continue;
+    const int64_t available = std::max<int64_t>(*limit - (*used - inactive), 0);
+    if (available >= state.available) continue;
+    state.available = available;
+    state.limit = "control group " + group;
+  }
+}
+
+// The group and those that it is in: the limits of each hold. Where the process sees only a part of
+// the tree (in a container), the groups it knows may be missing.
+void take_groups(const std::string& mount, std::string group, const Names& names,
+                 MemoryState& state) {
+  for (;;) {
+    take_group(mount + group, group.empty() ? "/" : group, names, state);
+    const size_t slash = group.rfind('/');
+    if (slash == std::string::npos) return;
+    group.resize(slash);
+  }
+}
+
+}  // namespace
+
+MemoryState read_memory(const std::string& root) {
+  MemoryState state;
+  if (const auto kib = number_after(root + "/proc/meminfo", "MemAvailable:")) {
+    state.available = *kib * 1024;
+    state.limit = "the machine";
+  }
+  std::optional<double> pressure;
+  std::ifstream groups(root + "/proc/self/cgroup");
+  for (std::string line; std::getline(groups, line);) {
+    // "hierarchy:controllers:/path"
+    const size_t first = line.find(':');
+    const size_t second = line.find(':', first + 1);
+    if (first == std::string::npos || second == std::string::npos) continue;
+    const std::string controllers = line.substr(first + 1, second - first - 1);
+    std::string group = line.substr(second + 1);
+    if (group == "/") group.clear();
+    const std::string mount = root + "/sys/fs/cgroup";
+    if (controllers.empty()) {
+      take_groups(mount, group, kVersion2, state);
+      pressure = pressure_in(mount + group + "/memory.pressure");
+    } else if (("," + controllers + ",").find(",memory,") != std::string::npos) {
+      take_groups(mount + "/memory", group, kVersion1, state);
+    }
+  }
+  if (!pressure) pressure = pressure_in(root + "/proc/pressure/memory");
+  state.pressure = pressure.value_or(0);
+  return state;
+}
+
+}  // namespace inferd::host
