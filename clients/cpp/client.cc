@@ -53,8 +53,16 @@ WatchedFrame from_proto(const inferd::v1::FrameResult& f) {
                      f.width(),    f.height(),  f.frame_name(), {}};
   for (const auto& d : f.detections()) {
     frame.detections.push_back({d.box().x_min(), d.box().y_min(), d.box().x_max(), d.box().y_max(),
-                                d.score(), d.class_id(), d.label()});
+                                d.score(), d.class_id(), d.label(), d.track_id()});
+    for (const auto& k : d.keypoints())
+      frame.detections.back().keypoints.push_back({k.x(), k.y(), k.score()});
   }
+  for (const auto& c : f.classes()) frame.classes.push_back({c.class_id(), c.score(), c.label()});
+  for (const auto& a : f.areas()) frame.areas.push_back({a.class_id(), a.fraction(), a.label()});
+  frame.mask = {
+      f.mask().width(), f.mask().height(), {f.mask().runs().begin(), f.mask().runs().end()}};
+  for (const auto& c : f.counts())
+    frame.counts.push_back({c.name(), c.class_id(), c.label(), c.entered(), c.left(), c.inside()});
   return frame;
 }
 

@@ -44,17 +44,53 @@ Status list(const Globals& globals) {
   return ok_status();
 }
 
+template <typename Named>
+std::string name_of(const Named& named) {
+  return named.label.empty() ? "class " + std::to_string(named.class_id) : named.label;
+}
+
 void print(const WatchedFrame& f) {
   std::printf("frame %-6llu %6.1f ms  %s", static_cast<unsigned long long>(f.sequence),
               static_cast<double>(f.result_ns - f.capture_ns) * 1e-6, f.frame_name.c_str());
   for (const WatchedDetection& d : f.detections) {
     const auto x = [&](float v) { return static_cast<int>(v * static_cast<float>(f.width)); };
     const auto y = [&](float v) { return static_cast<int>(v * static_cast<float>(f.height)); };
-    std::printf("  %s %.2f [%d,%d %dx%d]", d.label.c_str(), static_cast<double>(d.score),
-                x(d.x_min), y(d.y_min), x(d.x_max) - x(d.x_min), y(d.y_max) - y(d.y_min));
+    const std::string track = d.track_id == 0 ? "" : "#" + std::to_string(d.track_id) + " ";
+    std::printf("  %s%s %.2f [%d,%d %dx%d]", track.c_str(), d.label.c_str(),
+                static_cast<double>(d.score), x(d.x_min), y(d.y_min), x(d.x_max) - x(d.x_min),
+                y(d.y_max) - y(d.y_min));
   }
-  std::printf("%s\n", f.detections.empty() ? "  -" : "");
+  for (const WatchedClass& c : f.classes)
+    std::printf("  %s %.2f", name_of(c).c_str(), static_cast<double>(c.value));
+  for (const WatchedClass& a : f.areas)
+    std::printf("  %s %.1f%%", name_of(a).c_str(), 100 * static_cast<double>(a.value));
+  for (const WatchedCount& c : f.counts) {
+    std::printf("  %s: %s %llu in, %llu out, %u inside", c.name.c_str(), name_of(c).c_str(),
+                static_cast<unsigned long long>(c.in), static_cast<unsigned long long>(c.out),
+                c.inside);
+  }
+  const bool nothing = f.detections.empty() && f.classes.empty() && f.areas.empty();
+  std::printf("%s\n", nothing ? "  -" : "");
   std::fflush(stdout);
+}
+
+// What is said of the frame as a whole, where something is; as the sink jsonl writes it.
+void add_frame(const WatchedFrame& f, nlohmann::json& json) {
+  for (const WatchedClass& c : f.classes)
+    json["classes"].push_back({{"label", c.label}, {"class_id", c.class_id}, {"score", c.value}});
+  for (const WatchedClass& a : f.areas)
+    json["areas"].push_back({{"label", a.label}, {"class_id", a.class_id}, {"fraction", a.value}});
+  if (f.mask.width > 0) {
+    json["mask"] = {{"width", f.mask.width}, {"height", f.mask.height}, {"runs", f.mask.runs}};
+  }
+  for (const WatchedCount& c : f.counts) {
+    json["counts"].push_back({{"name", c.name},
+                              {"label", c.label},
+                              {"class_id", c.class_id},
+                              {"in", c.in},
+                              {"out", c.out},
+                              {"inside", c.inside}});
+  }
 }
 
 void print_json(const WatchedFrame& f) {
@@ -66,11 +102,15 @@ void print_json(const WatchedFrame& f) {
                          {"height", f.height},
                          {"detections", nlohmann::json::array()}};
   for (const WatchedDetection& d : f.detections) {
-    json["detections"].push_back({{"label", d.label},
-                                  {"class_id", d.class_id},
-                                  {"score", d.score},
-                                  {"box", {d.x_min, d.y_min, d.x_max, d.y_max}}});
+    nlohmann::json item = {{"label", d.label},
+                           {"class_id", d.class_id},
+                           {"score", d.score},
+                           {"box", {d.x_min, d.y_min, d.x_max, d.y_max}}};
+    for (const WatchedKeypoint& k : d.keypoints) item["keypoints"].push_back({k.x, k.y, k.score});
+    if (d.track_id != 0) item["track_id"] = d.track_id;
+    json["detections"].push_back(std::move(item));
   }
+  add_frame(f, json);
   std::cout << json.dump() << std::endl;
 }
 

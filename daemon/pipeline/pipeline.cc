@@ -123,6 +123,11 @@ void Pipeline::run_stages() {
 
 bool Pipeline::process(Work& work) {
   work.detections.clear();
+  work.classes.clear();
+  work.areas.clear();
+  work.mask.width = work.mask.height = 0;
+  work.mask.runs.clear();
+  work.counts.clear();
   for (size_t i = 0; i < stages_.size(); ++i) {
     const int64_t start = schedule::now_ns();
     const Status status = stages_[i].stage->process(work);
@@ -147,6 +152,10 @@ void Pipeline::publish(const Work& work) {
   result->height = work.frame->image.height;
   result->frame_name = work.frame->name;
   result->detections = work.detections;
+  result->classes = work.classes;
+  result->areas = work.areas;
+  result->mask = work.mask;
+  result->counts = work.counts;
   {
     const std::lock_guard lock(mutex_);
     ++processed_;

@@ -15,7 +15,8 @@ struct Box {
 };
 
 struct Keypoint {
-  float x = 0, y = 0;  // relative to the source frame
+  float x = 0, y = 0;  // relative to the source frame; may lie outside of it
+  float score = 1;     // 0..1; 1 where the model does not judge its points
 };
 
 struct Detection {
@@ -24,6 +25,36 @@ struct Detection {
   int class_id = 0;
   std::string label;  // "" when the model has no labels
   std::vector<Keypoint> keypoints;
+  uint64_t track_id = 0;  // the same from frame to frame, from 1; 0: not tracked
+};
+
+// What the whole frame shows.
+struct ClassScore {
+  int class_id = 0;
+  float score = 0;  // as the model gives it; 0..1 after a softmax
+  std::string label;
+};
+
+// How much of the frame a class covers.
+struct ClassArea {
+  int class_id = 0;
+  float fraction = 0;  // of the frame, 0..1
+  std::string label;
+};
+
+// The class of each place of the frame, on a grid of `width` times `height` cells of one size.
+struct Mask {
+  int width = 0, height = 0;   // 0: there is none
+  std::vector<uint32_t> runs;  // class, length, class, length, ...; row by row, over rows' ends
+};
+
+// What went over a line, or in and out of a zone, since the pipeline started.
+struct Count {
+  std::string name;  // of the line or zone
+  int class_id = 0;
+  std::string label;
+  uint64_t in = 0, out = 0;
+  uint32_t inside = 0;  // of this frame's detections; 0 for lines
 };
 
 // Immutable once published; shared by all sinks and subscribers.
@@ -35,6 +66,10 @@ struct FrameResult {
   int width = 0, height = 0;  // of the source frame, pixels
   std::string frame_name;     // file name for image sources
   std::vector<Detection> detections;
+  std::vector<ClassScore> classes;  // best first
+  std::vector<ClassArea> areas;     // largest first
+  Mask mask;
+  std::vector<Count> counts;  // by line or zone, then class
 };
 
 }  // namespace inferd::pipeline

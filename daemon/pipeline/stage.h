@@ -31,7 +31,12 @@ struct Work {
   std::vector<Tensor> outputs;   // of the model; set by infer
   // That made the outputs; set by infer. Nobody holds it from frame to frame: it may be replaced.
   std::shared_ptr<const models::ModelVersion> model;
+  // What the result will say; nothing when the first stage begins.
   std::vector<Detection> detections;
+  std::vector<ClassScore> classes;
+  std::vector<ClassArea> areas;
+  Mask mask;
+  std::vector<Count> counts;
 };
 
 // Used by its pipeline's thread only.
@@ -50,6 +55,7 @@ struct StageContext {
   std::string pipeline;            // for messages
   media::Preprocess preprocess;    // gathered by letterbox, normalize, ...; used by infer
   std::shared_ptr<const models::ModelVersion> model;  // set by infer
+  bool tracked = false;                               // detections have tracks; set by track
 };
 
 // Null (and OK) for stages that only describe, such as normalize. Errors are "file:line:column:

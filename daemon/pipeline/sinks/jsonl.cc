@@ -11,24 +11,52 @@
 namespace inferd::pipeline {
 namespace {
 
+nlohmann::json to_json(const Detection& d) {
+  nlohmann::json item = {{"label", d.label},
+                         {"class_id", d.class_id},
+                         {"score", d.score},
+                         {"box", {d.box.x_min, d.box.y_min, d.box.x_max, d.box.y_max}}};
+  for (const Keypoint& k : d.keypoints) item["keypoints"].push_back({k.x, k.y, k.score});
+  if (d.track_id != 0) item["track_id"] = d.track_id;
+  return item;
+}
+
+// What is said of the frame as a whole, where something is.
+void add_frame(const FrameResult& result, nlohmann::json& json) {
+  for (const ClassScore& c : result.classes)
+    json["classes"].push_back({{"label", c.label}, {"class_id", c.class_id}, {"score", c.score}});
+  for (const ClassArea& a : result.areas) {
+    json["areas"].push_back(
+        {{"label", a.label}, {"class_id", a.class_id}, {"fraction", a.fraction}});
+  }
+  if (result.mask.width > 0) {
+    json["mask"] = {
+        {"width", result.mask.width}, {"height", result.mask.height}, {"runs", result.mask.runs}};
+  }
+  for (const Count& c : result.counts) {
+    json["counts"].push_back({{"name", c.name},
+                              {"label", c.label},
+                              {"class_id", c.class_id},
+                              {"in", c.in},
+                              {"out", c.out},
+                              {"inside", c.inside}});
+  }
+}
+
 nlohmann::json to_json(const FrameResult& result) {
   nlohmann::json detections = nlohmann::json::array();
-  for (const Detection& d : result.detections) {
-    nlohmann::json item = {{"label", d.label},
-                           {"class_id", d.class_id},
-                           {"score", d.score},
-                           {"box", {d.box.x_min, d.box.y_min, d.box.x_max, d.box.y_max}}};
-    for (const Keypoint& k : d.keypoints) item["keypoints"].push_back({k.x, k.y});
-    detections.push_back(std::move(item));
-  }
-  return {{"pipeline", result.pipeline},
-          {"sequence", result.sequence},
-          {"capture_ns", result.capture_ns},
-          {"latency_ms", static_cast<double>(result.result_ns - result.capture_ns) * 1e-6},
-          {"frame", result.frame_name},
-          {"width", result.width},
-          {"height", result.height},
-          {"detections", std::move(detections)}};
+  for (const Detection& d : result.detections) detections.push_back(to_json(d));
+  nlohmann::json json = {
+      {"pipeline", result.pipeline},
+      {"sequence", result.sequence},
+      {"capture_ns", result.capture_ns},
+      {"latency_ms", static_cast<double>(result.result_ns - result.capture_ns) * 1e-6},
+      {"frame", result.frame_name},
+      {"width", result.width},
+      {"height", result.height},
+      {"detections", std::move(detections)}};
+  add_frame(result, json);
+  return json;
 }
 
 class JsonLines final : public Sink {

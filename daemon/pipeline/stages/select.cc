@@ -6,22 +6,10 @@
 #include <numeric>
 
 #include "daemon/pipeline/stages/stages.h"
+#include "daemon/pipeline/track/overlap.h"
 
 namespace inferd::pipeline {
 namespace {
-
-float area(const Box& b) {
-  return std::max(b.x_max - b.x_min, 0.F) * std::max(b.y_max - b.y_min, 0.F);
-}
-
-// Intersection over union.
-float overlap(const Box& a, const Box& b) {
-  const Box both{std::max(a.x_min, b.x_min), std::max(a.y_min, b.y_min), std::min(a.x_max, b.x_max),
-                 std::min(a.y_max, b.y_max)};
-  const float shared = area(both);
-  const float all = area(a) + area(b) - shared;
-  return all > 0 ? shared / all : 0;
-}
 
 // Greedy non-maximum suppression: best first; what overlaps a kept one (of its class) too much
 // goes.
@@ -68,15 +56,21 @@ class Labels final : public Stage {
 
   Status process(Work& work) override {
     const std::vector<std::string>& labels = labels_.empty() ? work.model->labels : labels_;
-    for (Detection& d : work.detections) {
-      const int64_t line = int64_t{d.class_id} + offset_;
-      const bool known = line >= 0 && line < static_cast<int64_t>(labels.size());
-      d.label = known ? labels[static_cast<size_t>(line)] : "class " + std::to_string(d.class_id);
-    }
+    for (Detection& d : work.detections) name(labels, d);
+    for (ClassScore& c : work.classes) name(labels, c);
+    for (ClassArea& a : work.areas) name(labels, a);
     return ok_status();
   }
 
  private:
+  template <typename Found>
+  void name(const std::vector<std::string>& labels, Found& found) const {
+    const int64_t line = int64_t{found.class_id} + offset_;
+    const bool known = line >= 0 && line < static_cast<int64_t>(labels.size());
+    found.label =
+        known ? labels[static_cast<size_t>(line)] : "class " + std::to_string(found.class_id);
+  }
+
   const std::vector<std::string> labels_;
   const int offset_;
 };

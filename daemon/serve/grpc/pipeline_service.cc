@@ -47,6 +47,54 @@ void fill(const pipeline::PipelineStatus& status, inferd::v1::PipelineStatus* ou
   }
 }
 
+void fill(const pipeline::Detection& detection, inferd::v1::Detection* d) {
+  d->mutable_box()->set_x_min(detection.box.x_min);
+  d->mutable_box()->set_y_min(detection.box.y_min);
+  d->mutable_box()->set_x_max(detection.box.x_max);
+  d->mutable_box()->set_y_max(detection.box.y_max);
+  d->set_score(detection.score);
+  d->set_class_id(detection.class_id);
+  d->set_label(detection.label);
+  d->set_track_id(detection.track_id);
+  for (const pipeline::Keypoint& keypoint : detection.keypoints) {
+    auto* k = d->add_keypoints();
+    k->set_x(keypoint.x);
+    k->set_y(keypoint.y);
+    k->set_score(keypoint.score);
+  }
+}
+
+// What is said of the frame as a whole.
+void fill_frame(const pipeline::FrameResult& result, inferd::v1::FrameResult* out) {
+  for (const pipeline::ClassScore& score : result.classes) {
+    auto* c = out->add_classes();
+    c->set_class_id(score.class_id);
+    c->set_score(score.score);
+    c->set_label(score.label);
+  }
+  for (const pipeline::ClassArea& area : result.areas) {
+    auto* a = out->add_areas();
+    a->set_class_id(area.class_id);
+    a->set_fraction(area.fraction);
+    a->set_label(area.label);
+  }
+  if (result.mask.width > 0) {
+    auto* mask = out->mutable_mask();
+    mask->set_width(result.mask.width);
+    mask->set_height(result.mask.height);
+    mask->mutable_runs()->Assign(result.mask.runs.begin(), result.mask.runs.end());
+  }
+  for (const pipeline::Count& count : result.counts) {
+    auto* c = out->add_counts();
+    c->set_name(count.name);
+    c->set_class_id(count.class_id);
+    c->set_label(count.label);
+    c->set_entered(count.in);
+    c->set_left(count.out);
+    c->set_inside(count.inside);
+  }
+}
+
 void fill(const pipeline::FrameResult& result, inferd::v1::FrameResult* out) {
   out->set_pipeline(result.pipeline);
   out->set_sequence(result.sequence);
@@ -55,21 +103,9 @@ void fill(const pipeline::FrameResult& result, inferd::v1::FrameResult* out) {
   out->set_width(result.width);
   out->set_height(result.height);
   out->set_frame_name(result.frame_name);
-  for (const pipeline::Detection& detection : result.detections) {
-    auto* d = out->add_detections();
-    d->mutable_box()->set_x_min(detection.box.x_min);
-    d->mutable_box()->set_y_min(detection.box.y_min);
-    d->mutable_box()->set_x_max(detection.box.x_max);
-    d->mutable_box()->set_y_max(detection.box.y_max);
-    d->set_score(detection.score);
-    d->set_class_id(detection.class_id);
-    d->set_label(detection.label);
-    for (const pipeline::Keypoint& keypoint : detection.keypoints) {
-      auto* k = d->add_keypoints();
-      k->set_x(keypoint.x);
-      k->set_y(keypoint.y);
-    }
-  }
+  for (const pipeline::Detection& detection : result.detections)
+    fill(detection, out->add_detections());
+  fill_frame(result, out);
 }
 
 }  // namespace

@@ -10,10 +10,11 @@ See `inferd.Client`. Everything that goes wrong is an `inferd.Error` with a `cod
 """
 from inferd._errors import Code, Error
 from inferd._stream import Stream
-from inferd._types import (Box, Buffers, Class, Detection, Duration, Frame, Model, ModelState, ModelStatistics, Node,
-                           Pipeline, Sequence, Server, Tensor)
+from inferd._types import (Area, Box, Buffers, Class, Count, Detection, Duration, Frame, Mask, Model, ModelState,
+                           ModelStatistics, Node, Pipeline, Sequence, Server, Tensor)
 from inferd._version import __version__
 from inferd.client import Client
 
-__all__ = ["Box", "Buffers", "Class", "Client", "Code", "Detection", "Duration", "Error", "Frame", "Model", "ModelState",
-           "ModelStatistics", "Node", "Pipeline", "Sequence", "Server", "Stream", "Tensor", "__version__"]
+__all__ = ["Area", "Box", "Buffers", "Class", "Client", "Code", "Count", "Detection", "Duration", "Error", "Frame",
+           "Mask", "Model", "ModelState", "ModelStatistics", "Node", "Pipeline", "Sequence", "Server", "Stream", "Tensor",
+           "__version__"]

@@ -110,6 +110,43 @@ class Detection:
     class_id: int
     label: str
     keypoints: Tuple[Tuple[float, float], ...]
+    track_id: int = 0  # the same from frame to frame; 0: not tracked
+    keypoint_scores: Tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Area:
+    """How much of a frame a class covers."""
+
+    fraction: float
+    class_id: int
+    label: str
+
+
+@dataclass(frozen=True)
+class Mask:
+    """The class of each place of a frame, on a grid of cells of one size."""
+
+    width: int
+    height: int
+    runs: Tuple[int, ...]  # class, length, class, length, ...; row by row, over rows' ends
+
+    def to_array(self) -> np.ndarray:
+        """The classes, height x width."""
+        classes, lengths = np.array(self.runs, np.uint32).reshape(-1, 2).T
+        return np.repeat(classes, lengths).reshape(self.height, self.width)
+
+
+@dataclass(frozen=True)
+class Count:
+    """What went over a line, or in and out of a zone, since the pipeline started."""
+
+    name: str
+    class_id: int
+    label: str
+    entered: int
+    left: int
+    inside: int  # of this frame's detections
 
 
 @dataclass(frozen=True)
@@ -125,6 +162,10 @@ class Frame:
     name: str
     detections: Tuple[Detection, ...]
     dropped: int  # results that this subscriber has missed so far
+    classes: Tuple[Class, ...] = ()  # what the whole frame shows, best first
+    areas: Tuple[Area, ...] = ()  # largest first
+    mask: Optional[Mask] = None
+    counts: Tuple[Count, ...] = ()
 
 
 @dataclass(frozen=True)

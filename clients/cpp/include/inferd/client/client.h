@@ -50,11 +50,40 @@ struct ServedModelStatistics {
   double mean_queue_ms = 0, mean_compute_ms = 0;
 };
 
+struct WatchedKeypoint {
+  float x = 0, y = 0;  // relative to the frame
+  float score = 1;
+};
+
 struct WatchedDetection {
   float x_min = 0, y_min = 0, x_max = 0, y_max = 0;  // relative to the frame
   float score = 0;
   int class_id = 0;
   std::string label;
+  uint64_t track_id = 0;  // the same from frame to frame; 0: not tracked
+  std::vector<WatchedKeypoint> keypoints = {};
+};
+
+// What a whole frame shows: a score, or the part of the frame that the class covers.
+struct WatchedClass {
+  int class_id = 0;
+  float value = 0;
+  std::string label;
+};
+
+// The class of each place of the frame, on a grid of cells of one size.
+struct WatchedMask {
+  int width = 0, height = 0;   // 0: there is none
+  std::vector<uint32_t> runs;  // class, length, class, length, ...; row by row, over rows' ends
+};
+
+// What went over a line, or in and out of a zone, since the pipeline started.
+struct WatchedCount {
+  std::string name;
+  int class_id = 0;
+  std::string label;
+  uint64_t in = 0, out = 0;
+  uint32_t inside = 0;  // of this frame's detections
 };
 
 struct WatchedFrame {
@@ -63,6 +92,10 @@ struct WatchedFrame {
   int width = 0, height = 0;
   std::string frame_name;
   std::vector<WatchedDetection> detections;
+  std::vector<WatchedClass> classes = {};  // scores, best first
+  std::vector<WatchedClass> areas = {};    // parts of the frame, largest first
+  WatchedMask mask = {};
+  std::vector<WatchedCount> counts = {};
 };
 
 struct PipelineInfo {
