@@ -3,6 +3,7 @@
 // Outputs of a model that ends in TFLite_Detection_PostProcess: boxes, classes, scores and their
 // number.
 #include <algorithm>
+#include <cmath>
 
 #include "daemon/pipeline/stages/stages.h"
 
@@ -29,8 +30,9 @@ class DecodeDetections final : public Stage {
     const float count = counts.empty() ? 0.F : counts[0];
     work.detections.clear();
     for (size_t i = 0; i < room && static_cast<float>(i) < count; ++i) {
-      // Also drops NaN, and what no class can be.
-      if (!(scores[i] >= min_score_) || !(classes[i] >= 0 && classes[i] <= kMaxClass)) continue;
+      // Also drops NaN, and what no class or score can be.
+      if (!(scores[i] >= min_score_) || !std::isfinite(scores[i])) continue;
+      if (!(classes[i] >= 0 && classes[i] <= kMaxClass)) continue;
       Detection detection;
       detection.box = to_frame({boxes[i * 4 + 1], boxes[i * 4], boxes[i * 4 + 3], boxes[i * 4 + 2]},
                                work.placement);

@@ -39,10 +39,10 @@ class DecodeFastestDet final : public Stage {
       const float w = sigmoid(at(3));
       const float h = sigmoid(at(4));
       Detection d;
-      d.box = to_frame({x - w / 2, y - h / 2, x + w / 2, y + h / 2}, work.placement);
+      d.box = {x - w / 2, y - h / 2, x + w / 2, y + h / 2};
       d.score = score;
       d.class_id = static_cast<int>(best);
-      work.detections.push_back(std::move(d));
+      if (to_frame(d, work.placement)) work.detections.push_back(std::move(d));
     }
     return ok_status();
   }

@@ -43,10 +43,9 @@ class DecodeSsd final : public Stage {
         // Also drops NaN.
         if (!(logit >= logit_threshold_)) continue;
         Detection detection = decode(coded.subspan(a * width, width), anchors_[a]);
-        map_to_frame(detection, work.placement);
         detection.score = 1.F / (1.F + std::exp(-logit));
         detection.class_id = static_cast<int>(c);
-        work.detections.push_back(std::move(detection));
+        if (to_frame(detection, work.placement)) work.detections.push_back(std::move(detection));
       }
     }
     return ok_status();
@@ -66,8 +65,8 @@ class DecodeSsd final : public Stage {
       w = code[2] / s * anchor.width;
       h = code[3] / s * anchor.height;
       for (size_t k = 4; k + 1 < code.size(); k += 2) {
-        d.keypoints.push_back(
-            {code[k] / s * anchor.width + anchor.x, code[k + 1] / s * anchor.height + anchor.y});
+        d.keypoints.push_back({code[k] / s * anchor.width + anchor.x,
+                               code[k + 1] / s * anchor.height + anchor.y, 1.F});
       }
     } else {
       y = code[0] / 10.F * anchor.height + anchor.y;
@@ -77,11 +76,6 @@ class DecodeSsd final : public Stage {
     }
     d.box = {x - w / 2, y - h / 2, x + w / 2, y + h / 2};
     return d;
-  }
-
-  static void map_to_frame(Detection& d, const media::Placement& p) {
-    d.box = to_frame(d.box, p);
-    for (Keypoint& k : d.keypoints) k = {p.to_picture_x(k.x), p.to_picture_y(k.y)};
   }
 
   const Options options_;
@@ -113,15 +107,16 @@ StageResult make_decode_ssd(const config::NodeConfig& node, StageContext& contex
   const auto min_scale = static_cast<float>(r.number("min_scale", 0.2, 0.001, 1));
   const auto max_scale = static_cast<float>(r.number("max_scale", 0.95, 0.001, 1));
   const std::vector<int> strides = integers(r.numbers("strides"), {8, 16, 16, 16});
+  const auto per_cell = static_cast<size_t>(r.integer("anchors_per_cell", 2, 1, 16));
   INFERD_RETURN_IF_ERROR(r.finish());
 
   TensorInfo input = context.model->model->inputs()[0];
   if (input.shape[0] == kDynamicDim) input.shape[0] = 1;
   INFERD_ASSIGN_OR_RETURN(const media::ImageTensor image, media::image_tensor_of(input));
   options.input_size = static_cast<float>(image.width);
-  std::vector<media::Anchor> anchors = options.blazeface
-                                           ? media::blazeface_anchors(image.width, strides)
-                                           : media::ssd_anchors(layers, min_scale, max_scale);
+  std::vector<media::Anchor> anchors =
+      options.blazeface ? media::blazeface_anchors(image.width, strides, per_cell)
+                        : media::ssd_anchors(layers, min_scale, max_scale);
 
   const Shape& boxes = context.model->model->outputs()[options.boxes].shape;
   const Shape& scores = context.model->model->outputs()[options.scores].shape;

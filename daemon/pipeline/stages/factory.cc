@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <cmath>
 
 #include "daemon/pipeline/stages/stages.h"
 
@@ -71,6 +72,19 @@ Box to_frame(const Box& box, const media::Placement& p) {
   const auto x = [&](float v) { return clip(p.to_picture_x(v)); };
   const auto y = [&](float v) { return clip(p.to_picture_y(v)); };
   return {x(box.x_min), y(box.y_min), x(box.x_max), y(box.y_max)};
+}
+
+bool to_frame(Detection& d, const media::Placement& p) {
+  bool finite = std::isfinite(d.score) && std::isfinite(d.box.x_min) &&
+                std::isfinite(d.box.y_min) && std::isfinite(d.box.x_max) &&
+                std::isfinite(d.box.y_max);
+  d.box = to_frame(d.box, p);
+  for (Keypoint& k : d.keypoints) {
+    k.x = p.to_picture_x(k.x);
+    k.y = p.to_picture_y(k.y);
+    finite = finite && std::isfinite(k.x) && std::isfinite(k.y) && std::isfinite(k.score);
+  }
+  return finite;
 }
 
 }  // namespace inferd::pipeline

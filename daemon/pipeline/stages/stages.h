@@ -39,4 +39,8 @@ std::span<const float> as_floats(const Tensor& tensor, std::vector<float>& stora
 // From coordinates relative to the model's input to the source frame, clipped to it.
 Box to_frame(const Box& box, const media::Placement& placement);
 
+// The same for a detection with its points, which are not clipped. False, and the detection is
+// unusable, when a number of it is NaN or infinite: a model may say anything.
+bool to_frame(Detection& detection, const media::Placement& placement);
+
 }  // namespace inferd::pipeline
