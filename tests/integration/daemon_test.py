@@ -448,6 +448,44 @@ pipelines:
             self.assertIn(label, found[photo], found)
 
 
+    TRACKED = """
+pipelines:
+  - name: street
+    source: {{images: {{path: "{photo}", fps: 10, loop: true}}}}
+    stages:
+      - resize
+      - normalize: {{mean: 0, std: 255, order: bgr}}
+      - infer: {{model: fastestdet}}
+      - decode_fastestdet: {{min_score: 0.1}}
+      - nms: {{iou: 0.45}}
+      - labels: {{path: "{labels}"}}
+      - track: {{high: 0.6}}
+      - count: {{name: all, zone: [0, 0, 1, 0, 1, 1, 0, 1], point: centre}}
+    sinks:
+      - jsonl: {{path: results.jsonl}}
+      - annotated: {{path: latest.png}}
+"""
+
+    def test_things_keep_their_numbers_and_are_counted(self):
+        model = model_path("onnx/FastestDet.onnx")
+        pipeline = self.TRACKED.format(photo=model_path("images/street_1.jpg"), labels=model_path("labels/coco80.names"))
+        with Daemon({"fastestdet": (model, {})}, pipeline) as daemon:
+            result = ctl("pipeline", "watch", "street", "--count", "8", "--json", endpoint=daemon.endpoint)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            said = ctl("pipeline", "watch", "street", "--count", "1", endpoint=daemon.endpoint)
+            self.assertIn("#1 bus", said.stdout)
+            written = [json.loads(line) for line in (daemon.folder / "results.jsonl").read_text().splitlines()]
+            self.assertTrue((daemon.folder / "latest.png").read_bytes().startswith(b"\x89PNG"))
+        self.assertEqual(written[0]["detections"], [], "nothing was seen twice yet")
+        frames = [json.loads(line) for line in result.stdout.splitlines()]
+        for frame in frames[-4:]:
+            numbers = [d["track_id"] for d in frame["detections"]]
+            self.assertEqual(numbers, [d["track_id"] for d in frames[-1]["detections"]], "the picture stands still")
+            self.assertEqual(len(set(numbers)), len(numbers))
+            self.assertIn("bus", [d["label"] for d in frame["detections"]])
+            self.assertEqual(sum(c["inside"] for c in frame["counts"]), len(numbers))
+
+
 class ExitCodes(unittest.TestCase):
     def test_usage_is_2_and_unreachable_is_3(self):
         self.assertEqual(ctl("bogus").returncode, 2)

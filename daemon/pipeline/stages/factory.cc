@@ -23,6 +23,9 @@ const Row kRows[] = {
     {"nms", make_nms},
     {"labels", make_labels},
     {"filter", make_filter},
+    {"track", make_track},
+    {"count", make_count},
+    {"confirm", make_confirm},
 };
 
 }  // namespace

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The stages, for the table in factory.cc. Their keys are described in
-// config/pipelines/detect.yaml.
+// docs/pipelines.md.
 #pragma once
 
 #include "daemon/pipeline/stage.h"
@@ -27,6 +27,10 @@ StageResult make_decode_detections(const config::NodeConfig&, StageContext&);
 StageResult make_nms(const config::NodeConfig&, StageContext&);
 StageResult make_labels(const config::NodeConfig&, StageContext&);
 StageResult make_filter(const config::NodeConfig&, StageContext&);
+// track.cc
+StageResult make_track(const config::NodeConfig&, StageContext&);
+StageResult make_count(const config::NodeConfig&, StageContext&);
+StageResult make_confirm(const config::NodeConfig&, StageContext&);
 
 // The output that `key` names (by name or index; `fallback` when the key is absent), or an error at
 // the node.

@@ -73,7 +73,12 @@ TEST(FramePath, AllocatesNothingOnceItRuns) {
                      node("infer", {{"model", "detector"}}),
                      node("decode_detections"),
                      node("nms"),
-                     node("filter", {{"min_score", "0.5"}})};
+                     node("filter", {{"min_score", "0.5"}}),
+                     node("track"),
+                     node("confirm"),
+                     node("count", {{"name", "all"}})};
+    config.stages.back().entries["zone"] = {
+        {"0", "0", "1", "0", "0.5", "1"}, true, {"p.yaml", 4, 7}};
     auto pipeline = Pipeline::create(config, repository);
     ASSERT_TRUE(pipeline.ok()) << pipeline.status().to_string();
     (*pipeline)->start();
