@@ -559,6 +559,10 @@ pipelines:
       - decode_fastestdet: {{min_score: 0.6}}
       - nms: {{iou: 0.45}}
       - labels: {{path: "{labels}"}}
+      - track: {{min_hits: 1}}
+      - count: {{name: all, zone: [0, 0, 1, 0, 1, 1, 0, 1], point: centre}}
+      # Its output is a map of what is where, too, if one does not look closely.
+      - decode_segments: {{mask: true}}
 """
 
     def test_watching(self):
@@ -579,6 +583,16 @@ pipelines:
         self.assertIn("bus", [d.label for d in first.detections])
         box = first.detections[0].box
         self.assertTrue(0 <= box.x_min < box.x_max <= 1 and 0 <= box.y_min < box.y_max <= 1, box)
+        ids = [d.track_id for d in first.detections]
+        self.assertEqual(len(set(ids)), len(ids))
+        self.assertEqual([d.track_id for d in second.detections], ids, "the picture is the same")
+        self.assertEqual(sum(c.inside for c in first.counts), len(ids))
+        self.assertEqual({(c.name, c.entered, c.left) for c in first.counts}, {("all", 0, 0)})
+        self.assertEqual(max(first.mask.width, first.mask.height), 22)
+        classes = first.mask.to_array()
+        self.assertEqual(classes.shape, (first.mask.height, first.mask.width))
+        for area in first.areas:
+            self.assertAlmostEqual(area.fraction, (classes == area.class_id).mean(), places=5)
         listed, = client.pipelines()
         self.assertEqual((listed.name, listed.state, listed.model), ("street", "running", "detector"))
         self.assertGreaterEqual(listed.processed, 2)

@@ -4,6 +4,7 @@
 // docs/pipelines.md.
 #pragma once
 
+#include "daemon/pipeline/decode/box_decoder.h"
 #include "daemon/pipeline/stage.h"
 
 namespace inferd::pipeline {
@@ -23,6 +24,14 @@ StageResult make_decode_ssd(const config::NodeConfig&, StageContext&);
 StageResult make_decode_fastestdet(const config::NodeConfig&, StageContext&);
 // decode_detections.cc
 StageResult make_decode_detections(const config::NodeConfig&, StageContext&);
+// decode_boxes.cc
+StageResult make_decode_yunet(const config::NodeConfig&, StageContext&);
+StageResult make_decode_nanodet(const config::NodeConfig&, StageContext&);
+StageResult make_decode_yolo(const config::NodeConfig&, StageContext&);
+StageResult make_decode_pose(const config::NodeConfig&, StageContext&);
+// decode_frame.cc
+StageResult make_decode_classes(const config::NodeConfig&, StageContext&);
+StageResult make_decode_segments(const config::NodeConfig&, StageContext&);
 // select.cc
 StageResult make_nms(const config::NodeConfig&, StageContext&);
 StageResult make_labels(const config::NodeConfig&, StageContext&);
@@ -36,6 +45,9 @@ StageResult make_confirm(const config::NodeConfig&, StageContext&);
 // the node.
 Result<size_t> find_output(config::NodeReader& reader, const config::NodeConfig& node,
                            const StageContext& context, const std::string& key, size_t fallback);
+
+// What a decoder must know of the model that runs, or an error at the node.
+Result<ModelShapes> shapes_of(const config::NodeConfig& node, const StageContext& context);
 
 // A float32 view of an output; quantized ones are dequantized into `storage`.
 std::span<const float> as_floats(const Tensor& tensor, std::vector<float>& storage);
