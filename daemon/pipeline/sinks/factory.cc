@@ -10,6 +10,7 @@ struct Row {
 };
 const Row kRows[] = {
     {"annotated", make_annotated},
+    {"best_shots", make_best_shots},
     {"jsonl", make_jsonl},
 };
 
