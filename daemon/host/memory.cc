@@ -51,21 +51,28 @@ std::optional<double> pressure_in(const std::string& path) {
 struct Names {
   std::array<const char*, 2> limits;  // the second may be null
   const char* used;
-  const char* inactive;  // in memory.stat: file pages that nobody used lately
+  const char *inactive,
+      *active;  // in memory.stat: pages of files that nobody used lately, and others
 };
-constexpr Names kVersion2 = {{"memory.max", "memory.high"}, "memory.current", "inactive_file"};
-constexpr Names kVersion1 = {
-    {"memory.limit_in_bytes", nullptr}, "memory.usage_in_bytes", "total_inactive_file"};
+constexpr Names kVersion2 = {
+    {"memory.max", "memory.high"}, "memory.current", "inactive_file", "active_file"};
+constexpr Names kVersion1 = {{"memory.limit_in_bytes", nullptr},
+                             "memory.usage_in_bytes",
+                             "total_inactive_file",
+                             "total_active_file"};
 
 void take_group(const std::string& folder, const std::string& group, const Names& names,
                 MemoryState& state) {
   const auto used = number_in(folder + "/" + names.used);
   if (!used) return;
-  const int64_t inactive = number_after(folder + "/memory.stat", names.inactive).value_or(0);
+  // At least half of what is used of files can go, as the kernel reckons for MemAvailable.
+  const std::string stat = folder + "/memory.stat";
+  const int64_t can_go = number_after(stat, names.inactive).value_or(0) +
+                         number_after(stat, names.active).value_or(0) / 2;
   for (const char* name : names.limits) {
     const auto limit = name == nullptr ? std::nullopt : number_in(folder + "/" + name);
     if (!limit) continue;
-    const int64_t available = std::max<int64_t>(*limit - (*used - inactive), 0);
+    const int64_t available = std::max<int64_t>(*limit - (*used - can_go), 0);
     if (available >= state.available) continue;
     state.available = available;
     state.limit = "control group " + group;

@@ -48,10 +48,10 @@ class ControlGroup:
 
     def leave(self, size):
         """Sets the limit so far above what is used and could not be taken back easily."""
-        used, inactive = (("memory.current", "inactive_file") if self._limit.name == "memory.max" else
-                          ("memory.usage_in_bytes", "total_inactive_file"))
+        used, kind = ("memory.current", "") if self._limit.name == "memory.max" else ("memory.usage_in_bytes", "total_")
         stat = dict(line.split() for line in (self.folder / "memory.stat").read_text().splitlines())
-        self._limit.write_text(str(int((self.folder / used).read_text()) - int(stat[inactive]) + size))
+        can_go = int(stat[kind + "inactive_file"]) + int(stat[kind + "active_file"]) // 2
+        self._limit.write_text(str(int((self.folder / used).read_text()) - can_go + size))
 
     def take(self, pid):
         (self.folder / "cgroup.procs").write_text(str(pid))
@@ -158,7 +158,7 @@ class ResidencyTest(unittest.TestCase):
             daemon.ask(name)  # so that what the daemon itself needs is there
         daemon.sleep()
         # Room for one of the two, of 8 MB each.
-        group.leave(20 * MEGA)
+        group.leave(22 * MEGA)
         for _ in range(3):
             for name in MODELS:
                 daemon.ask(name)

@@ -47,13 +47,14 @@ TEST_F(MemoryTest, TheNearestLimitOfTheControlGroupsCounts) {
   write(service + "/memory.max", "max\n");
   write(service + "/memory.high", "300000000\n");
   write(service + "/memory.current", "250000000\n");
-  write(service + "/memory.stat", "anon 200000000\nfile 50000000\ninactive_file 40000000\n");
+  write(service + "/memory.stat",
+        "anon 200000000\nfile 50000000\ninactive_file 40000000\nactive_file 10000000\n");
   write(service + "/memory.pressure", "some avg10=3.00 avg60=1.00 avg300=0.00 total=1\n");
   write(slice + "/memory.max", "1000000000\n");
   write(slice + "/memory.current", "500000000\n");
   write("/proc/pressure/memory", "some avg10=50.00 avg60=1.00 avg300=0.00 total=1\n");
   MemoryState state = read_memory(root());
-  EXPECT_EQ(state.available, 300'000'000 - (250'000'000 - 40'000'000));
+  EXPECT_EQ(state.available, 300'000'000 - (250'000'000 - 40'000'000 - 5'000'000));
   EXPECT_EQ(state.limit, "control group /system.slice/inferd.service");
   EXPECT_DOUBLE_EQ(state.pressure, 3) << "of its own group, where the kernel says that";
   write(slice + "/memory.current", "990000000\n");
@@ -70,9 +71,10 @@ TEST_F(MemoryTest, GroupsOfVersion1) {
   write("/proc/self/cgroup", "5:cpu,memory:/docker/0123\n1:name=systemd:/x\n0::/\n");
   write("/sys/fs/cgroup/memory/memory.limit_in_bytes", "200000000\n");
   write("/sys/fs/cgroup/memory/memory.usage_in_bytes", "150000000\n");
-  write("/sys/fs/cgroup/memory/memory.stat", "inactive_file 1\ntotal_inactive_file 30000000\n");
+  write("/sys/fs/cgroup/memory/memory.stat",
+        "inactive_file 1\ntotal_inactive_file 30000000\ntotal_active_file 2000000\n");
   const MemoryState state = read_memory(root());
-  EXPECT_EQ(state.available, 80'000'000);
+  EXPECT_EQ(state.available, 81'000'000);
   EXPECT_EQ(state.limit, "control group /");
 }
 
