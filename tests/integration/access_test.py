@@ -13,7 +13,7 @@ import subprocess
 import sys
 import unittest
 
-from daemon_process import DaemonProcess
+from daemon_process import DaemonProcess, free_port
 
 try:
     import grpc
@@ -418,12 +418,6 @@ class Mistakes(unittest.TestCase):
 def connect(path):
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(path))
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def unload():

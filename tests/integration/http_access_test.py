@@ -10,7 +10,6 @@ import mmap
 import os
 import pathlib
 import re
-import socket
 import ssl
 import struct
 import subprocess
@@ -20,6 +19,7 @@ import zlib
 
 import keys
 from daemon_process import DaemonProcess, wait_until
+from unix_http import UnixConnection
 
 ARGS = None
 TOKEN = "a-token-that-is-long-enough"
@@ -185,17 +185,6 @@ class Tls(unittest.TestCase):
             self.assertEqual(response.status, 200, body[:200])
             self.assertEqual(body[int(response.headers["Inference-Header-Content-Length"]):], raw)
         connection.close()
-
-
-class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path):
-        super().__init__("localhost", timeout=60)
-        self.path = str(path)
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
 
 
 @unittest.skipIf(os.getuid() != 0, "SKIPPED: only root can be somebody else")

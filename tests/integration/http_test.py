@@ -14,19 +14,9 @@ import time
 import unittest
 
 from daemon_process import DaemonProcess
+from unix_http import UnixConnection
 
 ARGS = None
-
-
-class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path, timeout=60):
-        super().__init__("localhost", timeout=timeout)
-        self.path = str(path)
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
 
 
 class Daemon(DaemonProcess):

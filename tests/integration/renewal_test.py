@@ -8,7 +8,7 @@ import ssl
 import sys
 import unittest
 
-from daemon_process import DaemonProcess, wait_until
+from daemon_process import DaemonProcess, free_port, wait_until
 
 try:
     import grpc
@@ -20,12 +20,6 @@ except ImportError as error:
 ARGS = None
 # What a client of HTTP/2 says first, with empty SETTINGS.
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def is_live(channel):

@@ -14,8 +14,11 @@ from daemon_process import DaemonProcess
 from way import Target
 
 
-# gRPC's own threads for what must not block: it adds them as it needs them, up to two for each core, and keeps them.
-_EXECUTOR = "default-executo"
+# gRPC's own threads, by the 15 characters that the kernel keeps of their names: for what must not block, for names of
+# hosts, for timers, and those that wait for calls of synchronous services. It adds to each pool as it needs, and lets
+# threads go late or never.
+_POOLS = ("default-executo", "resolver-execut", "event_engine", "grpc_global_tim", "grpcpp_sync_ser")
+_MOST_OF_A_POOL = 2 * max(2, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,10 @@ class Use:
 
     def threads_beyond(self, before):
         """How many more it has than before, apart from those that gRPC may add; 0: none."""
-        mine = lambda use: use.threads - use.thread_names.get(_EXECUTOR, 0)  # noqa: E731
-        executor = self.thread_names.get(_EXECUTOR, 0) - 2 * os.cpu_count()
-        return max(0, mine(self) - mine(before)) + max(0, executor)
+        in_pool = lambda use, pool: use.thread_names.get(pool, 0)  # noqa: E731
+        mine = lambda use: use.threads - sum(in_pool(use, pool) for pool in _POOLS)  # noqa: E731
+        too_many = sum(max(0, in_pool(self, pool) - max(_MOST_OF_A_POOL, in_pool(before, pool))) for pool in _POOLS)
+        return max(0, mine(self) - mine(before)) + too_many
 
 
 class WatchedDaemon(DaemonProcess):
