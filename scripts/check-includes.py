@@ -21,7 +21,7 @@ ENGINE = {
 }
 PACKAGE = ["package/"]
 NAMES = ["package/name.h"]
-CONFIG = ["daemon/config/config.h"]
+CONFIG = ["daemon/config/config.h", "daemon/config/said.h"]
 MODELS = CONFIG + ["daemon/models/", "daemon/schedule/", "daemon/telemetry/", "daemon/host/"]
 SHARED = ["access", "call", "certificates", "client", "control", "describe", "listening_socket", "messages", "model_config",
           "no_cuda", "server", "settings", "shared_memory", "socket_file"]  # by all protocols

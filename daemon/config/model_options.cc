@@ -5,6 +5,7 @@
 
 #include "daemon/config/ensemble_options.h"
 #include "daemon/config/rollout_options.h"
+#include "daemon/config/said.h"
 
 namespace inferd::config {
 namespace {
@@ -131,10 +132,7 @@ void read_version_policy(MapReader& parent, ModelConfig& model) {
   model.version_policy = std::move(policy);
 }
 
-template <typename T>
-void take(std::optional<T>& own, const std::optional<T>& base) {
-  if (!own) own = base;
-}
+using config::take;  // which the next one would hide
 
 void take(QueuePolicyConfig& own, const QueuePolicyConfig& base) {
   take(own.timeout_us, base.timeout_us);

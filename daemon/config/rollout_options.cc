@@ -4,6 +4,8 @@
 #include <functional>
 #include <string>
 
+#include "daemon/config/said.h"
+
 namespace inferd::config {
 namespace {
 
@@ -16,11 +18,6 @@ void read_part(MapReader& parent, const std::string& key,
   MapReader r(node, parent.file(), parent.errors());
   read(r);
   r.finish();
-}
-
-template <typename T>
-void take(std::optional<T>& own, const std::optional<T>& base) {
-  if (!own) own = base;
 }
 
 }  // namespace

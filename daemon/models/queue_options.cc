@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/models/queue_options.h"
 
+#include "daemon/config/said.h"
+
 namespace inferd::models {
 namespace {
 
-template <typename T>
-void set(T& option, const std::optional<T>& value) {
-  if (value) option = *value;
-}
+using config::set;
 
 void set(schedule::QueuePolicy& policy, const config::QueuePolicyConfig& config) {
   set(policy.timeout_us, config.timeout_us);

@@ -155,7 +155,7 @@ class FolderRepository final : public DeployableRepository {
     Status refused;
     {
       const std::lock_guard lock(mutex_);
-      if (serving_.closed()) refused = stopping();
+      if (serving_.closed()) refused = Serving::stopping();
       if (orders_ >= kMaxOrders) {
         refused = resource_exhausted(std::to_string(orders_) +
                                      " loads and unloads are to be done already");
@@ -168,10 +168,9 @@ class FolderRepository final : public DeployableRepository {
         const std::lock_guard lock(mutex_);
         --orders_;
       }
-      done(serving_.closed() ? stopping() : work());
+      done(serving_.closed() ? Serving::stopping() : work());
     });
   }
-  static Status stopping() { return unavailable("the daemon stops and loads nothing more"); }
 
   bool deployments_decide(const std::string& name) const {
     return store_ != nullptr && store_->decided(name).current != 0;

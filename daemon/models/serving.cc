@@ -7,8 +7,6 @@
 namespace inferd::models {
 namespace {
 
-Status stopping() { return unavailable("the daemon stops and loads nothing more"); }
-
 // The queue of a version, which it keeps.
 std::shared_ptr<schedule::ModelQueue> queue_of(const VersionPtr& version) {
   return {version, version->queue.get()};

@@ -22,6 +22,9 @@ using VersionPtr = std::shared_ptr<const ModelVersion>;
 // Thread-safe; nothing here waits but the destructor and close().
 class Serving {
  public:
+  // What is answered to whoever comes after close().
+  static Status stopping() { return unavailable("the daemon stops and loads nothing more"); }
+
   Serving() = default;
   // Closes all queues and waits until nobody holds a version any more.
   ~Serving();

@@ -1,29 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/models/deploy/rollout.h"
 
+#include "daemon/config/said.h"
+
 namespace inferd::models {
-namespace {
-
-template <typename T, typename U>
-void take(const std::optional<T>& said, U& value) {
-  if (said) value = *said;
-}
-
-}  // namespace
 
 Rollout::Rollout(const config::RolloutConfig& config) {
-  take(config.abs_tolerance, tolerance.abs);
-  take(config.rel_tolerance, tolerance.rel);
-  take(config.shadow_fraction, shadow_fraction);
-  take(config.shadow_s, shadow_s);
-  take(config.shadow_requests, shadow_requests);
-  take(config.min_agreement, min_agreement);
-  take(config.canary_fraction, canary_fraction);
-  take(config.canary_s, canary_s);
-  take(config.probation_s, probation_s);
-  take(config.max_error_rate, max_error_rate);
-  take(config.max_slowdown, max_slowdown);
-  take(config.check_outputs, check_outputs);
+  using config::set;
+  set(tolerance.abs, config.abs_tolerance);
+  set(tolerance.rel, config.rel_tolerance);
+  set(shadow_fraction, config.shadow_fraction);
+  set(shadow_s, config.shadow_s);
+  set(shadow_requests, config.shadow_requests);
+  set(min_agreement, config.min_agreement);
+  set(canary_fraction, config.canary_fraction);
+  set(canary_s, config.canary_s);
+  set(probation_s, config.probation_s);
+  set(max_error_rate, config.max_error_rate);
+  set(max_slowdown, config.max_slowdown);
+  set(check_outputs, config.check_outputs);
 }
 
 }  // namespace inferd::models
