@@ -79,8 +79,8 @@ class FolderRepository final : public DeployableRepository {
     });
   }
 
-  void unload(const std::string& name, Done done) override {
-    order(std::move(done), [this, name] { return unload_now(name); });
+  void unload(const std::string& name, bool with_parts, Done done) override {
+    order(std::move(done), [this, name, with_parts] { return unload_now(name, with_parts); });
   }
 
   std::shared_ptr<const void> listen(Listener listener) override {
@@ -360,13 +360,19 @@ class FolderRepository final : public DeployableRepository {
     telemetry::log(status.ok() ? LogLevel::kInfo : LogLevel::kWarning, what);
   }
 
-  Status unload_now(const std::string& name) {
+  Status unload_now(const std::string& name, bool with_parts) {
     if (const std::string who = dependent_of(name); !who.empty())
       return failed_precondition("model '" + name + "' is used by " + who + "; stop that first");
     INFERD_ASSIGN_OR_RETURN(const VersionPtr version, serving_.withdraw(name));
     if (version == nullptr) return ok_status();
     version->queue->close();
     telemetry::log(LogLevel::kInfo, "model " + name + " is unloaded");
+    if (!with_parts) return ok_status();
+    for (const config::EnsembleStep& step : version->config.ensemble.steps) {
+      if (serving_.current(step.model) == nullptr) continue;  // it stands in two steps
+      if (const Status left = unload_now(step.model, true); !left.ok())
+        telemetry::log(LogLevel::kInfo, "model " + step.model + " stays: " + left.message());
+    }
     return ok_status();
   }
 

@@ -80,8 +80,10 @@ class Repository {
 
   // The model is not found any more; `done` comes when what was accepted before is answered.
   // NOT_FOUND for a model that was never loaded, FAILED_PRECONDITION for one that an ensemble or
-  // whoever called depend() needs. One that does not serve any more stays as it is.
-  virtual void unload(const std::string& name, Done done) = 0;
+  // whoever called depend() needs. One that does not serve any more stays as it is. `with_parts`:
+  // so do the models that an ensemble is made of, and theirs, but for those that somebody else
+  // needs.
+  virtual void unload(const std::string& name, bool with_parts, Done done) = 0;
 
   // Calls `listener` whenever a model begins (true) or ceases (false) to serve, one call after the
   // other, until the handle is gone, which must be before the repository is and not within a call.

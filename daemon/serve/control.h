@@ -42,11 +42,19 @@ void load_model(models::Repository& repository, models::Deployments* deployments
                 const std::string& model, std::map<std::string, std::string> parameters,
                 models::Repository::Done done);
 
-// Whether an unload with this parameter can be done. `unload_dependents` asks for nothing: models
-// of an ensemble stay until they are unloaded themselves.
-inline Status check_unload_parameter(std::string_view name) {
-  if (name == "unload_dependents") return ok_status();
-  return invalid_argument("unknown unload parameter '" + std::string(name) + "'");
+// What an unload says. `value`: the parameter's if it is a truth, else null. INVALID_ARGUMENT for
+// what is no parameter of unloads, or none of that value.
+struct UnloadOptions {
+  bool with_parts = false;  // as Repository::unload() has it; Triton's `unload_dependents`
+};
+inline Status set_unload_parameter(std::string_view name, const bool* value,
+                                   UnloadOptions& options) {
+  if (name != "unload_dependents")
+    return invalid_argument("unknown unload parameter '" + std::string(name) + "'");
+  if (value == nullptr)
+    return invalid_argument("unload parameter 'unload_dependents' must be true or false");
+  options.with_parts = *value;
+  return ok_status();
 }
 
 }  // namespace inferd::serve

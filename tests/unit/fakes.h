@@ -133,7 +133,7 @@ class FakeRepository final : public models::Repository {
   std::vector<models::ModelStatus> index() const override { return list(); }
   bool ready() const override { return true; }
   void load(const std::string&, Done done) override { done(unimplemented("models are added")); }
-  void unload(const std::string& name, Done done) override {
+  void unload(const std::string& name, bool, Done done) override {
     const auto model = models_.find(name);
     if (model == models_.end()) return done(not_found("there is no model '" + name + "'"));
     model->second->queue->close();

@@ -64,14 +64,17 @@ grpc::ServerUnaryReactor* InferenceService::RepositoryModelLoad(
 grpc::ServerUnaryReactor* InferenceService::RepositoryModelUnload(
     Context* context, const inference::RepositoryModelUnloadRequest* request,
     inference::RepositoryModelUnloadResponse* response) {
+  UnloadOptions options;
   for (const auto& [name, value] : request->parameters()) {
-    const Status understood = check_unload_parameter(name);
+    const bool flag = value.bool_param();
+    const Status understood =
+        set_unload_parameter(name, value.has_bool_param() ? &flag : nullptr, options);
     if (!understood.ok()) return finish(context, understood);
   }
   const auto model = model_of(*request);
   if (!model.ok()) return finish(context, model.status());
   Reactor* reactor = context->DefaultReactor();
-  repository_.unload(*model, [=, name = *model](const Status& status) {
+  repository_.unload(*model, options.with_parts, [=, name = *model](const Status& status) {
     response->set_model_name(name);
     response->set_is_unloaded(status.ok());
     reactor->Finish(to_grpc(status));

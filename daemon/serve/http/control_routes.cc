@@ -61,11 +61,13 @@ void load(const Backend& backend, const Request& request, const Done& done) {
 void unload(const Backend& backend, const Request& request, const Done& done) {
   const auto parameters = parameters_of(backend, request);
   if (!parameters.ok()) return done(error_response(parameters.status()));
+  UnloadOptions options;
   for (const auto& [name, value] : parameters->items()) {
-    const Status understood = check_unload_parameter(name);
+    const Status understood =
+        set_unload_parameter(name, value.get_ptr<const nlohmann::json::boolean_t*>(), options);
     if (!understood.ok()) return done(error_response(understood));
   }
-  backend.repository.unload(request.capture("model"), answer_to(done));
+  backend.repository.unload(request.capture("model"), options.with_parts, answer_to(done));
 }
 
 Response log_answer() {

@@ -290,6 +290,32 @@ TEST_F(Ensemble, LoadsItsModelsAndKeepsThem) {
   EXPECT_TRUE(repository->find("math", 0).ok());
 }
 
+TEST_F(Ensemble, GoesWithItsModelsWhereNobodyElseNeedsThem) {
+  write_example();
+  const std::string outer = R"(
+ensemble_scheduling:
+  step:
+    - {model_name: all, input_map: {a: x, b: y}, output_map: {sums: z}}
+)";
+  write("outer/model.yaml", outer);
+  write("beside/model.yaml", R"(
+ensemble_scheduling:
+  step:
+    - {model_name: twice, input_map: {INPUT0: x}, output_map: {OUTPUT0: y}}
+)");
+  const auto repository = open();
+  ASSERT_TRUE(repository->find("outer", 0).ok() && repository->find("beside", 0).ok());
+  EXPECT_EQ(unload(*repository, "all", true).code(), StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(repository->find("math", 0).ok()) << "nothing of what is needed goes";
+  EXPECT_TRUE(unload(*repository, "outer", true).ok());
+  EXPECT_FALSE(repository->find("all", 0).ok());
+  EXPECT_FALSE(repository->find("math", 0).ok()) << "models of models";
+  EXPECT_TRUE(repository->find("twice", 0).ok()) << "another ensemble has it";
+  const auto pipeline = repository->depend("twice", "pipeline 'door'");
+  EXPECT_TRUE(unload(*repository, "beside", true).ok());
+  EXPECT_TRUE(repository->find("twice", 0).ok()) << "a pipeline has it";
+}
+
 TEST_F(Ensemble, OfEnsemblesButNotOfItself) {
   write_example();
   write("outer/model.yaml", R"(

@@ -47,8 +47,9 @@ class RepositoryFolder : public ::testing::Test {
   static Status load(Repository& repository, const std::string& name) {
     return wait([&](Repository::Done done) { repository.load(name, std::move(done)); });
   }
-  static Status unload(Repository& repository, const std::string& name) {
-    return wait([&](Repository::Done done) { repository.unload(name, std::move(done)); });
+  static Status unload(Repository& repository, const std::string& name, bool with_parts = false) {
+    return wait(
+        [&](Repository::Done done) { repository.unload(name, with_parts, std::move(done)); });
   }
 
   const TemporaryFolder folder_;

@@ -264,7 +264,7 @@ TEST_F(RepositoryTest, OrdersThatWaitAreBounded) {
     if (status.code() == StatusCode::kResourceExhausted) ++refused;
     if (++done == kOrders) all.set_value();
   };
-  repository->unload("a", count);
+  repository->unload("a", false, count);
   held.get_future().wait();
   for (int i = 1; i < kOrders; ++i) repository->load("a", count);
   EXPECT_EQ(refused, kOrders - 1 - 64);

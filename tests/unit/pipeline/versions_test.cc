@@ -178,7 +178,8 @@ class PipelineOnBoard : public models::Board {
     return status.get_future().get();
   }
   Status unload() {
-    return order([&](models::Repository::Done done) { repository_->unload("m", std::move(done)); });
+    return order(
+        [&](models::Repository::Done done) { repository_->unload("m", false, std::move(done)); });
   }
   // The highest score of the first result that does not come too soon.
   static float best_score(Mailbox& mailbox, uint64_t after) {
