@@ -184,13 +184,9 @@ void Deployment::run() {
       return end(DeploymentState::kRefused, status.message());
     }
     drain();
-  } else {
-    for (Candidate& candidate : candidates_) {
-      candidate.made = repository_.current(candidate.version.model);
-      watch(candidate);
-    }
   }
-  const Status status = probation();
+  Status status = options_.is_resumed ? resume() : ok_status();
+  if (status.ok()) status = probation();
   stop_watching();
   if (is_stopping()) return;
   if (status.ok()) {
@@ -198,6 +194,17 @@ void Deployment::run() {
   } else {
     take_back(status);
   }
+}
+
+// Of those that serve together or not at all, one may not have been loaded again.
+Status Deployment::resume() {
+  for (Candidate& candidate : candidates_) {
+    candidate.made = repository_.current(candidate.version.model);
+    if (candidate.made != nullptr && candidate.made->version == candidate.version.version) continue;
+    return unavailable(name_of(candidate.version) + " could not be loaded after a restart");
+  }
+  for (Candidate& candidate : candidates_) watch(candidate);
+  return ok_status();
 }
 
 Status Deployment::before_it_serves() {
@@ -409,7 +416,7 @@ Status Deployment::publish() {
       given_up.push_back({change.version.model, store_.decided(change.version.model).current});
     INFERD_RETURN_IF_ERROR(store_.roll_back(given_up, options_.rolls_back).status());
   } else {
-    INFERD_RETURN_IF_ERROR(store_.publish(changes, has_probation));
+    INFERD_RETURN_IF_ERROR(store_.publish(changes, has_probation ? options_.id : ""));
   }
   if (has_probation) {
     for (Candidate& candidate : candidates_) watch(candidate);  // from the first answer on
@@ -473,11 +480,14 @@ void Deployment::take_back(const Status& why) {
       old.push_back(std::move(candidate.old));
       continue;
     }
+    const auto serves = repository_.current(candidate.version.model);
+    if (serves != nullptr && serves->version == wanted) continue;
     auto loaded = repository_.prepare({candidate.version.model, 0});
     if (loaded.ok()) {
       old.push_back(*loaded);
     } else {
-      add(reason, "and there is nothing to go back to, so it goes on serving: " +
+      add(reason, std::string("and there is nothing to go back to") +
+                      (serves != nullptr ? ", so it goes on serving: " : ": ") +
                       loaded.status().message());
     }
   }

@@ -24,11 +24,11 @@
 namespace inferd::models {
 
 struct DeploymentOptions {
-  std::string id;
+  std::string id;                         // empty: a new one
   std::vector<std::string> uploads;       // to be made complete first
   std::vector<ModelAndVersion> versions;  // that lie in the repository already
   config::RolloutConfig wanted;           // wins over what the models say
-  bool is_resumed = false;                // `versions` serve since before a restart, on probation
+  bool is_resumed = false;                // `versions` are on probation since before a restart
   std::string rolls_back;                 // not empty: why what serves is given up for these
 };
 
@@ -71,6 +71,7 @@ class Deployment {
   };
 
   void run();
+  Status resume();
   Status before_it_serves();
   Status receive();
   Status verify();

@@ -38,21 +38,28 @@ Deployments::Deployments(const config::DeploymentsConfig& config, DeployableRepo
   resume();
 }
 
+// A daemon that knew nothing of deployments' ids in decisions left none: those are judged one by
+// one.
 void Deployments::resume() {
+  std::map<std::string, std::vector<ModelAndVersion>> together;
+  std::vector<DeploymentOptions> all;
   for (const auto& [name, decision] : store_.all_decided()) {
     const auto note = decision.versions.find(decision.current);
     if (note == decision.versions.end() || note->second.verdict != Verdict::kProbation) continue;
-    const ModelAndVersion version = {name, decision.current};
-    const auto serves = repository_.current(name);
-    Status status;
-    if (serves != nullptr && serves->version == version.version) {
-      DeploymentOptions options;
-      options.versions = {version};
-      options.is_resumed = true;
-      status = start(std::move(options)).status();
+    const std::string& id = note->second.deployment;
+    if (id.empty()) {
+      all.emplace_back().versions = {{name, decision.current}};
     } else {
-      status = store_.roll_back({version}, "it could not be loaded after a restart").status();
+      together[id].push_back({name, decision.current});
     }
+  }
+  for (auto& [id, versions] : together) {
+    all.emplace_back().id = id;
+    all.back().versions = std::move(versions);
+  }
+  for (DeploymentOptions& options : all) {
+    options.is_resumed = true;
+    const Status status = start(std::move(options)).status();
     if (!status.ok()) telemetry::log(LogLevel::kWarning, status.message());
   }
 }
@@ -83,7 +90,7 @@ Result<std::shared_ptr<Deployment>> Deployments::start(DeploymentOptions options
   std::vector<std::shared_ptr<Deployment>> gone;  // ended without the lock
   const std::lock_guard lock(mutex_);
   INFERD_RETURN_IF_ERROR(check_free(options.versions));
-  options.id = std::to_string(++last_id_);
+  if (options.id.empty()) options.id = new_id();
   for (const auto& deployment : deployments_) deployment->give_thread_back();
   deployments_.push_front(
       std::make_shared<Deployment>(std::move(options), config_, repository_, store_));
@@ -93,6 +100,17 @@ Result<std::shared_ptr<Deployment>> Deployments::start(DeploymentOptions options
     deployments_.erase(deployments_.begin() + static_cast<ptrdiff_t>(i));
   }
   return deployments_.front();
+}
+
+// By mutex_. Of none that there is, also of those that go on since before a restart.
+std::string Deployments::new_id() {
+  for (;;) {
+    std::string id = std::to_string(++last_id_);
+    const bool is_taken =
+        std::any_of(deployments_.begin(), deployments_.end(),
+                    [&](const auto& deployment) { return deployment->status().id == id; });
+    if (!is_taken) return id;
+  }
 }
 
 // By mutex_.

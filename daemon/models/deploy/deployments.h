@@ -83,6 +83,7 @@ class Deployments {
   static constexpr int kMaxPushes = 4;
 
   void resume();
+  std::string new_id();
   Result<std::shared_ptr<Deployment>> start(DeploymentOptions options);
   std::shared_ptr<Deployment> running(const std::string& model) const;
   Status check_free(const std::vector<ModelAndVersion>& versions) const;

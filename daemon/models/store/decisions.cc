@@ -23,6 +23,7 @@ Json to_json(const VersionNote& note) {
   Json json = {{"verdict", verdict_name(note.verdict)}, {"time_ms", note.time_ms}};
   if (!note.reason.empty()) json["reason"] = note.reason;
   if (note.crashes > 0) json["crashes"] = note.crashes;
+  if (!note.deployment.empty()) json["deployment"] = note.deployment;
   return json;
 }
 
@@ -45,6 +46,7 @@ VersionNote note_of(const Json& json) {
   note.time_ms = json.at("time_ms").get<int64_t>();
   note.reason = json.value("reason", "");
   note.crashes = json.value("crashes", 0);
+  note.deployment = json.value("deployment", "");
   return note;
 }
 

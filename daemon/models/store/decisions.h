@@ -33,6 +33,7 @@ struct VersionNote {
   std::string reason;   // in words, where there is something to say
   int64_t time_ms = 0;  // since the epoch; of the verdict
   int crashes = 0;      // of the daemon, by this version, since it was last known to be well
+  std::string deployment = {};  // on probation: with what else of it, it is judged; or ""
   bool operator==(const VersionNote&) const = default;
 };
 

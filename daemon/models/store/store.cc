@@ -28,6 +28,7 @@ void judge(ModelDecision& model, int64_t version, Verdict verdict, std::string r
   note.verdict = verdict;
   note.reason = std::move(reason);
   note.time_ms = wall_clock_ms();
+  note.deployment.clear();
 }
 
 bool may_serve(const ModelDecision& decision, int64_t version) {
@@ -45,6 +46,20 @@ void fall_back(ModelDecision& model) {
     if (note.verdict == Verdict::kGood && version != model.current) model.fallback = version;
   }
   if (model.current == 0) std::swap(model.current, model.fallback);
+}
+
+// What came with a version that goes, and was to serve with it or not at all.
+void take_back_others(ModelDecisions& models, const std::string& deployment,
+                      const std::string& why) {
+  if (deployment.empty()) return;
+  for (auto& [name, model] : models) {
+    const auto note = model.versions.find(model.current);
+    if (note == model.versions.end() || note->second.deployment != deployment) continue;
+    const ModelAndVersion version = {name, model.current};
+    judge(model, version.version, Verdict::kRolledBack, "it came together with " + why);
+    fall_back(model);
+    warn(name_of(version) + " came together with it and is taken back");
+  }
 }
 
 }  // namespace
@@ -110,14 +125,18 @@ void Store::tidy() {
   uploads_.clean(config_.deployments.upload_idle_s);
   const Status decided = decisions_->decide("tidy", [&](ModelDecisions& models) {
     for (auto& [name, model] : models) {
+      const std::string deployment =
+          model.versions.contains(model.current) ? model.versions[model.current].deployment : "";
       std::erase_if(model.versions, [&, &called = name](const auto& item) {
         // What never came to its place, or was on its way out. Crashes of copied ones are kept.
         return !exists({called, item.first});
       });
       if (model.current == 0 || exists({name, model.current})) continue;
-      warn(name_of({name, model.current}) + " is gone from the repository");
+      const std::string what = name_of({name, model.current}) + " is gone from the repository";
+      warn(what);
       model.versions.erase(model.current);
       fall_back(model);
+      take_back_others(models, deployment, what);
     }
     std::erase_if(models, [](const auto& item) { return item.second == ModelDecision(); });
   });
@@ -152,8 +171,10 @@ void Store::blame() {
              std::to_string(config_.deployments.max_crashes) + " times");
         continue;
       }
+      const std::string deployment = note.deployment;
       judge(model, suspect.version, Verdict::kQuarantined, suspect.reason);
       if (model.current == suspect.version) fall_back(model);
+      take_back_others(models, deployment, what);
       warn(what + "; it is quarantined" +
            (model.current > 0 ? ", version " + std::to_string(model.current) + " serves" : ""));
     }
@@ -303,7 +324,7 @@ std::string Store::find_file(const std::string& model, const std::string& sha256
 
 // ---- Decisions ----
 
-Status Store::publish(const std::vector<Change>& changes, bool on_probation) {
+Status Store::publish(const std::vector<Change>& changes, const std::string& probation_of) {
   INFERD_RETURN_IF_ERROR(writable_);
   return decisions_->decide("publish", [&](ModelDecisions& models) {
     for (const auto& [version, replaces] : changes) {
@@ -315,7 +336,8 @@ Status Store::publish(const std::vector<Change>& changes, bool on_probation) {
         if (old == model.versions.end()) judge(model, replaces, Verdict::kGood);
       }
       if (model.fallback == version.version) model.fallback = 0;
-      judge(model, version.version, on_probation ? Verdict::kProbation : Verdict::kGood);
+      judge(model, version.version, probation_of.empty() ? Verdict::kGood : Verdict::kProbation);
+      model.versions[version.version].deployment = probation_of;
       model.current = version.version;
     }
   });

@@ -95,13 +95,14 @@ class Store {
 
   // ---- Decisions; each is durable when OK ----
 
-  // Before versions begin to serve, all or none. `on_probation`: until settle(). What they take the
-  // place of is what a rollback goes to, unless it was on probation itself.
+  // Before versions begin to serve, all or none. `probation_of`: the deployment that watches them
+  // until settle(); "": they are good. What they take the place of is what a rollback goes to,
+  // unless it was on probation itself.
   struct Change {
     ModelAndVersion version;
     int64_t replaces = 0;  // 0: none served
   };
-  Status publish(const std::vector<Change>& changes, bool on_probation);
+  Status publish(const std::vector<Change>& changes, const std::string& probation_of);
   Status refuse(const std::vector<ModelAndVersion>& versions, const std::string& reason);
   // They are good now.
   Status settle(const std::vector<ModelAndVersion>& versions);

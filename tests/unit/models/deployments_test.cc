@@ -328,6 +328,82 @@ TEST_F(DeploymentsTest, OneDeploymentOfAModelAtATime) {
   EXPECT_THAT(second.status().message(), HasSubstr("is in deployment " + begun->id));
 }
 
+class DeployedTogether : public DeploymentsTest {
+ protected:
+  // Version 2 of "m" and of "n" come together and are watched until the test is over.
+  void SetUp() override {
+    DeploymentsTest::SetUp();
+    config_.deployments.rollout.probation_s = 600;
+    ASSERT_EQ(push("n", 1, {{"model.test", scale_model("20")}}, probation(0)).state,
+              DeploymentState::kDone);
+    const std::string m = *upload("m", 2, {{"model.test", scale_model("3")}});
+    const std::string n = *upload("n", 2, {{"model.test", scale_model("30")}});
+    const auto begun = deployments_->start({m, n}, {}, probation(600));
+    ASSERT_TRUE(begun.ok()) << begun.status().to_string();
+    id_ = begun->id;
+    wait_for(id_, Step::kProbation);
+  }
+  void expect_both_back() {
+    const DeploymentStatus ended = end_of(id_);
+    EXPECT_EQ(ended.state, DeploymentState::kRolledBack) << ended.reason;
+    expect_old_versions();
+  }
+  void expect_old_versions() {
+    EXPECT_THAT(*ask("m"), ElementsAre(2, 4));
+    EXPECT_THAT(*ask("n"), ElementsAre(20, 40));
+    EXPECT_EQ(verdict("m", 2), Verdict::kRolledBack);
+  }
+  std::string id_;
+};
+
+TEST_F(DeployedTogether, GoOnTogetherAfterARestart) {
+  restart();
+  EXPECT_THAT(*ask("m"), ElementsAre(3, 6));
+  EXPECT_THAT(*ask("n"), ElementsAre(30, 60));
+  ASSERT_EQ(deployments_->list().size(), 1U);
+  EXPECT_EQ(deployments_->list()[0].versions.size(), 2U);
+  wait_for(id_, Step::kProbation);
+  const auto next = begin("o", 1, {{"model.test", scale_model("1")}}, probation(0));
+  ASSERT_TRUE(next.ok()) << next.status().to_string();
+  EXPECT_NE(next->id, id_);
+  ASSERT_TRUE(deployments_->roll_back("n", "no").ok());
+  expect_both_back();
+  EXPECT_EQ(verdict("n", 2), Verdict::kRolledBack);
+}
+
+TEST_F(DeployedTogether, ByADaemonThatKeptNoIdsGoOnOneByOne) {
+  stop();
+  const auto decisions = Decisions::read(config_.root + "/.inferd");
+  ASSERT_TRUE((*decisions)
+                  ->decide("test",
+                           [](ModelDecisions& models) {
+                             for (auto& [name, model] : models)
+                               model.versions.at(model.current).deployment.clear();
+                           })
+                  .ok());
+  start();
+  EXPECT_EQ(deployments_->list().size(), 2U);
+  ASSERT_TRUE(deployments_->roll_back("n", "no").ok());
+  while (serves("n") != 1) std::this_thread::yield();
+  EXPECT_EQ(serves("m"), 2);
+}
+
+TEST_F(DeployedTogether, GoBackTogetherWhenOneCannotBeLoadedAgain) {
+  stop();
+  std::ofstream(config_.root + "/n/2/model.test") << "something else";
+  start();
+  expect_both_back();
+  EXPECT_THAT((*deployments_->find(id_)).reason, HasSubstr("version 2 of model 'n' could not be"));
+}
+
+TEST_F(DeployedTogether, GoBackTogetherWhenOneIsGone) {
+  stop();
+  std::filesystem::remove_all(config_.root + "/n/2");
+  start();
+  expect_old_versions();
+  EXPECT_THAT(store_->decided("m").versions.at(2).reason, HasSubstr("came together with"));
+}
+
 TEST_F(DeploymentsTest, ProbationGoesOnAfterARestart) {
   const auto begun = begin("m", 2, {{"model.test", scale_model("3")}}, probation(600));
   wait_for(begun->id, Step::kProbation);

@@ -139,6 +139,28 @@ TEST_F(StoreTest, AGoodVersionMayDieTwice) {
   EXPECT_EQ(serves("m"), 2);
 }
 
+TEST_F(StoreTest, WhatCameWithTheOneToBlameGoesWithIt) {
+  start();
+  push_three();
+  ASSERT_EQ(push("n", 1, {{"model.test", scale_model("1")}}).state, DeploymentState::kDone);
+  const auto m = upload("m", 4, {{"model.test", scale_model("4")}});
+  const auto n = upload("n", 2, {{"model.test", scale_model("2")}});
+  config::RolloutConfig rollout;
+  rollout.probation_s = 600;
+  const auto begun = deployments_->start({*m, *n}, {}, rollout);
+  ASSERT_TRUE(begun.ok()) << begun.status().to_string();
+  wait_for(begun->id, Step::kProbation);
+  stop();
+  leave_mark("running m 4 ABRT\n");
+  start();
+  EXPECT_EQ(verdict("m", 4), Verdict::kQuarantined);
+  EXPECT_EQ(verdict("n", 2), Verdict::kRolledBack);
+  EXPECT_THAT(store_->decided("n").versions.at(2).reason,
+              HasSubstr("it came together with version 4 of model 'm'"));
+  EXPECT_EQ(serves("m"), 3);
+  EXPECT_EQ(serves("n"), 1);
+}
+
 TEST_F(StoreTest, OneOnProbationDoesNot) {
   start();
   push_three();
