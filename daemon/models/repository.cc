@@ -101,7 +101,7 @@ class FolderRepository final : public DeployableRepository {
 
   // ---- Deployments ----
 
-  Result<VersionPtr> prepare(const ModelAndVersion& version) override {
+  Result<VersionPtr> prepare(const ModelAndVersion& version, const Verified* verified) override {
     INFERD_ASSIGN_OR_RETURN(config::ModelConfig wanted, loader_.find(version.model));
     std::mutex mutex;
     std::condition_variable changed;
@@ -113,7 +113,7 @@ class FolderRepository final : public DeployableRepository {
       changed.notify_all();  // under the lock: the waiter's stack goes when it has seen it
     };
     order(done, [&] {
-      prepared = version.version > 0 ? make(wanted, version.version) : make_first(wanted);
+      prepared = version.version > 0 ? make(wanted, version.version, verified) : make_first(wanted);
       return prepared.status();
     });
     std::unique_lock lock(mutex);
@@ -259,9 +259,10 @@ class FolderRepository final : public DeployableRepository {
     return others;
   }
 
-  Result<VersionPtr> make(const config::ModelConfig& wanted, int64_t version) {
+  Result<VersionPtr> make(const config::ModelConfig& wanted, int64_t version,
+                          const Verified* verified = nullptr) {
     const ModelAndVersion what = {wanted.name, version};
-    if (store_ != nullptr) INFERD_RETURN_IF_ERROR(store_->check(what));
+    if (store_ != nullptr) INFERD_RETURN_IF_ERROR(store_->check(what, verified));
     INFERD_ASSIGN_OR_RETURN(const auto configured, loader_.configure(wanted, version));
     being_loaded_.push_back(wanted.name);
     const Status parts = load_parts(configured);

@@ -112,7 +112,9 @@ class DeployableRepository : public Repository {
 
   // Loads a version at low priority without letting it serve; 0: the first that can be loaded of
   // those that may serve. Seconds; not from the repository's own thread. Fails as load() does.
-  virtual Result<std::shared_ptr<const ModelVersion>> prepare(const ModelAndVersion& version) = 0;
+  // `verified`: what Store::check() takes; null where nobody has looked at the files.
+  virtual Result<std::shared_ptr<const ModelVersion>> prepare(const ModelAndVersion& version,
+                                                              const Verified* verified) = 0;
 
   // Whether it takes and gives the same as what serves of its model, where that matters to
   // somebody: FAILED_PRECONDITION says to whom.

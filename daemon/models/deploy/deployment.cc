@@ -232,12 +232,12 @@ Status Deployment::receive() {
 
 Status Deployment::verify() {
   begin(Step::kVerify);
-  for (const Candidate& candidate : candidates_) {
+  for (Candidate& candidate : candidates_) {
     if (store_.decided(candidate.version.model).pinned) {
       return failed_precondition("model '" + candidate.version.model +
                                  "' is pinned; unpin it first (inferctl model unpin)");
     }
-    INFERD_RETURN_IF_ERROR(store_.check(candidate.version));
+    INFERD_ASSIGN_OR_RETURN(candidate.verified, store_.verify(candidate.version));
   }
   return ok_status();
 }
@@ -251,7 +251,8 @@ Status Deployment::load() {
       candidate.old_watch = std::make_shared<Watch>(true);
       candidate.old->steering->watch(candidate.old_watch);
     }
-    INFERD_ASSIGN_OR_RETURN(candidate.made, repository_.prepare(candidate.version));
+    INFERD_ASSIGN_OR_RETURN(candidate.made,
+                            repository_.prepare(candidate.version, &*candidate.verified));
     INFERD_RETURN_IF_ERROR(repository_.check_fits(*candidate.made));
     if (is_stopping()) return unavailable("the daemon stops");
   }
@@ -482,7 +483,7 @@ void Deployment::take_back(const Status& why) {
     }
     const auto serves = repository_.current(candidate.version.model);
     if (serves != nullptr && serves->version == wanted) continue;
-    auto loaded = repository_.prepare({candidate.version.model, 0});
+    auto loaded = repository_.prepare({candidate.version.model, 0}, nullptr);
     if (loaded.ok()) {
       old.push_back(*loaded);
     } else {

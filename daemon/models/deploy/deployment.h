@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -64,6 +65,7 @@ class Deployment {
   // One of the versions on its way.
   struct Candidate {
     ModelAndVersion version;
+    std::optional<Verified> verified;  // since verify()
     std::shared_ptr<const ModelVersion> old, made;
     std::shared_ptr<Watch> watch, old_watch;  // of what they answer
     schedule::QueueStatistics before;         // of `made`, when it began to be judged

@@ -287,8 +287,19 @@ std::vector<int64_t> Store::candidates(const std::string& model) const {
   return candidates;
 }
 
-Status Store::check(const ModelAndVersion& version) const {
+Result<Verified> Store::verify(const ModelAndVersion& version) const {
+  // What is changed while it is read is seen to have changed later.
+  INFERD_ASSIGN_OR_RETURN(FolderStamp stamp, FolderStamp::of(folder(version)));
+  INFERD_RETURN_IF_ERROR(check(version));
+  return Verified(version, std::move(stamp));
+}
+
+Status Store::check(const ModelAndVersion& version, const Verified* verified) const {
   const std::string path = folder(version);
+  if (verified != nullptr && verified->version_ == version) {
+    const auto now = FolderStamp::of(path);
+    if (now.ok() && *now == verified->stamp_) return ok_status();
+  }
   const auto text = package::read_manifest(path);
   if (text.status().code() == StatusCode::kNotFound) return ok_status();
   INFERD_RETURN_IF_ERROR(text.status());

@@ -25,6 +25,7 @@
 #include "daemon/config/config.h"
 #include "daemon/models/store/crash_mark.h"
 #include "daemon/models/store/decisions.h"
+#include "daemon/models/store/folder_stamp.h"
 #include "daemon/models/store/uploads.h"
 #include "package/manifest.h"
 #include "package/signature.h"
@@ -42,6 +43,18 @@ struct ModelAndVersion {
 inline std::string name_of(const ModelAndVersion& version) {
   return "version " + std::to_string(version.version) + " of model '" + version.model + "'";
 }
+
+// That a version was as it was signed and sent, and what its files were then. Made by
+// Store::verify() alone, so that nobody can say it of what was not looked at.
+class Verified {
+ private:
+  friend class Store;
+  Verified(ModelAndVersion version, FolderStamp stamp)
+      : version_(std::move(version)), stamp_(std::move(stamp)) {}
+
+  ModelAndVersion version_;
+  FolderStamp stamp_;
+};
 
 struct StoredVersion {
   int64_t version = 0;
@@ -84,8 +97,11 @@ class Store {
   std::string folder(const ModelAndVersion& version) const;
 
   // Whether all files of a package are as they were signed and sent; OK for what is no package.
-  // DATA_LOSS, PERMISSION_DENIED. Reads all of them.
-  Status check(const ModelAndVersion& version) const;
+  // DATA_LOSS, PERMISSION_DENIED. Reads all of them, unless `verified` is of this version and no
+  // file was touched since.
+  Status check(const ModelAndVersion& version, const Verified* verified = nullptr) const;
+  // The same, for a check() to come.
+  Result<Verified> verify(const ModelAndVersion& version) const;
 
   // Versions of a model that may serve by themselves, the first choice first: the one that is
   // decided, then the one to fall back to, or where nothing is decided those on disk, the newest

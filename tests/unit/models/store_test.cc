@@ -36,6 +36,14 @@ class StoreTest : public Board {
     std::ifstream("/proc/sys/kernel/random/boot_id") >> boot;
     write(".inferd/running", "boot " + boot + "\n" + what);
   }
+  static int64_t bytes_read() {
+    std::ifstream io("/proc/self/io");
+    std::string name;
+    int64_t bytes = 0;
+    io >> name >> bytes;
+    EXPECT_EQ(name, "rchar:");
+    return bytes;
+  }
   void push_three() {
     for (int64_t version = 1; version <= 3; ++version) {
       ASSERT_EQ(push("m", version, {{"model.test", scale_model(std::to_string(version))}}).state,
@@ -137,6 +145,32 @@ TEST_F(StoreTest, AGoodVersionMayDieTwice) {
   EXPECT_THAT(store_->decided("m").versions.at(3).reason, HasSubstr("SIGSEGV while it ran"));
   restart();
   EXPECT_EQ(serves("m"), 2);
+}
+
+TEST_F(StoreTest, WhatIsVerifiedIsReadAgainOnlyAfterAChange) {
+  start();
+  const std::string model = scale_model("1", R"(, "pad": ")" + std::string(1'000'000, 'x') + "\"");
+  ASSERT_EQ(push("m", 1, {{"model.test", model}}).state, DeploymentState::kDone);
+  ASSERT_EQ(push("m", 2, {{"model.test", model + " "}}).state, DeploymentState::kDone);
+  const auto first = store_->verify({"m", 1}), second = store_->verify({"m", 2});
+  ASSERT_TRUE(first.ok() && second.ok());
+  // Bytes that this process has read meanwhile.
+  const auto read_by = [&](int64_t version, const Verified* verified) {
+    const int64_t before = bytes_read();
+    EXPECT_TRUE(store_->check({"m", version}, verified).ok());
+    return bytes_read() - before;
+  };
+  EXPECT_GE(read_by(1, nullptr), 1'000'000);
+  EXPECT_LT(read_by(1, &*first), 1'000'000);
+  EXPECT_GE(read_by(1, &*second), 1'000'000) << "which says nothing of another version";
+  // The same size and the same times, as far as anybody can set them.
+  const std::filesystem::path file = config_.root + "/m/1/model.test";
+  const auto written = std::filesystem::last_write_time(file);
+  std::fstream(file, std::ios::in | std::ios::out).put('[');
+  std::filesystem::last_write_time(file, written);
+  EXPECT_EQ(store_->check({"m", 1}, &*first).code(), StatusCode::kDataLoss);
+  write("m/2/more", "");
+  EXPECT_EQ(store_->check({"m", 2}, &*second).code(), StatusCode::kDataLoss);
 }
 
 TEST_F(StoreTest, WhatCameWithTheOneToBlameGoesWithIt) {
