@@ -21,10 +21,10 @@ ENGINE = {
 }
 PACKAGE = ["package/"]
 NAMES = ["package/name.h"]
-CONFIG = ["daemon/config/config.h", "daemon/config/said.h"]
+CONFIG = [f"daemon/config/{name}.h" for name in ("accounts", "client_name", "config", "said")]
 MODELS = CONFIG + ["daemon/models/", "daemon/schedule/", "daemon/telemetry/", "daemon/host/"]
-SHARED = ["access", "call", "certificates", "client", "control", "describe", "listening_socket", "messages", "model_config",
-          "no_cuda", "server", "settings", "shared_memory", "socket_file"]  # by all protocols
+SHARED = ["access", "call", "caller", "certificates", "client", "control", "describe", "listening_socket", "messages",
+          "model_config", "no_cuda", "server", "settings", "shared_memory", "socket_file"]  # by all protocols
 MESSAGES = ["inference/grpc_service.pb.h", "inference/model_config.pb.h"]
 SERVE = MODELS + [f"daemon/serve/{name}.h" for name in SHARED] + MESSAGES + [
     "daemon/pipeline/pipelines.h", "daemon/pipeline/result.h"]

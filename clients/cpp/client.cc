@@ -71,6 +71,7 @@ class GrpcClient final : public Client {
   GrpcClient(const std::shared_ptr<grpc::Channel>& channel, const ConnectOptions& options)
       : timeout_ms_(options.timeout_ms),
         authorization_(options.token.empty() ? "" : "Bearer " + options.token),
+        name_(options.name),
         inference_(inference::GRPCInferenceService::NewStub(channel)),
         pipelines_(inferd::v1::PipelineService::NewStub(channel)),
         health_(grpc::health::v1::Health::NewStub(channel)),
@@ -276,6 +277,7 @@ class GrpcClient final : public Client {
 
   void authorize(grpc::ClientContext& context) const {
     if (!authorization_.empty()) context.AddMetadata("authorization", authorization_);
+    if (!name_.empty()) context.AddMetadata("inferd-client", name_);
   }
 
   // Every call ends here.
@@ -293,7 +295,7 @@ class GrpcClient final : public Client {
   }
 
   const int64_t timeout_ms_;
-  const std::string authorization_;  // what calls say of themselves; "": nothing
+  const std::string authorization_, name_;  // what calls say of themselves; "": nothing
   GrpcCalls calls_;
   const std::unique_ptr<Inference> inference_;
   const std::unique_ptr<inferd::v1::PipelineService::Stub> pipelines_;
@@ -330,6 +332,8 @@ Result<std::unique_ptr<Client>> make_client(const std::string& endpoint,
   }
   if (!(options.ca + options.certificate + options.key + options.token).empty())
     return invalid_argument("the local socket knows neither certificates nor tokens");
+  if (!options.name.empty())
+    return invalid_argument("the local socket knows clients by their users, not by names");
   return connect_local(endpoint.substr(kLocal.size()), options.timeout_ms);
 }
 

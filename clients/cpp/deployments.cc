@@ -72,6 +72,7 @@ void fill(const RolloutOptions& options, v1::Rollout* out) {
   if (options.min_agreement) out->set_min_agreement(*options.min_agreement);
   if (options.canary_fraction) out->set_canary_fraction(*options.canary_fraction);
   if (options.canary_seconds) out->set_canary_seconds(*options.canary_seconds);
+  for (const std::string& client : options.canary_clients) out->add_canary_clients(client);
   if (options.probation_seconds) out->set_probation_seconds(*options.probation_seconds);
   if (options.max_error_rate) out->set_max_error_rate(*options.max_error_rate);
   if (options.max_slowdown) out->set_max_slowdown(*options.max_slowdown);

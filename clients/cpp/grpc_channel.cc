@@ -44,10 +44,17 @@ bool is_on_this_machine(std::string_view endpoint) {
   return false;
 }
 
+// What goes into a header.
+Status check_word(const char* what, const std::string& text) {
+  if (std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; }))
+    return ok_status();
+  return invalid_argument(std::string(what) +
+                          " has characters other than printable ASCII without spaces");
+}
+
 Status check_token(const std::string& endpoint, const std::string& token) {
   if (token.empty()) return ok_status();
-  if (!std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c <= '~'; }))
-    return invalid_argument("the token has characters other than printable ASCII without spaces");
+  INFERD_RETURN_IF_ERROR(check_word("the token", token));
   if (endpoint.starts_with(kTls) || is_on_this_machine(endpoint)) return ok_status();
   return invalid_argument("a token would be sent to '" + endpoint +
                           "' for everybody to read; write grpcs://HOST:PORT");
@@ -65,6 +72,7 @@ void keep_grpc() {
 Result<std::shared_ptr<grpc::Channel>> make_channel(const std::string& endpoint,
                                                     const ConnectOptions& options) {
   INFERD_RETURN_IF_ERROR(check_token(endpoint, options.token));
+  INFERD_RETURN_IF_ERROR(check_word("the client's name", options.name));
   keep_grpc();
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(-1);

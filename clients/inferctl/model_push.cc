@@ -172,6 +172,11 @@ void add_rollout_options(CLI::App& command, RolloutOptions& rollout) {
   command.add_option("--shadow-seconds", rollout.shadow_seconds, "for so long at most");
   command.add_option("--canary", rollout.canary_fraction,
                      "then let it answer so large a part of the requests");
+  command
+      .add_option("--canary-client", rollout.canary_clients,
+                  "and all requests of this one: user:NAME, group:NAME, subject:NAME, or what it "
+                  "calls itself; more than once for several")
+      ->allow_extra_args(false);
   command.add_option("--canary-seconds", rollout.canary_seconds, "for so long");
   command.add_option("--probation", rollout.probation_seconds,
                      "seconds for which it is watched, and taken back if something is wrong");

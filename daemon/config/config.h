@@ -141,14 +141,15 @@ struct DeclaredModel {
 // The steps that a version takes before and after it begins to serve; see docs/deployments.md. What
 // is not said is left to whoever else says something, and at last to models::Rollout.
 struct RolloutConfig {
-  std::optional<double> abs_tolerance, rel_tolerance;  // of answers, to call them the same
-  std::optional<double> shadow_fraction;               // of requests; 0: no shadow
-  std::optional<double> shadow_s, min_agreement;       // at most so long; of what is compared
-  std::optional<int64_t> shadow_requests;              // so many are enough
-  std::optional<double> canary_fraction, canary_s;     // of requests; 0: no canary
-  std::optional<double> probation_s;                   // 0: none
-  std::optional<double> max_error_rate, max_slowdown;  // of canary and probation
-  std::optional<bool> check_outputs;                   // for NaN and nothing but zeros
+  std::optional<double> abs_tolerance, rel_tolerance;      // of answers, to call them the same
+  std::optional<double> shadow_fraction;                   // of requests; 0: no shadow
+  std::optional<double> shadow_s, min_agreement;           // at most so long; of what is compared
+  std::optional<int64_t> shadow_requests;                  // so many are enough
+  std::optional<double> canary_fraction, canary_s;         // of requests; 0: of nobody but these:
+  std::optional<std::vector<std::string>> canary_clients;  // as models::ChosenClients takes them
+  std::optional<double> probation_s;                       // 0: none
+  std::optional<double> max_error_rate, max_slowdown;      // of canary and probation
+  std::optional<bool> check_outputs;                       // for NaN and nothing but zeros
 };
 
 // `own` where it says something, else `base`.

@@ -3,7 +3,9 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
+#include "daemon/config/client_name.h"
 #include "daemon/config/said.h"
 
 namespace inferd::config {
@@ -36,6 +38,11 @@ void read_rollout(MapReader& r, RolloutConfig& rollout) {
   read_part(r, "canary", [&](MapReader& part) {
     part.read("fraction", rollout.canary_fraction, 0, 1);
     part.read("seconds", rollout.canary_s, 0, kMaxSeconds);
+    part.read("clients", rollout.canary_clients);
+    for (const std::string& name : rollout.canary_clients.value_or(std::vector<std::string>())) {
+      if (const Status status = check_client_name(name); !status.ok())
+        part.error(part.child("clients"), status.message());
+    }
   });
   read_part(r, "probation", [&](MapReader& part) {
     part.read("seconds", rollout.probation_s, 0, kMaxSeconds);
@@ -54,6 +61,7 @@ RolloutConfig merge(const RolloutConfig& base, RolloutConfig own) {
   take(own.min_agreement, base.min_agreement);
   take(own.canary_fraction, base.canary_fraction);
   take(own.canary_s, base.canary_s);
+  take(own.canary_clients, base.canary_clients);
   take(own.probation_s, base.probation_s);
   take(own.max_error_rate, base.max_error_rate);
   take(own.max_slowdown, base.max_slowdown);

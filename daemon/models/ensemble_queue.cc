@@ -78,14 +78,14 @@ class EnsembleQueue final : public schedule::ModelQueue {
   ~EnsembleQueue() override { close(); }
 
   Status start() {
-    INFERD_ASSIGN_OR_RETURN(const Parts parts, find_parts());
+    INFERD_ASSIGN_OR_RETURN(const Parts parts, find_parts({}));
     INFERD_ASSIGN_OR_RETURN(link_, link(parts));
     model_ = std::make_shared<EnsembleModel>(link_.plan->info);
     return ok_status();
   }
 
   void submit(Request request) override {
-    auto parts = find_parts();
+    auto parts = find_parts(request.sequence);
     std::shared_ptr<const EnsemblePlan> plan;
     Status refused = parts.status();
     if (refused.ok()) refused = check_inputs(model_->inputs(), request.inputs);
@@ -131,10 +131,11 @@ class EnsembleQueue final : public schedule::ModelQueue {
   }
 
  private:
-  Result<Parts> find_parts() const {
+  // Those that the sequence goes on in. Models do not know for whom the ensemble asks.
+  Result<Parts> find_parts(const schedule::Sequence& sequence) const {
     Parts parts;
     for (const config::EnsembleStep& step : config_.steps) {
-      auto part = find_(step.model, step.version.value_or(0));
+      auto part = find_(step.model, step.version.value_or(0), {nullptr, &sequence});
       if (!part.ok()) {
         return unavailable("ensemble '" + name_ + "' needs model '" + step.model +
                            "': " + part.status().message());

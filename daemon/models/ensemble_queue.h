@@ -16,8 +16,8 @@
 namespace inferd::models {
 
 // What serves now; as Repository::find(). Outlives the ensemble.
-using FindModel =
-    std::function<Result<std::shared_ptr<const ModelVersion>>(const std::string&, int64_t version)>;
+using FindModel = std::function<Result<std::shared_ptr<const ModelVersion>>(
+    const std::string&, int64_t version, const Asking&)>;
 
 // The models must serve already. INVALID_ARGUMENT where they do not fit together; see
 // plan_ensemble(). A request goes through the versions that serve when it comes; versions that came

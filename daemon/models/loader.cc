@@ -11,8 +11,8 @@
 #include "daemon/models/queue_options.h"
 #include "daemon/models/versions_on_disk.h"
 #include "daemon/schedule/cached_queue.h"
-#include "daemon/schedule/steered_queue.h"
 #include "daemon/schedule/traced_queue.h"
+#include "daemon/schedule/watched_queue.h"
 #include "package/name.h"
 #include "package/text.h"
 
@@ -210,8 +210,8 @@ Result<std::unique_ptr<ModelVersion>> Loader::load(const config::ModelConfig& co
   INFERD_RETURN_IF_ERROR(is_ensemble ? make_ensemble(*loaded, find) : load_file(*loaded, when));
   loaded->queue =
       schedule::make_traced_queue(std::move(loaded->queue), loaded->name, loaded->version);
-  loaded->steering = std::make_shared<schedule::Steering>();
-  loaded->queue = schedule::make_steered_queue(std::move(loaded->queue), loaded->steering);
+  loaded->watching = std::make_shared<schedule::Watching>();
+  loaded->queue = schedule::make_watched_queue(std::move(loaded->queue), loaded->watching);
   INFERD_RETURN_IF_ERROR(check_declared(configured.declared, loaded->model->info()));
   return loaded;
 }

@@ -50,8 +50,9 @@ class FolderRepository final : public DeployableRepository {
     return ok_status();
   }
 
-  Result<VersionPtr> find(const std::string& name, int64_t version) const override {
-    return serving_.find(name, version);
+  Result<VersionPtr> find(const std::string& name, int64_t version,
+                          const Asking& asking) const override {
+    return serving_.find(name, version, asking);
   }
   std::vector<ModelStatus> list() const override { return serving_.list(); }
 
@@ -138,8 +139,8 @@ class FolderRepository final : public DeployableRepository {
   int64_t release(const std::string& name, bool all) override {
     return serving_.release(name, all);
   }
-  void try_out(const std::string& name, VersionPtr candidate, double fraction) override {
-    serving_.try_out(name, std::move(candidate), fraction);
+  void try_out(const std::string& name, VersionPtr candidate, CanaryShare share) override {
+    serving_.try_out(name, std::move(candidate), std::move(share));
   }
 
   std::set<ModelAndVersion> in_memory() const override {
@@ -271,7 +272,9 @@ class FolderRepository final : public DeployableRepository {
     if (store_ != nullptr) store_->begin_loading(what);
     auto loaded = loader_.load(
         configured, version, has_started_ ? Loader::When::kLater : Loader::When::kAtStart,
-        [this](const std::string& name, int64_t part_version) { return find(name, part_version); });
+        [this](const std::string& name, int64_t part_version, const Asking& asking) {
+          return find(name, part_version, asking);
+        });
     if (store_ != nullptr) store_->done_loading();
     if (!loaded.ok()) return loaded.status();
     return serving_.own(std::move(*loaded));
@@ -287,7 +290,7 @@ class FolderRepository final : public DeployableRepository {
         return invalid_argument(where + " is made of '" + ensemble.name +
                                 "': an ensemble cannot be a part of itself");
       }
-      if (find(step.model, 0).ok()) continue;
+      if (find(step.model, 0, {}).ok()) continue;
       const auto part = loader_.find(step.model);
       const Status status = part.ok() ? load_now(*part) : part.status();
       log_load(step.model, status);

@@ -13,10 +13,11 @@
 #include <vector>
 
 #include "daemon/config/config.h"
+#include "daemon/models/asking.h"
 #include "daemon/models/store/store.h"
 #include "daemon/schedule/model_queue.h"
 #include "daemon/schedule/sleeper.h"
-#include "daemon/schedule/steered_queue.h"
+#include "daemon/schedule/watched_queue.h"
 #include "inferd/engine/engine.h"
 
 namespace inferd::models {
@@ -32,7 +33,7 @@ struct ModelVersion {
   std::shared_ptr<const Model> model;
   std::unique_ptr<schedule::ModelQueue> queue;
   std::shared_ptr<schedule::Sleeper> sleeper;    // in queue; null: an ensemble
-  std::shared_ptr<schedule::Steering> steering;  // of queue
+  std::shared_ptr<schedule::Watching> watching;  // of queue
 };
 
 enum class ModelState {
@@ -56,10 +57,10 @@ class Repository {
   // Closes all queues and waits until nobody holds a version any more.
   virtual ~Repository() = default;
 
-  // `version` 0: the newest. NOT_FOUND names what there is instead; UNAVAILABLE while it is loaded
-  // or when it could not be.
-  virtual Result<std::shared_ptr<const ModelVersion>> find(const std::string& name,
-                                                           int64_t version) const = 0;
+  // `version` 0: the one that `asking` gets, which is the newest but while versions change.
+  // NOT_FOUND names what there is instead; UNAVAILABLE while it is loaded or when it could not be.
+  virtual Result<std::shared_ptr<const ModelVersion>> find(const std::string& name, int64_t version,
+                                                           const Asking& asking = {}) const = 0;
   virtual std::vector<ModelStatus> list() const = 0;  // all that ever served or were to
   // And those on disk that could be loaded. Reads folders.
   virtual std::vector<ModelStatus> index() const = 0;
@@ -99,6 +100,12 @@ class Repository {
   virtual void abandon() = 0;  // refuses what waits in any queue; does not wait for what runs
 };
 
+// Of a model's requests, what a version gets that is tried out.
+struct CanaryShare {
+  double fraction = 0;            // of those that are not of:
+  std::set<std::string> clients;  // keys of callers
+};
+
 // What deployments do to a repository.
 class DeployableRepository : public Repository {
  public:
@@ -127,7 +134,7 @@ class DeployableRepository : public Repository {
   virtual Status publish(const std::vector<std::shared_ptr<const ModelVersion>>& versions) = 0;
   virtual int64_t release(const std::string& name, bool all) = 0;
   virtual void try_out(const std::string& name, std::shared_ptr<const ModelVersion> candidate,
-                       double fraction) = 0;
+                       CanaryShare share) = 0;
 
   // Versions in memory: nothing removes them from the disk.
   virtual std::set<ModelAndVersion> in_memory() const = 0;

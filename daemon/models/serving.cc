@@ -7,9 +7,11 @@
 namespace inferd::models {
 namespace {
 
-// The queue of a version, which it keeps.
-std::shared_ptr<schedule::ModelQueue> queue_of(const VersionPtr& version) {
-  return {version, version->queue.get()};
+bool is_chosen(const CanaryShare& share, const Caller* caller) {
+  if (share.clients.empty() || caller == nullptr) return false;
+  const std::vector<std::string> keys = caller->keys();
+  return std::any_of(keys.begin(), keys.end(),
+                     [&](const std::string& key) { return share.clients.contains(key); });
 }
 
 // For ModelStatus::reason of one that is ready.
@@ -26,9 +28,6 @@ Serving::~Serving() {
   // Outside of it: what a version holds may come back here.
   auto models = std::exchange(models_, {});
   lock.unlock();
-  for (auto& [name, entry] : models) {
-    if (entry.serving != nullptr) entry.serving->steering->leave_sequences_to(nullptr);
-  }
   models.clear();
   lock.lock();
   all_gone_.wait(lock, [&] { return living_ == 0; });
@@ -50,7 +49,25 @@ VersionPtr Serving::own(std::unique_ptr<ModelVersion> version) {
   return owned;
 }
 
-Result<VersionPtr> Serving::find(const std::string& name, int64_t version) const {
+// By mutex_. Of a model that serves, for a request that names no version.
+VersionPtr Serving::choose(const Entry& entry, const Asking& asking) {
+  if (entry.candidate == nullptr && entry.previous == nullptr) return entry.serving;
+  const schedule::Sequence* const sequence = asking.sequence;
+  if (sequence != nullptr && !sequence->id.empty() && !sequence->start) {
+    for (const VersionPtr& version : {entry.serving, entry.previous, entry.candidate}) {
+      if (version != nullptr && version->queue->has_sequence(sequence->id)) return version;
+    }
+  }
+  if (entry.candidate == nullptr) return entry.serving;
+  if (is_chosen(entry.share, asking.caller)) return entry.candidate;
+  entry.due += entry.share.fraction;
+  if (entry.due < 1) return entry.serving;
+  entry.due -= 1;
+  return entry.candidate;
+}
+
+Result<VersionPtr> Serving::find(const std::string& name, int64_t version,
+                                 const Asking& asking) const {
   const std::lock_guard lock(mutex_);
   const auto model = models_.find(name);
   if (model == models_.end() || model->second.state == ModelState::kUnloaded) {
@@ -63,13 +80,7 @@ Result<VersionPtr> Serving::find(const std::string& name, int64_t version) const
         (entry.state == ModelState::kLoading ? "' is being loaded" : "' failed: " + entry.reason));
   }
   if (version == entry.serving->version) return entry.serving;
-  if (version == 0) {
-    if (entry.candidate == nullptr) return entry.serving;
-    entry.share += entry.fraction;
-    if (entry.share < 1) return entry.serving;
-    entry.share -= 1;
-    return entry.candidate;
-  }
+  if (version == 0) return choose(entry, asking);
   if (entry.candidate != nullptr && version == entry.candidate->version) return entry.candidate;
   const auto other = entry.others.find(version);
   if (other != entry.others.end()) return other->second;
@@ -136,16 +147,13 @@ VersionPtr Serving::replace(Entry& entry, const Change& change) {
   entry.state = ModelState::kReady;
   entry.reason.clear();
   entry.candidate.reset();
-  entry.fraction = 0;
+  entry.share = {};
   entry.others.clear();
   for (const VersionPtr& other : change.others) entry.others[other->version] = other;
   if (old == nullptr || old == change.version) return old;
-  old->steering->leave_sequences_to(nullptr);
   VersionPtr older = std::exchange(entry.previous, nullptr);
-  if (old->queue->statistics().sequences > 0 && !old->model->info().states.empty()) {
-    change.version->steering->leave_sequences_to(queue_of(old));
+  if (old->queue->statistics().sequences > 0 && !old->model->info().states.empty())
     entry.previous = std::move(old);
-  }
   return older != nullptr ? older : old;
 }
 
@@ -169,17 +177,16 @@ int64_t Serving::release(const std::string& name, bool all) {
   Entry& entry = model->second;
   const int64_t left = entry.previous->queue->statistics().sequences;
   if (left > 0 && !all) return left;
-  if (entry.serving != nullptr) entry.serving->steering->leave_sequences_to(nullptr);
   gone.swap(entry.previous);
   return 0;
 }
 
-void Serving::try_out(const std::string& name, VersionPtr candidate, double fraction) {
+void Serving::try_out(const std::string& name, VersionPtr candidate, CanaryShare share) {
   const std::lock_guard lock(mutex_);
   Entry& entry = models_[name];
   entry.candidate.swap(candidate);
-  entry.fraction = fraction;
-  entry.share = 0;
+  entry.share = std::move(share);
+  entry.due = 0;
 }
 
 Result<VersionPtr> Serving::withdraw(const std::string& name) {
@@ -203,7 +210,6 @@ Result<VersionPtr> Serving::withdraw(const std::string& name) {
     entry.reason = "unloaded";
   }
   if (version == nullptr) return version;
-  version->steering->leave_sequences_to(nullptr);
   tell(name, false);
   return version;
 }

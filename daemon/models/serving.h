@@ -34,7 +34,7 @@ class Serving {
   VersionPtr own(std::unique_ptr<ModelVersion> version);
 
   // As Repository has them.
-  Result<VersionPtr> find(const std::string& name, int64_t version) const;
+  Result<VersionPtr> find(const std::string& name, int64_t version, const Asking& asking) const;
   std::vector<ModelStatus> list() const;
   std::shared_ptr<const void> listen(Repository::Listener listener);
 
@@ -46,8 +46,8 @@ class Serving {
   void set_failed(const std::string& name, const Status& why);
 
   // All of these serve from now on, in one moment, each in the place of what served of its model;
-  // requests that have found the old ones are finished on them, and so are their open sequences, as
-  // long as the old one is not released. `others`: versions that serve by their number only.
+  // requests that have found the old ones are finished on them, and their open sequences find them
+  // as long as the old one is not released. `others`: versions that serve by their number only.
   // UNAVAILABLE after close().
   struct Change {
     VersionPtr version;
@@ -60,9 +60,9 @@ class Serving {
   // anyway, which ends the sequences.
   int64_t release(const std::string& name, bool all);
 
-  // Of requests without a version, `fraction` get this one; null: none do. Until it is published or
-  // the model is loaded or unloaded.
-  void try_out(const std::string& name, VersionPtr candidate, double fraction);
+  // Of requests without a version, those of `share` get this one, and so do sequences that began on
+  // it; null: none do. Until it is published or the model is loaded or unloaded.
+  void try_out(const std::string& name, VersionPtr candidate, CanaryShare share);
 
   // The model serves no more. Null where it did not. NOT_FOUND for one that is not known,
   // FAILED_PRECONDITION for one that an ensemble that serves is made of.
@@ -81,14 +81,15 @@ class Serving {
     std::map<int64_t, VersionPtr> others;
     VersionPtr previous;  // has the sequences that it began
     VersionPtr candidate;
-    double fraction = 0;
+    CanaryShare share;  // the candidate's
     // Adds up fractions, so that of 100 requests 100 * fraction go to the candidate.
-    mutable double share = 0;
+    mutable double due = 0;
     ModelState state = ModelState::kLoading;
     std::string reason;
   };
 
   void tell(const std::string& name, bool serves);
+  static VersionPtr choose(const Entry& entry, const Asking& asking);
   static VersionPtr replace(Entry& entry, const Change& change);
   std::string user_of(const std::string& part) const;
   std::string what_serves() const;

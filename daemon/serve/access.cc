@@ -1,48 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/serve/access.h"
 
-#include <grp.h>
-#include <pwd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <fstream>
+
+#include "daemon/config/accounts.h"
 
 namespace inferd::serve {
 namespace {
 
 constexpr std::array<std::pair<Role, std::string_view>, 3> kNames = {
     {{Role::kInfer, "infer"}, {Role::kObserve, "observe"}, {Role::kAdmin, "admin"}}};
-
-std::optional<uint32_t> number(const std::string& text) {
-  uint32_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
-Result<uid_t> user_called(const std::string& name) {
-  if (const auto id = number(name)) return *id;
-  std::array<char, 4096> buffer{};
-  passwd entry{};
-  passwd* found = nullptr;
-  ::getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
-  if (found == nullptr) return not_found("there is no user '" + name + "'");
-  return found->pw_uid;
-}
-
-Result<gid_t> group_called(const std::string& name) {
-  if (const auto id = number(name)) return *id;
-  std::vector<char> buffer(1 << 16);  // groups may have many members
-  group entry{};
-  group* found = nullptr;
-  ::getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
-  if (found == nullptr) return not_found("there is no group '" + name + "'");
-  return found->gr_gid;
-}
 
 // One in each line; empty lines and those that begin with '#' are none.
 Result<std::vector<std::string>> read_tokens(const std::string& path) {
@@ -132,12 +104,12 @@ Result<Access> Access::create(std::span<const config::AccessRule> rules) {
       if (contains(config.roles, std::string(name))) rule.roles.add(role);
     }
     for (const std::string& name : config.users) {
-      const auto id = user_called(name);
+      const auto id = config::user_called(name);
       if (!id.ok()) return id.status().with_context(where);
       rule.users.push_back(*id);
     }
     for (const std::string& name : config.groups) {
-      const auto id = group_called(name);
+      const auto id = config::group_called(name);
       if (!id.ok()) return id.status().with_context(where);
       rule.groups.push_back(*id);
     }

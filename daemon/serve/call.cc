@@ -130,15 +130,16 @@ std::vector<size_t> largest(std::span<const double> values, size_t count) {
 
 Result<std::shared_ptr<const ModelVersion>> find_model(const models::Repository& repository,
                                                        const std::string& name,
-                                                       const std::string& version) {
-  if (version.empty()) return repository.find(name, 0);
+                                                       const std::string& version,
+                                                       const models::Asking& asking) {
+  if (version.empty()) return repository.find(name, 0, asking);
   int64_t number = 0;
   const char* const end = version.data() + version.size();
   const auto [stopped, error] = std::from_chars(version.data(), end, number);
   if (error != std::errc() || stopped != end || number < 1) {
     return invalid_argument("model version " + quoted(version) + " is not a positive number");
   }
-  return repository.find(name, number);
+  return repository.find(name, number, asking);
 }
 
 Status set_parameter(std::string_view name, const Parameter& value, RequestOptions& options) {

@@ -6,8 +6,8 @@
 // an InferCall with the functions here and submits what make_request() makes of it:
 //
 //   auto call = std::make_shared<InferCall>();
-//   call->model = find_model(repository, name, version);
 //   for (each parameter) set_parameter(name, value, call->options);
+//   call->model = find_model(repository, name, version, {&caller, &call->options.sequence});
 //   InputBinder inputs(*call->model->model);
 //   for (each tensor) inputs.bind(name, datatype, shape)->data = its bytes;
 //   call->inputs = inputs.finish();
@@ -35,11 +35,12 @@
 
 namespace inferd::serve {
 
-// Versions travel as text; empty is the newest. INVALID_ARGUMENT unless `version` is empty or a
-// positive number; NOT_FOUND names what there is instead.
+// Versions travel as text; empty is the one that `asking` gets. INVALID_ARGUMENT unless `version`
+// is empty or a positive number; NOT_FOUND names what there is instead.
 Result<std::shared_ptr<const models::ModelVersion>> find_model(const models::Repository& repository,
                                                                const std::string& name,
-                                                               const std::string& version);
+                                                               const std::string& version,
+                                                               const models::Asking& asking = {});
 
 // The value of a parameter. std::monostate: present without a value, or of a kind that is none of
 // these (a JSON list), which no reserved parameter takes.

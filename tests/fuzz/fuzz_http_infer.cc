@@ -38,7 +38,8 @@ std::shared_ptr<const models::ModelVersion> describe(std::span<const DType> dtyp
 void fuzz(const std::shared_ptr<const models::ModelVersion>& model, std::string_view body,
           const serve::BodyLayout& layout) {
   static const serve::SharedMemory memory({});
-  const auto decoded = serve::decode_infer(model, memory, body, layout);
+  const auto find = [&](const schedule::Sequence&) { return Result(model); };
+  const auto decoded = serve::decode_infer(find, memory, body, layout);
   if (!decoded.ok()) return;
   const std::vector<TensorView>& views = decoded->call->inputs;
   if (!check_inputs(model->model->inputs(), views).ok()) return;

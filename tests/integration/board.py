@@ -9,6 +9,7 @@ import inferd
 import numpy as np
 import raw_protocol
 from daemon_process import DaemonProcess
+from unix_http import UnixConnection
 
 EXIT_OK, EXIT_FAILED, EXIT_UNREACHABLE = 0, 1, 3
 PATIENCE_S = 120  # for what must come: a machine may be busy
@@ -20,9 +21,10 @@ def scale(factor, **more):
 
 
 class Board(DaemonProcess):
-    """`deployments` are keys of models.deployments, `models` more of the models' section. begin() starts the daemon."""
+    """`deployments` are keys of models.deployments, `models` more of the models' section, `grpc` and `http` more listeners.
+    begin() starts the daemon."""
 
-    def __init__(self, program, inferctl, deployments=None, models=None):
+    def __init__(self, program, inferctl, deployments=None, models=None, grpc=(), http=()):
         super().__init__(program)
         self._inferctl = inferctl
         self.endpoint = f"unix:{self.folder}/grpc"
@@ -31,7 +33,7 @@ class Board(DaemonProcess):
         rollout = {"min_free_bytes": 0, "probation": {"seconds": 0}, **(deployments or {})}
         # YAML takes JSON.
         self.configure(json.dumps({
-            "server": {"grpc": ["unix:grpc"], "http": ["unix:http"], "local": [{"path": "local"}]},
+            "server": {"grpc": ["unix:grpc", *grpc], "http": ["unix:http", *http], "local": [{"path": "local"}]},
             "engine": {"threads": 1}, "models": {"root": "models", "deployments": rollout, **(models or {})}}))
 
     def begin(self):
@@ -75,10 +77,28 @@ class Board(DaemonProcess):
         """The version that serves, or None."""
         return next((v["version"] for v in self.show(model).values() if v["serves"]), None)
 
-    def answer(self, model="m", values=(1, 2)):
-        """What a model of scale() makes of two numbers."""
-        with inferd.Client(self.endpoint, timeout=PATIENCE_S) as client:
+    def answer(self, model="m", values=(1, 2), endpoint=None, **options):
+        """What a model of scale() makes of two numbers; `options` are those of the client."""
+        with inferd.Client(endpoint or self.endpoint, timeout=PATIENCE_S, **options) as client:
             return client.infer(model, np.array([values], np.float32))["OUTPUT0"][0].tolist()
+
+    def http(self, path, body, headers=None):
+        """POST of JSON: the status and the answer's JSON, None where it has no body."""
+        connection = UnixConnection(self.folder / "http", PATIENCE_S)
+        connection.request("POST", path, json.dumps(body), headers or {})
+        response = connection.getresponse()
+        answer = response.read()
+        connection.close()
+        return response.status, json.loads(answer) if answer else None
+
+    def http_infer(self, model="m", headers=None, **parameters):
+        """What a model of two numbers answers to (1, 2) over HTTP: its version and its output."""
+        code, answer = self.http(f"/v2/models/{model}/infer", {
+            "parameters": parameters,
+            "inputs": [{"name": "INPUT0", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}]}, headers)
+        if code != 200:
+            raise AssertionError(answer["error"])
+        return int(answer["model_version"]), answer["outputs"][0]["data"]
 
 
 class Traffic(threading.Thread):

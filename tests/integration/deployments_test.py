@@ -3,16 +3,24 @@
 """Deployments as their users meet them: a real daemon, inferctl model push, and clients that ask all the while. What is
 wrong with a model must be seen before it serves, or be taken back; the version before answers meanwhile."""
 import argparse
+import base64
+import http.client
+import json
 import math
+import os
 import pathlib
 import random
+import ssl
 import sys
 import unittest
 
 try:
+    import grpc
+    import keys
     import numpy as np
-    from board import EXIT_FAILED, EXIT_OK, EXIT_UNREACHABLE, Board, Traffic, scale
-    from daemon_process import wait_until
+    import raw_protocol
+    from board import EXIT_FAILED, EXIT_OK, EXIT_UNREACHABLE, PATIENCE_S, Board, Traffic, scale
+    from daemon_process import free_port, wait_until
     from link import Link
 except ImportError as error:
     print(f"SKIPPED: {error}; install python3-grpcio, python3-numpy and python3-setuptools, and build inferd-python")
@@ -180,6 +188,19 @@ class Good(DeploymentsTest):
         self.ok(board.push(scale(2), "--sign", secret))
         self.refused(board.push(scale(3)), "not signed")
         self.refused(board.push(scale(3), "--sign", other), "not trusted")
+        # Triton's load call brings no signature.
+        pb, services = raw_protocol.load_stubs()
+        load = pb.RepositoryModelLoadRequest(model_name="m")
+        load.parameters["file:9/model.test"].bytes_param = json.dumps(scale(3)).encode()
+        with grpc.insecure_channel(board.endpoint, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
+            with self.assertRaises(grpc.RpcError) as refused:
+                services.GRPCInferenceServiceStub(channel).RepositoryModelLoad(load, timeout=PATIENCE_S)
+        self.assertEqual(refused.exception.code(), grpc.StatusCode.PERMISSION_DENIED)
+        self.assertIn("not signed", refused.exception.details())
+        file = base64.b64encode(json.dumps(scale(3)).encode()).decode()
+        code, answer = board.http("/v2/repository/models/m/load", {"parameters": {"file:9/model.test": file}})
+        self.assertEqual(code, 403)
+        self.assertIn("not signed", answer["error"])
         self.assertEqual(board.answer(), [2, 4])
         self.assertEqual(list(board.show()), [1])
         # What is altered on the disk does not serve after a restart either.
@@ -189,6 +210,116 @@ class Good(DeploymentsTest):
         board.begin()
         self.assertEqual(board.answer(), [2, 4])
         self.assertIn("model.test", board.text())
+
+
+class Canary(DeploymentsTest):
+    def begin(self, board, factor, *options):
+        """A canary that lasts."""
+        self.ok(board.push(scale(factor), "--canary-seconds", 600, "--no-wait", *options))
+        wait_until(lambda: "canary" in board.ctl("model", "deployments").stdout, "the canary has begun")
+
+    def stream(self, board, metadata):
+        """What "m" makes of (1, 2) over a stream."""
+        pb, services = raw_protocol.load_stubs()
+        request = pb.ModelInferRequest(model_name="m", raw_input_contents=[np.array([1, 2], np.float32).tobytes()])
+        request.inputs.add(name="INPUT0", datatype="FP32", shape=[1, 2])
+        with grpc.insecure_channel(board.endpoint, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
+            stub = services.GRPCInferenceServiceStub(channel)
+            for answer in stub.ModelStreamInfer(iter([request]), timeout=PATIENCE_S, metadata=metadata):
+                self.assertEqual(answer.error_message, "")
+                return np.frombuffer(answer.infer_response.raw_output_contents[0], np.float32).tolist()
+
+    def test_of_clients_by_the_names_that_they_give_themselves(self):
+        board = self.serving()
+        self.begin(board, 3, "--canary-client", "door", "--canary-client", "gate")
+        wait_until(lambda: board.answer(name="door") == [3, 6], "the canary answers")
+        for _ in range(5):
+            self.assertEqual([board.answer(name=name) for name in ("door", "gate", "doors")], [[3, 6], [3, 6], [2, 4]])
+            self.assertEqual(board.answer(), [2, 4])
+            self.assertEqual(board.http_infer(headers={"inferd-client": "door"}), (2, [3, 6]))
+            self.assertEqual(board.http_infer(headers={"inferd-client": "user:0"}), (1, [2, 4]))
+            self.assertEqual(board.http_infer(), (1, [2, 4]))
+            self.assertEqual(self.stream(board, [("inferd-client", "gate")]), [3, 6])
+            self.assertEqual(self.stream(board, None), [2, 4])
+        self.ok(board.ctl("model", "promote", "m"))
+        wait_until(lambda: board.serves() == 2, "all get it")
+
+    def test_of_users(self):
+        board = self.serving()
+        local = f"local:{board.folder}/local"
+
+        def answers():
+            return [board.answer(), board.answer(endpoint=local), board.http_infer()[1], self.stream(board, None)]
+        self.begin(board, 3, "--canary-client", f"user:{os.getuid() + 1}")
+        self.assertEqual(answers(), [[2, 4]] * 4)
+        self.ok(board.ctl("model", "rollback", "m"))
+        wait_until(lambda: board.show()[2]["verdict"] == "refused", "it is taken back")
+        self.begin(board, 4, "--canary-client", f"group:{os.getgid()}")
+        wait_until(lambda: board.answer() == [4, 8], "the canary answers")
+        self.assertEqual(answers(), [[4, 8]] * 4)
+
+    def test_of_certificates(self):
+        made = keys.Keys()
+        self.addCleanup(made.remove)
+        made.authority("ca")
+        for name, extension in (("server", "subjectAltName=IP:127.0.0.1"), ("arm", ""), ("leg", "")):
+            made.certificate(name, "ca", extension)
+        ports = [free_port(), free_port()]
+        tls = {"certificate": str(made / "server.pem"), "key": str(made / "server.key"), "client_ca": str(made / "ca.pem")}
+        grpc_listener, http_listener = ({"address": f"127.0.0.1:{port}", "tls": tls} for port in ports)
+        board = self.serving(grpc=[grpc_listener], http=[http_listener])
+
+        def answers(client):
+            files = {"ca": made / "ca.pem", "certificate": made / f"{client}.pem", "key": made / f"{client}.key"}
+            context = ssl.create_default_context(cafile=files["ca"])
+            context.load_cert_chain(files["certificate"], files["key"])
+            connection = http.client.HTTPSConnection("127.0.0.1", ports[1], timeout=PATIENCE_S, context=context)
+            # The body is the model's only input, and the answer's is its output behind the JSON.
+            connection.request("POST", "/v2/models/m/infer", np.array([1, 2], np.float32).tobytes(),
+                               {"Inference-Header-Content-Length": "0"})
+            answer = connection.getresponse().read()
+            connection.close()
+            return [board.answer(endpoint=f"grpcs://127.0.0.1:{ports[0]}", **files), np.frombuffer(answer[-8:], np.float32).tolist()]
+        self.begin(board, 3, "--canary-client", "subject:arm")
+        wait_until(lambda: answers("arm")[0] == [3, 6], "the canary answers")
+        self.assertEqual(answers("arm"), [[3, 6]] * 2)
+        self.assertEqual(answers("leg"), [[2, 4]] * 2)
+
+    def test_what_is_no_client(self):
+        board = self.serving()
+        self.refused(board.push(scale(3), "--canary-client", "usr:me"), "'usr:me' is no client", "user:NAME")
+        self.refused(board.push(scale(4), "--canary-client", "user:nobody-at-all"), "no user 'nobody-at-all'")
+        self.assertEqual(board.serves(), 1)
+
+
+class Sequences(DeploymentsTest):
+    def test_answers_have_the_version_that_gave_them(self):
+        board = self.board(deployments={"drain_timeout_ms": 600_000}).begin()
+        sums = {"backend": "accumulate", "inputs": [{"datatype": "FP32", "shape": [-1, 2]}]}
+        self.ok(board.push(sums))
+        pb, services = raw_protocol.load_stubs()
+        with grpc.insecure_channel(board.endpoint, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
+            stub = services.GRPCInferenceServiceStub(channel)
+
+            def ask(identity, start=False, end=False):
+                request = pb.ModelInferRequest(model_name="m", raw_input_contents=[np.ones(2, np.float32).tobytes()])
+                request.inputs.add(name="INPUT0", datatype="FP32", shape=[1, 2])
+                request.parameters["sequence_id"].int64_param = identity
+                request.parameters["sequence_start"].bool_param = start
+                request.parameters["sequence_end"].bool_param = end
+                response = stub.ModelInfer(request, timeout=PATIENCE_S)
+                return response.model_version, np.frombuffer(response.raw_output_contents[0], np.float32)[0]
+
+            self.assertEqual(ask(7, start=True), ("1", 1))
+            self.assertEqual(board.http_infer(sequence_id=8, sequence_start=True), (1, [1, 2]))
+            self.ok(board.push({**sums, "pad": "new"}, "--no-wait"))
+            wait_until(lambda: board.serves() == 2, "the new version serves")
+            self.assertEqual(ask(7), ("1", 2))
+            self.assertEqual(ask(9, start=True), ("2", 1))
+            self.assertEqual(board.http_infer(sequence_id=8), (1, [2, 4]))
+            self.assertEqual(ask(7, end=True), ("1", 3))
+            self.assertEqual(board.http_infer(sequence_id=8, sequence_end=True), (1, [3, 6]))
+            self.assertEqual(ask(9), ("2", 2))
 
 
 class Bad(DeploymentsTest):

@@ -118,8 +118,8 @@ class FakeRepository final : public models::Repository {
     models_[name] = std::move(version);
   }
 
-  Result<std::shared_ptr<const models::ModelVersion>> find(const std::string& name,
-                                                           int64_t) const override {
+  Result<std::shared_ptr<const models::ModelVersion>> find(
+      const std::string& name, int64_t, const models::Asking& = {}) const override {
     const auto model = models_.find(name);
     if (model == models_.end()) return not_found("there is no model '" + name + "'");
     return std::shared_ptr<const models::ModelVersion>(model->second);

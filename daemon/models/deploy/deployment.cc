@@ -2,14 +2,13 @@
 #include "daemon/models/deploy/deployment.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <limits>
 #include <utility>
 
+#include "daemon/config/client_name.h"
 #include "daemon/models/deploy/one_run.h"
 #include "daemon/models/deploy/self_test.h"
-#include "daemon/models/deploy/shadow.h"
-#include "daemon/models/interface.h"
+#include "daemon/models/deploy/text.h"
 #include "daemon/models/store/wall_clock.h"
 #include "daemon/telemetry/log.h"
 
@@ -21,21 +20,15 @@ constexpr uint64_t kEnoughAnswers = 20;  // to judge by what share of them is wr
 constexpr uint64_t kEnoughRuns = 10;     // to judge by their time
 constexpr int64_t kRunTimeoutMs = 60'000;
 
-std::string milliseconds(double ns) {
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%.3g ms", ns / 1e6);
-  return text.data();
-}
-
-std::string percent(double part, double whole) {
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%.3g %%", whole > 0 ? 100 * part / whole : 0);
-  return text.data();
-}
-
-void add(std::string& text, const std::string& more) {
-  if (more.empty()) return;
-  text += (text.empty() ? "" : "; ") + more;
+Result<CanaryShare> canary_share(const Rollout& rollout) {
+  CanaryShare share;
+  share.fraction = rollout.canary_fraction;
+  for (const std::string& name : rollout.canary_clients) {
+    auto key = config::client_key(name);
+    if (!key.ok()) return key.status().with_context("client '" + name + "' of the canary");
+    share.clients.insert(*std::move(key));
+  }
+  return share;
 }
 
 bool is_ensemble(const ModelVersion& version) { return !version.config.ensemble.steps.empty(); }
@@ -69,7 +62,7 @@ void Deployment::give_thread_back() {
   if (is_over_ && thread_.joinable()) thread_.join();
 }
 
-// ---- Seen and steered from outside ----
+// ---- Seen and controlled from outside ----
 
 DeploymentStatus Deployment::status() const {
   const std::lock_guard lock(mutex_);
@@ -174,10 +167,11 @@ void Deployment::run() {
   if (!options_.is_resumed) {
     Status status = before_it_serves();
     stop_watching();
-    for (const Candidate& candidate : candidates_)
-      repository_.try_out(candidate.version.model, nullptr, 0);
+    // What is tried out stays so until it is published: sequences may have begun on it.
     if (status.ok()) status = publish();
     if (!status.ok()) {
+      for (const Candidate& candidate : candidates_)
+        repository_.try_out(candidate.version.model, nullptr, {});
       if (is_stopping()) return;  // nothing has changed; who wants it asks again
       const Status refused = store_.refuse(versions(), status.message());
       if (!refused.ok()) telemetry::log(LogLevel::kWarning, refused.message());
@@ -249,11 +243,12 @@ Status Deployment::load() {
     if (candidate.old != nullptr) {
       // For comparison, while there is time.
       candidate.old_watch = std::make_shared<Watch>(true);
-      candidate.old->steering->watch(candidate.old_watch);
+      candidate.old->watching->watch(candidate.old_watch);
     }
     INFERD_ASSIGN_OR_RETURN(candidate.made,
                             repository_.prepare(candidate.version, &*candidate.verified));
     INFERD_RETURN_IF_ERROR(repository_.check_fits(*candidate.made));
+    INFERD_ASSIGN_OR_RETURN(candidate.canary, canary_share(rollout_of(candidate)));
     if (is_stopping()) return unavailable("the daemon stops");
   }
   return ok_status();
@@ -302,93 +297,6 @@ Status Deployment::self_test() {
   }
   if (any) note(text);
   return ok_status();
-}
-
-Status Deployment::shadow() {
-  struct Pair {
-    Candidate* candidate;
-    Rollout rollout;
-    std::shared_ptr<Shadow> shadow;
-  };
-  std::vector<Pair> pairs;
-  double seconds = 0;
-  for (Candidate& candidate : candidates_) {
-    const Rollout rollout = rollout_of(candidate);
-    if (rollout.shadow_fraction <= 0 || candidate.old == nullptr) continue;
-    INFERD_RETURN_IF_ERROR(
-        check_same_interface(candidate.old->model->info(), candidate.made->model->info())
-            .with_context(name_of(candidate.version) + " cannot be a shadow: it"));
-    auto shadow = std::make_shared<Shadow>(*candidate.old, candidate.made, rollout.shadow_fraction,
-                                           rollout.tolerance);
-    candidate.old->steering->watch(shadow);
-    pairs.push_back({&candidate, rollout, std::move(shadow)});
-    seconds = std::max(seconds, rollout.shadow_s);
-  }
-  if (pairs.empty()) return ok_status();
-  begin(Step::kShadow);
-  const auto check = [&] {
-    std::string text;
-    for (const Pair& pair : pairs) {
-      const Shadow::Counts counts = pair.shadow->counts();
-      add(text, pair.candidate->version.model + ": " + std::to_string(counts.agreed) + " of " +
-                    std::to_string(counts.compared) + " answers agree, " +
-                    std::to_string(counts.skipped) + " were not compared");
-      if (counts.compared > 0) {
-        const auto compared = static_cast<double>(counts.compared);
-        add(text, milliseconds(static_cast<double>(counts.answer_ns) / compared) + " now, " +
-                      milliseconds(static_cast<double>(counts.shadow_ns) / compared) + " then");
-      }
-      if (!counts.difference.empty()) add(text, counts.difference);
-    }
-    note(text);
-    return ok_status();
-  };
-  const auto enough = [&] {
-    return std::all_of(pairs.begin(), pairs.end(), [](const Pair& pair) {
-      return pair.shadow->counts().compared >= static_cast<uint64_t>(pair.rollout.shadow_requests);
-    });
-  };
-  Status status = wait_and_check(seconds, check, enough);
-  for (const Pair& pair : pairs) {
-    if (!status.ok()) break;
-    const Shadow::Counts counts = pair.shadow->counts();
-    const auto compared = static_cast<double>(counts.compared);
-    if (static_cast<double>(counts.agreed) >= pair.rollout.min_agreement * compared) continue;
-    status = data_loss("as a shadow, " + name_of(pair.candidate->version) + " agreed in " +
-                       percent(static_cast<double>(counts.agreed), compared) + " of " +
-                       std::to_string(counts.compared) + " answers, " +
-                       percent(pair.rollout.min_agreement, 1) +
-                       " are needed; the last difference: " + counts.difference);
-  }
-  return status;
-}
-
-Status Deployment::canary() {
-  double seconds = 0;
-  for (Candidate& candidate : candidates_) {
-    const Rollout rollout = rollout_of(candidate);
-    if (rollout.canary_fraction <= 0 || candidate.old == nullptr) continue;
-    INFERD_RETURN_IF_ERROR(
-        check_same_interface(candidate.old->model->info(), candidate.made->model->info())
-            .with_context(name_of(candidate.version) + " cannot be a canary: it"));
-    seconds = std::max(seconds, rollout.canary_s);
-  }
-  if (seconds <= 0) return ok_status();
-  begin(Step::kCanary);
-  for (Candidate& candidate : candidates_) {
-    const Rollout rollout = rollout_of(candidate);
-    if (rollout.canary_fraction <= 0 || candidate.old == nullptr) continue;
-    watch(candidate);
-    repository_.try_out(candidate.version.model, candidate.made, rollout.canary_fraction);
-  }
-  const auto check = [&] {
-    note(summary());
-    for (Candidate& candidate : candidates_) {
-      if (candidate.watch != nullptr) INFERD_RETURN_IF_ERROR(judge(candidate));
-    }
-    return ok_status();
-  };
-  return wait_and_check(seconds, check, [] { return false; });
 }
 
 Status Deployment::publish() {
@@ -526,13 +434,13 @@ Status Deployment::wait_and_check(double seconds, const std::function<Status()>&
 void Deployment::watch(Candidate& candidate) {
   candidate.watch = std::make_shared<Watch>(rollout_of(candidate).check_outputs);
   candidate.before = candidate.made->queue->statistics();
-  candidate.made->steering->watch(candidate.watch);
+  candidate.made->watching->watch(candidate.watch);
 }
 
 void Deployment::stop_watching() {
   for (const Candidate& candidate : candidates_) {
-    if (candidate.old != nullptr) candidate.old->steering->watch(nullptr);
-    if (candidate.made != nullptr) candidate.made->steering->watch(nullptr);
+    if (candidate.old != nullptr) candidate.old->watching->watch(nullptr);
+    if (candidate.made != nullptr) candidate.made->watching->watch(nullptr);
   }
 }
 

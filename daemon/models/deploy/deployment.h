@@ -67,6 +67,7 @@ class Deployment {
     ModelAndVersion version;
     std::optional<Verified> verified;  // since verify()
     std::shared_ptr<const ModelVersion> old, made;
+    CanaryShare canary;
     std::shared_ptr<Watch> watch, old_watch;  // of what they answer
     schedule::QueueStatistics before;         // of `made`, when it began to be judged
     double old_element_ns = 0;                // 0: not known

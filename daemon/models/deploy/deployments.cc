@@ -24,6 +24,7 @@ config::RolloutConfig at_once() {
   config::RolloutConfig rollout;
   rollout.shadow_fraction = 0;
   rollout.canary_fraction = 0;
+  rollout.canary_clients.emplace();
   rollout.probation_s = 0;
   return rollout;
 }

@@ -14,6 +14,7 @@ Rollout::Rollout(const config::RolloutConfig& config) {
   set(shadow_requests, config.shadow_requests);
   set(min_agreement, config.min_agreement);
   set(canary_fraction, config.canary_fraction);
+  set(canary_clients, config.canary_clients);
   set(canary_s, config.canary_s);
   set(probation_s, config.probation_s);
   set(max_error_rate, config.max_error_rate);

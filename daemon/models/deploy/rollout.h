@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "daemon/config/config.h"
 #include "daemon/models/deploy/agreement.h"
@@ -17,8 +19,10 @@ struct Rollout {
   int64_t shadow_requests = 100;
   double min_agreement = 0.99;  // of the answers compared
 
-  double canary_fraction = 0;  // of requests; 0: no canary
+  double canary_fraction = 0;  // of requests, besides those of:
+  std::vector<std::string> canary_clients;
   double canary_s = 60;
+  bool has_canary() const { return canary_fraction > 0 || !canary_clients.empty(); }
 
   double probation_s = 10;  // 0: none
   // Of canary and probation:

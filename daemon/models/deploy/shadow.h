@@ -13,7 +13,7 @@
 
 #include "daemon/models/deploy/agreement.h"
 #include "daemon/models/repository.h"
-#include "daemon/schedule/steered_queue.h"
+#include "daemon/schedule/watched_queue.h"
 
 namespace inferd::models {
 

@@ -21,7 +21,7 @@ enum class Step : uint8_t {
   kWarmUp,     // some runs, which tell how long one takes
   kSelfTest,   // the cases that come with the model
   kShadow,     // live requests run on it, too; nobody gets its answers
-  kCanary,     // a part of the requests is answered by it
+  kCanary,     // a part of the requests, or those of chosen clients, are answered by it
   kPublish,    // all are
   kDrain,      // what the old version has begun is finished
   kProbation,  // it is watched

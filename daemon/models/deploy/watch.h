@@ -8,7 +8,7 @@
 #include <memory>
 #include <mutex>
 
-#include "daemon/schedule/steered_queue.h"
+#include "daemon/schedule/watched_queue.h"
 
 namespace inferd::models {
 

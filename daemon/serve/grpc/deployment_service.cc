@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/serve/grpc/deployment_service.h"
 
+#include "daemon/config/client_name.h"
 #include "daemon/serve/grpc/seat.h"
 #include "daemon/serve/grpc/status.h"
 #include "package/name.h"
@@ -93,6 +94,10 @@ Result<config::RolloutConfig> from_proto(const inferd::v1::Rollout& said) {
   INFERD_RETURN_IF_ERROR(
       take(said.has_max_slowdown(), said.max_slowdown(), 1, 1e6, "max_slowdown", out.max_slowdown));
   if (said.has_check_outputs()) out.check_outputs = said.check_outputs();
+  for (const std::string& client : said.canary_clients())
+    INFERD_RETURN_IF_ERROR(config::check_client_name(client).with_context("rollout"));
+  if (said.canary_clients_size() > 0)
+    out.canary_clients.emplace(said.canary_clients().begin(), said.canary_clients().end());
   if (!said.has_shadow_requests()) return out;
   if (said.shadow_requests() < 1)
     return invalid_argument("rollout: 'shadow_requests' must be at least 1");
@@ -115,7 +120,7 @@ Result<ModelAndVersion> version_of(const std::string& model, int64_t version) {
 }  // namespace
 
 Status DeploymentService::check(const Context& context, Role role, std::string_view call) const {
-  INFERD_RETURN_IF_ERROR(check_role(roles_.of(context), role, call));
+  INFERD_RETURN_IF_ERROR(check_role(callers_.roles_of(context), role, call));
   if (deployments_ != nullptr) return ok_status();
   return failed_precondition("this daemon has no folder of models (models.root)");
 }

@@ -4,7 +4,7 @@
 #include <atomic>
 
 #include "daemon/models/deploy/deployments.h"
-#include "daemon/serve/grpc/caller_roles.h"
+#include "daemon/serve/grpc/callers.h"
 #include "inferd/v1/deployment.grpc.pb.h"
 
 namespace inferd::serve {
@@ -16,8 +16,8 @@ class DeploymentService final : public inferd::v1::DeploymentService::Service {
   static constexpr int kMaxWaiting = 16;
 
   // Borrows the deployments; null: the daemon has no folder of models.
-  DeploymentService(models::Deployments* deployments, CallerRoles roles)
-      : deployments_(deployments), roles_(std::move(roles)) {}
+  DeploymentService(models::Deployments* deployments, Callers callers)
+      : deployments_(deployments), callers_(std::move(callers)) {}
 
   using Context = grpc::ServerContext;
   grpc::Status BeginUpload(Context*, const inferd::v1::BeginUploadRequest*,
@@ -46,7 +46,7 @@ class DeploymentService final : public inferd::v1::DeploymentService::Service {
   Status check(const Context& context, Role role, std::string_view call) const;
 
   models::Deployments* const deployments_;
-  const CallerRoles roles_;
+  const Callers callers_;
   std::atomic<int> waiting_{0};
 };
 

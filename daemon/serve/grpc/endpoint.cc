@@ -35,12 +35,12 @@ void set_limits(const config::ServerConfig& config, grpc::ServerBuilder& builder
 
 }  // namespace
 
-Endpoint::Endpoint(const Served& served, CallerRoles roles)
+Endpoint::Endpoint(const Served& served, Callers callers)
     : served_(served),
-      inference_(roles, served.config, served.repository, served.memory, served.version,
+      inference_(callers, served.config, served.repository, served.memory, served.version,
                  served.deployments),
-      pipelines_(served.pipelines, roles),
-      deployments_(served.deployments, std::move(roles)) {}
+      pipelines_(served.pipelines, callers),
+      deployments_(served.deployments, std::move(callers)) {}
 
 Status Endpoint::start(const std::shared_ptr<grpc::ServerCredentials>& credentials) {
   grpc::ServerBuilder builder;

@@ -30,7 +30,7 @@ struct Served {
 // nowhere: connections are given to it.
 class Endpoint {
  public:
-  Endpoint(const Served& served, CallerRoles roles);
+  Endpoint(const Served& served, Callers callers);
   using Time = std::chrono::steady_clock::time_point;
   ~Endpoint() { shut_down(Time()); }
 

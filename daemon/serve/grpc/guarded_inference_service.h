@@ -5,18 +5,18 @@
 #pragma once
 
 #include "daemon/serve/grpc/call_context.h"
-#include "daemon/serve/grpc/caller_roles.h"
+#include "daemon/serve/grpc/callers.h"
 #include "daemon/serve/grpc/inference_service.h"
 
 namespace inferd::serve {
 
 class GuardedInferenceService final : public InferenceService {
  public:
-  GuardedInferenceService(CallerRoles roles, const config::ServerConfig& config,
+  GuardedInferenceService(Callers callers, const config::ServerConfig& config,
                           models::Repository& repository, SharedMemory& memory, std::string version,
                           models::Deployments* deployments)
-      : InferenceService(config, repository, memory, std::move(version), deployments),
-        roles_(std::move(roles)) {}
+      : InferenceService(std::move(callers), config, repository, memory, std::move(version),
+                         deployments) {}
 
   // Whether server and models live and are ready, everybody may ask.
 
@@ -52,7 +52,7 @@ class GuardedInferenceService final : public InferenceService {
   }
   grpc::ServerBidiReactor<inference::ModelInferRequest, inference::ModelStreamInferResponse>*
   ModelStreamInfer(Context* c) override {
-    const Status allowed = check_role(roles_.of(*c), Role::kInfer, "ModelStreamInfer");
+    const Status allowed = check_role(callers_.roles_of(*c), Role::kInfer, "ModelStreamInfer");
     if (!allowed.ok()) return new DeniedStream(allowed);
     return InferenceService::ModelStreamInfer(c);
   }
@@ -126,16 +126,14 @@ class GuardedInferenceService final : public InferenceService {
 
   template <typename Call>
   Reactor* with(Context* context, Role role, std::string_view what, Call call) {
-    const Status allowed = check_role(roles_.of(*context), role, what);
+    const Status allowed = check_role(callers_.roles_of(*context), role, what);
     return allowed.ok() ? call() : finish(context, allowed);
   }
   template <typename Call>
   Reactor* any(Context* context, std::string_view what, Call call) {
-    const Status allowed = check_needs(roles_.of(*context), Needs::kAnyRole, what);
+    const Status allowed = check_needs(callers_.roles_of(*context), Needs::kAnyRole, what);
     return allowed.ok() ? call() : finish(context, allowed);
   }
-
-  const CallerRoles roles_;
 };
 
 }  // namespace inferd::serve

@@ -206,14 +206,16 @@ Result<std::vector<WantedOutput>> wanted_outputs(const inference::ModelInferRequ
 }
 
 Result<std::shared_ptr<const InferCall>> decode_call(const inference::ModelInferRequest& request,
+                                                     const models::Caller& caller,
                                                      const models::Repository& repository,
                                                      const SharedMemory& memory) {
   auto call = std::make_shared<InferCall>();
-  INFERD_ASSIGN_OR_RETURN(call->model,
-                          find_model(repository, request.model_name(), request.model_version()));
   for (const auto& [name, parameter] : request.parameters()) {
     INFERD_RETURN_IF_ERROR(set_parameter(name, to_parameter(parameter), call->options));
   }
+  INFERD_ASSIGN_OR_RETURN(call->model,
+                          find_model(repository, request.model_name(), request.model_version(),
+                                     {&caller, &call->options.sequence}));
   const Model& model = *call->model->model;
   INFERD_ASSIGN_OR_RETURN(call->outputs, wanted_outputs(request, model, memory));
   INFERD_RETURN_IF_ERROR(decode_inputs(request, model, memory, *call));

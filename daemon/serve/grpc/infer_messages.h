@@ -16,6 +16,7 @@ Parameter to_parameter(const inference::InferParameter& parameter);
 // The whole request. Its raw contents are borrowed from it, so it must outlive the call. Fails as
 // find_model(), set_parameter() and the functions below do.
 Result<std::shared_ptr<const InferCall>> decode_call(const inference::ModelInferRequest& request,
+                                                     const models::Caller& caller,
                                                      const models::Repository& repository,
                                                      const SharedMemory& memory);
 

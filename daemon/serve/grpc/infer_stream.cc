@@ -18,9 +18,11 @@ bool asks_for_grpc_errors(const grpc::CallbackServerContext& context) {
 
 }  // namespace
 
-InferStream::InferStream(grpc::CallbackServerContext& context, const models::Repository& repository,
-                         const SharedMemory& memory, int64_t max_bytes)
+InferStream::InferStream(grpc::CallbackServerContext& context, const Callers& callers,
+                         const models::Repository& repository, const SharedMemory& memory,
+                         int64_t max_bytes)
     : context_(context),
+      caller_(callers, context),
       repository_(repository),
       memory_(memory),
       max_bytes_(max_bytes),
@@ -53,7 +55,7 @@ void InferStream::OnReadDone(bool ok) {
 }
 
 void InferStream::start(const ExchangePtr& exchange) {
-  auto call = decode_call(exchange->request, repository_, memory_);
+  auto call = decode_call(exchange->request, caller_, repository_, memory_);
   if (!call.ok()) return answer(exchange, {call.status(), {}, {}});
   exchange->call = std::move(*call);
   schedule::Request work = make_request(exchange->call, deadline_ns(context_));

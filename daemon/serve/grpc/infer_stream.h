@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 
+#include "daemon/serve/grpc/callers.h"
 #include "daemon/serve/grpc/infer_messages.h"
 #include "inference/grpc_service.grpc.pb.h"
 
@@ -26,8 +27,8 @@ class InferStream final : public grpc::ServerBidiReactor<inference::ModelInferRe
  public:
   // All are borrowed; `max_bytes` are those of requests on their way, of which the last may go
   // beyond it.
-  InferStream(grpc::CallbackServerContext& context, const models::Repository& repository,
-              const SharedMemory& memory, int64_t max_bytes);
+  InferStream(grpc::CallbackServerContext& context, const Callers& callers,
+              const models::Repository& repository, const SharedMemory& memory, int64_t max_bytes);
 
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
@@ -54,6 +55,7 @@ class InferStream final : public grpc::ServerBidiReactor<inference::ModelInferRe
   void finish() { Finish(end_); }
 
   grpc::CallbackServerContext& context_;
+  const GrpcCaller caller_;
   const models::Repository& repository_;
   const SharedMemory& memory_;
   const int64_t max_bytes_;

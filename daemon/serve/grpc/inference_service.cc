@@ -33,7 +33,7 @@ grpc::ServerUnaryReactor* InferenceService::ServerMetadata(
 grpc::ServerUnaryReactor* InferenceService::ModelInfer(Context* context,
                                                        const inference::ModelInferRequest* request,
                                                        inference::ModelInferResponse* response) {
-  const auto decoded = decode_call(*request, repository_, memory_);
+  const auto decoded = decode_call(*request, GrpcCaller(callers_, *context), repository_, memory_);
   if (!decoded.ok()) return finish(context, decoded.status());
   const std::shared_ptr<const InferCall>& call = *decoded;
 
@@ -62,7 +62,7 @@ grpc::ServerUnaryReactor* InferenceService::ModelInfer(Context* context,
 
 grpc::ServerBidiReactor<inference::ModelInferRequest, inference::ModelStreamInferResponse>*
 InferenceService::ModelStreamInfer(Context* context) {
-  return new InferStream(*context, repository_, memory_, config_.max_message_bytes);
+  return new InferStream(*context, callers_, repository_, memory_, config_.max_message_bytes);
 }
 
 }  // namespace inferd::serve

@@ -6,6 +6,7 @@
 
 #include "daemon/models/deploy/deployments.h"
 #include "daemon/models/repository.h"
+#include "daemon/serve/grpc/callers.h"
 #include "daemon/serve/shared_memory.h"
 #include "inference/grpc_service.grpc.pb.h"
 
@@ -19,9 +20,11 @@ class InferenceService : public inference::GRPCInferenceService::CallbackService
   using Reactor = grpc::ServerUnaryReactor;
 
   // Borrows the repository, the shared memory and the deployments; null: there are none.
-  InferenceService(const config::ServerConfig& config, models::Repository& repository,
-                   SharedMemory& memory, std::string version, models::Deployments* deployments)
-      : config_(config),
+  InferenceService(Callers callers, const config::ServerConfig& config,
+                   models::Repository& repository, SharedMemory& memory, std::string version,
+                   models::Deployments* deployments)
+      : callers_(std::move(callers)),
+        config_(config),
         repository_(repository),
         memory_(memory),
         version_(std::move(version)),
@@ -68,6 +71,9 @@ class InferenceService : public inference::GRPCInferenceService::CallbackService
                         inference::TraceSettingResponse*) override;
   Reactor* LogSettings(Context*, const inference::LogSettingsRequest*,
                        inference::LogSettingsResponse*) override;
+
+ protected:
+  const Callers callers_;
 
  private:
   const config::ServerConfig config_;

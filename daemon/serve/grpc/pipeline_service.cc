@@ -113,7 +113,7 @@ void fill(const pipeline::FrameResult& result, inferd::v1::FrameResult* out) {
 grpc::Status PipelineService::ListPipelines(grpc::ServerContext* context,
                                             const inferd::v1::ListPipelinesRequest*,
                                             inferd::v1::ListPipelinesResponse* response) {
-  const Status allowed = check_role(roles_.of(*context), Role::kObserve, "ListPipelines");
+  const Status allowed = check_role(callers_.roles_of(*context), Role::kObserve, "ListPipelines");
   if (!allowed.ok()) return to_grpc(allowed);
   for (const auto& status : pipelines_.list()) fill(status, response->add_pipelines());
   return grpc::Status::OK;
@@ -122,7 +122,7 @@ grpc::Status PipelineService::ListPipelines(grpc::ServerContext* context,
 grpc::Status PipelineService::Watch(grpc::ServerContext* context,
                                     const inferd::v1::WatchRequest* request,
                                     grpc::ServerWriter<inferd::v1::FrameResult>* writer) {
-  const Status allowed = check_role(roles_.of(*context), Role::kObserve, "Watch");
+  const Status allowed = check_role(callers_.roles_of(*context), Role::kObserve, "Watch");
   if (!allowed.ok()) return to_grpc(allowed);
   const Seat seat(watchers_, kMaxWatchers);
   if (!seat.ok()) {

@@ -4,7 +4,7 @@
 #include <atomic>
 
 #include "daemon/pipeline/pipelines.h"
-#include "daemon/serve/grpc/caller_roles.h"
+#include "daemon/serve/grpc/callers.h"
 #include "inferd/v1/pipeline.grpc.pb.h"
 
 namespace inferd::serve {
@@ -16,8 +16,8 @@ class PipelineService final : public inferd::v1::PipelineService::Service {
   static constexpr int kMaxWatchers = 32;
 
   // Borrows the pipelines.
-  PipelineService(pipeline::Pipelines& pipelines, CallerRoles roles)
-      : pipelines_(pipelines), roles_(std::move(roles)) {}
+  PipelineService(pipeline::Pipelines& pipelines, Callers callers)
+      : pipelines_(pipelines), callers_(std::move(callers)) {}
 
   grpc::Status ListPipelines(grpc::ServerContext*, const inferd::v1::ListPipelinesRequest*,
                              inferd::v1::ListPipelinesResponse*) override;
@@ -26,7 +26,7 @@ class PipelineService final : public inferd::v1::PipelineService::Service {
 
  private:
   pipeline::Pipelines& pipelines_;
-  const CallerRoles roles_;
+  const Callers callers_;
   std::atomic<int> watchers_{0};
 };
 

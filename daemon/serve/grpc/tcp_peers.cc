@@ -47,7 +47,7 @@ Result<std::unique_ptr<Peers>> TcpPeers::open(const config::GrpcListener& listen
 }
 
 Status TcpPeers::start(const std::shared_ptr<grpc::ServerCredentials>& credentials) {
-  auto fresh = std::make_shared<Endpoint>(served_, CallerRoles(access_));
+  auto fresh = std::make_shared<Endpoint>(served_, Callers(access_));
   INFERD_RETURN_IF_ERROR(fresh->start(credentials));
   std::shared_ptr<Endpoint> before;  // may be the last to hold it: its server ends without mutex_
   const std::lock_guard lock(mutex_);

@@ -27,7 +27,7 @@ std::shared_ptr<Endpoint> UnixPeers::admit(int client) {
   // Who has no role is connected all the same, and each call says why it is denied.
   auto endpoint = endpoints_.find(roles);
   if (endpoint == endpoints_.end()) {
-    auto fresh = std::make_shared<Endpoint>(served_, CallerRoles(roles));
+    auto fresh = std::make_shared<Endpoint>(served_, Callers(roles, processes_));
     if (const Status started = fresh->start(); !started.ok()) {
       telemetry::log(LogLevel::kError, "a client was turned away: " + started.message());
       return nullptr;
@@ -35,6 +35,7 @@ std::shared_ptr<Endpoint> UnixPeers::admit(int client) {
     if (announced_) fresh->announce_shutdown();
     endpoint = endpoints_.emplace(roles, std::move(fresh)).first;
   }
+  processes_->set(client, *std::move(peer.process));
   endpoint->second->adopt(client);
   return endpoint->second;
 }

@@ -29,6 +29,7 @@ class UnixPeers final : public Peers {
 
   const Access access_;
   const Served served_;
+  const std::shared_ptr<Processes> processes_ = std::make_shared<Processes>();
   std::mutex mutex_;
   bool announced_ = false;                                // by mutex_
   std::map<Roles, std::shared_ptr<Endpoint>> endpoints_;  // by mutex_

@@ -170,20 +170,22 @@ void prepare_session(MHD_Connection* connection, Listener& listener, Handshake& 
   if (listener.asks_for_certificate) ask_for_certificate(connection, listener.requires_certificate);
 }
 
-// Who is at the other end; once for each connection, when its first request is there.
-void introduce(MHD_Connection* handle, const Listener& listener, Connection& connection) {
-  if (std::exchange(connection.introduced, true) || listener.access.is_open()) return;
+// Who is at the other end; asked once of each connection, when its first request is there.
+const Peer& peer_of(MHD_Connection* handle, const Listener& listener) {
+  Connection& connection = connection_of(handle);
+  if (std::exchange(connection.introduced, true)) return connection.peer;
   if (listener.is_unix) {
     if (auto process = process_behind(fd_of(handle)); process.ok())
       connection.peer.process = *std::move(process);
   }
   connection.peer.subject = subject_of(handle);
+  return connection.peer;
 }
 
-// Nothing when the caller has what the route needs. `peer` is who it is, without a token.
-std::optional<Response> denial(const Access& access, Peer peer, const Request& request,
-                               const Route& route) {
+// Nothing when the caller has what the route needs.
+std::optional<Response> denial(const Access& access, const Request& request, const Route& route) {
   if (route.needs == Needs::kNothing || access.is_open()) return std::nullopt;
+  Peer peer = request.peer();
   const std::string* header = request.header("Authorization");
   if (header != nullptr) peer.token = bearer_token(*header);
   const Roles roles = access.roles_of(peer);
@@ -414,11 +416,11 @@ std::optional<Response> MicroHttpServer::refusal(Exchange& exchange, const Liste
     wrong_method.headers.emplace_back("Allow", match.allowed);
     return wrong_method;
   }
-  Connection& connection = connection_of(exchange.connection);
-  exchange.request->client = connection.client;
-  introduce(exchange.connection, listener, connection);
-  if (auto denied = denial(listener.access, connection.peer, *exchange.request, *match.route))
-    return denied;
+  exchange.request->client = connection_of(exchange.connection).client;
+  exchange.request->peer = [handle = exchange.connection, &listener] {
+    return peer_of(handle, listener);
+  };
+  if (auto denied = denial(listener.access, *exchange.request, *match.route)) return denied;
   if (content_length(*exchange.request) > max_body_) return too_large();
   return prepare_to_unpack(exchange);
 }

@@ -79,11 +79,9 @@ bool is_written(const InferBody& body, size_t i) {
 // Decodes one body.
 class Decoder {
  public:
-  Decoder(std::shared_ptr<const models::ModelVersion> model, const SharedMemory& memory,
-          std::string_view bytes)
-      : memory_(memory), binder_(*model->model), bytes_(bytes) {
+  Decoder(const FindForSequence& find, const SharedMemory& memory, std::string_view bytes)
+      : find_(find), memory_(memory), bytes_(bytes) {
     body_.call = std::make_shared<InferCall>();
-    body_.call->model = std::move(model);
   }
 
   Result<InferBody> decode(std::string_view text, const JsonLimits& limits) {
@@ -97,13 +95,14 @@ class Decoder {
           if (name == "binary_data_output") return take_flag(name, value, all_binary_);
           return set_parameter(name, parameter_of(value), body_.call->options);
         }));
+    INFERD_RETURN_IF_ERROR(find_model());
     INFERD_ASSIGN_OR_RETURN(const Json* inputs, list_member(json, "inputs"));
     for (const Json& input : *inputs) INFERD_RETURN_IF_ERROR(add_input(input));
     if (!bytes_.empty()) {
       return invalid_argument(std::to_string(bytes_.size()) +
                               " bytes of binary data belong to no input");
     }
-    INFERD_ASSIGN_OR_RETURN(body_.call->inputs, binder_.finish());
+    INFERD_ASSIGN_OR_RETURN(body_.call->inputs, binder_->finish());
     INFERD_ASSIGN_OR_RETURN(const Json* outputs, list_member(json, "outputs"));
     for (const Json& output : *outputs) INFERD_RETURN_IF_ERROR(add_output(output));
     return finish();
@@ -111,6 +110,7 @@ class Decoder {
 
   // All bytes are the only input, of the shape that its size tells.
   Result<InferBody> decode_raw() {
+    INFERD_RETURN_IF_ERROR(find_model());
     const auto inputs = body_.call->model->model->inputs();
     if (inputs.size() != 1) {
       return invalid_argument("a body without JSON needs a model with one input, this one has " +
@@ -118,14 +118,22 @@ class Decoder {
     }
     INFERD_ASSIGN_OR_RETURN(const Shape shape, shape_by_size(inputs[0], bytes_.size()));
     INFERD_ASSIGN_OR_RETURN(
-        TensorView * view, binder_.bind(inputs[0].name, dtype_name(inputs[0].dtype), shape.dims()));
+        TensorView * view,
+        binder_->bind(inputs[0].name, dtype_name(inputs[0].dtype), shape.dims()));
     borrow(bytes_, *view);
-    INFERD_ASSIGN_OR_RETURN(body_.call->inputs, binder_.finish());
+    INFERD_ASSIGN_OR_RETURN(body_.call->inputs, binder_->finish());
     all_binary_ = true;
     return finish();
   }
 
  private:
+  // Once the options are known.
+  Status find_model() {
+    INFERD_ASSIGN_OR_RETURN(body_.call->model, find_(body_.call->options.sequence));
+    binder_.emplace(*body_.call->model->model);
+    return ok_status();
+  }
+
   static Result<Shape> shape_by_size(const TensorInfo& input, size_t bytes) {
     Shape shape = input.shape;
     int open = -1;
@@ -147,7 +155,7 @@ class Decoder {
     const std::string where = "input '" + name + "'";
     INFERD_ASSIGN_OR_RETURN(const std::string datatype, text_member(input, "datatype", where));
     INFERD_ASSIGN_OR_RETURN(const std::vector<int64_t> shape, shape_of(input, where));
-    INFERD_ASSIGN_OR_RETURN(TensorView * view, binder_.bind(name, datatype, shape));
+    INFERD_ASSIGN_OR_RETURN(TensorView * view, binder_->bind(name, datatype, shape));
     std::optional<uint64_t> size;
     TensorOptions unused;
     TensorPlace place;
@@ -166,7 +174,7 @@ class Decoder {
       return invalid_argument(where + (sources == 0 ? " has none of " : " has more than one of ") +
                               "'data', 'binary_data_size' and 'shared_memory_region'");
     }
-    if (shared) return binder_.read(*view, memory_, place, body_.call->shared);
+    if (shared) return binder_->read(*view, memory_, place, body_.call->shared);
     return size ? take_bytes(where, *size, *view) : take_numbers(where, *data, *view);
   }
 
@@ -252,10 +260,11 @@ class Decoder {
   }
 
   InferBody body_;
+  const FindForSequence& find_;
   const SharedMemory& memory_;
-  InputBinder binder_;
-  std::string_view bytes_;   // binary data that is not taken yet
-  bool all_binary_ = false;  // what outputs are unless they say otherwise
+  std::optional<InputBinder> binder_;  // there since find_model()
+  std::string_view bytes_;             // binary data that is not taken yet
+  bool all_binary_ = false;            // what outputs are unless they say otherwise
 };
 
 // As JSON text, whatever bytes are in it.
@@ -330,17 +339,16 @@ Result<BodyLayout> body_layout(const Request& request) {
   return layout;
 }
 
-Result<InferBody> decode_infer(std::shared_ptr<const models::ModelVersion> model,
-                               const SharedMemory& memory, std::string_view body,
-                               const BodyLayout& layout) {
-  if (layout.json_bytes == 0) return Decoder(std::move(model), memory, body).decode_raw();
+Result<InferBody> decode_infer(const FindForSequence& find, const SharedMemory& memory,
+                               std::string_view body, const BodyLayout& layout) {
+  if (layout.json_bytes == 0) return Decoder(find, memory, body).decode_raw();
   const auto json_bytes =
       static_cast<uint64_t>(layout.json_bytes.value_or(static_cast<int64_t>(body.size())));
   if (json_bytes > body.size()) {
     return invalid_argument(std::string(kLayoutHeader) + " is " + std::to_string(json_bytes) +
                             ", the body has " + std::to_string(body.size()) + " bytes");
   }
-  Decoder decoder(std::move(model), memory, body.substr(json_bytes));
+  Decoder decoder(find, memory, body.substr(json_bytes));
   return decoder.decode(body.substr(0, json_bytes), {.bytes = layout.max_json_memory});
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -35,12 +36,16 @@ struct BodyLayout {
 // INVALID_ARGUMENT when the header is not a number.
 Result<BodyLayout> body_layout(const Request& request);
 
+// The model for a request, of which no more needs to be known.
+using FindForSequence =
+    std::function<Result<std::shared_ptr<const models::ModelVersion>>(const schedule::Sequence&)>;
+
 // The call borrows `body`, or copies what of it a kernel could not read for its alignment, and what
 // lies in `memory`. INVALID_ARGUMENT says what is wrong, with the tensor's name where there is one;
-// errors of shared memory are its own. Shapes and sizes of binary tensors are left to the queue.
-Result<InferBody> decode_infer(std::shared_ptr<const models::ModelVersion> model,
-                               const SharedMemory& memory, std::string_view body,
-                               const BodyLayout& layout);
+// errors of shared memory and of `find`, which is called at most once, are their own. Shapes and
+// sizes of binary tensors are left to the queue.
+Result<InferBody> decode_infer(const FindForSequence& find, const SharedMemory& memory,
+                               std::string_view body, const BodyLayout& layout);
 
 // Whether the answer has elements written as text, which takes many times as long as copying them.
 bool has_json_data(const InferBody& body);

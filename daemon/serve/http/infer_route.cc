@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "daemon/serve/caller.h"
 #include "daemon/serve/http/infer_body.h"
 #include "daemon/serve/http/routes.h"
 
@@ -35,15 +36,31 @@ Answer answer_to(const std::shared_ptr<const InferBody>& body, const schedule::O
   return [body, kept] { return answer(*body, kept->views); };
 }
 
+class HttpCaller final : public models::Caller {
+ public:
+  explicit HttpCaller(const Request& request) : request_(request) {}
+  std::vector<std::string> keys() const override {
+    const std::string* own_name = request_.header(kClientNameHeader);
+    return caller_keys(request_.peer ? request_.peer() : Peer(),
+                       own_name == nullptr ? std::string_view() : *own_name);
+  }
+
+ private:
+  const Request& request_;
+};
+
 // OK when the request is on its way to its model, which then calls `done`.
 Status infer(const Backend& backend, const std::shared_ptr<const Request>& request,
              const Done& done) {
-  INFERD_ASSIGN_OR_RETURN(auto model, find_model(backend.repository, request->capture("model"),
-                                                 request->capture("version")));
+  const HttpCaller caller(*request);
+  const auto find = [&](const schedule::Sequence& sequence) {
+    return find_model(backend.repository, request->capture("model"), request->capture("version"),
+                      {&caller, &sequence});
+  };
   INFERD_ASSIGN_OR_RETURN(BodyLayout layout, body_layout(*request));
   layout.max_json_memory = 2 * backend.config.max_message_bytes;
   INFERD_ASSIGN_OR_RETURN(InferBody decoded,
-                          decode_infer(std::move(model), backend.memory, request->body, layout));
+                          decode_infer(find, backend.memory, request->body, layout));
   const auto body = std::make_shared<const InferBody>(std::move(decoded));
   schedule::Request work = make_request(body->call);
   work.id = body->id;

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "daemon/serve/access.h"
 #include "inferd/engine/status.h"
 
 namespace inferd::serve {
@@ -33,6 +34,7 @@ struct Request {
   std::map<std::string, std::string> captures;  // by the names in the route's pattern, decoded
   std::string body;                             // unpacked, if it came compressed
   uint64_t client = 0;                          // its connection; as schedule::Request::client
+  std::function<Peer()> peer;  // who sent it; only on the thread that calls the route, meanwhile
   // Has the client hung up, or said that it sends no more? Any thread; cheap; only until the
   // request is answered.
   std::function<bool()> client_gone;

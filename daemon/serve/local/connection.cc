@@ -52,11 +52,14 @@ void write_tensor(const TensorInfo& tensor, FrameWriter& writer) {
 
 }  // namespace
 
-Connection::Connection(Descriptor socket, uint64_t token, uid_t user,
+Connection::Connection(Descriptor socket, uint64_t token, Peer::Process process,
                        std::shared_ptr<Shared> shared)
-    : socket_(std::move(socket)), token_(token), user_(user), shared_(std::move(shared)) {}
+    : socket_(std::move(socket)),
+      token_(token),
+      caller_(std::move(process)),
+      shared_(std::move(shared)) {}
 
-Connection::~Connection() { shared_->users->remove_connection(user_); }
+Connection::~Connection() { shared_->users->remove_connection(caller_.user()); }
 
 std::optional<Ready> Connection::receive(std::span<std::byte> buffer) {
   std::optional<Ready> ready;
@@ -217,7 +220,7 @@ Result<std::shared_ptr<const Region>> Connection::map_buffer(uint32_t buffer, ui
     return already_exists("buffer " + std::to_string(buffer) + " is mapped");
   INFERD_ASSIGN_OR_RETURN(auto region, Region::map(descriptors_[0], bytes,
                                                    shared_->limits.max_buffer_bytes - mapped_bytes_,
-                                                   user_, shared_->users));
+                                                   caller_.user(), shared_->users));
   return region;
 }
 
@@ -309,7 +312,11 @@ Status Connection::list(uint64_t id, Bytes frame) {
 Status Connection::infer(uint64_t id, Bytes frame, std::optional<Ready>& ready) {
   const int64_t received = schedule::now_ns();
   INFERD_ASSIGN_OR_RETURN(const Infer infer, read_infer(frame, places_));
-  auto model = bound(infer.binding);
+  schedule::Sequence sequence;
+  if (infer.sequence != 0) sequence.id = std::to_string(infer.sequence);
+  sequence.start = infer.sequence_start;
+  sequence.end = infer.sequence_end;
+  auto model = bound(infer.binding, sequence);
   if (!model.ok()) {
     reply(FrameType::kInfer, id, model.status());
     return ok_status();
@@ -333,18 +340,19 @@ Status Connection::infer(uint64_t id, Bytes frame, std::optional<Ready>& ready) 
     return ok_status();
   }
   if (ready) ready->model->queue->submit(std::move(ready->request));
-  ready = make_ready(infer, *request, *std::move(model));
+  ready = make_ready(infer, std::move(sequence), *request, *std::move(model));
   return ok_status();
 }
 
-Result<std::shared_ptr<const models::ModelVersion>> Connection::bound(uint32_t binding) {
+Result<std::shared_ptr<const models::ModelVersion>> Connection::bound(
+    uint32_t binding, const schedule::Sequence& sequence) {
   if (binding >= bindings_.size() || !bindings_[binding])
     return not_found("there is no binding " + std::to_string(binding));
   Binding& known = *bindings_[binding];
   auto model = known.last.lock();
   if (!known.is_of_version) {
     // A new version that is used as the old one takes its place without the client's knowing.
-    const auto serves = shared_->repository.find(known.name, 0);
+    const auto serves = shared_->repository.find(known.name, 0, {&caller_, &sequence});
     if (serves.ok() && *serves == model) return model;
     const bool fits =
         serves.ok() && models::check_same_interface(known.told, (*serves)->model->info()).ok();
@@ -355,7 +363,7 @@ Result<std::shared_ptr<const models::ModelVersion>> Connection::bound(uint32_t b
   return unavailable("the version of the model that is bound was unloaded; bind again");
 }
 
-Ready Connection::make_ready(const Infer& infer, InFlight& request,
+Ready Connection::make_ready(const Infer& infer, schedule::Sequence sequence, InFlight& request,
                              std::shared_ptr<const models::ModelVersion> model) {
   Ready ready;
   ready.model = std::move(model);
@@ -365,9 +373,7 @@ Ready Connection::make_ready(const Infer& infer, InFlight& request,
   work.deadline_ns = infer.deadline_ns;
   work.priority = infer.priority;
   work.client = client_;
-  if (infer.sequence != 0) work.sequence.id = std::to_string(infer.sequence);
-  work.sequence.start = infer.sequence_start;
-  work.sequence.end = infer.sequence_end;
+  work.sequence = std::move(sequence);
   // Both are small enough for std::function to hold them in place.
   work.cancelled = [this, &request] { return request.is_cancelled() || has_ended(); };
   work.done = [this, &request](const schedule::Outcome& outcome) { answer(request, outcome); };

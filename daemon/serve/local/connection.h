@@ -18,6 +18,8 @@
 
 #include "daemon/config/config.h"
 #include "daemon/models/repository.h"
+#include "daemon/serve/access.h"
+#include "daemon/serve/caller.h"
 #include "daemon/serve/client.h"
 #include "daemon/serve/local/in_flight.h"
 #include "daemon/serve/local/poller.h"
@@ -41,11 +43,23 @@ struct Ready {
   schedule::Request request;
 };
 
+// The process that a connection began with.
+class LocalCaller final : public models::Caller {
+ public:
+  explicit LocalCaller(Peer::Process process) : process_(std::move(process)) {}
+  std::vector<std::string> keys() const override { return caller_keys({process_, {}, {}}, ""); }
+  uid_t user() const { return process_.uid; }
+
+ private:
+  const Peer::Process process_;
+};
+
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  // Of a user for whom `shared->users` has counted it; it will be taken off there at the end.
-  // Owned by shared_ptr.
-  Connection(Descriptor socket, uint64_t token, uid_t user, std::shared_ptr<Shared> shared);
+  // Of a process for whose user `shared->users` has counted it; it will be taken off there at the
+  // end. Owned by shared_ptr.
+  Connection(Descriptor socket, uint64_t token, Peer::Process process,
+             std::shared_ptr<Shared> shared);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -87,10 +101,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Status list(uint64_t id, Bytes frame);
   Status infer(uint64_t id, Bytes frame, std::optional<Ready>& ready);
   Status cancel(uint64_t id, Bytes frame);
-  Result<std::shared_ptr<const models::ModelVersion>> bound(uint32_t binding);
+  Result<std::shared_ptr<const models::ModelVersion>> bound(uint32_t binding,
+                                                            const schedule::Sequence& sequence);
   Result<std::shared_ptr<const Region>> map_buffer(uint32_t buffer, uint64_t bytes);
   Status describe(const models::ModelVersion& version, FrameWriter& writer);
-  Ready make_ready(const Infer& infer, InFlight& request,
+  Ready make_ready(const Infer& infer, schedule::Sequence sequence, InFlight& request,
                    std::shared_ptr<const models::ModelVersion> model);
   // Answers to anything but INFER. One that finds no room ends the connection.
   void reply(FrameType type, uint64_t id, const Status& status = ok_status());
@@ -108,7 +123,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   const Descriptor socket_;
   const uint64_t token_;
   const uint64_t client_ = new_client();
-  const uid_t user_;
+  const LocalCaller caller_;
   const std::shared_ptr<Shared> shared_;
   std::atomic<bool> ended_{false};
 

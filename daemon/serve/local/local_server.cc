@@ -182,8 +182,8 @@ class LocalServer final : public Server {
     const uint64_t token = next_token_++;
     if (const Status status = shared_->users->add_connection(uid); !status.ok())
       return refuse(socket, status);
-    connections_.emplace(token,
-                         std::make_shared<Connection>(std::move(socket), token, uid, shared_));
+    connections_.emplace(token, std::make_shared<Connection>(std::move(socket), token,
+                                                             *std::move(peer.process), shared_));
     if (!shared_->poller.watch(fd, token)) connections_.erase(token);
   }
 

@@ -31,13 +31,20 @@ class Server final : public grpc::health::v1::Health::Service {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  grpc::Status Check(grpc::ServerContext*, const grpc::health::v1::HealthCheckRequest*,
+  grpc::Status Check(grpc::ServerContext* context, const grpc::health::v1::HealthCheckRequest*,
                      grpc::health::v1::HealthCheckResponse* response) override {
+    const auto name = context->client_metadata().find("inferd-client");
+    const bool is_said = name != context->client_metadata().end();
+    caller_ = is_said ? std::string(name->second.data(), name->second.size()) : "";
     response->set_status(grpc::health::v1::HealthCheckResponse::SERVING);
     return grpc::Status::OK;
   }
 
+  // What the last one who asked calls itself; read when the call is answered.
+  const std::string& caller() const { return caller_; }
+
  private:
+  std::string caller_;
   std::unique_ptr<grpc::Server> server_;
 };
 
@@ -119,6 +126,23 @@ TEST(Connect, SaysHowEndpointsAreWritten) {
   for (const char* endpoint : {"unix:/nonexistent", "unix:///nonexistent", "board:8001",
                                "[::1]:8001", "grpcs://board:8001", "local:/nonexistent"})
     EXPECT_TRUE(refusal(endpoint, {}).ok()) << endpoint;
+}
+
+TEST(Connect, SaysItsName) {
+  const TemporaryFolder folder;
+  const std::string address = "unix:" + folder.file("socket");
+  const Server server(address);
+  ConnectOptions options;
+  for (const std::string name : {"", "door"}) {
+    options.name = name;
+    const auto client = Client::connect(address, options);
+    ASSERT_TRUE(client.ok()) << client.status().to_string();
+    EXPECT_TRUE((*client)->healthy().ok());
+    EXPECT_EQ(server.caller(), name);
+  }
+  EXPECT_EQ(refusal("local:/run/inferd/local.sock", options).code(), StatusCode::kInvalidArgument);
+  options.name = "two words";
+  EXPECT_EQ(refusal(address, options).code(), StatusCode::kInvalidArgument);
 }
 
 TEST(Connect, RefusesWhatTheEndpointCannotHave) {

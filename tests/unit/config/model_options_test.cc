@@ -4,6 +4,7 @@
 
 #include <fstream>
 
+#include "daemon/config/client_name.h"
 #include "daemon/models/queue_options.h"
 #include "tests/unit/temporary_folder.h"
 
@@ -99,6 +100,23 @@ TEST_F(ModelOptions, WhatIsListedWinsOverTheModelsOwn) {
   EXPECT_EQ(merged.default_policy.delay_on_timeout, true);
 }
 
+TEST_F(ModelOptions, ClientsOfACanary) {
+  const auto base = read("deployment: {canary: {fraction: 0.5, clients: [door]}}\n");
+  const auto own = read("deployment: {canary: {clients: [\"user:0\", \"subject:arm:7\"]}}\n");
+  ASSERT_TRUE(base.ok() && own.ok());
+  const RolloutConfig merged = merge(base->rollout, own->rollout);
+  EXPECT_EQ(merged.canary_fraction, 0.5);
+  EXPECT_THAT(*merged.canary_clients, ElementsAre("user:0", "subject:arm:7"));
+  EXPECT_EQ(*client_key("user:root"), user_key(0));
+  EXPECT_EQ(*client_key("group:root"), group_key(0));
+  EXPECT_EQ(*client_key("subject:arm:7"), subject_key("arm:7"));
+  EXPECT_EQ(*client_key("door"), own_name_key("door"));
+  EXPECT_NE(own_name_key("user:0"), user_key(0));
+  EXPECT_EQ(client_key("group:no such group").status().code(), StatusCode::kNotFound);
+  for (const char* name : {"", "user:", "door:", "name:door"})
+    EXPECT_EQ(client_key(name).status().code(), StatusCode::kInvalidArgument) << name;
+}
+
 TEST_F(ModelOptions, MistakesAreReportedWithTheirPlace) {
   EXPECT_THAT(errors("max_batch: 0\n"),
               HasSubstr("model.yaml:1:12: 'max_batch' must be a whole number from 1 to 1024"));
@@ -111,6 +129,8 @@ TEST_F(ModelOptions, MistakesAreReportedWithTheirPlace) {
               HasSubstr("a priority is a number from 1 to 16"));
   EXPECT_THAT(errors("instance_group: [{kind: KIND_GPU}]\n"), HasSubstr("'kind' must be one of"));
   EXPECT_THAT(errors("dynamic_batching: {max_delay: 1}\n"), HasSubstr("unknown key 'max_delay'"));
+  EXPECT_THAT(errors("deployment: {canary: {clients: [door, \"usr:me\"]}}\n"),
+              HasSubstr("model.yaml:1:32: 'usr:me' is no client: write user:NAME, group:NAME"));
 }
 
 }  // namespace

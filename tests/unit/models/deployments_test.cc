@@ -9,6 +9,7 @@
 #include <atomic>
 #include <thread>
 
+#include "daemon/config/client_name.h"
 #include "media/npy.h"
 #include "tests/unit/models/board.h"
 
@@ -275,6 +276,63 @@ TEST_F(DeploymentsTest, ACanaryAnswersItsShare) {
   EXPECT_EQ(serves("m"), 2);
 }
 
+// Whoever goes by these keys.
+class Somebody final : public Caller {
+ public:
+  explicit Somebody(std::vector<std::string> keys) : keys_(std::move(keys)) {}
+  std::vector<std::string> keys() const override {
+    ++asked;
+    return keys_;
+  }
+  mutable int asked = 0;
+
+ private:
+  const std::vector<std::string> keys_;
+};
+
+TEST_F(DeploymentsTest, ACanaryOfChosenClients) {
+  const Somebody door({config::user_key(7), config::own_name_key("door")});
+  const Somebody user({config::user_key(1000)}), other({config::own_name_key("user:1000")});
+  const auto version_for = [&](const Caller* caller) {
+    return (*repository_->find("m", 0, {caller, nullptr}))->version;
+  };
+  EXPECT_EQ(version_for(&door), 1);
+  EXPECT_EQ(door.asked, 0) << "while there is no canary, nobody is asked who he is";
+  config::RolloutConfig rollout;
+  rollout.canary_clients = {"door", "user:1000"};
+  rollout.canary_s = 600;
+  const auto begun = begin("m", 2, {{"model.test", scale_model("3")}}, rollout);
+  wait_for(begun->id, Step::kCanary);
+  while ((*deployments_->find(begun->id)).steps.back().note.empty()) std::this_thread::yield();
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(version_for(&door), 2);
+    EXPECT_EQ(version_for(&user), 2);
+    EXPECT_EQ(version_for(&other), 1) << "what a client calls itself is no user";
+    EXPECT_EQ(version_for(nullptr), 1);
+  }
+  ASSERT_TRUE(deployments_->roll_back("m", "no").ok());
+  EXPECT_EQ(end_of(begun->id).state, DeploymentState::kRefused);
+  EXPECT_EQ(version_for(&door), 1);
+
+  rollout.canary_fraction = 0.25;
+  const auto both = begin("m", 3, {{"model.test", scale_model("4")}}, rollout);
+  wait_for(both->id, Step::kCanary);
+  while ((*deployments_->find(both->id)).steps.back().note.empty()) std::this_thread::yield();
+  int by_canary = 0;
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_EQ(version_for(&door), 3);
+    by_canary += version_for(&other) == 3 ? 1 : 0;
+  }
+  EXPECT_EQ(by_canary, 25) << "of everybody else's";
+  ASSERT_TRUE(deployments_->promote({"m", 0}).ok());
+  EXPECT_EQ(end_of(both->id).state, DeploymentState::kDone);
+
+  rollout.canary_clients = {"user:nobody-is-called-so"};
+  const DeploymentStatus unknown = push("m", 4, {{"model.test", scale_model("5")}}, rollout);
+  EXPECT_EQ(unknown.state, DeploymentState::kRefused);
+  EXPECT_THAT(unknown.reason, HasSubstr("there is no user 'nobody-is-called-so'"));
+}
+
 TEST_F(DeploymentsTest, ByHand) {
   ASSERT_EQ(push("m", 2, {{"model.test", scale_model("3")}}).state, DeploymentState::kDone);
   ASSERT_EQ(end_of(deployments_->roll_back("m", "too slow for us")->id).state,
@@ -431,37 +489,52 @@ TEST_F(DeploymentsTest, WhoDependsOnAModelKeepsItsShape) {
   EXPECT_EQ(end_of(deployments_->start({}, {{"m", 2}}, {})->id).state, DeploymentState::kDone);
 }
 
-TEST_F(DeploymentsTest, SequencesStayWhereTheyBegan) {
-  const std::string sums =
+class DeployedSequences : public DeploymentsTest {
+ protected:
+  const std::string sums_ =
       R"({"backend": "accumulate", "inputs": [{"datatype": "FP32", "shape": [-1, 2]}]})";
-  ASSERT_EQ(push("s", 1, {{"model.test", sums}}).state, DeploymentState::kDone);
-  // The sum of sequence "q" after one more (1, 2).
-  const auto go_on = [&](bool begins, bool ends) {
-    const auto version = *repository_->find("s", 0);
+
+  void SetUp() override {
+    DeploymentsTest::SetUp();
+    ASSERT_EQ(push("s", 1, {{"model.test", sums_}}).state, DeploymentState::kDone);
+  }
+  // The sum of a sequence after one more (1, 2).
+  float go_on(bool begins, bool ends, const std::string& id = "q") {
+    const schedule::Sequence sequence = {id, begins, ends};
+    const auto version = *repository_->find("s", 0, {nullptr, &sequence});
+    answered_by_ = version->version;
     std::vector<float> values = {1, 2};
     const TensorView input{DType::kFloat32, {1, 2}, std::as_bytes(std::span(values))};
     std::promise<float> sum;
     schedule::Request request;
     request.inputs = {&input, 1};
-    request.sequence = {"q", begins, ends};
+    request.sequence = sequence;
     request.done = [&](const schedule::Outcome& outcome) {
       sum.set_value(outcome.status.ok() ? outcome.outputs[0].as<float>()[0] : -1);
     };
     version->queue->submit(std::move(request));
     return sum.get_future().get();
-  };
+  }
+  int64_t answered_by_ = 0;  // the version, in the end
+};
+
+TEST_F(DeployedSequences, StayWhereTheyBegan) {
   EXPECT_EQ(go_on(true, false), 1);
   config_.deployments.drain_timeout_ms = 600'000;
-  const auto begun = begin("s", 2, {{"model.test", sums}, {"labels.txt", "other\n"}});
+  const auto begun = begin("s", 2, {{"model.test", sums_}, {"labels.txt", "other\n"}});
   wait_for(begun->id, Step::kDrain);
   EXPECT_EQ(serves("s"), 2);
   EXPECT_EQ(go_on(false, false), 2) << "the old version remembers";
+  EXPECT_EQ(answered_by_, 1);
+  EXPECT_EQ(go_on(true, false, "new"), 1);
+  EXPECT_EQ(answered_by_, 2);
+  EXPECT_EQ(go_on(false, true, "new"), 2);
   EXPECT_EQ(go_on(false, true), 3);
   EXPECT_EQ(end_of(begun->id).state, DeploymentState::kDone);
   EXPECT_EQ(go_on(true, false), 1);
   EXPECT_EQ(go_on(false, false), 2);
 
-  const auto unwanted = begin("s", 3, {{"model.test", sums}, {"labels.txt", "another\n"}});
+  const auto unwanted = begin("s", 3, {{"model.test", sums_}, {"labels.txt", "another\n"}});
   wait_for(unwanted->id, Step::kDrain);
   ASSERT_TRUE(deployments_->roll_back("s", "not today").ok());
   EXPECT_EQ(go_on(false, true), 3);
@@ -469,10 +542,38 @@ TEST_F(DeploymentsTest, SequencesStayWhereTheyBegan) {
   EXPECT_EQ(serves("s"), 2) << "also without a probation";
 }
 
+TEST_F(DeployedSequences, StayInTheirCanary) {
+  config::RolloutConfig rollout;
+  rollout.canary_fraction = 0.5;
+  rollout.canary_s = 600;
+  const auto begun = begin("s", 2, {{"model.test", sums_}, {"labels.txt", "other\n"}}, rollout);
+  wait_for(begun->id, Step::kCanary);
+  while ((*deployments_->find(begun->id)).steps.back().note.empty()) std::this_thread::yield();
+  std::map<std::string, int64_t> began;
+  for (const std::string id : {"a", "b", "c", "d"}) {
+    EXPECT_EQ(go_on(true, false, id), 1);
+    began[id] = answered_by_;
+  }
+  EXPECT_EQ(std::count_if(began.begin(), began.end(), [](const auto& b) { return b.second == 2; }),
+            2);
+  for (const auto& [id, version] : began) {
+    EXPECT_EQ(go_on(false, false, id), 2);
+    EXPECT_EQ(answered_by_, version);
+  }
+  ASSERT_TRUE(deployments_->promote({"s", 0}).ok());
+  wait_for(begun->id, Step::kDrain);
+  for (const auto& [id, version] : began) {
+    EXPECT_EQ(go_on(false, true, id), 3);
+    EXPECT_EQ(answered_by_, version);
+  }
+  EXPECT_EQ(end_of(begun->id).state, DeploymentState::kDone);
+}
+
 // A thousand changes, nobody notices, nothing is left of the old versions.
 TEST_F(DeploymentsTest, NobodyNoticesAChange) {
   ASSERT_EQ(push("m", 2, {{"model.test", scale_model("2.0")}}).state, DeploymentState::kDone);
   std::vector<std::unique_ptr<Traffic>> traffic;
+  traffic.reserve(4);
   for (int i = 0; i < 4; ++i) traffic.push_back(std::make_unique<Traffic>(*this, "m"));
   for (int i = 0; i < 50; ++i) {
     const auto begun = deployments_->start({}, {{"m", 1 + i % 2}}, {});

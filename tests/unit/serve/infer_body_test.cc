@@ -45,9 +45,16 @@ std::vector<T> numbers(const TensorView& view) {
   return {view.as<T>().begin(), view.as<T>().end()};
 }
 
+Result<InferBody> decode_with(const std::shared_ptr<const models::ModelVersion>& model,
+                              const SharedMemory& memory, std::string_view body,
+                              const BodyLayout& layout) {
+  const auto find = [&](const schedule::Sequence&) { return Result(model); };
+  return decode_infer(find, memory, body, layout);
+}
+
 Result<InferBody> decode_json(const std::shared_ptr<const models::ModelVersion>& model,
                               const std::string& text) {
-  return decode_infer(model, no_memory(), text, {});
+  return decode_with(model, no_memory(), text, {});
 }
 
 // {"inputs": [{"name": "x", ...}]} with these members.
@@ -134,8 +141,8 @@ TEST(InferBody, TakesBytesInTheOrderOfTheInputs) {
     std::string body = json + spaces + "abc";
     body.append(reinterpret_cast<const char*>(floats), sizeof floats);
     const auto decoded =
-        decode_infer(model, no_memory(), body,
-                     {.json_bytes = static_cast<int64_t>(json.size() + spaces.size())});
+        decode_with(model, no_memory(), body,
+                    {.json_bytes = static_cast<int64_t>(json.size() + spaces.size())});
     ASSERT_TRUE(decoded.ok()) << decoded.status().to_string();
     EXPECT_THAT(numbers<uint8_t>(decoded->call->inputs[0]), ElementsAre('a', 'b', 'c'));
     EXPECT_EQ(reinterpret_cast<uintptr_t>(decoded->call->inputs[1].data.data()) % sizeof(float),
@@ -147,7 +154,7 @@ TEST(InferBody, TakesBytesInTheOrderOfTheInputs) {
 
 TEST(InferBody, ABodyWithoutJsonIsTheOnlyInput) {
   const auto raw = [](const auto& model, const std::string& bytes) {
-    return decode_infer(model, no_memory(), bytes, {.json_bytes = 0});
+    return decode_with(model, no_memory(), bytes, {.json_bytes = 0});
   };
   const auto open = model_of(DType::kInt16, {kDynamicDim, 2});
   const std::string bytes("\1\0\2\0\3\0\4\0", 8);
@@ -209,9 +216,9 @@ TEST(InferBody, MistakesAreTold) {
   const std::string json = one_input(good + R"(,"data":[1,2])");
   const auto size = static_cast<int64_t>(json.size());
   EXPECT_THAT(
-      decode_infer(model, no_memory(), json + "abc", {.json_bytes = size}).status().message(),
+      decode_with(model, no_memory(), json + "abc", {.json_bytes = size}).status().message(),
       HasSubstr("3 bytes of binary data belong to no input"));
-  EXPECT_THAT(decode_infer(model, no_memory(), json, {.json_bytes = size + 1}).status().message(),
+  EXPECT_THAT(decode_with(model, no_memory(), json, {.json_bytes = size + 1}).status().message(),
               HasSubstr("Inference-Header-Content-Length is"));
 }
 
@@ -224,7 +231,7 @@ TEST(InferBody, HalfPrecisionTravelsAsBytesOnly) {
   const std::string json =
       one_input(R"("datatype":"FP16","shape":[1],"parameters":{"binary_data_size":2})");
   const BodyLayout layout{.json_bytes = static_cast<int64_t>(json.size())};
-  EXPECT_THAT(decode_infer(model, no_memory(), json + "ab", layout).status().message(),
+  EXPECT_THAT(decode_with(model, no_memory(), json + "ab", layout).status().message(),
               HasSubstr("output 'y' is FP16"));
 }
 
@@ -318,7 +325,7 @@ class InferBodyInSharedMemory : public ::testing::Test {
     std::string json = one_input(R"("datatype":"UINT8","shape":[4],)" + input);
     json.pop_back();
     json += R"(,"outputs":[{"name":"y")" + output + "}]}";
-    return decode_infer(model_, memory_, json, {});
+    return decode_with(model_, memory_, json, {});
   }
   static std::string place(const std::string& more) {
     return R"("parameters":{"shared_memory_region":"r","shared_memory_byte_size":4)" + more + "}";

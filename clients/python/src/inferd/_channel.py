@@ -21,26 +21,31 @@ _THIS_MACHINE = ("unix:", "localhost:", "127.0.0.1:", "[::1]:")
 
 @dataclass(frozen=True)
 class Security:
-    """Files in PEM, and a token; None: not given."""
+    """Files in PEM, a token, and what the client calls itself; None: not given."""
 
     ca: Optional[Path] = None
     certificate: Optional[Path] = None
     key: Optional[Path] = None
     token: Optional[str] = None
+    name: Optional[str] = None
 
     @property
     def metadata(self) -> Optional[List[Tuple[str, str]]]:
         """What every call says of its caller."""
-        return None if self.token is None else [("authorization", f"Bearer {self.token}")]
+        said = [] if self.token is None else [("authorization", f"Bearer {self.token}")]
+        if self.name is not None:
+            said.append(("inferd-client", self.name))
+        return said or None
 
     @property
     def is_empty(self) -> bool:
-        return (self.ca, self.certificate, self.key, self.token) == (None, None, None, None)
+        return self == Security()
 
 
 def open_channel(endpoint: str, security: Security) -> grpc.Channel:
     """INVALID_ARGUMENT: what the endpoint cannot have. NOT_FOUND: a file cannot be read."""
     _check_token(endpoint, security.token)
+    _check_word("the client's name", security.name)
     if endpoint.startswith(TLS):
         return grpc.secure_channel(endpoint[len(TLS):], _credentials(security), options=_OPTIONS)
     if (security.ca, security.certificate, security.key) != (None, None, None):
@@ -48,11 +53,15 @@ def open_channel(endpoint: str, security: Security) -> grpc.Channel:
     return grpc.insecure_channel(endpoint, options=_OPTIONS)
 
 
+def _check_word(what: str, text: Optional[str]) -> None:
+    if text is not None and (not text or not all("!" <= c <= "~" for c in text)):
+        raise invalid(f"{what} has characters other than printable ASCII without spaces, or none")
+
+
 def _check_token(endpoint: str, token: Optional[str]) -> None:
     if token is None:
         return
-    if not token or not all("!" <= c <= "~" for c in token):
-        raise invalid("the token has characters other than printable ASCII without spaces, or none")
+    _check_word("the token", token)
     if not endpoint.startswith((TLS, *_THIS_MACHINE)):
         raise invalid(f"a token would be sent to '{endpoint}' for everybody to read; write grpcs://HOST:PORT")
 

@@ -21,7 +21,7 @@ DEFAULT_ENDPOINT = "unix:/run/inferd/inferd.sock"
 def _transport(endpoint: str, security: Security):
     if endpoint.startswith("local:") and endpoint != "local:":
         if not security.is_empty:
-            raise invalid("the local socket knows neither certificates nor tokens")
+            raise invalid("the local socket knows neither certificates nor tokens nor names: it asks for the user")
         return LocalTransport(endpoint[len("local:"):])
     if re.fullmatch(r"unix:.+|(grpcs://)?[^/]+:\d+", endpoint):
         return GrpcTransport(endpoint, security)
@@ -40,14 +40,16 @@ class Client:
 
     With TLS the daemon's certificate must be for HOST and signed by one of the file `ca` (by default gRPC's own list of
     authorities); `certificate` and `key` are the files of what the client shows. All are in PEM. `token` goes with every
-    call, over TLS or on this machine only.
+    call, over TLS or on this machine only. `name` is what the client calls itself, for whoever chooses clients for a
+    canary.
     """
 
     def __init__(self, endpoint: str = DEFAULT_ENDPOINT, timeout: float = 10.0, *, ca: Optional[Path] = None,
-                 certificate: Optional[Path] = None, key: Optional[Path] = None, token: Optional[str] = None) -> None:
+                 certificate: Optional[Path] = None, key: Optional[Path] = None, token: Optional[str] = None,
+                 name: Optional[str] = None) -> None:
         self._timeout = _checked_timeout(timeout)
         self.endpoint = endpoint
-        self._transport = _transport(endpoint, Security(ca, certificate, key, token))
+        self._transport = _transport(endpoint, Security(ca, certificate, key, token, name))
         self._input_names: Dict[Tuple[str, str], str] = {}  # of models that were given an array alone
 
     def infer(self, model: str, inputs: t.Inputs, version: t.Version = "", outputs: t.Outputs = None, *, priority: int = 0,

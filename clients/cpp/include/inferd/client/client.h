@@ -31,6 +31,9 @@ struct ConnectOptions {
   std::string ca = {};  // PEM file: who signs the daemon's certificate; "": whom the system trusts
   std::string certificate = {}, key = {};  // PEM files of the client; "": it shows none
   std::string token = {};                  // shown with every call; "": none
+  // What it calls itself, for whoever chooses clients for a canary (docs/deployments.md); "":
+  // nothing. Printable ASCII without spaces; not over the local socket, which knows its users.
+  std::string name = {};
 };
 
 struct ServerInfo {

@@ -46,6 +46,8 @@ struct RolloutOptions {
   std::optional<double> shadow_fraction, shadow_seconds, min_agreement;
   std::optional<int64_t> shadow_requests;
   std::optional<double> canary_fraction, canary_seconds;
+  // "user:NAME", "group:NAME", "subject:NAME", or the name that a client gives itself.
+  std::vector<std::string> canary_clients;
   std::optional<double> probation_seconds, max_error_rate, max_slowdown;
   std::optional<double> abs_tolerance, rel_tolerance;
   std::optional<bool> check_outputs;
