@@ -152,6 +152,7 @@ Status check(const config::Config& config) {
 
 Status run(const config::Config& config, const std::string& version,
            const MakeEngine& make_engine) {
+  host::share_heaps();
   telemetry::set_up_log(config.log);
   const sigset_t signals = block_signals();
   if (const Status raised = host::raise_descriptor_limit(); !raised.ok())

@@ -4,8 +4,15 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <thread>
 
 namespace inferd::host {
+
+void share_heaps() {
+  // As many as can be busy at one time, and some for who is interrupted in the middle.
+  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+  mallopt(M_ARENA_MAX, std::max(cores, 1) + 2);
+}
 
 void FreedMemory::give_back() {
   constexpr size_t kWorthIt = size_t{4} << 20;

@@ -5,6 +5,11 @@
 
 namespace inferd::host {
 
+// Has threads share heaps: glibc's allocator makes up to eight for each core, and what was freed in
+// one is of no use to the others, so that a process whose threads come and go grows for hours.
+// Before there are threads.
+void share_heaps();
+
 // Gives memory back to the system that the allocator keeps for later: thousands of connections that
 // were open for a moment leave theirs between blocks that are still in use. Of one thread.
 class FreedMemory {
