@@ -4,6 +4,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -46,6 +47,27 @@ const char* state_name(inferd::v1::PipelineState state) {
     default:
       return "unknown";
   }
+}
+
+PipelineInfo from_proto(const inferd::v1::PipelineStatus& p) {
+  PipelineInfo info{p.name(),
+                    state_name(p.state()),
+                    p.reason(),
+                    p.source(),
+                    p.model(),
+                    p.captured(),
+                    p.processed(),
+                    p.dropped(),
+                    p.failed(),
+                    p.last_error(),
+                    p.captured_fps(),
+                    p.processed_fps(),
+                    p.latency_median_ms(),
+                    p.latency_p99_ms(),
+                    {}};
+  for (const auto& node : p.nodes())
+    info.nodes.push_back({node.name(), node.frames(), node.total_ns()});
+  return info;
 }
 
 WatchedFrame from_proto(const inferd::v1::FrameResult& f) {
@@ -175,13 +197,22 @@ class GrpcClient final : public Client {
     INFERD_RETURN_IF_ERROR(
         ended(pipelines_->ListPipelines(&context, inferd::v1::ListPipelinesRequest(), &response)));
     std::vector<PipelineInfo> list;
-    for (const auto& p : response.pipelines()) {
-      list.push_back({p.name(), state_name(p.state()), p.reason(), p.source(), p.model(),
-                      p.captured(), p.processed(), p.dropped(), p.failed(), p.last_error(),
-                      p.captured_fps(), p.processed_fps(), p.latency_median_ms(),
-                      p.latency_p99_ms()});
-    }
+    for (const auto& p : response.pipelines()) list.push_back(from_proto(p));
     return list;
+  }
+
+  Result<PipelineInfo> change_pipeline(const std::string& name, PipelineChange change) override {
+    using Stub = inferd::v1::PipelineService::Stub;
+    constexpr auto kCalls = std::array{&Stub::StartPipeline, &Stub::StopPipeline,
+                                       &Stub::RestartPipeline};  // by PipelineChange
+    grpc::ClientContext context;
+    prepare(context);
+    inferd::v1::PipelineRequest request;
+    request.set_pipeline(name);
+    inferd::v1::PipelineStatus response;
+    const auto call = kCalls[static_cast<size_t>(change)];
+    INFERD_RETURN_IF_ERROR(ended((pipelines_.get()->*call)(&context, request, &response)));
+    return from_proto(response);
   }
 
   Status watch(const std::string& pipeline,

@@ -96,6 +96,9 @@ class LocalClient final : public Client {
     return only_over_grpc("statistics");
   }
   Result<std::vector<PipelineInfo>> pipelines() override { return only_over_grpc("pipelines"); }
+  Result<PipelineInfo> change_pipeline(const std::string&, PipelineChange) override {
+    return only_over_grpc("pipelines");
+  }
   Status watch(const std::string&, const std::function<bool(const WatchedFrame&)>&) override {
     return only_over_grpc("pipelines");
   }

@@ -9,38 +9,87 @@
 namespace inferd::ctl {
 namespace {
 
+nlohmann::json to_json(const PipelineInfo& p) {
+  nlohmann::json json = {{"name", p.name},
+                         {"state", p.state},
+                         {"reason", p.reason},
+                         {"source", p.source},
+                         {"model", p.model},
+                         {"captured", p.captured},
+                         {"processed", p.processed},
+                         {"dropped", p.dropped},
+                         {"failed", p.failed},
+                         {"last_error", p.last_error},
+                         {"captured_fps", p.captured_fps},
+                         {"processed_fps", p.processed_fps},
+                         {"latency_median_ms", p.latency_median_ms},
+                         {"latency_p99_ms", p.latency_p99_ms},
+                         {"nodes", nlohmann::json::array()}};
+  for (const PipelineNode& node : p.nodes) {
+    json["nodes"].push_back(
+        {{"name", node.name}, {"frames", node.frames}, {"total_ns", node.total_ns}});
+  }
+  return json;
+}
+
+void print(const PipelineInfo& p) {
+  const std::string trouble = (p.reason.empty() ? "" : "; " + p.reason) +
+                              (p.last_error.empty() ? "" : "; last error: " + p.last_error);
+  std::printf(
+      "%-16s %-9s %s -> %s: %llu captured, %llu processed, %llu dropped, %llu failed; %.1f of "
+      "%.1f "
+      "frames/s; latency median %.1f ms, p99 %.1f ms%s\n",
+      p.name.c_str(), p.state.c_str(), p.source.c_str(), p.model.c_str(),
+      static_cast<unsigned long long>(p.captured), static_cast<unsigned long long>(p.processed),
+      static_cast<unsigned long long>(p.dropped), static_cast<unsigned long long>(p.failed),
+      p.processed_fps, p.captured_fps, p.latency_median_ms, p.latency_p99_ms, trouble.c_str());
+}
+
 Status list(const Globals& globals) {
   INFERD_ASSIGN_OR_RETURN(const auto client, connect(globals));
   INFERD_ASSIGN_OR_RETURN(const auto pipelines, client->pipelines());
   nlohmann::json json = nlohmann::json::array();
   for (const PipelineInfo& p : pipelines) {
-    json.push_back({{"name", p.name},
-                    {"state", p.state},
-                    {"reason", p.reason},
-                    {"source", p.source},
-                    {"model", p.model},
-                    {"captured", p.captured},
-                    {"processed", p.processed},
-                    {"dropped", p.dropped},
-                    {"failed", p.failed},
-                    {"last_error", p.last_error},
-                    {"captured_fps", p.captured_fps},
-                    {"processed_fps", p.processed_fps},
-                    {"latency_median_ms", p.latency_median_ms},
-                    {"latency_p99_ms", p.latency_p99_ms}});
-    if (globals.json) continue;
-    const std::string trouble = (p.reason.empty() ? "" : "; " + p.reason) +
-                                (p.last_error.empty() ? "" : "; last error: " + p.last_error);
-    std::printf(
-        "%-16s %-9s %s -> %s: %llu captured, %llu processed, %llu dropped, %llu failed; %.1f of "
-        "%.1f "
-        "frames/s; latency median %.1f ms, p99 %.1f ms%s\n",
-        p.name.c_str(), p.state.c_str(), p.source.c_str(), p.model.c_str(),
-        static_cast<unsigned long long>(p.captured), static_cast<unsigned long long>(p.processed),
-        static_cast<unsigned long long>(p.dropped), static_cast<unsigned long long>(p.failed),
-        p.processed_fps, p.captured_fps, p.latency_median_ms, p.latency_p99_ms, trouble.c_str());
+    json.push_back(to_json(p));
+    if (!globals.json) print(p);
   }
   if (globals.json) std::cout << json.dump(2) << "\n";
+  return ok_status();
+}
+
+// One pipeline, with the time of each of its nodes.
+void print_all(const PipelineInfo& p, const Globals& globals) {
+  if (globals.json) {
+    std::cout << to_json(p).dump(2) << "\n";
+    return;
+  }
+  print(p);
+  for (const PipelineNode& node : p.nodes) {
+    const double each = node.frames == 0 ? 0
+                                         : static_cast<double>(node.total_ns) * 1e-6 /
+                                               static_cast<double>(node.frames);
+    std::printf("  %-20s %10llu frames %10.3f ms each\n", node.name.c_str(),
+                static_cast<unsigned long long>(node.frames), each);
+  }
+}
+
+Status show(const Globals& globals, const std::string& name) {
+  INFERD_ASSIGN_OR_RETURN(const auto client, connect(globals));
+  INFERD_ASSIGN_OR_RETURN(const auto pipelines, client->pipelines());
+  std::string names;
+  for (const PipelineInfo& p : pipelines) {
+    names += (names.empty() ? "; there are: " : ", ") + p.name;
+    if (p.name != name) continue;
+    print_all(p, globals);
+    return ok_status();
+  }
+  return not_found("there is no pipeline '" + name + "'" + names);
+}
+
+Status change(const Globals& globals, const std::string& name, PipelineChange change) {
+  INFERD_ASSIGN_OR_RETURN(const auto client, connect(globals));
+  INFERD_ASSIGN_OR_RETURN(const PipelineInfo info, client->change_pipeline(name, change));
+  print_all(info, globals);
   return ok_status();
 }
 
@@ -122,6 +171,24 @@ void add_pipeline(CLI::App& app, const Globals& globals, Run& chosen) {
   CLI::App* list_command =
       command->add_subcommand("list", "pipelines with their counters and latency");
   list_command->callback([&] { chosen = [&globals] { return list(globals); }; });
+
+  const auto add = [&](const char* verb, const char* help,
+                       std::function<Status(const std::string&)> run) {
+    CLI::App* subcommand = command->add_subcommand(verb, help);
+    const auto pipeline = std::make_shared<std::string>();
+    subcommand->add_option("NAME", *pipeline, "pipeline")->required();
+    subcommand->callback([&chosen, pipeline, run = std::move(run)] {
+      chosen = [pipeline, run] { return run(*pipeline); };
+    });
+  };
+  const auto changes = [&globals](PipelineChange what) {
+    return [&globals, what](const std::string& name) { return change(globals, name, what); };
+  };
+  add("show", "one pipeline with the time of each of its stages and sinks",
+      [&globals](const std::string& name) { return show(globals, name); });
+  add("start", "starts one that does not run", changes(PipelineChange::kStart));
+  add("stop", "stops one: ends its source and finishes its frames", changes(PipelineChange::kStop));
+  add("restart", "stops and starts one", changes(PipelineChange::kRestart));
 
   CLI::App* watch =
       command->add_subcommand("watch", "results as they are made, one line per frame");

@@ -118,7 +118,7 @@ void Pipeline::run_stages() {
     slot_->give_back(std::move(frame));
   }
   stages_.clear();  // and with them what they say that the repository must keep
-  end(PipelineState::kFinished, "");
+  end(stopper_.stopped() ? PipelineState::kStopped : PipelineState::kFinished, "");
 }
 
 bool Pipeline::process(Work& work) {

@@ -15,6 +15,10 @@
 
 namespace inferd::pipeline {
 
+//   stopped --start--> running --stop--> stopped
+//                         |
+//                         +-- the source has ended --> finished --start--> running
+//                         +-- the source has failed --> failed ----start--> running
 enum class PipelineState { kStopped, kRunning, kFinished, kFailed };
 
 struct NodeStatistics {
@@ -63,8 +67,19 @@ class Pipelines {
   virtual ~Pipelines() = default;  // stops
 
   virtual void start() = 0;
-  virtual void stop() = 0;  // ends sources, finishes the frames on their way, closes subscriptions
+  // Ends sources, finishes the frames on their way, closes subscriptions; nothing starts any more.
+  virtual void stop() = 0;
+
+  // The same of one of them; each waits until that is done, and has nothing to do where it runs, or
+  // does not, already. A pipeline that is started anew is built anew, as the configuration has it,
+  // with counters at 0. NOT_FOUND for one that is not configured, UNAVAILABLE after stop(), or why
+  // it cannot be built: its model is gone, its file cannot be opened.
+  virtual Status start(const std::string& name) = 0;
+  virtual Status stop(const std::string& name) = 0;
+  virtual Status restart(const std::string& name) = 0;
+
   virtual std::vector<PipelineStatus> list() const = 0;
+  virtual Result<PipelineStatus> status(const std::string& name) const = 0;
   virtual Result<std::unique_ptr<Subscription>> subscribe(const std::string& name,
                                                           size_t capacity) = 0;
 };

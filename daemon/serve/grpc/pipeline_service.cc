@@ -119,6 +119,36 @@ grpc::Status PipelineService::ListPipelines(grpc::ServerContext* context,
   return grpc::Status::OK;
 }
 
+grpc::Status PipelineService::change(const grpc::ServerContext& context, const char* call,
+                                     Change how, const inferd::v1::PipelineRequest& request,
+                                     inferd::v1::PipelineStatus* response) {
+  const Status allowed = check_role(callers_.roles_of(context), Role::kAdmin, call);
+  if (!allowed.ok()) return to_grpc(allowed);
+  const Status changed = (pipelines_.*how)(request.pipeline());
+  if (!changed.ok()) return to_grpc(changed);
+  const auto status = pipelines_.status(request.pipeline());
+  if (status.ok()) fill(*status, response);
+  return to_grpc(status.status());
+}
+
+grpc::Status PipelineService::StartPipeline(grpc::ServerContext* context,
+                                            const inferd::v1::PipelineRequest* request,
+                                            inferd::v1::PipelineStatus* response) {
+  return change(*context, "StartPipeline", &pipeline::Pipelines::start, *request, response);
+}
+
+grpc::Status PipelineService::StopPipeline(grpc::ServerContext* context,
+                                           const inferd::v1::PipelineRequest* request,
+                                           inferd::v1::PipelineStatus* response) {
+  return change(*context, "StopPipeline", &pipeline::Pipelines::stop, *request, response);
+}
+
+grpc::Status PipelineService::RestartPipeline(grpc::ServerContext* context,
+                                              const inferd::v1::PipelineRequest* request,
+                                              inferd::v1::PipelineStatus* response) {
+  return change(*context, "RestartPipeline", &pipeline::Pipelines::restart, *request, response);
+}
+
 grpc::Status PipelineService::Watch(grpc::ServerContext* context,
                                     const inferd::v1::WatchRequest* request,
                                     grpc::ServerWriter<inferd::v1::FrameResult>* writer) {

@@ -9,8 +9,9 @@
 
 namespace inferd::serve {
 
-// inferd.v1.PipelineService, for who may observe. Each watcher holds one of gRPC's threads while it
-// waits for results, so their number is bounded; a slow one only fills its own mailbox.
+// inferd.v1.PipelineService: to look, for who may observe; to start and stop, for admins. Each
+// watcher holds one of gRPC's threads while it waits for results, so their number is bounded; a
+// slow one only fills its own mailbox.
 class PipelineService final : public inferd::v1::PipelineService::Service {
  public:
   static constexpr int kMaxWatchers = 32;
@@ -21,10 +22,21 @@ class PipelineService final : public inferd::v1::PipelineService::Service {
 
   grpc::Status ListPipelines(grpc::ServerContext*, const inferd::v1::ListPipelinesRequest*,
                              inferd::v1::ListPipelinesResponse*) override;
+  grpc::Status StartPipeline(grpc::ServerContext*, const inferd::v1::PipelineRequest*,
+                             inferd::v1::PipelineStatus*) override;
+  grpc::Status StopPipeline(grpc::ServerContext*, const inferd::v1::PipelineRequest*,
+                            inferd::v1::PipelineStatus*) override;
+  grpc::Status RestartPipeline(grpc::ServerContext*, const inferd::v1::PipelineRequest*,
+                               inferd::v1::PipelineStatus*) override;
   grpc::Status Watch(grpc::ServerContext*, const inferd::v1::WatchRequest*,
                      grpc::ServerWriter<inferd::v1::FrameResult>*) override;
 
  private:
+  using Change = Status (pipeline::Pipelines::*)(const std::string& name);
+  grpc::Status change(const grpc::ServerContext& context, const char* call, Change how,
+                      const inferd::v1::PipelineRequest& request,
+                      inferd::v1::PipelineStatus* response);
+
   pipeline::Pipelines& pipelines_;
   const Callers callers_;
   std::atomic<int> watchers_{0};

@@ -20,10 +20,17 @@ class NoPipelines final : public pipeline::Pipelines {
  public:
   void start() override {}
   void stop() override {}
+  Status start(const std::string&) override { return none(); }
+  Status stop(const std::string&) override { return none(); }
+  Status restart(const std::string&) override { return none(); }
   std::vector<pipeline::PipelineStatus> list() const override { return {}; }
+  Result<pipeline::PipelineStatus> status(const std::string&) const override { return none(); }
   Result<std::unique_ptr<pipeline::Subscription>> subscribe(const std::string&, size_t) override {
-    return not_found("there are no pipelines");
+    return none();
   }
+
+ private:
+  static Status none() { return not_found("there are no pipelines"); }
 };
 
 // y = x, two bytes, after `before`.

@@ -177,6 +177,11 @@ class GrpcTransport:
         response = self._call(self._pipelines.ListPipelines, pb.pipelines.ListPipelinesRequest(), timeout)
         return [_pipeline(p) for p in response.pipelines]
 
+    def change_pipeline(self, pipeline: str, change: str, timeout: float) -> t.Pipeline:
+        """`change`: "Start", "Stop" or "Restart"."""
+        call = getattr(self._pipelines, change + "Pipeline")
+        return _pipeline(self._call(call, pb.pipelines.PipelineRequest(pipeline=pipeline), timeout))
+
     def watch(self, pipeline: str, buffer: int, timeout: Optional[float]) -> Iterator[t.Frame]:
         request = pb.pipelines.WatchRequest(pipeline=pipeline, buffer=buffer)
         call = self._call(self._pipelines.Watch, request, timeout)

@@ -135,6 +135,17 @@ class Client:
     def pipelines(self, *, timeout: Optional[float] = None) -> List[t.Pipeline]:
         return self._transport.pipelines(self._seconds(timeout))
 
+    def start_pipeline(self, pipeline: str, *, timeout: Optional[float] = None) -> t.Pipeline:
+        """Starts one that does not run, and gives how it is then. Its counters begin at 0."""
+        return self._transport.change_pipeline(pipeline, "Start", self._seconds(timeout))
+
+    def stop_pipeline(self, pipeline: str, *, timeout: Optional[float] = None) -> t.Pipeline:
+        """Ends the source of one that runs and waits until its frames are finished."""
+        return self._transport.change_pipeline(pipeline, "Stop", self._seconds(timeout))
+
+    def restart_pipeline(self, pipeline: str, *, timeout: Optional[float] = None) -> t.Pipeline:
+        return self._transport.change_pipeline(pipeline, "Restart", self._seconds(timeout))
+
     def watch(self, pipeline: str, buffer: int = 0, *, timeout: Optional[float] = None) -> Iterator[t.Frame]:
         """What a pipeline finds, frame by frame from now on, until it ends. A reader that is too slow loses the oldest
         of the `buffer` results that are kept for it (0: 16). Endless without a timeout."""

@@ -101,21 +101,30 @@ struct WatchedFrame {
   std::vector<WatchedCount> counts = {};
 };
 
+struct PipelineNode {
+  std::string name;     // of a stage or sink
+  uint64_t frames = 0;  // that it has seen
+  int64_t total_ns = 0;
+};
+
 struct PipelineInfo {
   std::string name, state, reason, source, model;
   uint64_t captured = 0, processed = 0, dropped = 0, failed = 0;
   std::string last_error;  // of a stage or sink
   double captured_fps = 0, processed_fps = 0, latency_median_ms = 0, latency_p99_ms = 0;
+  std::vector<PipelineNode> nodes;  // in their order
 };
+
+enum class PipelineChange { kStart, kStop, kRestart };
 
 class Client {
  public:
   // "unix:/path" or "host:port": gRPC; "grpcs://host:port": the same with TLS, where the daemon's
   // certificate must be for `host`. "local:/path": the local socket, which runs models and lists
-  // them; statistics(), classify(), pipelines() and watch() are UNIMPLEMENTED there: connect to the
-  // daemon's gRPC endpoint for those, "unix:/run/inferd/inferd.sock". Does not wait for the daemon:
-  // the first call does, up to `timeout_ms`, which is also the deadline of every call but watch().
-  // A daemon that was restarted is found within a second.
+  // them; statistics(), classify(), and what is about pipelines are UNIMPLEMENTED there: connect to
+  // the daemon's gRPC endpoint for those, "unix:/run/inferd/inferd.sock". Does not wait for the
+  // daemon: the first call does, up to `timeout_ms`, which is also the deadline of every call but
+  // watch(). A daemon that was restarted is found within a second.
   static std::unique_ptr<Client> connect(const std::string& endpoint, int64_t timeout_ms = 10'000);
   // The same, which tells what is wrong with `endpoint` before the first call does.
   // INVALID_ARGUMENT: none of these forms, or `options` that it cannot have; certificates need
@@ -163,6 +172,9 @@ class Client {
   Result<std::unique_ptr<Stream>> stream(const StreamOptions& options = {});
 
   virtual Result<std::vector<PipelineInfo>> pipelines() = 0;
+  // Waits until it is done, and gives how the pipeline is then. Nothing is to be done where it
+  // runs, or does not, already. NOT_FOUND: no such pipeline.
+  virtual Result<PipelineInfo> change_pipeline(const std::string& name, PipelineChange change) = 0;
   // Calls `on_frame` for each result until it returns false, the pipeline ends, or the connection
   // breaks.
   virtual Status watch(const std::string& pipeline,

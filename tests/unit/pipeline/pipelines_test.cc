@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Pipelines that are started and stopped while the daemon runs.
+#include "daemon/pipeline/pipelines.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <thread>
+
+#include "tests/unit/fakes.h"
+#include "tests/unit/pipeline/nodes.h"
+#include "tests/unit/temporary_folder.h"
+
+namespace inferd::pipeline {
+namespace {
+
+using ::testing::HasSubstr;
+
+class PipelinesTest : public ::testing::Test {
+ protected:
+  // A pipeline without a model: a pattern, `frames` of it (0: without end), to a file.
+  config::PipelineConfig config(const std::string& name, const std::string& frames,
+                                bool autostart = true) const {
+    config::PipelineConfig c;
+    c.name = name;
+    c.source = node("test_pattern", {{"fps", "1000"}, {"frames", frames}, {"live", "false"}});
+    c.sinks = {node("jsonl", {{"path", folder_.file("out/" + name)}})};
+    c.autostart = autostart;
+    return c;
+  }
+  void make(const std::vector<config::PipelineConfig>& configs) {
+    std::filesystem::create_directories(folder_.file("out"));
+    auto pipelines = Pipelines::create(configs, repository_);
+    ASSERT_TRUE(pipelines.ok()) << pipelines.status().to_string();
+    pipelines_ = std::move(*pipelines);
+    pipelines_->start();
+  }
+  PipelineState state(const std::string& name) const { return pipelines_->status(name)->state; }
+  void wait_for(const std::string& name, PipelineState wanted) const {
+    while (state(name) != wanted) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+
+  const TemporaryFolder folder_;
+  FakeRepository repository_;
+  std::unique_ptr<Pipelines> pipelines_;
+};
+
+TEST_F(PipelinesTest, StartAndStopOneAndLeaveTheOthers) {
+  make({config("a", "0"), config("b", "0"), config("later", "0", false)});
+  EXPECT_EQ(state("later"), PipelineState::kStopped);
+  EXPECT_TRUE(pipelines_->stop("a").ok());
+  EXPECT_EQ(state("a"), PipelineState::kStopped);
+  EXPECT_EQ(state("b"), PipelineState::kRunning);
+  EXPECT_TRUE(pipelines_->stop("a").ok()) << "nothing to do";
+  EXPECT_TRUE(pipelines_->start("later").ok());
+  EXPECT_EQ(state("later"), PipelineState::kRunning);
+  EXPECT_TRUE(pipelines_->start("later").ok()) << "nothing to do";
+  EXPECT_EQ(pipelines_->start("c").message(), "there is no pipeline 'c'; there are: a, b, later");
+}
+
+TEST_F(PipelinesTest, ARestartBeginsAnewAndEndsWhoWatched) {
+  make({config("a", "0")});
+  auto before = *pipelines_->subscribe("a", 10);
+  while (pipelines_->status("a")->processed < 5) std::this_thread::yield();
+  EXPECT_TRUE(pipelines_->restart("a").ok());
+  while (before->next(60'000) != nullptr) continue;
+  EXPECT_TRUE(before->ended());
+  auto after = *pipelines_->subscribe("a", 10);
+  ASSERT_NE(after->next(60'000), nullptr);
+  EXPECT_EQ(state("a"), PipelineState::kRunning);
+}
+
+TEST_F(PipelinesTest, OneThatHasFinishedCanRunAgain) {
+  make({config("a", "3")});
+  for (int run = 0; run < 2; ++run) {
+    wait_for("a", PipelineState::kFinished);
+    EXPECT_EQ(pipelines_->status("a")->processed, 3U) << "of this run";
+    EXPECT_TRUE(pipelines_->start("a").ok());
+  }
+}
+
+TEST_F(PipelinesTest, OneThatCannotBeBuiltStaysAsItIs) {
+  make({config("a", "3")});
+  wait_for("a", PipelineState::kFinished);
+  std::filesystem::remove_all(folder_.file("out"));
+  EXPECT_THAT(pipelines_->start("a").message(), HasSubstr("cannot write"));
+  EXPECT_EQ(state("a"), PipelineState::kFinished);
+  std::filesystem::create_directories(folder_.file("out"));
+  EXPECT_TRUE(pipelines_->start("a").ok());
+}
+
+TEST_F(PipelinesTest, NothingStartsAfterTheEnd) {
+  make({config("a", "0")});
+  pipelines_->stop();
+  EXPECT_EQ(state("a"), PipelineState::kStopped);
+  EXPECT_EQ(pipelines_->start("a").code(), StatusCode::kUnavailable);
+}
+
+TEST_F(PipelinesTest, ManyMayChangeOneAtTheSameTime) {
+  make({config("a", "0")});
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&, i] {
+      for (int round = 0; round < 10; ++round) {
+        const Status done = i == 0   ? pipelines_->stop("a")
+                            : i == 1 ? pipelines_->start("a")
+                                     : pipelines_->restart("a");
+        EXPECT_TRUE(done.ok()) << done.to_string();
+        EXPECT_EQ(pipelines_->list().size(), 1U);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_TRUE(pipelines_->start("a").ok());
+  EXPECT_EQ(state("a"), PipelineState::kRunning);
+}
+
+}  // namespace
+}  // namespace inferd::pipeline
