@@ -82,7 +82,8 @@ class Peer {
       __builtin_trap();
     socket_ = Descriptor(ends[0]);
     if (!shared->users->add_connection(1).ok()) __builtin_trap();
-    connection_ = std::make_shared<Connection>(Descriptor(ends[1]), 2, 1, shared);
+    connection_ = std::make_shared<Connection>(Descriptor(ends[1]), 2,
+                                               serve::Peer::Process{1, 1, {}}, shared);
     shared->poller.watch(connection_->socket(), 2);
   }
   ~Peer() { connection_->end(); }
