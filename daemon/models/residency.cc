@@ -95,9 +95,12 @@ Residency::Shortage Residency::shortage(std::optional<int64_t> of_budget, int64_
                                  " stay free (models: memory: reserve_bytes)"};
 }
 
+bool Residency::stays(const Resident& resident) const {
+  return resident.terms.residence == Residence::kPinned || is_needed_(resident.sleeper->name());
+}
+
 bool Residency::may_sleep(const Resident& resident) const {
-  return resident.use.awake && !resident.use.busy &&
-         resident.terms.residence != Residence::kPinned && !is_needed_(resident.sleeper->name());
+  return resident.use.awake && !resident.use.busy && !stays(resident);
 }
 
 // The least recently used of those that may and were not used for so long. False: none.
@@ -147,8 +150,7 @@ Result<Residency::Reservation> Residency::reserve(const std::string& what, int64
   constexpr auto kPause = std::chrono::milliseconds(5);
   const auto until = std::chrono::steady_clock::now() + kPatience;
   const auto may_end = [this](const Resident& resident) {
-    return resident.use.awake && resident.terms.residence != Residence::kPinned &&
-           !is_needed_(resident.sleeper->name());
+    return resident.use.awake && !stays(resident);
   };
   std::unique_lock lock(mutex_);
   for (;;) {

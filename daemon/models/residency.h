@@ -108,6 +108,7 @@ class Residency {
   // `of_budget`: none, where it does not matter.
   Shortage shortage(std::optional<int64_t> of_budget, int64_t of_machine,
                     const std::vector<Resident>& residents) const;
+  bool stays(const Resident& resident) const;  // whatever others need
   bool may_sleep(const Resident& resident) const;
   bool put_one_to_sleep(const std::vector<Resident>& residents, int64_t idle_ns,
                         const std::string& why);

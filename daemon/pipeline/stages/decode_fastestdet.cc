@@ -5,6 +5,7 @@
 // sigmoid.
 #include <cmath>
 
+#include "daemon/pipeline/decode/box_decoder.h"
 #include "daemon/pipeline/stages/stages.h"
 
 namespace inferd::pipeline {
@@ -48,8 +49,6 @@ class DecodeFastestDet final : public Stage {
   }
 
  private:
-  static float sigmoid(float v) { return 1.F / (1.F + std::exp(-v)); }
-
   const int64_t classes_, rows_, columns_;
   const float min_score_;
 };
