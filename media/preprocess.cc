@@ -240,4 +240,11 @@ Result<Placement> fill_tensor(const Image& image, const Preprocess& options,
   return placement;
 }
 
+Result<Placement> fill_tensor(const Picture& picture, const Preprocess& options,
+                              const TensorInfo& input, std::span<std::byte> tensor) {
+  thread_local Image rgb;
+  to_rgb(picture, rgb);
+  return fill_tensor(rgb, options, input, tensor);
+}
+
 }  // namespace inferd::media

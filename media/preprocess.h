@@ -11,6 +11,7 @@
 
 #include "inferd/engine/tensor.h"
 #include "media/image.h"
+#include "media/picture.h"
 
 namespace inferd::media {
 
@@ -56,6 +57,8 @@ Result<ImageTensor> image_tensor_of(const TensorInfo& input);
 
 // Fills `tensor` (one batch element of `input`, all its bytes) from `image`; bilinear, pixel
 // centres (half-pixel) as in TensorFlow 2. Grey inputs take luma.
+Result<Placement> fill_tensor(const Picture& picture, const Preprocess& options,
+                              const TensorInfo& input, std::span<std::byte> tensor);
 Result<Placement> fill_tensor(const Image& image, const Preprocess& options,
                               const TensorInfo& input, std::span<std::byte> tensor);
 

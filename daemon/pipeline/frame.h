@@ -4,16 +4,32 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "media/image.h"
+#include "media/picture.h"
 
 namespace inferd::pipeline {
 
-// Filled by a source, then only read until the slot has it back; its buffers are used again.
+// What a sensor measured since its last frame: audio, accelerations, points. `rows` moments (or
+// points) of `columns` values each, row by row.
+struct Samples {
+  int rows = 0, columns = 0;  // 0: none
+  double rate_hz = 0;         // moments a second; 0: not at a rate
+  std::vector<float> values;
+  // What the columns are ("x", "y", "z"), where the source knows; the same for all its frames.
+  std::shared_ptr<const std::vector<std::string>> names;
+};
+
+// A picture, or samples, or both. Filled by a source, then only read until nobody has it any more;
+// its buffers are used again.
 struct Frame {
-  media::Image image;
+  media::Picture picture;             // of `image`, or of memory that `lease` keeps
+  media::Image image;                 // for sources that have to write their pixels somewhere
+  std::shared_ptr<const void> lease;  // gone as soon as nobody reads the frame any more
+  Samples samples;
   uint64_t sequence = 0;   // from 1
-  int64_t capture_ns = 0;  // CLOCK_MONOTONIC
+  int64_t capture_ns = 0;  // CLOCK_MONOTONIC; of samples: of the last one
   std::string name;        // file name for image sources
 };
 

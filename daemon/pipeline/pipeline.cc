@@ -89,9 +89,11 @@ void Pipeline::end(PipelineState state, const std::string& reason) {
 
 void Pipeline::run_source() {
   uint64_t sequence = 0;
+  const Status opened = source_->open();
   for (;;) {
     std::unique_ptr<Frame> frame = slot_->spare();
-    const Result<bool> next = source_->next(stopper_, *frame);
+    const Result<bool> next =
+        opened.ok() ? source_->next(stopper_, *frame) : Result<bool>(opened);
     if (!next.ok()) {
       telemetry::log(LogLevel::kError, "pipeline " + name_ + ": " + next.status().message());
       end(PipelineState::kFailed, next.status().message());
@@ -148,8 +150,8 @@ void Pipeline::publish(const Work& work) {
   result->sequence = work.frame->sequence;
   result->capture_ns = work.frame->capture_ns;
   result->result_ns = schedule::now_ns();
-  result->width = work.frame->image.width;
-  result->height = work.frame->image.height;
+  result->width = work.frame->picture.width;
+  result->height = work.frame->picture.height;
   result->frame_name = work.frame->name;
   result->detections = work.detections;
   result->classes = work.classes;

@@ -19,6 +19,13 @@ struct Keypoint {
   float score = 1;     // 0..1; 1 where the model does not judge its points
 };
 
+// What a picture, or the part in a box, shows.
+struct ClassScore {
+  int class_id = 0;
+  float score = 0;  // as the model gives it; 0..1 after a softmax
+  std::string label;
+};
+
 struct Detection {
   Box box;
   float score = 0;  // 0..1
@@ -26,13 +33,15 @@ struct Detection {
   std::string label;  // "" when the model has no labels
   std::vector<Keypoint> keypoints;
   uint64_t track_id = 0;  // the same from frame to frame, from 1; 0: not tracked
+  // What a second model says of what is in the box; nothing where none was asked.
+  std::vector<ClassScore> classes = {};  // best first
+  std::string text = {};
 };
 
-// What the whole frame shows.
-struct ClassScore {
-  int class_id = 0;
-  float score = 0;  // as the model gives it; 0..1 after a softmax
-  std::string label;
+// A number that a stage gives: an anomaly score, a level, the value of an expression.
+struct Value {
+  std::string name;
+  double value = 0;
 };
 
 // How much of the frame a class covers.
@@ -60,6 +69,8 @@ struct Count {
 // Immutable once published; shared by all sinks and subscribers.
 struct FrameResult {
   std::string pipeline;
+  std::string node;           // that says it
+  std::string source;         // node of the pipeline that its frame came from
   uint64_t sequence = 0;      // of the source's frames, from 1; gaps are dropped frames
   int64_t capture_ns = 0;     // CLOCK_MONOTONIC of the capture
   int64_t result_ns = 0;      // when the last stage finished
@@ -70,6 +81,8 @@ struct FrameResult {
   std::vector<ClassArea> areas;     // largest first
   Mask mask;
   std::vector<Count> counts;  // by line or zone, then class
+  std::vector<Value> values;
+  std::string text;           // that was read or heard
 };
 
 }  // namespace inferd::pipeline

@@ -11,7 +11,7 @@
 
 namespace inferd::pipeline {
 
-// Used by one thread.
+// Used by one thread. Made from its configuration alone, without touching what it reads.
 class Source {
  public:
   virtual ~Source() = default;
@@ -20,9 +20,14 @@ class Source {
   // frame is taken.
   virtual bool live() const = 0;
 
-  // Waits for the next frame and writes it into `frame` (picture, name, capture time; the caller
-  // numbers it), using its buffers again. False: the source has ended, or was stopped. An error
-  // ends the pipeline with that reason.
+  // Before the first next(), and again after one that failed; gives up what it had. An error says
+  // what is missing; of a live source it is tried again, with growing pauses.
+  virtual Status open() = 0;
+
+  // Waits for the next frame and writes it into `frame` (picture or samples, name, capture time by
+  // the sensor's clock where it has one; the caller numbers it), using its buffers again; `lease`
+  // is null before. False: the source has ended, or was stopped. After an error a live source is
+  // opened again; another one has failed.
   virtual Result<bool> next(Stopper& stopper, Frame& frame) = 0;
 };
 

@@ -17,7 +17,7 @@ class Annotated final : public Sink {
 
   Status write(const Frame& frame, const FrameResult& result) override {
     if (seen_++ % every_ != 0) return ok_status();
-    picture_ = frame.image;
+    media::to_rgb(frame.picture, picture_);
     const int scale = std::max(1, picture_.width / 300);
     for (const Detection& d : result.detections) {
       const auto x = [&](float v) {

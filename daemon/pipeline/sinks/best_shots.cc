@@ -22,7 +22,7 @@ class BestShotsSink final : public Sink {
   }
 
   Status write(const Frame& frame, const FrameResult& result) override {
-    return write_files(shots_.update(frame.image, result.sequence, result.detections));
+    return write_files(shots_.update(frame.picture, result.sequence, result.detections));
   }
 
  private:

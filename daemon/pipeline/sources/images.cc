@@ -44,13 +44,14 @@ void crop(const media::Image& image, int x, int y, int width, int height, media:
 
 class Images final : public Source {
  public:
-  Images(Options options, std::vector<std::string> files)
+  explicit Images(Options options)
       : options_(std::move(options)),
-        files_(std::move(files)),
         frames_per_file_(
             options_.pan ? std::max<int64_t>(std::llround(options_.hold * options_.fps), 1) : 1) {}
 
   bool live() const override { return options_.live; }
+
+  Status open() override;
 
   Result<bool> next(Stopper& stopper, Frame& frame) override {
     const auto file = static_cast<size_t>(played_ / frames_per_file_);
@@ -75,6 +76,7 @@ class Images final : public Source {
     } else {
       frame.image = loaded_;
     }
+    frame.picture = media::view_of(frame.image);
     ++played_;
     return true;
   }
@@ -95,8 +97,8 @@ class Images final : public Source {
   }
 
   const Options options_;
-  const std::vector<std::string> files_;
   const int64_t frames_per_file_;
+  std::vector<std::string> files_;
   int64_t played_ = 0;
   int64_t due_ns_ = 0;
   std::string loaded_path_, loaded_name_;
@@ -119,6 +121,15 @@ Result<std::vector<std::string>> find_files(const std::string& path) {
   return files;
 }
 
+// From the first picture on, after an error as well: what is in the folder may have changed.
+Status Images::open() {
+  INFERD_ASSIGN_OR_RETURN(files_, find_files(options_.path));
+  played_ = 0;
+  due_ns_ = 0;
+  loaded_path_.clear();
+  return ok_status();
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Source>> make_images(const config::NodeConfig& node) {
@@ -132,9 +143,7 @@ Result<std::unique_ptr<Source>> make_images(const config::NodeConfig& node) {
   options.zoom = r.number("zoom", options.zoom, 1, 20);
   options.hold = r.number("hold", options.hold, 0.1, 3600);
   INFERD_RETURN_IF_ERROR(r.finish());
-  auto files = find_files(options.path);
-  if (!files.ok()) return files.status().with_context(node.mark.to_string());
-  return std::unique_ptr<Source>(std::make_unique<Images>(std::move(options), std::move(*files)));
+  return std::unique_ptr<Source>(std::make_unique<Images>(std::move(options)));
 }
 
 }  // namespace inferd::pipeline

@@ -20,6 +20,11 @@ class TestPattern final : public Source {
 
   bool live() const override { return options_.live; }
 
+  Status open() override {
+    due_ns_ = 0;
+    return ok_status();
+  }
+
   Result<bool> next(Stopper& stopper, Frame& frame) override {
     if (options_.frames > 0 && made_ >= options_.frames) return false;
     if (due_ns_ == 0) due_ns_ = schedule::now_ns();
@@ -28,6 +33,7 @@ class TestPattern final : public Source {
     frame.capture_ns = schedule::now_ns();
     frame.name = "test_pattern";
     draw(frame.image);
+    frame.picture = media::view_of(frame.image);
     ++made_;
     return true;
   }

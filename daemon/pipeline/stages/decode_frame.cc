@@ -48,7 +48,7 @@ class DecodeSegments final : public Stage {
     } else {
       map_scores(as_floats(output, storage_), layout_, threshold_, map_);
     }
-    set_size(work.frame->image, work.mask);
+    set_size(work.frame->picture, work.mask);
     cover_frame(map_, layout_, work.placement, work.mask, work.areas);
     if (!mask_) {
       work.mask.width = work.mask.height = 0;
@@ -59,7 +59,7 @@ class DecodeSegments final : public Stage {
 
  private:
   // As many cells as wanted along the frame's longer side, but not more than it has pixels.
-  void set_size(const media::Image& image, Mask& mask) const {
+  void set_size(const media::Picture& image, Mask& mask) const {
     const int longer = std::max({image.width, image.height, 1});
     const int wanted = std::min(side_, longer);
     mask.width = std::max(image.width * wanted / longer, 1);

@@ -94,7 +94,7 @@ class Infer final : public Stage {
     INFERD_ASSIGN_OR_RETURN(work.model, versions_->next(changed));
     if (changed) input_.quantization = work.model->model->inputs()[0].quantization;
     INFERD_ASSIGN_OR_RETURN(work.placement,
-                            media::fill_tensor(work.frame->image, preprocess_, input_, bytes_));
+                            media::fill_tensor(work.frame->picture, preprocess_, input_, bytes_));
     schedule::Request request;
     request.inputs = {&view_, 1};
     // Of two pointers at most, which a std::function holds without allocating.

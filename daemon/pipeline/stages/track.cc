@@ -17,7 +17,7 @@ class Track final : public Stage {
   explicit Track(const TrackerOptions& options) : tracker_(options) {}
 
   Status process(Work& work) override {
-    const media::Image& image = work.frame->image;
+    const media::Picture& image = work.frame->picture;
     const float aspect =
         image.height > 0 ? static_cast<float>(image.width) / static_cast<float>(image.height) : 1;
     tracker_.update(work.frame->sequence - last_, aspect, work.detections);

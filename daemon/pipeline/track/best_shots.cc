@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 namespace inferd::pipeline {
 namespace {
@@ -15,7 +14,7 @@ struct Area {
   int height() const { return y1 - y0; }
 };
 
-Area area_of(const Box& box, float margin, const media::Image& frame) {
+Area area_of(const Box& box, float margin, const media::Picture& frame) {
   const float dx = (box.x_max - box.x_min) * margin;
   const float dy = (box.y_max - box.y_min) * margin;
   const auto at = [](float part, int size) {
@@ -26,7 +25,7 @@ Area area_of(const Box& box, float margin, const media::Image& frame) {
           at(box.x_max + dx, frame.width), at(box.y_max + dy, frame.height)};
 }
 
-float worth_of(const Detection& d, const media::Image& frame) {
+float worth_of(const Detection& d, const media::Picture& frame) {
   const Area box = area_of(d.box, 0, frame);
   if (box.width() <= 0 || box.height() <= 0) return 0;
   const bool cut = box.x0 == 0 || box.y0 == 0 || box.x1 == frame.width || box.y1 == frame.height;
@@ -34,18 +33,9 @@ float worth_of(const Detection& d, const media::Image& frame) {
   return d.score * side * (cut ? 0.5F : 1.F);
 }
 
-void copy_area(const media::Image& frame, const Area& area, media::Image& out) {
-  out.width = area.width();
-  out.height = area.height();
-  const size_t row = static_cast<size_t>(out.width) * 3;
-  out.pixels.resize(row * static_cast<size_t>(out.height));
-  for (int y = 0; y < out.height; ++y)
-    std::memcpy(out.row(y), frame.row(area.y0 + y) + static_cast<size_t>(area.x0) * 3, row);
-}
-
 }  // namespace
 
-void BestShots::look_at(const media::Image& frame, uint64_t number, const Detection& detection) {
+void BestShots::look_at(const media::Picture& frame, uint64_t number, const Detection& detection) {
   auto shot = std::lower_bound(shots_.begin(), shots_.end(), detection.track_id,
                                [](const Shot& s, uint64_t track) { return s.track_id < track; });
   if (shot == shots_.end() || shot->track_id != detection.track_id)
@@ -56,7 +46,8 @@ void BestShots::look_at(const media::Image& frame, uint64_t number, const Detect
   if (!(worth > shot->worth * kBetter)) return;
   shot->worth = worth;
   bytes_ -= shot->image.pixels.size();
-  copy_area(frame, area_of(detection.box, margin_, frame), shot->image);
+  const Area area = area_of(detection.box, margin_, frame);
+  media::to_rgb(media::crop(frame, area.x0, area.y0, area.width(), area.height()), shot->image);
   bytes_ += shot->image.pixels.size();
 }
 
@@ -72,7 +63,7 @@ void BestShots::make_room() {
   }
 }
 
-std::span<const Shot> BestShots::update(const media::Image& frame, uint64_t number,
+std::span<const Shot> BestShots::update(const media::Picture& frame, uint64_t number,
                                         std::span<const Detection> detections) {
   finished_.clear();
   for (const Detection& d : detections) {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "daemon/pipeline/result.h"
-#include "media/image.h"
+#include "media/picture.h"
 
 namespace inferd::pipeline {
 
@@ -34,13 +34,13 @@ class BestShots {
   // Looks at a frame, whose numbers ascend. Returns the shots of tracks that have ended, and the
   // oldest ones where all do not fit in kMaxBytes: their tracks may come again with another one.
   // Valid until the next call.
-  std::span<const Shot> update(const media::Image& frame, uint64_t number,
+  std::span<const Shot> update(const media::Picture& frame, uint64_t number,
                                std::span<const Detection> detections);
   // All that is left.
   std::span<const Shot> finish();
 
  private:
-  void look_at(const media::Image& frame, uint64_t number, const Detection& detection);
+  void look_at(const media::Picture& frame, uint64_t number, const Detection& detection);
   void make_room();
 
   const float margin_;

@@ -53,9 +53,10 @@ TEST(BestShots, KeepsTheBestAndGivesItWhenTheTrackHasEnded) {
     ++number;
     const Detection d = seen(7, box, score);
     EXPECT_TRUE(
-        shots.update(picture(100, 100, static_cast<uint8_t>(number)), number, {&d, 1}).empty());
+        shots.update(media::view_of(picture(100, 100, static_cast<uint8_t>(number))), number, {&d, 1}).empty());
   }
-  const media::Image empty = picture(100, 100, 0);
+  const media::Image nothing = picture(100, 100, 0);
+  const media::Picture empty = media::view_of(nothing);
   EXPECT_TRUE(shots.update(empty, 6, {}).empty());
   EXPECT_TRUE(shots.update(empty, 7, {}).empty()) << "two frames are not more than two";
   const auto ended = shots.update(empty, 8, {});
@@ -74,7 +75,7 @@ TEST(BestShots, MarginsEndWithTheFrame) {
   BestShots shots(0.5F, 1);
   const std::vector<Detection> both = {seen(1, kMiddle, 0.5F), seen(2, {0.8F, 0, 1, 0.2F}, 0.5F),
                                        seen(0, kMiddle, 0.9F), seen(3, {0.5F, 0.5F, 0.5F, 1}, 1)};
-  EXPECT_TRUE(shots.update(picture(100, 50, 1), 1, both).empty());
+  EXPECT_TRUE(shots.update(media::view_of(picture(100, 50, 1)), 1, both).empty());
   const auto left = shots.finish();
   ASSERT_EQ(left.size(), 2U) << "what has no number or no pixels has no picture";
   EXPECT_EQ(left[0].image.width, 40);
@@ -86,7 +87,8 @@ TEST(BestShots, MarginsEndWithTheFrame) {
 
 TEST(BestShots, KeepsNoMoreThanItMay) {
   BestShots shots(0, 1000);
-  const media::Image frame = picture(2000, 2000, 1);  // 12 MB
+  const media::Image image = picture(2000, 2000, 1);  // 12 MB
+  const media::Picture frame = media::view_of(image);
   for (uint64_t track = 1; track <= 5; ++track) {
     const Detection d = seen(track, {0, 0, 1, 1}, 0.5F);
     EXPECT_TRUE(shots.update(frame, track, {&d, 1}).empty());
@@ -106,6 +108,7 @@ TEST(BestShotsSink, WritesAFileForEachTrack) {
     ASSERT_TRUE(sink.ok()) << sink.status().to_string();
     Frame frame;
     frame.image = picture(100, 100, 1);
+    frame.picture = media::view_of(frame.image);
     FrameResult result;
     for (result.sequence = 1; result.sequence <= 3; ++result.sequence) {
       result.detections = {seen(9, kMiddle, 0.5F)};

@@ -41,8 +41,8 @@ struct Decoder {
                               std::move(outputs), nullptr));
     context.model = *repository.find("net", 0);
     stage = make_stage(config, context);
-    frame.image.width = 192;
-    frame.image.height = 128;
+    frame.picture.width = 192;
+    frame.picture.height = 128;
     work.frame = &frame;
   }
   std::string message() const { return stage.status().message(); }

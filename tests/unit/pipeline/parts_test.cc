@@ -238,7 +238,7 @@ TEST(TestPattern, GivesTheFramesItWasAskedForAndEnds) {
   for (int i = 0; i < 3; ++i) {
     const auto next = (*source)->next(stopper, f);
     ASSERT_TRUE(next.ok() && *next);
-    EXPECT_EQ(f.image.width, 32);
+    EXPECT_EQ(f.picture.width, 32);
     EXPECT_EQ(f.image.pixels.size(), 32U * 16 * 3);
     EXPECT_GT(f.capture_ns, 0);
   }

@@ -68,6 +68,7 @@ class StagesTest : public ::testing::Test {
   Status process() {
     frame_.image.width = frame_.image.height = 4;
     frame_.image.pixels.assign(4 * 4 * 3, 255);
+    frame_.picture = media::view_of(frame_.image);
     work_.frame = &frame_;
     for (const auto& stage : stages_) INFERD_RETURN_IF_ERROR(stage->process(work_));
     work_.model.reset();

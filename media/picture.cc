@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "media/picture.h"
+
+#include <algorithm>
+
+namespace inferd::media {
+namespace {
+
+// How a format lies in memory: bytes of a group's row in each plane, for groups of `across` by
+// `down` pixels; `rows` of each plane in a group.
+struct Layout {
+  PixelFormat format;
+  const char* name;
+  int across, down;
+  struct Plane {
+    int bytes, rows;
+  };
+  std::array<Plane, 3> planes;
+};
+constexpr Layout kLayouts[] = {
+    {PixelFormat::kRgb, "rgb", 1, 1, {{{3, 1}, {0, 0}, {0, 0}}}},
+    {PixelFormat::kBgr, "bgr", 1, 1, {{{3, 1}, {0, 0}, {0, 0}}}},
+    {PixelFormat::kRgbx, "rgbx", 1, 1, {{{4, 1}, {0, 0}, {0, 0}}}},
+    {PixelFormat::kBgrx, "bgrx", 1, 1, {{{4, 1}, {0, 0}, {0, 0}}}},
+    {PixelFormat::kGrey, "grey", 1, 1, {{{1, 1}, {0, 0}, {0, 0}}}},
+    {PixelFormat::kYuyv, "yuyv", 2, 1, {{{4, 1}, {0, 0}, {0, 0}}}},
+    {PixelFormat::kUyvy, "uyvy", 2, 1, {{{4, 1}, {0, 0}, {0, 0}}}},
+    {PixelFormat::kNv12, "nv12", 2, 2, {{{2, 2}, {2, 1}, {0, 0}}}},
+    {PixelFormat::kNv21, "nv21", 2, 2, {{{2, 2}, {2, 1}, {0, 0}}}},
+    {PixelFormat::kI420, "i420", 2, 2, {{{2, 2}, {1, 1}, {1, 1}}}},
+};
+
+const Layout& layout_of(PixelFormat format) {
+  for (const Layout& layout : kLayouts) {
+    if (layout.format == format) return layout;
+  }
+  return kLayouts[0];
+}
+
+// From Y, U and V to R, G and B, in 1/65536: R = luma * (Y - black) + red_v * (V - 128), and so on.
+struct Matrix {
+  int black, luma, red_v, green_u, green_v, blue_u;
+};
+// From the luma weights of red and blue: BT.601 0.299 and 0.114, BT.709 0.2126 and 0.0722.
+constexpr Matrix matrix(double red, double blue, bool full) {
+  const double green = 1 - red - blue;
+  const double y = full ? 1.0 : 255.0 / 219.0;
+  const double c = full ? 1.0 : 255.0 / 224.0;
+  const auto fixed = [](double v) { return static_cast<int>(v * 65536 + 0.5); };
+  return {full ? 0 : 16,
+          fixed(y),
+          fixed(c * 2 * (1 - red)),
+          fixed(c * 2 * (1 - blue) * blue / green),
+          fixed(c * 2 * (1 - red) * red / green),
+          fixed(c * 2 * (1 - blue))};
+}
+constexpr Matrix kMatrices[] = {
+    matrix(0.299, 0.114, false), matrix(0.299, 0.114, true), matrix(0.2126, 0.0722, false),
+    matrix(0.2126, 0.0722, true)};
+
+void write_rgb(const Matrix& m, int y, int u, int v, uint8_t* rgb) {
+  const int luma = m.luma * (y - m.black) + 32768;
+  const auto byte = [](int value) {
+    return static_cast<uint8_t>(std::clamp(value >> 16, 0, 255));
+  };
+  rgb[0] = byte(luma + m.red_v * (v - 128));
+  rgb[1] = byte(luma - m.green_u * (u - 128) - m.green_v * (v - 128));
+  rgb[2] = byte(luma + m.blue_u * (u - 128));
+}
+
+void row_to_rgb(const Picture& p, int y, uint8_t* rgb) {
+  const Matrix& m = kMatrices[static_cast<size_t>(p.color)];
+  const auto row = [&](size_t plane, int at) {
+    return p.planes[plane] + static_cast<size_t>(at) * p.strides[plane];
+  };
+  const uint8_t* first = row(0, y);
+  for (int x = 0; x < p.width; ++x, rgb += 3) {
+    const auto i = static_cast<size_t>(x);
+    const size_t pair = i & ~size_t{1};
+    switch (p.format) {
+      case PixelFormat::kRgb:
+        std::copy_n(first + i * 3, 3, rgb);
+        break;
+      case PixelFormat::kBgr:
+        std::reverse_copy(first + i * 3, first + i * 3 + 3, rgb);
+        break;
+      case PixelFormat::kRgbx:
+        std::copy_n(first + i * 4, 3, rgb);
+        break;
+      case PixelFormat::kBgrx:
+        std::reverse_copy(first + i * 4, first + i * 4 + 3, rgb);
+        break;
+      case PixelFormat::kGrey:
+        std::fill_n(rgb, 3, first[i]);
+        break;
+      case PixelFormat::kYuyv:
+        write_rgb(m, first[i * 2], first[pair * 2 + 1], first[pair * 2 + 3], rgb);
+        break;
+      case PixelFormat::kUyvy:
+        write_rgb(m, first[i * 2 + 1], first[pair * 2], first[pair * 2 + 2], rgb);
+        break;
+      case PixelFormat::kNv12:
+        write_rgb(m, first[i], row(1, y / 2)[pair], row(1, y / 2)[pair + 1], rgb);
+        break;
+      case PixelFormat::kNv21:
+        write_rgb(m, first[i], row(1, y / 2)[pair + 1], row(1, y / 2)[pair], rgb);
+        break;
+      case PixelFormat::kI420:
+        write_rgb(m, first[i], row(1, y / 2)[i / 2], row(2, y / 2)[i / 2], rgb);
+        break;
+    }
+  }
+}
+
+Status check_sides(const Layout& layout, int width, int height) {
+  constexpr int kMaxSide = 65536;
+  const std::string size = std::to_string(width) + "x" + std::to_string(height);
+  if (width < 1 || height < 1 || width > kMaxSide || height > kMaxSide ||
+      int64_t{width} * height > kMaxPixels) {
+    return invalid_argument("a picture of " + size + " pixels is none, or too large");
+  }
+  if (width % layout.across != 0 || height % layout.down != 0) {
+    return invalid_argument(std::string("a picture of ") + layout.name + " has no " + size +
+                            " pixels: its width" + (layout.down > 1 ? " and height are" : " is") +
+                            " even");
+  }
+  return ok_status();
+}
+
+}  // namespace
+
+std::string pixel_format_name(PixelFormat format) { return layout_of(format).name; }
+
+Result<PixelFormat> parse_pixel_format(const std::string& name) {
+  std::string known;
+  for (const Layout& layout : kLayouts) {
+    if (name == layout.name) return layout.format;
+    known += (known.empty() ? "" : ", ") + std::string(layout.name);
+  }
+  return invalid_argument("'" + name + "' is no pixel format; known: " + known);
+}
+
+Result<size_t> packed_bytes(PixelFormat format, int width, int height) {
+  const Layout& layout = layout_of(format);
+  INFERD_RETURN_IF_ERROR(check_sides(layout, width, height));
+  const auto groups = static_cast<size_t>(width / layout.across) *
+                      static_cast<size_t>(height / layout.down);
+  size_t bytes = 0;
+  for (const Layout::Plane& plane : layout.planes)
+    bytes += groups * static_cast<size_t>(plane.bytes * plane.rows);
+  return bytes;
+}
+
+Result<Picture> packed_picture(PixelFormat format, int width, int height,
+                               std::span<const uint8_t> bytes) {
+  INFERD_ASSIGN_OR_RETURN(const size_t needed, packed_bytes(format, width, height));
+  if (bytes.size() < needed) {
+    return invalid_argument("a picture of " + std::to_string(width) + "x" + std::to_string(height) +
+                            " pixels in " + pixel_format_name(format) + " takes " +
+                            std::to_string(needed) + " bytes, not " + std::to_string(bytes.size()));
+  }
+  const Layout& layout = layout_of(format);
+  Picture picture{format, ColorSpace::kBt601, width, height, {}, {}};
+  const uint8_t* at = bytes.data();
+  for (size_t p = 0; p < 3 && layout.planes[p].bytes > 0; ++p) {
+    picture.planes[p] = at;
+    picture.strides[p] = static_cast<size_t>(width / layout.across) *
+                         static_cast<size_t>(layout.planes[p].bytes);
+    at += picture.strides[p] * static_cast<size_t>(height / layout.down) *
+          static_cast<size_t>(layout.planes[p].rows);
+  }
+  return picture;
+}
+
+Picture view_of(const Image& image) {
+  return {PixelFormat::kRgb,
+          ColorSpace::kBt601,
+          image.width,
+          image.height,
+          {image.pixels.data(), nullptr, nullptr},
+          {static_cast<size_t>(image.width) * 3, 0, 0}};
+}
+
+Picture crop(const Picture& picture, int x, int y, int width, int height) {
+  if (picture.width < 1 || picture.height < 1) return picture;
+  const Layout& layout = layout_of(picture.format);
+  // [begin, end) in groups, from [at, at + size) in pixels.
+  const auto range = [](int64_t at, int64_t size, int group, int limit) {
+    const int64_t groups = limit / group;
+    const int64_t begin = std::clamp<int64_t>(at, 0, limit - 1) / group;
+    const int64_t end = (std::clamp<int64_t>(at + size, 0, limit) + group - 1) / group;
+    return std::pair<int, int>(static_cast<int>(begin),
+                               static_cast<int>(std::clamp(end, begin + 1, groups)));
+  };
+  const auto [left, right] = range(x, width, layout.across, picture.width);
+  const auto [top, bottom] = range(y, height, layout.down, picture.height);
+  Picture part = picture;
+  part.width = (right - left) * layout.across;
+  part.height = (bottom - top) * layout.down;
+  for (size_t p = 0; p < 3; ++p) {
+    if (part.planes[p] == nullptr) continue;
+    part.planes[p] += static_cast<size_t>(top * layout.planes[p].rows) * part.strides[p] +
+                      static_cast<size_t>(left * layout.planes[p].bytes);
+  }
+  return part;
+}
+
+void to_rgb(const Picture& picture, Image& out) {
+  out.width = picture.width;
+  out.height = picture.height;
+  out.pixels.resize(static_cast<size_t>(picture.width) * static_cast<size_t>(picture.height) * 3);
+  for (int y = 0; y < picture.height; ++y) row_to_rgb(picture, y, out.row(y));
+}
+
+}  // namespace inferd::media
