@@ -12,6 +12,11 @@ void share_heaps() {
   // As many as can be busy at one time, and some for who is interrupted in the middle.
   const int cores = static_cast<int>(std::thread::hardware_concurrency());
   mallopt(M_ARENA_MAX, std::max(cores, 1) + 2);
+  // Otherwise both grow to what was once freed, up to 32 and 64 MiB, and malloc_trim() does not
+  // reach the end of any heap but the first.
+  constexpr int kLarge = 2 << 20;
+  mallopt(M_MMAP_THRESHOLD, kLarge);
+  mallopt(M_TRIM_THRESHOLD, kLarge);
 }
 
 void FreedMemory::give_back() {

@@ -7,6 +7,7 @@ namespace inferd::host {
 
 // Has threads share heaps: glibc's allocator makes up to eight for each core, and what was freed in
 // one is of no use to the others, so that a process whose threads come and go grows for hours.
+// What is large, weights and what models compute with, goes back to the system when it is freed.
 // Before there are threads.
 void share_heaps();
 
