@@ -14,7 +14,7 @@ void share_heaps() {
   mallopt(M_ARENA_MAX, std::max(cores, 1) + 2);
   // Otherwise both grow to what was once freed, up to 32 and 64 MiB, and malloc_trim() does not
   // reach the end of any heap but the first.
-  constexpr int kLarge = 2 << 20;
+  constexpr int kLarge = 1 << 20;
   mallopt(M_MMAP_THRESHOLD, kLarge);
   mallopt(M_TRIM_THRESHOLD, kLarge);
 }
