@@ -21,6 +21,8 @@ struct Mark {
   std::string file;
   int line = 0, column = 0;       // from 1
   std::string to_string() const;  // "file:line:column"
+  // Where something stands does not make it another thing.
+  bool operator==(const Mark&) const { return true; }
 };
 
 // Who gets which roles; see docs/access.md. A rule is met by whoever is one of those it names.
@@ -261,18 +263,57 @@ struct NodeConfig {
     std::vector<std::string> items;  // one item for a scalar
     bool is_list = false;
     Mark mark;
+    bool operator==(const Entry&) const = default;
   };
   std::map<std::string, Entry> entries;
   Mark mark;
+  bool operator==(const NodeConfig&) const = default;
+};
+
+// `each: box`: what a node's stages are done for, instead of for the frame.
+struct EachConfig {
+  std::vector<std::string> classes = {};  // labels; none: of all
+  double min_score = 0;
+  double margin = 0;  // parts of the box's width and height on each side
+  int max = 16;       // boxes of a frame, the best ones
+  bool operator==(const EachConfig&) const = default;
+};
+
+// `join`: one frame of each of `from` that belong together.
+struct JoinConfig {
+  double tolerance_ms = 0;  // between captures
+  double wait_ms = 0;       // for the others of a frame
+  bool operator==(const JoinConfig&) const = default;
+};
+
+// A part of a pipeline that works on its own; see docs/pipelines.md.
+struct PipelineNode {
+  std::string name;
+  std::optional<NodeConfig> source = {};  // its frames come from there, or ...
+  std::vector<std::string> from = {};     // ... from these nodes
+  std::vector<NodeConfig> stages = {};
+  std::vector<NodeConfig> sinks = {};
+  int every = 1;       // takes one of so many frames
+  double max_fps = 0;  // takes no more; 0: all
+  int queue = 1;       // frames that wait for it
+  std::optional<EachConfig> each = {};
+  std::optional<JoinConfig> join = {};
+  Mark mark = {};
+  bool operator==(const PipelineNode&) const = default;
 };
 
 struct PipelineConfig {
   std::string name;
+  // The one node of a pipeline that is a straight line. Not used where `nodes` are given.
   NodeConfig source;
   std::vector<NodeConfig> stages;
   std::vector<NodeConfig> sinks;
+  std::vector<PipelineNode> nodes;
+  double deadline_ms = 0;  // from capture to result; what is older is dropped; 0: none
+  double stall_s = 30;     // a node that works so long at a frame is stuck; 0: never
   bool autostart = true;
   Mark mark;
+  bool operator==(const PipelineConfig&) const = default;
 };
 
 struct Config {

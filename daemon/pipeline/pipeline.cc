@@ -8,74 +8,301 @@
 namespace inferd::pipeline {
 namespace {
 
-constexpr int64_t kRateWindowNs = 5'000'000'000;
+using schedule::now_ns;
 
-// Per second, over the last kRateWindowNs; 0 when nothing came since.
-double rate(const Window<int64_t>& window, int64_t now) {
-  std::vector<int64_t> times = window.values();
-  std::erase_if(times, [&](int64_t time) { return time < now - kRateWindowNs; });
-  if (times.size() < 2 || times.back() == times.front()) return 0;
-  return static_cast<double>(times.size() - 1) * 1e9 /
-         static_cast<double>(times.back() - times.front());
-}
-
-double quantile(std::vector<float>& sorted, double q) {
+double quantile(const std::vector<float>& sorted, double q) {
   if (sorted.empty()) return 0;
   return static_cast<double>(
       sorted[static_cast<size_t>(q * static_cast<double>(sorted.size() - 1))]);
 }
 
+bool has_stage(const config::PipelineNode& node, const std::string& type) {
+  return std::any_of(node.stages.begin(), node.stages.end(),
+                     [&](const config::NodeConfig& stage) { return stage.type == type; });
+}
+
+void add_word(std::string& list, const std::string& word) {
+  if (("," + list + ",").find("," + word + ",") != std::string::npos) return;
+  list += (list.empty() ? "" : ",") + word;
+}
+
+// All errors at once, each only once: a node that is there several times has the same ones.
+class Errors {
+ public:
+  void note(const Status& status) {
+    if (!status.ok() && seen_.insert(status.message()).second)
+      text_ += (text_.empty() ? "" : "\n") + status.message();
+  }
+  Status status() const { return text_.empty() ? ok_status() : invalid_argument(text_); }
+
+ private:
+  std::set<std::string> seen_;
+  std::string text_;
+};
+
+// Makes stages and sinks of a pipeline's nodes, one after the other.
+class NodeMaker {
+ public:
+  NodeMaker(const config::PipelineConfig& config, const Graph& graph,
+            models::Repository& repository)
+      : config_(config),
+        graph_(graph),
+        contexts_(graph.instances.size(), StageContext{repository, config.name, {}, nullptr}),
+        broken_(graph.instances.size(), false),
+        sinks_(graph.nodes.size()) {}
+
+  // Of instances that are no sources, after those that they read.
+  NodeParts make(size_t index, bool live, Errors& errors) {
+    const GraphNode& instance = graph_.instances[index];
+    const config::PipelineNode& node = graph_.nodes[instance.config];
+    NodeParts parts;
+    parts.pipeline = config_.name;
+    parts.name = instance.name;
+    parts.source = instance.source;
+    parts.config = &node;
+    parts.live = live;
+    parts.is_last = instance.readers.empty();
+    StageContext& context = contexts_[index];
+    const size_t input = instance.inputs[0];
+    broken_[index] = broken_[input];
+    context.tracked = contexts_[input].tracked;
+    if (!has_stage(node, "infer") && !node.join) context.model = contexts_[input].model;
+    parts.copies_outputs = context.model != nullptr;
+    make_stages(index, node, parts, errors);
+    make_sinks(instance.config, node, errors);
+    parts.sinks = sinks_[instance.config];
+    return parts;
+  }
+
+  const StageContext& context(size_t index) const { return contexts_[index]; }
+
+ private:
+  // A stage that failed to build may hide what comes after it, in this node and in later ones.
+  void make_stages(size_t index, const config::PipelineNode& node, NodeParts& parts,
+                   Errors& errors) {
+    if (broken_[index]) return;
+    for (const config::NodeConfig& stage : node.stages) {
+      auto made = make_stage(stage, contexts_[index]);
+      errors.note(made.status());
+      broken_[index] = !made.ok();
+      if (broken_[index]) return;
+      if (*made != nullptr) parts.stages.push_back({stage.type, std::move(*made)});
+    }
+    if (!node.each) return;
+    if (parts.stages.empty()) {
+      errors.note(invalid_argument(node.mark.to_string() + ": node '" + node.name +
+                                   "' works on each box, and has no stage that does something"));
+    }
+  }
+
+  void make_sinks(size_t config_index, const config::PipelineNode& node, Errors& errors) {
+    auto& made = sinks_[config_index];
+    if (!made.empty()) return;
+    for (const config::NodeConfig& sink : node.sinks) {
+      auto one = make_sink(sink);
+      errors.note(one.status());
+      if (!one.ok()) continue;
+      made.push_back(std::make_shared<SharedSink>());
+      made.back()->name = sink.type;
+      made.back()->sink = std::move(*one);
+    }
+  }
+
+  const config::PipelineConfig& config_;
+  const Graph& graph_;
+  std::vector<StageContext> contexts_;  // after each instance
+  std::vector<bool> broken_;            // a stage of it, or of one before, could not be made
+  std::vector<std::vector<std::shared_ptr<SharedSink>>> sinks_;  // of configured nodes
+};
+
 }  // namespace
 
+// Takes the frames of a source to the nodes that read it.
+class Pipeline::Tap final : public Feed::Consumer {
+ public:
+  Tap(Pipeline& pipeline, std::string name, std::shared_ptr<Feed> feed)
+      : pipeline_(pipeline), name_(std::move(name)), feed_(std::move(feed)) {}
+  ~Tap() override { let_go(); }
+
+  bool live() const { return feed_->live(); }
+  void add_reader(Node* node, size_t input) { readers_.emplace_back(node, input); }
+  void start() { feed_->add(this); }
+  void let_go() { feed_->remove(this); }
+
+  void take(const Ref<SharedFrame>& frame) override {
+    taken_.fetch_add(1, std::memory_order_relaxed);
+    Ref<Packet> packet = pool_.get();
+    packet->show(frame);
+    const auto deadline = static_cast<int64_t>(pipeline_.config_.deadline_ms * 1e6);
+    packet->deadline_ns = deadline > 0 ? frame->capture_ns + deadline : 0;
+    for (size_t i = 0; i + 1 < readers_.size(); ++i)
+      readers_[i].first->put(readers_[i].second, packet);
+    // The last one may have it for its own.
+    const auto [node, input] = readers_.back();
+    node->put(input, std::move(packet));
+  }
+
+  void end(const Status& why) override {
+    if (!why.ok()) pipeline_.source_failed(name_, why);
+    for (const auto& [node, input] : readers_) node->close(input);
+  }
+
+  NodeStatus status() const {
+    const FeedStatus feed = feed_->status();
+    NodeStatus s;
+    s.name = name_;
+    s.state = feed_state_name(feed.state);
+    s.reason = feed.reason;
+    s.failures = feed.failures;
+    s.taken = s.given = taken_.load(std::memory_order_relaxed);
+    s.fps = feed.fps;
+    return s;
+  }
+
+ private:
+  Pipeline& pipeline_;
+  const std::string name_;
+  const std::shared_ptr<Feed> feed_;
+  std::vector<std::pair<Node*, size_t>> readers_;
+  Pool<Packet> pool_;  // of the feed's thread
+  std::atomic<uint64_t> taken_{0};
+};
+
+const char* drop_reason_name(DropReason reason) {
+  switch (reason) {
+    case DropReason::kOverwritten:
+      return "overwritten";
+    case DropReason::kSkipped:
+      return "skipped";
+    case DropReason::kStale:
+      return "stale";
+    case DropReason::kFailed:
+      return "failed";
+    case DropReason::kUnmatched:
+      return "unmatched";
+    case DropReason::kStopped:
+      return "stopped";
+  }
+  return "unknown";
+}
+
+Pipeline::Pipeline(config::PipelineConfig config) : config_(std::move(config)) {}
+
+Pipeline::~Pipeline() { stop(); }
+
 Result<std::unique_ptr<Pipeline>> Pipeline::create(const config::PipelineConfig& config,
-                                                   models::Repository& repository) {
-  std::unique_ptr<Pipeline> p(new Pipeline);
-  p->name_ = config.name;
-  p->autostart_ = config.autostart;
-  p->source_type_ = config.source.type;
-  // All errors of the pipeline at once; a stage that failed to build may hide what comes after it.
-  std::string errors;
-  const auto note = [&](const Status& status) {
-    if (!status.ok()) errors += (errors.empty() ? "" : "\n") + status.message();
-  };
-  auto source = make_source(config.source);
-  note(source.status());
-  StageContext context{repository, config.name, {}, nullptr};
-  for (const config::NodeConfig& node : config.stages) {
-    auto stage = make_stage(node, context);
-    note(stage.status());
-    if (!stage.ok()) break;
-    if (*stage != nullptr) p->stages_.push_back({node.type, std::move(*stage)});
+                                                   models::Repository& repository, Feeds* feeds) {
+  std::unique_ptr<Pipeline> pipeline(new Pipeline(config));
+  INFERD_RETURN_IF_ERROR(pipeline->make_nodes(repository, feeds));
+  return pipeline;
+}
+
+Status Pipeline::make_nodes(models::Repository& repository, Feeds* feeds) {
+  INFERD_ASSIGN_OR_RETURN(graph_, make_graph(config_));
+  Feeds own;
+  Node::Owner& owner = *this;
+  NodeMaker maker(config_, graph_, repository);
+  Errors errors;
+  const size_t count = graph_.instances.size();
+  nodes_.resize(count);
+  taps_.resize(count);
+  std::vector<bool> live(count, true);
+  for (size_t i = 0; i < count; ++i) {
+    const GraphNode& instance = graph_.instances[i];
+    const config::PipelineNode& node = graph_.nodes[instance.config];
+    if (instance.is_source) {
+      auto feed = (feeds != nullptr ? feeds : &own)->find(*node.source);
+      errors.note(feed.status());
+      if (feed.ok()) taps_[i] = std::make_unique<Tap>(*this, instance.name, std::move(*feed));
+      live[i] = taps_[i] == nullptr || taps_[i]->live();
+      add_word(source_types_, node.source->type);
+      continue;
+    }
+    // A join must not wait for the slower of two sources while the other one goes on.
+    live[i] = std::any_of(instance.inputs.begin(), instance.inputs.end(),
+                          [&](size_t input) { return live[input]; });
+    nodes_[i] = std::make_unique<Node>(maker.make(i, live[i], errors), owner);
+    if (const auto& model = maker.context(i).model) add_word(models_, model->name);
   }
-  for (const config::NodeConfig& node : config.sinks) {
-    auto sink = make_sink(node);
-    note(sink.status());
-    if (sink.ok()) p->sinks_.push_back({node.type, std::move(*sink)});
+  INFERD_RETURN_IF_ERROR(errors.status());
+  for (size_t i = 0; i < count; ++i) {
+    const GraphNode& instance = graph_.instances[i];
+    for (size_t k = 0; k < instance.readers.size(); ++k) {
+      Node* reader = nodes_[instance.readers[k]].get();
+      if (instance.is_source) {
+        taps_[i]->add_reader(reader, instance.reader_inputs[k]);
+      } else {
+        nodes_[i]->add_reader(reader, instance.reader_inputs[k]);
+      }
+    }
   }
-  if (!errors.empty()) return invalid_argument(errors);
-  p->source_ = std::move(*source);
-  p->slot_ = std::make_unique<Slot>(p->source_->live());
-  if (context.model != nullptr) p->model_ = context.model->name;
-  for (const NamedStage& stage : p->stages_) p->nodes_.push_back({stage.name, 0, 0});
-  for (const NamedSink& sink : p->sinks_) p->nodes_.push_back({sink.name, 0, 0});
-  return p;
+  return ok_status();
 }
 
 void Pipeline::start() {
   {
     const std::lock_guard lock(mutex_);
     state_ = PipelineState::kRunning;
+    for (const auto& node : nodes_) running_ += node != nullptr ? 1 : 0;
   }
-  stage_thread_ = std::thread([this] { run_stages(); });
-  source_thread_ = std::thread([this] { run_source(); });
+  for (const auto& node : nodes_) {
+    if (node != nullptr) node->start();
+  }
+  for (const auto& tap : taps_) {
+    if (tap != nullptr) tap->start();
+  }
+}
+
+void Pipeline::let_go() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  for (const auto& node : nodes_) {
+    if (node != nullptr) node->stop();
+  }
+  for (const auto& tap : taps_) {
+    if (tap != nullptr) tap->let_go();
+  }
 }
 
 void Pipeline::stop() {
-  stopper_.stop();
-  if (slot_ != nullptr) slot_->close();
-  if (source_thread_.joinable()) source_thread_.join();
-  if (stage_thread_.joinable()) stage_thread_.join();
+  let_go();
+  for (const auto& node : nodes_) {
+    if (node != nullptr) node->join();
+  }
   end(PipelineState::kStopped, "");
+}
+
+bool Pipeline::stop_within(int64_t ns) {
+  let_go();
+  {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, std::chrono::nanoseconds(ns), [&] { return running_ == 0; });
+    if (running_ == 0) {
+      lock.unlock();
+      stop();
+      return true;
+    }
+  }
+  end(PipelineState::kStopped, "");
+  return false;
+}
+
+bool Pipeline::ended() const {
+  const std::lock_guard lock(mutex_);
+  return running_ == 0;
+}
+
+std::string Pipeline::stuck_node(int64_t now) const {
+  const auto patience = static_cast<int64_t>(config_.stall_s * 1e9);
+  if (patience == 0) return "";
+  for (const auto& node : nodes_) {
+    if (node == nullptr) continue;
+    const int64_t since = node->busy_since_ns();
+    if (since != 0 && now - since > patience) return node->name();
+  }
+  return "";
 }
 
 void Pipeline::end(PipelineState state, const std::string& reason) {
@@ -87,105 +314,56 @@ void Pipeline::end(PipelineState state, const std::string& reason) {
   for (const auto& mailbox : mailboxes_) mailbox->close();
 }
 
-void Pipeline::run_source() {
-  uint64_t sequence = 0;
-  const Status opened = source_->open();
-  for (;;) {
-    std::unique_ptr<Frame> frame = slot_->spare();
-    const Result<bool> next =
-        opened.ok() ? source_->next(stopper_, *frame) : Result<bool>(opened);
-    if (!next.ok()) {
-      telemetry::log(LogLevel::kError, "pipeline " + name_ + ": " + next.status().message());
-      end(PipelineState::kFailed, next.status().message());
-      break;
-    }
-    if (!*next) break;
-    frame->sequence = ++sequence;
-    {
-      const std::lock_guard lock(mutex_);
-      ++captured_;
-      captured_at_.add(frame->capture_ns);
-    }
-    if (!slot_->put(std::move(frame))) break;
-  }
-  slot_->close();
+void Pipeline::source_failed(const std::string& node, const Status& why) {
+  telemetry::log(LogLevel::kError, "pipeline " + config_.name + ": " + node + ": " + why.message());
+  const std::lock_guard lock(mutex_);
+  if (reason_.empty()) reason_ = why.message();
 }
 
-void Pipeline::run_stages() {
-  Work work;
-  while (std::unique_ptr<Frame> frame = slot_->take()) {
-    work.frame = frame.get();
-    if (process(work)) publish(work);
-    work.model.reset();  // the next frame may be long in coming
-    slot_->give_back(std::move(frame));
-  }
-  stages_.clear();  // and with them what they say that the repository must keep
-  end(stopper_.stopped() ? PipelineState::kStopped : PipelineState::kFinished, "");
-}
-
-bool Pipeline::process(Work& work) {
-  work.detections.clear();
-  work.classes.clear();
-  work.areas.clear();
-  work.mask.width = work.mask.height = 0;
-  work.mask.runs.clear();
-  work.counts.clear();
-  for (size_t i = 0; i < stages_.size(); ++i) {
-    const int64_t start = schedule::now_ns();
-    const Status status = stages_[i].stage->process(work);
-    record_time(i, schedule::now_ns() - start);
-    if (status.ok()) continue;
-    report(stages_[i].name, status);
-    const std::lock_guard lock(mutex_);
-    ++failed_;
-    return false;
-  }
-  return true;
-}
-
-void Pipeline::publish(const Work& work) {
-  if (result_ == nullptr) result_ = std::make_shared<FrameResult>();
-  const std::shared_ptr<FrameResult> result = result_;
-  result->pipeline = name_;
-  result->sequence = work.frame->sequence;
-  result->capture_ns = work.frame->capture_ns;
-  result->result_ns = schedule::now_ns();
-  result->width = work.frame->picture.width;
-  result->height = work.frame->picture.height;
-  result->frame_name = work.frame->name;
-  result->detections = work.detections;
-  result->classes = work.classes;
-  result->areas = work.areas;
-  result->mask = work.mask;
-  result->counts = work.counts;
+void Pipeline::on_end() {
+  std::string reason;
+  bool stopped = false;
   {
     const std::lock_guard lock(mutex_);
-    ++processed_;
-    processed_at_.add(result->result_ns);
-    latencies_ms_.add(static_cast<float>(result->result_ns - result->capture_ns) * 1e-6F);
-    if (!mailboxes_.empty()) result_ = nullptr;  // from now on it is theirs, and immutable
-    for (const auto& mailbox : mailboxes_) subscriber_drops_ += mailbox->put(result) ? 1 : 0;
+    if (running_ > 1) {
+      --running_;
+      return changed_.notify_all();
+    }
+    reason = reason_;
+    stopped = stopping_;
   }
-  for (size_t i = 0; i < sinks_.size(); ++i) {
-    const int64_t start = schedule::now_ns();
-    const Status status = sinks_[i].sink->write(*work.frame, *result);
-    record_time(stages_.size() + i, schedule::now_ns() - start);
-    if (!status.ok()) report(sinks_[i].name, status);
-  }
+  end(stopped          ? PipelineState::kStopped
+      : reason.empty() ? PipelineState::kFinished
+                       : PipelineState::kFailed,
+      reason);
+  // Last: who waits for it may destroy this.
+  const std::lock_guard lock(mutex_);
+  running_ = 0;
+  changed_.notify_all();
 }
 
-void Pipeline::record_time(size_t node, int64_t ns) {
+bool Pipeline::on_result(const std::shared_ptr<const FrameResult>& result) {
   const std::lock_guard lock(mutex_);
-  ++nodes_[node].frames;
-  nodes_[node].total_ns += ns;
+  processed_at_.add(result->result_ns);
+  latencies_ms_.add(static_cast<float>(result->result_ns - result->capture_ns) * 1e-6F);
+  for (const auto& mailbox : mailboxes_) subscriber_drops_ += mailbox->put(result) ? 1 : 0;
+  return !mailboxes_.empty();
+}
+
+void Pipeline::on_done(int64_t capture_ns, int64_t now) {
+  const double ms = static_cast<double>(now - capture_ns) * 1e-6;
+  const auto bucket = std::lower_bound(kLatencyBoundsMs.begin(), kLatencyBoundsMs.end(), ms);
+  const std::lock_guard lock(mutex_);
+  ++latency_counts_[static_cast<size_t>(bucket - kLatencyBoundsMs.begin())];
+  latency_sum_ms_ += ms;
 }
 
 // Once for each different message: a full disk must not fill the log too.
-void Pipeline::report(const std::string& node, const Status& status) {
-  const std::string message = "pipeline " + name_ + ": " + node + ": " + status.message();
+void Pipeline::on_error(const std::string& element, const Status& status) {
+  const std::string message = "pipeline " + config_.name + ": " + element + ": " + status.message();
   {
     const std::lock_guard lock(mutex_);
-    last_error_ = node + ": " + status.message();
+    last_error_ = element + ": " + status.message();
     constexpr size_t kMaxReported = 100;
     if (reported_.size() >= kMaxReported || !reported_.insert(message).second) return;
   }
@@ -193,27 +371,40 @@ void Pipeline::report(const std::string& node, const Status& status) {
 }
 
 PipelineStatus Pipeline::status() const {
-  const std::lock_guard lock(mutex_);
+  const int64_t now = now_ns();
   PipelineStatus s;
-  s.name = name_;
+  s.name = config_.name;
+  s.source = source_types_;
+  s.model = models_;
+  for (size_t i = 0; i < graph_.instances.size(); ++i) {
+    const bool is_source = taps_[i] != nullptr;
+    NodeStatus node = is_source ? taps_[i]->status() : nodes_[i]->status(now);
+    if (is_source) {
+      s.captured += node.given;
+      s.captured_fps += node.fps;
+    } else {
+      nodes_[i]->add_statistics(s.nodes);
+      if (graph_.instances[i].readers.empty()) s.processed += node.given;
+    }
+    for (const DropReason reason : {DropReason::kOverwritten, DropReason::kStale,
+                                    DropReason::kUnmatched, DropReason::kStopped}) {
+      s.dropped += node.drops[static_cast<size_t>(reason)];
+    }
+    s.failed += node.drops[static_cast<size_t>(DropReason::kFailed)];
+    s.graph.push_back(std::move(node));
+  }
+  const std::lock_guard lock(mutex_);
   s.state = state_;
   s.reason = reason_;
-  s.source = source_type_;
-  s.model = model_;
-  s.captured = captured_;
-  s.processed = processed_;
-  s.dropped = slot_->dropped();
-  s.failed = failed_;
   s.last_error = last_error_;
   s.subscriber_drops = subscriber_drops_;
-  const int64_t now = schedule::now_ns();
-  s.captured_fps = rate(captured_at_, now);
-  s.processed_fps = rate(processed_at_, now);
+  s.processed_fps = rate_of(processed_at_, now);
   std::vector<float> sorted = latencies_ms_.values();
   std::sort(sorted.begin(), sorted.end());
   s.latency_median_ms = quantile(sorted, 0.5);
   s.latency_p99_ms = quantile(sorted, 0.99);
-  s.nodes = nodes_;
+  s.latency_counts = latency_counts_;
+  s.latency_sum_ms = latency_sum_ms_;
   return s;
 }
 

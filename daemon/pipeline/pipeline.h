@@ -1,82 +1,81 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One pipeline: a source thread, a slot, and a thread that takes frames through stages to sinks and
-// subscribers.
+// One pipeline: its nodes, what they read, and what is known about them.
 #pragma once
 
+#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <set>
 #include <string>
-#include <thread>
 #include <vector>
 
+#include "daemon/pipeline/feed.h"
+#include "daemon/pipeline/graph.h"
 #include "daemon/pipeline/mailbox.h"
+#include "daemon/pipeline/node.h"
 #include "daemon/pipeline/pipelines.h"
-#include "daemon/pipeline/sink.h"
-#include "daemon/pipeline/slot.h"
-#include "daemon/pipeline/source.h"
-#include "daemon/pipeline/stage.h"
-#include "daemon/pipeline/window.h"
 
 namespace inferd::pipeline {
 
 // Thread-safe but for start().
-class Pipeline {
+class Pipeline final : private Node::Owner {
  public:
+  // `feeds`: where live sources are shared; null: with nobody.
   static Result<std::unique_ptr<Pipeline>> create(const config::PipelineConfig& config,
-                                                  models::Repository& repository);
-  ~Pipeline() { stop(); }
+                                                  models::Repository& repository,
+                                                  Feeds* feeds = nullptr);
+  ~Pipeline() override;  // stops
 
-  const std::string& name() const { return name_; }
-  bool autostart() const { return autostart_; }
+  const std::string& name() const { return config_.name; }
+  const Graph& graph() const { return graph_; }
   void start();  // once
-  // Ends the source, finishes the frame on its way, closes mailboxes.
+  // Lets go of the sources, finishes the frames that are worked on, closes mailboxes.
   void stop();
+  // The same, waiting so long at most. False: a node is still at work, and the pipeline must be
+  // kept until ended().
+  bool stop_within(int64_t ns);
+  bool ended() const;
+  // The node that works at one frame for longer than it may; empty: none.
+  std::string stuck_node(int64_t now_ns) const;
   PipelineStatus status() const;
 
   std::shared_ptr<Mailbox> subscribe(size_t capacity);
   void unsubscribe(const std::shared_ptr<Mailbox>& mailbox);
 
  private:
-  struct NamedStage {
-    std::string name;
-    std::unique_ptr<Stage> stage;
-  };
-  struct NamedSink {
-    std::string name;
-    std::unique_ptr<Sink> sink;
-  };
+  class Tap;
 
-  Pipeline() = default;
-  void run_source();
-  void run_stages();
-  bool process(Work& work);
-  void publish(const Work& work);
-  void report(const std::string& node, const Status& status);
-  void record_time(size_t node, int64_t ns);
+  explicit Pipeline(config::PipelineConfig config);
+  Status make_nodes(models::Repository& repository, Feeds* feeds);
+  void on_error(const std::string& element, const Status& status) override;
+  bool on_result(const std::shared_ptr<const FrameResult>& result) override;
+  void on_done(int64_t capture_ns, int64_t now_ns) override;
+  void on_end() override;
+  void source_failed(const std::string& node, const Status& why);
+  void let_go();
   void end(PipelineState state, const std::string& reason);
 
-  std::string name_, source_type_, model_;
-  bool autostart_ = true;
-  std::unique_ptr<Source> source_;
-  std::vector<NamedStage> stages_;  // of the stage thread once it runs; none when it has ended
-  std::vector<NamedSink> sinks_;
-  std::unique_ptr<Slot> slot_;
-  Stopper stopper_;
-  std::thread source_thread_, stage_thread_;
-  std::shared_ptr<FrameResult> result_;  // of the stage thread; used again when nobody else has it
+  const config::PipelineConfig config_;
+  Graph graph_;
+  std::string source_types_, models_;         // for people
+  std::vector<std::unique_ptr<Node>> nodes_;  // of instances; null for sources
+  std::vector<std::unique_ptr<Tap>> taps_;    // of instances; null for others
 
   static constexpr size_t kLatencyWindow = 1000;
   static constexpr size_t kRateWindow = 256;
   mutable std::mutex mutex_;
+  std::condition_variable changed_;
   PipelineState state_ = PipelineState::kStopped;  // all below by mutex_
+  bool stopping_ = false;
+  size_t running_ = 0;  // threads of nodes
   std::string reason_;
   std::string last_error_;
-  uint64_t captured_ = 0, processed_ = 0, failed_ = 0, subscriber_drops_ = 0;
-  std::vector<NodeStatistics> nodes_;
+  uint64_t subscriber_drops_ = 0;
   Window<float> latencies_ms_{kLatencyWindow};
-  Window<int64_t> captured_at_{kRateWindow}, processed_at_{kRateWindow};
+  std::array<uint64_t, kLatencyBuckets> latency_counts_{};
+  double latency_sum_ms_ = 0;
+  Window<int64_t> processed_at_{kRateWindow};
   std::set<std::shared_ptr<Mailbox>> mailboxes_;
   std::set<std::string> reported_;  // errors already logged
 };

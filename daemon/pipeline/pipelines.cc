@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/pipeline/pipelines.h"
 
-#include <atomic>
+#include <algorithm>
+#include <condition_variable>
 #include <mutex>
+#include <thread>
 
 #include "daemon/pipeline/pipeline.h"
+#include "daemon/telemetry/log.h"
 
 namespace inferd::pipeline {
 namespace {
+
+constexpr int64_t kSecondNs = 1'000'000'000;
 
 class MailboxSubscription final : public Subscription {
  public:
@@ -27,70 +32,126 @@ class MailboxSubscription final : public Subscription {
   const std::shared_ptr<Mailbox> mailbox_;
 };
 
+// Pipelines that were stopped while a node was stuck: kept until it comes back. Not thread-safe.
+class Stuck {
+ public:
+  static constexpr size_t kMost = 8;
+
+  bool full() {
+    std::erase_if(pipelines_, [](const auto& pipeline) { return pipeline->ended(); });
+    return pipelines_.size() >= kMost;
+  }
+  void keep(std::shared_ptr<Pipeline> pipeline) { pipelines_.push_back(std::move(pipeline)); }
+
+  // At the end of the process: the threads of those that are still stuck must find what they use.
+  ~Stuck() {
+    for (auto& pipeline : pipelines_) {
+      if (!pipeline->ended()) new std::shared_ptr<Pipeline>(std::move(pipeline));
+    }
+  }
+
+ private:
+  std::vector<std::shared_ptr<Pipeline>> pipelines_;
+};
+
 class PipelineSet final : public Pipelines {
  public:
   explicit PipelineSet(models::Repository& repository) : repository_(repository) {}
   ~PipelineSet() override { stop(); }
 
   // Before it is used by others.
-  Status add(const config::PipelineConfig& config) {
-    INFERD_ASSIGN_OR_RETURN(auto made, Pipeline::create(config, repository_));
-    auto entry = std::make_unique<Entry>();
-    entry->config = config;
-    entry->pipeline = std::move(made);
-    entries_.push_back(std::move(entry));
+  Status make(const std::vector<config::PipelineConfig>& configs) {
+    INFERD_ASSIGN_OR_RETURN(entries_, build(configs, {}));
     return ok_status();
   }
 
   void start() override {
-    for (const auto& entry : entries_) {
+    for (const auto& entry : entries()) {
       const std::lock_guard changing(entry->changing);
       if (entry->config.autostart) current(*entry)->start();
     }
+    watchman_ = std::thread([this] { watch(); });
   }
 
   void stop() override {
-    closed_ = true;
-    for (const auto& entry : entries_) {
+    {
+      const std::lock_guard lock(mutex_);
+      closed_ = true;
+      changed_.notify_all();
+    }
+    if (watchman_.joinable()) watchman_.join();
+    for (const auto& entry : entries()) {
       const std::lock_guard changing(entry->changing);
-      current(*entry)->stop();
+      stop_entry(*entry);
     }
   }
 
   Status start(const std::string& name) override {
-    INFERD_ASSIGN_OR_RETURN(Entry* const entry, find(name));
+    INFERD_ASSIGN_OR_RETURN(const auto entry, find(name));
     const std::lock_guard changing(entry->changing);
     return start_entry(*entry);
   }
 
   Status stop(const std::string& name) override {
-    INFERD_ASSIGN_OR_RETURN(Entry* const entry, find(name));
+    INFERD_ASSIGN_OR_RETURN(const auto entry, find(name));
     const std::lock_guard changing(entry->changing);
-    current(*entry)->stop();
+    stop_entry(*entry);
     return ok_status();
   }
 
   Status restart(const std::string& name) override {
-    INFERD_ASSIGN_OR_RETURN(Entry* const entry, find(name));
+    INFERD_ASSIGN_OR_RETURN(const auto entry, find(name));
     const std::lock_guard changing(entry->changing);
-    current(*entry)->stop();
+    stop_entry(*entry);
     return start_entry(*entry);
+  }
+
+  Status reload(const std::vector<config::PipelineConfig>& configs) override {
+    const std::lock_guard reloading(reloading_);
+    if (closed()) return unavailable("the daemon stops and starts nothing more");
+    const Entries before = entries();
+    INFERD_ASSIGN_OR_RETURN(Entries after, build(configs, before));
+    {
+      const std::lock_guard lock(mutex_);
+      entries_ = after;
+    }
+    std::vector<std::string> ran;
+    for (const auto& old : before) {
+      if (std::find(after.begin(), after.end(), old) != after.end()) continue;
+      const std::lock_guard changing(old->changing);
+      if (current(*old)->status().state == PipelineState::kRunning) ran.push_back(old->config.name);
+      old->gone = true;
+      stop_entry(*old);
+    }
+    for (const auto& entry : after) {
+      if (std::find(before.begin(), before.end(), entry) != before.end()) continue;
+      const std::string& name = entry->config.name;
+      const bool was_there = std::any_of(before.begin(), before.end(),
+                                         [&](const auto& old) { return old->config.name == name; });
+      const bool starts = was_there ? std::find(ran.begin(), ran.end(), name) != ran.end()
+                                    : entry->config.autostart;
+      telemetry::log(LogLevel::kInfo,
+                     "pipeline " + name + (was_there ? " has changed" : " is new"));
+      const std::lock_guard changing(entry->changing);
+      if (starts) current(*entry)->start();
+    }
+    return ok_status();
   }
 
   std::vector<PipelineStatus> list() const override {
     std::vector<PipelineStatus> list;
-    for (const auto& entry : entries_) list.push_back(current(*entry)->status());
+    for (const auto& entry : entries()) list.push_back(status_of(*entry));
     return list;
   }
 
   Result<PipelineStatus> status(const std::string& name) const override {
-    INFERD_ASSIGN_OR_RETURN(Entry* const entry, find(name));
-    return current(*entry)->status();
+    INFERD_ASSIGN_OR_RETURN(const auto entry, find(name));
+    return status_of(*entry);
   }
 
   Result<std::unique_ptr<Subscription>> subscribe(const std::string& name,
                                                   size_t capacity) override {
-    INFERD_ASSIGN_OR_RETURN(Entry* const entry, find(name));
+    INFERD_ASSIGN_OR_RETURN(const auto entry, find(name));
     return std::unique_ptr<Subscription>(
         std::make_unique<MailboxSubscription>(current(*entry), capacity));
   }
@@ -99,14 +160,52 @@ class PipelineSet final : public Pipelines {
   struct Entry {
     config::PipelineConfig config;
     std::mutex changing;  // held by who starts or stops it, for as long as that takes
+    bool gone = false;    // by changing; it is not configured any more
     mutable std::mutex mutex;
     std::shared_ptr<Pipeline> pipeline;  // by mutex
+    uint64_t restarts = 0;               // by mutex
+    std::string stuck;                   // by mutex; why it was not started again
   };
+  using Entries = std::vector<std::shared_ptr<Entry>>;
 
-  Result<Entry*> find(const std::string& name) const {
+  // Those of `before` that stay as they are, and new ones.
+  Result<Entries> build(const std::vector<config::PipelineConfig>& configs, const Entries& before) {
+    Entries entries;
+    std::string errors;
+    for (const config::PipelineConfig& config : configs) {
+      const auto same = std::find_if(before.begin(), before.end(),
+                                     [&](const auto& entry) { return entry->config == config; });
+      if (same != before.end()) {
+        entries.push_back(*same);
+        continue;
+      }
+      auto made = Pipeline::create(config, repository_, &feeds_);
+      if (!made.ok()) {
+        errors += (errors.empty() ? "" : "\n") + made.status().message();
+        continue;
+      }
+      entries.push_back(std::make_shared<Entry>());
+      entries.back()->config = config;
+      entries.back()->pipeline = std::move(*made);
+    }
+    if (!errors.empty()) return invalid_argument(errors);
+    return entries;
+  }
+
+  Entries entries() const {
+    const std::lock_guard lock(mutex_);
+    return entries_;
+  }
+
+  bool closed() const {
+    const std::lock_guard lock(mutex_);
+    return closed_;
+  }
+
+  Result<std::shared_ptr<Entry>> find(const std::string& name) const {
     std::string names;
-    for (const auto& entry : entries_) {
-      if (entry->config.name == name) return entry.get();
+    for (const auto& entry : entries()) {
+      if (entry->config.name == name) return entry;
       names += (names.empty() ? "" : ", ") + entry->config.name;
     }
     return not_found("there is no pipeline '" + name + "'" +
@@ -118,14 +217,85 @@ class PipelineSet final : public Pipelines {
     return entry.pipeline;
   }
 
+  static PipelineStatus status_of(const Entry& entry) {
+    PipelineStatus status = current(entry)->status();
+    const std::lock_guard lock(entry.mutex);
+    status.restarts = entry.restarts;
+    if (!entry.stuck.empty()) {
+      status.state = PipelineState::kFailed;
+      status.reason = entry.stuck;
+    }
+    return status;
+  }
+
+  // By entry.changing. What works on is waited for, but not for ever: a node may be stuck.
+  void stop_entry(Entry& entry) {
+    constexpr int64_t kPatienceNs = 20 * kSecondNs;
+    const auto pipeline = current(entry);
+    if (!pipeline->stop_within(kPatienceNs)) give_up(pipeline);
+    const std::lock_guard lock(entry.mutex);
+    entry.stuck.clear();
+  }
+
+  void give_up(const std::shared_ptr<Pipeline>& pipeline) {
+    telemetry::log(LogLevel::kError, "pipeline " + pipeline->name() +
+                                         " has a node that does not end; it is left behind");
+    const std::lock_guard lock(mutex_);
+    stuck_.keep(pipeline);
+  }
+
   // By entry.changing. A pipeline runs once; the next run is another one's.
   Status start_entry(Entry& entry) {
-    if (closed_) return unavailable("the daemon stops and starts nothing more");
+    if (closed()) return unavailable("the daemon stops and starts nothing more");
+    if (entry.gone) return not_found("there is no pipeline '" + entry.config.name + "' any more");
     const auto before = current(entry);
     if (before->status().state == PipelineState::kRunning) return ok_status();
-    before->stop();  // its threads have ended, or are about to
+    stop_entry(entry);  // its threads have ended, or are about to
+    return start_anew(entry);
+  }
+
+  void watch() {
+    std::unique_lock lock(mutex_);
+    while (!closed_) {
+      changed_.wait_for(lock, std::chrono::milliseconds(500), [&] { return closed_; });
+      if (closed_) return;
+      const Entries entries = entries_;
+      lock.unlock();
+      const int64_t now = schedule::now_ns();
+      feeds_.look_after(now);
+      for (const auto& entry : entries) look_after(*entry, now);
+      lock.lock();
+    }
+  }
+
+  // Builds a pipeline anew where one of its nodes is stuck. The old one stays behind: no thread can
+  // be ended from outside.
+  void look_after(Entry& entry, int64_t now) {
+    const std::unique_lock changing(entry.changing, std::try_to_lock);
+    if (!changing.owns_lock()) return;  // somebody starts or stops it
+    const auto pipeline = current(entry);
+    const std::string node = pipeline->stuck_node(now);
+    if (node.empty() || pipeline->status().state != PipelineState::kRunning) return;
+    const std::string what = "node '" + node + "' is stuck";
+    telemetry::log(LogLevel::kError, "pipeline " + entry.config.name + ": " + what);
+    if (!pipeline->stop_within(kSecondNs)) give_up(pipeline);
+    Status started = unavailable("too many pipelines are stuck");
+    {
+      const std::lock_guard lock(mutex_);
+      if (!stuck_.full()) started = ok_status();
+    }
+    if (started.ok()) started = start_anew(entry);
+    const std::lock_guard lock(entry.mutex);
+    if (started.ok()) {
+      ++entry.restarts;
+    } else {
+      entry.stuck = what + ", and it was not started again: " + started.message();
+    }
+  }
+
+  Status start_anew(Entry& entry) {
     INFERD_ASSIGN_OR_RETURN(std::shared_ptr<Pipeline> next,
-                            Pipeline::create(entry.config, repository_));
+                            Pipeline::create(entry.config, repository_, &feeds_));
     next->start();
     const std::lock_guard lock(entry.mutex);
     entry.pipeline = std::move(next);
@@ -133,8 +303,14 @@ class PipelineSet final : public Pipelines {
   }
 
   models::Repository& repository_;
-  std::vector<std::unique_ptr<Entry>> entries_;  // the same from the start on
-  std::atomic<bool> closed_{false};
+  Feeds feeds_;
+  std::mutex reloading_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  Stuck stuck_;          // by mutex_
+  Entries entries_;      // by mutex_
+  bool closed_ = false;  // by mutex_
+  std::thread watchman_;
 };
 
 }  // namespace
@@ -142,12 +318,7 @@ class PipelineSet final : public Pipelines {
 Result<std::unique_ptr<Pipelines>> Pipelines::create(
     const std::vector<config::PipelineConfig>& configs, models::Repository& repository) {
   auto pipelines = std::make_unique<PipelineSet>(repository);
-  std::string errors;
-  for (const config::PipelineConfig& config : configs) {
-    const Status added = pipelines->add(config);
-    if (!added.ok()) errors += (errors.empty() ? "" : "\n") + added.message();
-  }
-  if (!errors.empty()) return invalid_argument(errors);
+  INFERD_RETURN_IF_ERROR(pipelines->make(configs));
   return std::unique_ptr<Pipelines>(std::move(pipelines));
 }
 

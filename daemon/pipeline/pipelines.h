@@ -3,6 +3,7 @@
 // The pipelines of the daemon: the public face of this folder, used by serve/ and app.cc.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -21,25 +22,61 @@ namespace inferd::pipeline {
 //                         +-- the source has failed --> failed ----start--> running
 enum class PipelineState { kStopped, kRunning, kFinished, kFailed };
 
+// Of a stage or sink.
 struct NodeStatistics {
   std::string name;  // "infer", "resize", ...
   uint64_t frames = 0;
   int64_t total_ns = 0;
+  std::string node = {};  // that it belongs to
 };
+
+// Why a frame went no further.
+enum class DropReason : uint8_t {
+  kOverwritten,  // a newer one came before it was taken
+  kSkipped,      // by `every` or `max_fps`
+  kStale,        // the deadline had passed
+  kFailed,       // a stage refused it
+  kUnmatched,    // a join found nothing that belongs to it
+  kStopped,      // the pipeline was stopped
+};
+inline constexpr size_t kDropReasons = 6;
+const char* drop_reason_name(DropReason reason);
+
+struct NodeStatus {
+  std::string name;
+  std::string state = {};   // of sources: see Feed
+  std::string reason = {};  // of a source's last failure
+  uint64_t failures = 0;    // of a source
+  uint64_t taken = 0, given = 0;
+  uint64_t queued = 0;  // wait for it
+  std::array<uint64_t, kDropReasons> drops = {};
+  double fps = 0;  // given, over the last seconds
+};
+
+// Upper bounds of the buckets but the last.
+inline constexpr std::array<double, 12> kLatencyBoundsMs = {1,   2,   5,   10,   20,   50,
+                                                            100, 200, 500, 1000, 2000, 5000};
+inline constexpr size_t kLatencyBuckets = kLatencyBoundsMs.size() + 1;
 
 struct PipelineStatus {
   std::string name;
   PipelineState state = PipelineState::kStopped;
   std::string reason;  // of a failure
   std::string source, model;
-  // captured = processed + dropped + failed + those on their way. Dropped: overwritten in the
-  // latest-wins slot. Failed: refused by a stage.
+  // Of a straight line: captured = processed + dropped + failed + those on their way. Of a graph:
+  // captured by all sources, processed by all nodes that nobody reads, dropped (but for those that
+  // it should skip) and failed anywhere.
   uint64_t captured = 0, processed = 0, dropped = 0, failed = 0;
   std::string last_error;                            // of a stage or sink
   uint64_t subscriber_drops = 0;                     // results that slow subscribers missed
   double captured_fps = 0, processed_fps = 0;        // over the last seconds
   double latency_median_ms = 0, latency_p99_ms = 0;  // capture to result, last 1,000 frames
+  // Capture to sinks; the last bucket has what took longer than all.
+  std::array<uint64_t, kLatencyBuckets> latency_counts = {};
+  double latency_sum_ms = 0;
+  uint64_t restarts = 0;  // because it was stuck
   std::vector<NodeStatistics> nodes;
+  std::vector<NodeStatus> graph;
 };
 
 // A bounded mailbox of results: the newest `capacity` results wait for next(); older ones are
@@ -77,6 +114,11 @@ class Pipelines {
   virtual Status start(const std::string& name) = 0;
   virtual Status stop(const std::string& name) = 0;
   virtual Status restart(const std::string& name) = 0;
+
+  // Takes a new configuration: starts and stops what it adds and leaves out, builds anew what it
+  // changes (and starts it where it ran), and leaves all others alone. With an error, the same as
+  // create() gives, nothing is changed.
+  virtual Status reload(const std::vector<config::PipelineConfig>& configs) = 0;
 
   virtual std::vector<PipelineStatus> list() const = 0;
   virtual Result<PipelineStatus> status(const std::string& name) const = 0;

@@ -82,7 +82,7 @@ struct FrameResult {
   Mask mask;
   std::vector<Count> counts;  // by line or zone, then class
   std::vector<Value> values;
-  std::string text;           // that was read or heard
+  std::string text;  // that was read or heard
 };
 
 }  // namespace inferd::pipeline

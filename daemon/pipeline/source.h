@@ -20,6 +20,10 @@ class Source {
   // frame is taken.
   virtual bool live() const = 0;
 
+  // How long next() of a live source may take: for longer, and the source counts as silent and is
+  // opened again. 0: for ever, where it is usual that nothing happens.
+  virtual int64_t patience_ns() const { return 10'000'000'000; }
+
   // Before the first next(), and again after one that failed; gives up what it had. An error says
   // what is missing; of a live source it is tried again, with growing pauses.
   virtual Status open() = 0;

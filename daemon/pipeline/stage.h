@@ -31,25 +31,46 @@ struct Work {
   std::vector<Tensor> outputs;   // of the model; set by infer
   // That made the outputs; set by infer. Nobody holds it from frame to frame: it may be replaced.
   std::shared_ptr<const models::ModelVersion> model;
-  // What the result will say; nothing when the first stage begins.
+  int64_t deadline_ns = 0;  // CLOCK_MONOTONIC: a result is of no use after it; 0: always of use
+  size_t lane = 0;          // of those that are worked on at the same time, see Stage::start()
+  // What the result will say; nothing when the first stage of a source's frame begins.
   std::vector<Detection> detections;
   std::vector<ClassScore> classes;
   std::vector<ClassArea> areas;
   Mask mask;
   std::vector<Count> counts;
+  std::vector<Value> values;
+  std::string text;
+
+  void clear_results() {
+    detections.clear();
+    classes.clear();
+    areas.clear();
+    mask.width = mask.height = 0;
+    mask.runs.clear();
+    counts.clear();
+    values.clear();
+    text.clear();
+  }
 };
 
-// Used by its pipeline's thread only.
+// Used by its node's thread only.
 class Stage {
  public:
   virtual ~Stage() = default;
-  // An error drops the frame; the pipeline goes on.
+  // Begins with what takes a while elsewhere, so that it is done for several works (with `lane`s of
+  // their own, 0 to kMaxLanes - 1) at the same time. Each that began well is then given to
+  // process(), with nothing else in between.
+  virtual Status start(Work&) { return ok_status(); }
+  // An error drops the frame; the pipeline goes on. DEADLINE_EXCEEDED: it was too late for it.
   virtual Status process(Work& work) = 0;
+
+  static constexpr size_t kMaxLanes = 64;
 };
 
-// What stages tell the ones after them while a pipeline is built. A stage takes from `model` what
-// is the same for all versions that may follow: names, types and shapes of inputs and outputs.
-// Scales, zero points and labels come with each frame.
+// What stages tell the ones after them, of later nodes as well, while a pipeline is built. A stage
+// takes from `model` what is the same for all versions that may follow: names, types and shapes of
+// inputs and outputs. Scales, zero points and labels come with each frame.
 struct StageContext {
   models::Repository& repository;  // outlives the stages
   std::string pipeline;            // for messages

@@ -83,30 +83,41 @@ class Versions {
 class Infer final : public Stage {
  public:
   Infer(std::unique_ptr<Versions> versions, const media::Preprocess& preprocess, TensorInfo input)
-      : versions_(std::move(versions)),
-        preprocess_(preprocess),
-        input_(std::move(input)),
-        bytes_(static_cast<size_t>(input_.shape.elements()) * dtype_size(input_.dtype)),
-        view_{input_.dtype, input_.shape, bytes_} {}
+      : versions_(std::move(versions)), preprocess_(preprocess), input_(std::move(input)) {}
 
-  Status process(Work& work) override {
+  Status start(Work& work) override {
     bool changed = false;
     INFERD_ASSIGN_OR_RETURN(work.model, versions_->next(changed));
     if (changed) input_.quantization = work.model->model->inputs()[0].quantization;
-    INFERD_ASSIGN_OR_RETURN(work.placement,
-                            media::fill_tensor(work.frame->picture, preprocess_, input_, bytes_));
+    while (flights_.size() <= work.lane) flights_.push_back(std::make_unique<Flight>(input_));
+    Flight& flight = *flights_[work.lane];
+    INFERD_ASSIGN_OR_RETURN(
+        work.placement, media::fill_tensor(work.frame->picture, preprocess_, input_, flight.bytes));
     schedule::Request request;
-    request.inputs = {&view_, 1};
+    request.inputs = {&flight.view, 1};
+    request.deadline_ns = work.deadline_ns;
     // Of two pointers at most, which a std::function holds without allocating.
-    request.done = [this, &work](const schedule::Outcome& outcome) {
+    request.done = [&flight, &work](const schedule::Outcome& outcome) {
       if (outcome.status.ok()) keep(outcome.outputs, work);
-      answer_.give(outcome.status);
+      flight.answer.give(outcome.status);
     };
     work.model->queue->submit(std::move(request));
-    return answer_.take();
+    return ok_status();
   }
 
+  Status process(Work& work) override { return flights_[work.lane]->answer.take(); }
+
  private:
+  // Of one work that is with the model.
+  struct Flight {
+    explicit Flight(const TensorInfo& input)
+        : bytes(static_cast<size_t>(input.shape.elements()) * dtype_size(input.dtype)),
+          view{input.dtype, input.shape, bytes} {}
+    std::vector<std::byte> bytes;
+    const TensorView view;  // of bytes
+    Answer answer;
+  };
+
   static void keep(std::span<const TensorView> outputs, Work& work) {
     const auto infos = work.model->model->outputs();
     std::vector<Tensor>& kept = work.outputs;
@@ -121,10 +132,8 @@ class Infer final : public Stage {
 
   const std::unique_ptr<Versions> versions_;
   const media::Preprocess preprocess_;
-  TensorInfo input_;  // with the quantization of the version that runs
-  std::vector<std::byte> bytes_;
-  const TensorView view_;  // of bytes_
-  Answer answer_;
+  TensorInfo input_;                              // with the quantization of the version that runs
+  std::vector<std::unique_ptr<Flight>> flights_;  // by lane
 };
 
 }  // namespace
@@ -136,7 +145,9 @@ StageResult make_infer(const config::NodeConfig& node, StageContext& context) {
   const int64_t version = r.integer("version", 0, 1, INT64_MAX);
   INFERD_RETURN_IF_ERROR(r.finish());
   if (context.model != nullptr)
-    return invalid_argument(where + ": a pipeline has one 'infer' stage");
+    return invalid_argument(
+        where +
+        ": a node has one 'infer' stage; a second model belongs into a node that reads this one");
   auto found = context.repository.find(name, version);
   if (!found.ok()) return found.status().with_context(where);
   context.model = *found;

@@ -86,12 +86,15 @@ TEST(FramePath, AllocatesNothingOnceItRuns) {
       while ((*pipeline)->status().processed < count)
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
     };
-    // Enough to have filled every window and buffer.
-    wait_for_frames(100);
-    const uint64_t before = g_allocations.load();
-    const uint64_t processed = (*pipeline)->status().processed;
-    wait_for_frames(processed + 200);
-    EXPECT_EQ(g_allocations.load() - before, 0U) << "live: " << live;
+    // How many packets go round depends on how threads meet: the last of them may be made late, and
+    // allocates its buffers then. It is a handful, so that soon a thousand frames need nothing.
+    int quiet = 0;
+    for (int round = 0; round < 30 && quiet < 5; ++round) {
+      const uint64_t before = g_allocations.load();
+      wait_for_frames((*pipeline)->status().processed + 200);
+      quiet = g_allocations.load() == before ? quiet + 1 : 0;
+    }
+    EXPECT_EQ(quiet, 5) << "live: " << live;
     (*pipeline)->stop();
     EXPECT_EQ((*pipeline)->status().failed, 0U);
   }

@@ -52,8 +52,10 @@ TEST(BestShots, KeepsTheBestAndGivesItWhenTheTrackHasEnded) {
   for (const auto& [box, score] : frames) {
     ++number;
     const Detection d = seen(7, box, score);
-    EXPECT_TRUE(
-        shots.update(media::view_of(picture(100, 100, static_cast<uint8_t>(number))), number, {&d, 1}).empty());
+    EXPECT_TRUE(shots
+                    .update(media::view_of(picture(100, 100, static_cast<uint8_t>(number))), number,
+                            {&d, 1})
+                    .empty());
   }
   const media::Image nothing = picture(100, 100, 0);
   const media::Picture empty = media::view_of(nothing);

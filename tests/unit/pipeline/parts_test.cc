@@ -4,11 +4,8 @@
 
 #include <cmath>
 #include <limits>
-#include <set>
-#include <thread>
 
 #include "daemon/pipeline/mailbox.h"
-#include "daemon/pipeline/slot.h"
 #include "daemon/pipeline/source.h"
 #include "daemon/pipeline/stages/stages.h"
 #include "daemon/pipeline/window.h"
@@ -21,57 +18,11 @@ namespace {
 
 using ::testing::HasSubstr;
 
-std::unique_ptr<Frame> frame(uint64_t sequence) {
-  auto f = std::make_unique<Frame>();
-  f->sequence = sequence;
-  return f;
-}
-
-TEST(Slot, TheLatestFrameWinsAndTheOthersAreCounted) {
-  Slot slot(true);
-  for (uint64_t i = 1; i <= 5; ++i) EXPECT_TRUE(slot.put(frame(i)));
-  EXPECT_EQ(slot.take()->sequence, 5U);
-  EXPECT_EQ(slot.dropped(), 4U);
-  slot.put(frame(6));
-  slot.close();
-  EXPECT_FALSE(slot.put(frame(7)));
-  EXPECT_EQ(slot.take()->sequence, 6U) << "what was inside can still be taken";
-  EXPECT_EQ(slot.take(), nullptr);
-}
-
-TEST(Slot, FramesGoRound) {
-  Slot slot(true);
-  std::set<const Frame*> seen;
-  std::unique_ptr<Frame> worked_on;
-  for (uint64_t i = 1; i <= 20; ++i) {
-    auto f = slot.spare();
-    seen.insert(f.get());
-    slot.put(std::move(f));
-    if (i % 3 != 0) continue;
-    if (worked_on != nullptr) slot.give_back(std::move(worked_on));
-    worked_on = slot.take();
-  }
-  EXPECT_LE(seen.size(), 3U) << "filled, waiting, worked on";
-}
-
 TEST(Window, KeepsTheNewestInOrder) {
   Window<int> window(3);
   EXPECT_TRUE(window.values().empty());
   for (int i = 1; i <= 7; ++i) window.add(i);
   EXPECT_EQ(window.values(), (std::vector<int>{5, 6, 7}));
-}
-
-TEST(Slot, ALosslessProducerWaits) {
-  Slot slot(false);
-  std::thread producer([&] {
-    for (uint64_t i = 1; i <= 100; ++i) slot.put(frame(i));
-    slot.close();
-  });
-  uint64_t expected = 1;
-  while (const auto f = slot.take()) EXPECT_EQ(f->sequence, expected++);
-  producer.join();
-  EXPECT_EQ(expected, 101U);
-  EXPECT_EQ(slot.dropped(), 0U);
 }
 
 TEST(Mailbox, KeepsTheNewestAndCountsTheRest) {

@@ -70,7 +70,10 @@ class StagesTest : public ::testing::Test {
     frame_.image.pixels.assign(4 * 4 * 3, 255);
     frame_.picture = media::view_of(frame_.image);
     work_.frame = &frame_;
-    for (const auto& stage : stages_) INFERD_RETURN_IF_ERROR(stage->process(work_));
+    for (const auto& stage : stages_) {
+      INFERD_RETURN_IF_ERROR(stage->start(work_));
+      INFERD_RETURN_IF_ERROR(stage->process(work_));
+    }
     work_.model.reset();
     return ok_status();
   }

@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/pipeline/node.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "media/picture.h"
+
+namespace inferd::pipeline {
+namespace {
+
+using schedule::now_ns;
+
+// The picture below one box, and what is found there.
+struct Region {
+  int x = 0, y = 0, width = 0, height = 0;  // pixels
+};
+
+// Even, so that pixels that share their colours stay together.
+Region region_of(const Box& box, double margin, const media::Picture& picture) {
+  const double dx = (box.x_max - box.x_min) * margin;
+  const double dy = (box.y_max - box.y_min) * margin;
+  const auto low = [](double part, int size) {
+    return static_cast<int>(std::clamp(std::floor(part * size), 0.0, size - 1.0)) & ~1;
+  };
+  const auto high = [](double part, int size) {
+    return std::min(
+        (static_cast<int>(std::clamp(std::ceil(part * size), 1.0, size * 1.0)) + 1) & ~1, size);
+  };
+  Region r{low(box.x_min - dx, picture.width), low(box.y_min - dy, picture.height), 0, 0};
+  r.width = std::max(high(box.x_max + dx, picture.width) - r.x, 1);
+  r.height = std::max(high(box.y_max + dy, picture.height) - r.y, 1);
+  return r;
+}
+
+template <typename T>
+void append(std::vector<T>& to, const std::vector<T>& more) {
+  to.insert(to.end(), more.begin(), more.end());
+}
+
+// The results of another packet of the same moment.
+void append_results(Work& work, const Work& other) {
+  append(work.detections, other.detections);
+  append(work.classes, other.classes);
+  append(work.areas, other.areas);
+  append(work.counts, other.counts);
+  append(work.values, other.values);
+  if (work.mask.width == 0) work.mask = other.mask;
+  if (work.text.empty()) work.text = other.text;
+}
+
+}  // namespace
+
+struct Node::Lane {
+  SharedFrame frame;  // its picture is a part of the frame's
+  Work work;
+  Region region;
+  size_t box = 0;  // of the work's detections
+  bool good = false;
+};
+
+Node::Node(NodeParts parts, Owner& owner)
+    : parts_(std::move(parts)),
+      owner_(owner),
+      limit_(parts_.config->every, parts_.config->max_fps),
+      meters_(std::make_unique<Meter[]>(parts_.stages.size() + parts_.sinks.size())) {
+  for (const NamedStage& stage : parts_.stages) elements_.push_back(stage.name);
+  for (const auto& sink : parts_.sinks) elements_.push_back(sink->name);
+  const auto queue = static_cast<size_t>(parts_.config->queue);
+  if (const auto& join = parts_.config->join) {
+    join_ = std::make_unique<Join>(
+        JoinOptions{parts_.config->from.size(), static_cast<int64_t>(join->tolerance_ms * 1e6),
+                    static_cast<int64_t>(join->wait_ms * 1e6), queue, parts_.live});
+  } else {
+    inbox_ = std::make_unique<Inbox<Ref<Packet>>>(queue, parts_.live);
+  }
+}
+
+Node::~Node() { join(); }
+
+void Node::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+void Node::join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+void Node::put(size_t input, Ref<Packet> packet) {
+  if (input == 0 && !limit_.passes(packet->frame->capture_ns))
+    return count_drop(DropReason::kSkipped);
+  if (join_ != nullptr) {
+    const Join::Put put = join_->put(input, std::move(packet));
+    if (put == Join::Put::kReplaced) count_drop(DropReason::kOverwritten);
+    if (put == Join::Put::kClosed && input == 0) count_drop(DropReason::kStopped);
+    return;
+  }
+  using Put = Inbox<Ref<Packet>>::Put;
+  const Put put = inbox_->put(std::move(packet));
+  if (put == Put::kReplaced) count_drop(DropReason::kOverwritten);
+  if (put == Put::kClosed) count_drop(DropReason::kStopped);
+}
+
+void Node::close(size_t input) {
+  if (join_ != nullptr) {
+    join_->close(input);
+  } else {
+    inbox_->close();
+  }
+}
+
+void Node::stop() {
+  stopping_ = true;
+  if (join_ != nullptr) {
+    join_->close();
+  } else {
+    inbox_->close();
+  }
+}
+
+void Node::count_drop(DropReason reason, uint64_t count) {
+  drops_[static_cast<size_t>(reason)].fetch_add(count, std::memory_order_relaxed);
+}
+
+bool Node::take(Ref<Packet>& packet) {
+  if (join_ == nullptr) return inbox_->take(packet);
+  uint64_t unmatched = 0;
+  const bool took = join_->take(packet, joined_, unmatched);
+  count_drop(DropReason::kUnmatched, unmatched);
+  return took;
+}
+
+void Node::run() {
+  Ref<Packet> packet;
+  while (take(packet)) {
+    const int64_t now = now_ns();
+    busy_since_.store(now, std::memory_order_relaxed);
+    taken_.fetch_add(1, std::memory_order_relaxed);
+    if (stopping_) {
+      count_drop(DropReason::kStopped);
+    } else if (packet->deadline_ns != 0 && now > packet->deadline_ns) {
+      count_drop(DropReason::kStale);
+    } else {
+      work_at(std::move(packet));
+    }
+    packet.reset();
+    joined_.clear();
+    busy_since_.store(0, std::memory_order_relaxed);
+  }
+  for (const Reader& reader : readers_) reader.node->close(reader.input);
+  parts_.stages.clear();  // and with them what they say that the repository must keep
+  result_.reset();
+  ended_.store(true, std::memory_order_release);
+  owner_.on_end();
+}
+
+// The packet itself where nobody else reads it, else a copy.
+Ref<Packet> Node::writable(Ref<Packet> packet) {
+  if (packet.unique()) return packet;
+  Ref<Packet> own = pool_.get();
+  own->show(packet->hold);
+  own->placement = packet->placement;
+  own->deadline_ns = packet->deadline_ns;
+  own->detections = packet->detections;
+  own->classes = packet->classes;
+  own->areas = packet->areas;
+  own->mask = packet->mask;
+  own->counts = packet->counts;
+  own->values = packet->values;
+  own->text = packet->text;
+  if (parts_.copies_outputs) {
+    own->outputs = packet->outputs;
+    own->model = packet->model;
+  }
+  return own;
+}
+
+void Node::work_at(Ref<Packet> packet) {
+  packet = writable(std::move(packet));
+  for (const Ref<Packet>& other : joined_) append_results(*packet, *other);
+  if (!process(*packet)) return;
+  const int64_t now = now_ns();
+  given_.fetch_add(1, std::memory_order_relaxed);
+  {
+    const std::lock_guard lock(rate_mutex_);
+    given_at_.add(now);
+  }
+  for (const Reader& reader : readers_) reader.node->put(reader.input, packet);
+  publish(*packet);
+}
+
+bool Node::process(Work& work) {
+  return parts_.config->each ? run_for_each_box(work) : run_stages(work);
+}
+
+bool Node::run_stages(Work& work) {
+  for (size_t i = 0; i < parts_.stages.size(); ++i) {
+    const int64_t start = now_ns();
+    Status status = parts_.stages[i].stage->start(work);
+    if (status.ok()) status = parts_.stages[i].stage->process(work);
+    meters_[i].frames.fetch_add(1, std::memory_order_relaxed);
+    meters_[i].total_ns.fetch_add(now_ns() - start, std::memory_order_relaxed);
+    if (!status.ok()) return fail(i, status);
+  }
+  return true;
+}
+
+bool Node::fail(size_t stage, const Status& status) {
+  if (status.code() == StatusCode::kDeadlineExceeded) {
+    count_drop(DropReason::kStale);
+  } else {
+    count_drop(DropReason::kFailed);
+    owner_.on_error(parts_.stages[stage].name, status);
+  }
+  return false;
+}
+
+void Node::choose_boxes(const Work& work) {
+  const config::EachConfig& each = *parts_.config->each;
+  boxes_.clear();
+  for (size_t i = 0; i < work.detections.size(); ++i) {
+    const Detection& d = work.detections[i];
+    const bool wanted = each.classes.empty() || std::find(each.classes.begin(), each.classes.end(),
+                                                          d.label) != each.classes.end();
+    if (wanted && d.score >= each.min_score && d.box.x_max > d.box.x_min &&
+        d.box.y_max > d.box.y_min) {
+      boxes_.push_back(i);
+    }
+  }
+  std::sort(boxes_.begin(), boxes_.end(), [&](size_t a, size_t b) {
+    return work.detections[a].score > work.detections[b].score;
+  });
+  if (boxes_.size() > static_cast<size_t>(each.max)) boxes_.resize(static_cast<size_t>(each.max));
+}
+
+void Node::prepare_lane(Lane& lane, const Work& work, size_t number) {
+  lane.box = boxes_[number];
+  const media::Picture& picture = work.frame->picture;
+  lane.region = region_of(work.detections[lane.box].box, parts_.config->each->margin, picture);
+  lane.frame.picture =
+      media::crop(picture, lane.region.x, lane.region.y, lane.region.width, lane.region.height);
+  lane.frame.sequence = work.frame->sequence;
+  lane.frame.capture_ns = work.frame->capture_ns;
+  lane.frame.name = work.frame->name;
+  lane.work.frame = &lane.frame;
+  lane.work.deadline_ns = work.deadline_ns;
+  lane.work.lane = number;
+  lane.work.clear_results();
+}
+
+// The first stage begins with all boxes before it is waited for: a model takes them as a batch.
+// What fails for a box costs that box's results only.
+bool Node::run_for_each_box(Work& work) {
+  if (work.frame->picture.width == 0) return true;
+  choose_boxes(work);
+  while (lanes_.size() < boxes_.size()) lanes_.push_back(std::make_unique<Lane>());
+  Stage& first = *parts_.stages[0].stage;
+  for (size_t b = 0; b < boxes_.size(); ++b) {
+    Lane& lane = *lanes_[b];
+    prepare_lane(lane, work, b);
+    const int64_t start = now_ns();
+    const Status status = first.start(lane.work);
+    meters_[0].total_ns.fetch_add(now_ns() - start, std::memory_order_relaxed);
+    lane.good = status.ok() || fail(0, status);
+  }
+  for (size_t b = 0; b < boxes_.size(); ++b) {
+    Lane& lane = *lanes_[b];
+    for (size_t i = 0; i < parts_.stages.size() && lane.good; ++i) {
+      Stage& stage = *parts_.stages[i].stage;
+      const int64_t start = now_ns();
+      Status status = i == 0 ? ok_status() : stage.start(lane.work);
+      if (status.ok()) status = stage.process(lane.work);
+      meters_[i].frames.fetch_add(1, std::memory_order_relaxed);
+      meters_[i].total_ns.fetch_add(now_ns() - start, std::memory_order_relaxed);
+      if (!status.ok()) lane.good = fail(i, status);
+    }
+  }
+  for (size_t b = 0; b < boxes_.size(); ++b) {
+    if (lanes_[b]->good) merge(*lanes_[b], work);
+    lanes_[b]->work.model.reset();
+    lanes_[b]->frame.picture = {};
+  }
+  return true;
+}
+
+// What was found in a box is said of it; things in it get places in the whole frame.
+void Node::merge(Lane& lane, Work& work) {
+  const media::Picture& picture = work.frame->picture;
+  const Region& r = lane.region;
+  const auto x = [&](float v) {
+    return (static_cast<float>(r.x) + v * static_cast<float>(r.width)) /
+           static_cast<float>(picture.width);
+  };
+  const auto y = [&](float v) {
+    return (static_cast<float>(r.y) + v * static_cast<float>(r.height)) /
+           static_cast<float>(picture.height);
+  };
+  work.detections[lane.box].classes = lane.work.classes;
+  work.detections[lane.box].text = lane.work.text;
+  for (Detection& d : lane.work.detections) {
+    d.box = {x(d.box.x_min), y(d.box.y_min), x(d.box.x_max), y(d.box.y_max)};
+    for (Keypoint& k : d.keypoints) {
+      k.x = x(k.x);
+      k.y = y(k.y);
+    }
+    work.detections.push_back(d);
+  }
+  append(work.values, lane.work.values);
+}
+
+void Node::fill(FrameResult& result, const Work& work) const {
+  result.pipeline = parts_.pipeline;
+  result.node = parts_.name;
+  result.source = parts_.source;
+  result.sequence = work.frame->sequence;
+  result.capture_ns = work.frame->capture_ns;
+  result.result_ns = now_ns();
+  result.width = work.frame->picture.width;
+  result.height = work.frame->picture.height;
+  result.frame_name = work.frame->name;
+  result.detections = work.detections;
+  result.classes = work.classes;
+  result.areas = work.areas;
+  result.mask = work.mask;
+  result.counts = work.counts;
+  result.values = work.values;
+  result.text = work.text;
+}
+
+void Node::publish(const Packet& packet) {
+  if (!parts_.is_last && parts_.sinks.empty()) return;
+  if (result_ == nullptr) result_ = std::make_shared<FrameResult>();
+  const std::shared_ptr<FrameResult> result = result_;
+  fill(*result, packet);
+  if (parts_.is_last && owner_.on_result(result)) result_ = nullptr;  // theirs from now on
+  for (size_t i = 0; i < parts_.sinks.size(); ++i) {
+    SharedSink& sink = *parts_.sinks[i];
+    Meter& meter = meters_[elements_.size() - parts_.sinks.size() + i];
+    const int64_t start = now_ns();
+    Status status;
+    {
+      const std::lock_guard lock(sink.mutex);
+      status = sink.sink->write(*packet.frame, *result);
+    }
+    meter.frames.fetch_add(1, std::memory_order_relaxed);
+    meter.total_ns.fetch_add(now_ns() - start, std::memory_order_relaxed);
+    if (!status.ok()) owner_.on_error(sink.name, status);
+  }
+  if (parts_.is_last) owner_.on_done(packet.frame->capture_ns, now_ns());
+}
+
+NodeStatus Node::status(int64_t now) const {
+  NodeStatus s;
+  s.name = parts_.name;
+  s.taken = taken_.load(std::memory_order_relaxed);
+  s.given = given_.load(std::memory_order_relaxed);
+  s.queued = join_ != nullptr ? join_->size() : inbox_->size();
+  for (size_t i = 0; i < kDropReasons; ++i) s.drops[i] = drops_[i].load(std::memory_order_relaxed);
+  const std::lock_guard lock(rate_mutex_);
+  s.fps = rate_of(given_at_, now);
+  return s;
+}
+
+void Node::add_statistics(std::vector<NodeStatistics>& all) const {
+  for (size_t i = 0; i < elements_.size(); ++i) {
+    all.push_back({elements_[i], meters_[i].frames.load(std::memory_order_relaxed),
+                   meters_[i].total_ns.load(std::memory_order_relaxed)});
+    all.back().node = parts_.name;
+  }
+}
+
+}  // namespace inferd::pipeline
