@@ -6,6 +6,8 @@
 #include "daemon/config/config.h"
 #include "daemon/config/listeners.h"
 #include "daemon/config/model_options.h"
+#include "daemon/config/pipeline_file.h"
+#include "daemon/config/pipelines.h"
 #include "daemon/config/rollout_options.h"
 #include "daemon/config/yaml.h"
 #include "package/name.h"
@@ -94,117 +96,6 @@ void read_models(MapReader& parent, ModelsConfig& models) {
   r.finish();
 }
 
-// A node is a type alone, or a mapping with the type as its only key.
-NodeConfig read_node(MapReader& r, const YAML::Node& node, const std::string& what) {
-  NodeConfig config;
-  config.mark = r.mark_of(node);
-  if (node.IsScalar()) {
-    config.type = node.Scalar();
-    return config;
-  }
-  if (!node.IsMap() || node.size() != 1 || !node.begin()->first.IsScalar()) {
-    r.error(node, "a " + what + " is written as its type, or as 'type: {keys}'");
-    return config;
-  }
-  config.type = node.begin()->first.Scalar();
-  const YAML::Node body = node.begin()->second;
-  if (body.IsNull()) return config;
-  if (!body.IsMap()) {
-    r.error(body, "'" + config.type + "' must be followed by keys in braces or indented");
-    return config;
-  }
-  for (const auto& entry : body) {
-    NodeConfig::Entry value;
-    value.mark = r.mark_of(entry.second);
-    value.is_list = entry.second.IsSequence();
-    bool simple = entry.first.IsScalar() && (entry.second.IsScalar() || value.is_list);
-    if (entry.second.IsScalar()) value.items.push_back(entry.second.Scalar());
-    if (value.is_list) {
-      for (const auto& item : entry.second) {
-        simple = simple && item.IsScalar();
-        value.items.push_back(item.IsScalar() ? item.Scalar() : "");
-      }
-    }
-    if (!simple) {
-      r.error(entry.second, "must be a text, a number or a list of them");
-    } else if (!config.entries.emplace(entry.first.Scalar(), std::move(value)).second) {
-      r.error(entry.first, "key '" + entry.first.Scalar() + "' stands twice");
-    }
-  }
-  return config;
-}
-
-// Paths of sources and sinks, too, are relative to the file.
-void resolve_paths(const std::string& file, NodeConfig& node) {
-  const auto path = node.entries.find("path");
-  if (path != node.entries.end() && !path->second.is_list && path->second.items[0] != "-") {
-    path->second.items[0] = resolve(file, path->second.items[0]);
-  }
-}
-
-void read_nodes(MapReader& r, const std::string& key, const std::string& what,
-                std::vector<NodeConfig>& out) {
-  const YAML::Node list = r.child(key);
-  if (!list.IsDefined()) return;
-  if (!list.IsSequence()) return r.error(list, "'" + key + "' must be a list");
-  for (const auto& item : list) {
-    out.push_back(read_node(r, item, what));
-    resolve_paths(r.file(), out.back());
-  }
-}
-
-PipelineConfig read_pipeline(MapReader& r) {
-  PipelineConfig pipeline;
-  pipeline.mark = r.mark();
-  r.read("name", pipeline.name);
-  r.read("autostart", pipeline.autostart);
-  const YAML::Node source = r.child("source");
-  if (!source.IsDefined()) {
-    r.errors().add(pipeline.mark, "a pipeline needs a source");
-  } else {
-    pipeline.source = read_node(r, source, "source");
-    resolve_paths(r.file(), pipeline.source);
-  }
-  read_nodes(r, "stages", "stage", pipeline.stages);
-  read_nodes(r, "sinks", "sink", pipeline.sinks);
-  r.finish();
-  if (!package::is_model_name(pipeline.name)) {
-    r.errors().add(pipeline.mark, "a pipeline needs a name of letters, digits, '.', '_' and '-'");
-  }
-  return pipeline;
-}
-
-void read_pipelines(MapReader& r, std::vector<PipelineConfig>& pipelines) {
-  const YAML::Node list = r.child("pipelines");
-  if (!list.IsDefined()) return;
-  if (!list.IsSequence()) return r.error(list, "'pipelines' must be a list");
-  for (const auto& item : list) {
-    MapReader p(item, r.file(), r.errors());
-    std::string file;
-    p.read("file", file);
-    if (file.empty()) {
-      pipelines.push_back(read_pipeline(p));
-      continue;
-    }
-    p.finish();
-    const std::string path = resolve(r.file(), file);
-    const Result<YAML::Node> node = parse_file(path);
-    if (!node.ok()) {
-      r.error(item, node.status().message());
-      continue;
-    }
-    MapReader included(*node, path, r.errors());
-    pipelines.push_back(read_pipeline(included));
-  }
-  for (size_t i = 0; i < pipelines.size(); ++i) {
-    for (size_t j = 0; j < i; ++j) {
-      if (pipelines[i].name == pipelines[j].name) {
-        r.errors().add(pipelines[i].mark, "pipeline '" + pipelines[i].name + "' is defined twice");
-      }
-    }
-  }
-}
-
 void read_trace(MapReader& parent, TraceConfig& trace) {
   MapReader r(parent.child("trace"), parent.file(), parent.errors());
   r.read("folder", trace.folder);
@@ -253,6 +144,15 @@ Result<Config> load(const std::string& path) {
   r.finish();
   INFERD_RETURN_IF_ERROR(errors.status());
   return config;
+}
+
+Result<PipelineConfig> load_pipeline(const std::string& path,
+                                     const std::map<std::string, std::string>& parameters,
+                                     const ReadFile& read) {
+  Errors errors;
+  PipelineConfig pipeline = read_pipeline_file(path, read, parameters, errors);
+  INFERD_RETURN_IF_ERROR(errors.status());
+  return pipeline;
 }
 
 }  // namespace inferd::config

@@ -106,6 +106,11 @@ Result<std::string> read_file(const std::string& path) {
 
 Result<YAML::Node> parse_file(const std::string& path) {
   INFERD_ASSIGN_OR_RETURN(const std::string text, read_file(path));
+  return parse_text(path, text);
+}
+
+Result<YAML::Node> parse_text(const std::string& path, const std::string& text) {
+  if (text.size() > kMaxBytes) return resource_exhausted("'" + path + "' is larger than 1 MiB");
   try {
     std::istringstream content(text);
     YAML::Parser parser(content);

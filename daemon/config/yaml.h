@@ -19,6 +19,7 @@ class Errors {
   void add(const Mark& mark, const std::string& message) {
     text_ += mark.to_string() + ": " + message + "\n";
   }
+  void add_text(const std::string& message) { text_ += message + "\n"; }
   bool empty() const { return text_.empty(); }
   Status status() const;
 
@@ -38,6 +39,8 @@ Result<std::string> read_file(const std::string& path);
 // Parses one file. Errors: cannot be read, larger than 1 MiB, not YAML (with line and column),
 // aliases (a few lines of them can stand for gigabytes), several documents.
 Result<YAML::Node> parse_file(const std::string& path);
+// The same of what it says. `path`: for messages.
+Result<YAML::Node> parse_text(const std::string& path, const std::string& text);
 
 // Typed reading of one mapping. Each get() names a key; finish() then reports every other key as
 // unknown and keys that stand twice.

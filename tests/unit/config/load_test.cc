@@ -119,7 +119,7 @@ TEST_F(ConfigTest, MistakesAreReportedWithTheirPlace) {
       {"a: &x [1]\nb: *x\n", "c.yaml:2:4: aliases (*name) are not supported"},
       {"a: [\n", "c.yaml:2:1: "},
       {"--- {}\n--- {}\n", "more than one document"},
-      {"pipelines: [{name: p}]\n", "c.yaml:1:13: a pipeline needs a source"},
+      {"pipelines: [{name: p}]\n", "c.yaml:1:13: a pipeline needs a 'source'"},
       {"pipelines: [{name: p, source: {a: {}, b: {}}}]\n",
        "is written as its type, or as 'type: {keys}'"},
       {"pipelines: [{file: none.yaml}]\n", "none.yaml'"},
