@@ -41,7 +41,7 @@ struct Parts {
 
 // `only_look`: nothing on the disk is changed.
 Result<Parts> make_parts(const config::Config& config, const MakeEngine& make_engine,
-                         bool only_look) {
+                         bool only_look, const pipeline::Pipelines::ReadConfigs& read_pipelines) {
   Parts parts;
   parts.shared_memory = std::make_unique<serve::SharedMemory>(serve::SharedMemoryOptions{
       config.server.system_shared_memory, config.server.max_shared_memory_bytes});
@@ -59,8 +59,9 @@ Result<Parts> make_parts(const config::Config& config, const MakeEngine& make_en
   }
   INFERD_ASSIGN_OR_RETURN(parts.repository, models::DeployableRepository::open(
                                                 config.models, parts.engine, parts.store.get()));
-  INFERD_ASSIGN_OR_RETURN(parts.pipelines,
-                          pipeline::Pipelines::create(config.pipelines, *parts.repository));
+  INFERD_ASSIGN_OR_RETURN(
+      parts.pipelines,
+      pipeline::Pipelines::create(config.pipelines, *parts.repository, read_pipelines));
   if (parts.store != nullptr && !only_look) {
     parts.deployments = std::make_unique<models::Deployments>(config.models.deployments,
                                                               *parts.repository, *parts.store);
@@ -68,25 +69,41 @@ Result<Parts> make_parts(const config::Config& config, const MakeEngine& make_en
   return parts;
 }
 
-// SIGTERM and SIGINT wait for sigwait instead of interrupting a thread; writes to closed sockets
-// are errors, not signals. Threads made later inherit this.
+// SIGTERM, SIGINT and SIGHUP wait for sigwait instead of interrupting a thread; writes to closed
+// sockets are errors, not signals. Threads made later inherit this.
 sigset_t block_signals() {
   ::signal(SIGPIPE, SIG_IGN);
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   return signals;
 }
 
-// Sleeps until one of the signals comes, and returns it.
-int wait_for(const sigset_t& signals) {
+void reload(pipeline::Pipelines& pipelines) {
+  host::notify_reloading();
+  const Status status = pipelines.reload();
+  if (status.ok()) {
+    telemetry::log(LogLevel::kInfo, "pipelines are as the configuration has them now");
+  } else {
+    telemetry::log(LogLevel::kError, "the pipelines stay as they are: " + status.message());
+  }
+  host::notify_ready();
+}
+
+// Sleeps until one of the signals comes that end the daemon, and returns it.
+int wait_for(const sigset_t& signals, pipeline::Pipelines& pipelines) {
   constexpr timespec kPause{.tv_sec = 20, .tv_nsec = 0};
   host::FreedMemory freed;
   for (;;) {
     const int signal = sigtimedwait(&signals, nullptr, &kPause);
-    if (signal > 0) return signal;
+    if (signal == SIGHUP) {
+      reload(pipelines);
+    } else if (signal > 0) {
+      return signal;
+    }
     freed.give_back();
   }
 }
@@ -147,10 +164,10 @@ Status check(const config::Config& config) {
   telemetry::set_up_log(log);
   INFERD_RETURN_IF_ERROR(telemetry::tracer().open(config.trace));
   INFERD_RETURN_IF_ERROR(serve::check_listeners(config.server));
-  return make_parts(config, Engine::create, true).status();
+  return make_parts(config, Engine::create, true, {}).status();
 }
 
-Status run(const config::Config& config, const std::string& version,
+Status run(const config::Config& config, const std::string& config_path, const std::string& version,
            const MakeEngine& make_engine) {
   host::share_heaps();
   telemetry::set_up_log(config.log);
@@ -158,7 +175,11 @@ Status run(const config::Config& config, const std::string& version,
   if (const Status raised = host::raise_descriptor_limit(); !raised.ok())
     telemetry::log(LogLevel::kWarning, raised.message());
   INFERD_RETURN_IF_ERROR(telemetry::tracer().open(config.trace));
-  INFERD_ASSIGN_OR_RETURN(Parts parts, make_parts(config, make_engine, false));
+  const auto read_pipelines = [config_path]() -> Result<std::vector<config::PipelineConfig>> {
+    INFERD_ASSIGN_OR_RETURN(config::Config now, config::load(config_path));
+    return std::move(now.pipelines);
+  };
+  INFERD_ASSIGN_OR_RETURN(Parts parts, make_parts(config, make_engine, false, read_pipelines));
   // Before the servers, so that whoever finds one answering finds the pipelines running.
   parts.pipelines->start();
   INFERD_ASSIGN_OR_RETURN(const Servers servers, start_servers(config.server, parts, version));
@@ -175,7 +196,7 @@ Status run(const config::Config& config, const std::string& version,
   host::notify_status("serving " + std::to_string(parts.repository->list().size()) + " models");
   host::notify_ready();
 
-  const int signal = wait_for(signals);
+  const int signal = wait_for(signals, *parts.pipelines);
   telemetry::log(LogLevel::kInfo, std::string(sigabbrev_np(signal)) + " received, draining");
   host::notify_stopping();
   drain(config.server, parts, servers);

@@ -13,10 +13,11 @@ namespace inferd {
 // Everything a start would do but listening: models are loaded, pipelines are built.
 Status check(const config::Config& config);
 
-// Runs the daemon until SIGTERM or SIGINT, then drains. OK when it ended as asked. Tests bring an
-// engine of their own.
+// Runs the daemon until SIGTERM or SIGINT, then drains. SIGHUP: the pipelines that the file at
+// `config_path` has then are taken from it. OK when it ended as asked. Tests bring an engine of
+// their own.
 using MakeEngine = std::function<Result<std::shared_ptr<Engine>>(const EngineOptions&)>;
-Status run(const config::Config& config, const std::string& version,
+Status run(const config::Config& config, const std::string& config_path, const std::string& version,
            const MakeEngine& make_engine = Engine::create);
 
 }  // namespace inferd

@@ -27,7 +27,7 @@ int main(int argc, char** argv) {
   const auto config = inferd::config::load(only_check ? check_path : config_path);
   if (!config.ok()) return fail(config.status());
   const inferd::Status status =
-      only_check ? inferd::check(*config) : inferd::run(*config, INFERD_VERSION);
+      only_check ? inferd::check(*config) : inferd::run(*config, config_path, INFERD_VERSION);
   if (!status.ok()) return fail(status);
   if (only_check) std::cout << check_path << ": ok\n";
   return 0;

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -66,8 +68,43 @@ PipelineInfo from_proto(const inferd::v1::PipelineStatus& p) {
                     p.latency_p99_ms(),
                     {}};
   for (const auto& node : p.nodes())
-    info.nodes.push_back({node.name(), node.frames(), node.total_ns()});
+    info.nodes.push_back({node.name(), node.frames(), node.total_ns(), node.node()});
+  info.restarts = p.restarts();
+  for (const auto& node : p.graph()) {
+    info.graph.push_back({node.name(),
+                          node.state(),
+                          node.reason(),
+                          node.failures(),
+                          node.taken(),
+                          node.given(),
+                          node.queued(),
+                          {node.drops().begin(), node.drops().end()},
+                          node.fps()});
+  }
   return info;
+}
+
+// Adds a file to those that the daemon is given. Only what lies beside or below the pipeline's own
+// file: no daemon can ask for others.
+Status add_file(const std::string& path, inferd::v1::CheckPipelineRequest& request) {
+  namespace fs = std::filesystem;
+  constexpr std::streamsize kMaxBytes = 1 << 20;
+  std::error_code error;
+  const fs::path folder = fs::weakly_canonical(fs::absolute(request.path()), error).parent_path();
+  const fs::path file = fs::weakly_canonical(fs::absolute(path), error);
+  const auto [end, unused] = std::mismatch(folder.begin(), folder.end(), file.begin(), file.end());
+  if (end != folder.end() || request.files().contains(path)) {
+    return invalid_argument("'" + path + "' is included, and not in '" + folder.string() +
+                            "': it is not sent to the daemon");
+  }
+  std::ifstream stream(path, std::ios::binary);
+  std::string text(kMaxBytes + 1, '\0');
+  stream.read(text.data(), kMaxBytes + 1);
+  if (stream.gcount() > kMaxBytes) return invalid_argument("'" + path + "' is larger than 1 MiB");
+  if (!stream.eof()) return not_found("cannot read '" + path + "'");
+  text.resize(static_cast<size_t>(stream.gcount()));
+  (*request.mutable_files())[path] = std::move(text);
+  return ok_status();
 }
 
 WatchedFrame from_proto(const inferd::v1::FrameResult& f) {
@@ -199,6 +236,38 @@ class GrpcClient final : public Client {
     std::vector<PipelineInfo> list;
     for (const auto& p : response.pipelines()) list.push_back(from_proto(p));
     return list;
+  }
+
+  Result<std::vector<PipelineInfo>> reload_pipelines() override {
+    grpc::ClientContext context;
+    prepare(context);
+    inferd::v1::ListPipelinesResponse response;
+    INFERD_RETURN_IF_ERROR(ended(
+        pipelines_->ReloadPipelines(&context, inferd::v1::ReloadPipelinesRequest(), &response)));
+    std::vector<PipelineInfo> list;
+    for (const auto& p : response.pipelines()) list.push_back(from_proto(p));
+    return list;
+  }
+
+  Result<PipelineCheck> check_pipeline(
+      const std::string& path, const std::map<std::string, std::string>& parameters) override {
+    inferd::v1::CheckPipelineRequest request;
+    request.set_path(path);
+    request.mutable_parameters()->insert(parameters.begin(), parameters.end());
+    INFERD_RETURN_IF_ERROR(add_file(path, request));
+    // Each round brings what the files of the last one include; the daemon bounds their depth.
+    for (;;) {
+      grpc::ClientContext context;
+      prepare(context);
+      inferd::v1::CheckPipelineResponse response;
+      INFERD_RETURN_IF_ERROR(ended(pipelines_->CheckPipeline(&context, request, &response)));
+      if (response.missing_files_size() == 0) {
+        return PipelineCheck{
+            {response.errors().begin(), response.errors().end()}, response.text(), response.dot()};
+      }
+      for (const std::string& missing : response.missing_files())
+        INFERD_RETURN_IF_ERROR(add_file(missing, request));
+    }
   }
 
   Result<PipelineInfo> change_pipeline(const std::string& name, PipelineChange change) override {

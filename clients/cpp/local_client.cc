@@ -96,6 +96,13 @@ class LocalClient final : public Client {
     return only_over_grpc("statistics");
   }
   Result<std::vector<PipelineInfo>> pipelines() override { return only_over_grpc("pipelines"); }
+  Result<std::vector<PipelineInfo>> reload_pipelines() override {
+    return only_over_grpc("pipelines");
+  }
+  Result<PipelineCheck> check_pipeline(const std::string&,
+                                       const std::map<std::string, std::string>&) override {
+    return only_over_grpc("pipelines");
+  }
   Result<PipelineInfo> change_pipeline(const std::string&, PipelineChange) override {
     return only_over_grpc("pipelines");
   }

@@ -5,6 +5,7 @@
 
 #include "clients/inferctl/command.h"
 #include "clients/inferctl/connect.h"
+#include "clients/inferctl/pipeline_commands.h"
 
 namespace inferd::ctl {
 namespace {
@@ -24,10 +25,24 @@ nlohmann::json to_json(const PipelineInfo& p) {
                          {"processed_fps", p.processed_fps},
                          {"latency_median_ms", p.latency_median_ms},
                          {"latency_p99_ms", p.latency_p99_ms},
-                         {"nodes", nlohmann::json::array()}};
+                         {"restarts", p.restarts},
+                         {"nodes", nlohmann::json::array()},
+                         {"graph", nlohmann::json::array()}};
   for (const PipelineNode& node : p.nodes) {
-    json["nodes"].push_back(
-        {{"name", node.name}, {"frames", node.frames}, {"total_ns", node.total_ns}});
+    json["nodes"].push_back({{"name", node.name},
+                             {"node", node.node},
+                             {"frames", node.frames},
+                             {"total_ns", node.total_ns}});
+  }
+  for (const PipelineGraphNode& node : p.graph) {
+    nlohmann::json one = {{"name", node.name},     {"taken", node.taken}, {"given", node.given},
+                          {"queued", node.queued}, {"fps", node.fps},     {"drops", node.drops}};
+    if (!node.state.empty()) {
+      one["state"] = node.state;
+      one["reason"] = node.reason;
+      one["failures"] = node.failures;
+    }
+    json["graph"].push_back(std::move(one));
   }
   return json;
 }
@@ -57,6 +72,29 @@ Status list(const Globals& globals) {
   return ok_status();
 }
 
+void print(const PipelineGraphNode& node) {
+  std::printf("  %-22s %10llu frames %8.1f/s", node.name.c_str(),
+              static_cast<unsigned long long>(node.given), node.fps);
+  if (node.queued > 0) std::printf("  %llu wait", static_cast<unsigned long long>(node.queued));
+  for (const auto& [reason, count] : node.drops)
+    std::printf("  %llu %s", static_cast<unsigned long long>(count), reason.c_str());
+  if (!node.state.empty()) std::printf("  source %s", node.state.c_str());
+  if (node.failures > 0) {
+    std::printf(", failed %llu times: %s", static_cast<unsigned long long>(node.failures),
+                node.reason.c_str());
+  }
+  std::printf("\n");
+}
+
+// A stage or sink.
+void print(const PipelineNode& element) {
+  const double each = element.frames == 0 ? 0
+                                          : static_cast<double>(element.total_ns) * 1e-6 /
+                                                static_cast<double>(element.frames);
+  std::printf("    %-20s %10llu frames %10.3f ms each\n", element.name.c_str(),
+              static_cast<unsigned long long>(element.frames), each);
+}
+
 // One pipeline, with the time of each of its nodes.
 void print_all(const PipelineInfo& p, const Globals& globals) {
   if (globals.json) {
@@ -64,12 +102,12 @@ void print_all(const PipelineInfo& p, const Globals& globals) {
     return;
   }
   print(p);
-  for (const PipelineNode& node : p.nodes) {
-    const double each = node.frames == 0 ? 0
-                                         : static_cast<double>(node.total_ns) * 1e-6 /
-                                               static_cast<double>(node.frames);
-    std::printf("  %-20s %10llu frames %10.3f ms each\n", node.name.c_str(),
-                static_cast<unsigned long long>(node.frames), each);
+  for (const PipelineGraphNode& node : p.graph) {
+    print(node);
+    if (!node.state.empty()) continue;
+    for (const PipelineNode& element : p.nodes) {
+      if (element.node == node.name) print(element);
+    }
   }
 }
 
@@ -189,6 +227,8 @@ void add_pipeline(CLI::App& app, const Globals& globals, Run& chosen) {
   add("start", "starts one that does not run", changes(PipelineChange::kStart));
   add("stop", "stops one: ends its source and finishes its frames", changes(PipelineChange::kStop));
   add("restart", "stops and starts one", changes(PipelineChange::kRestart));
+
+  add_pipeline_check(*command, globals, chosen);
 
   CLI::App* watch =
       command->add_subcommand("watch", "results as they are made, one line per frame");

@@ -8,6 +8,7 @@
 namespace inferd::host {
 
 void notify_ready();
+void notify_reloading();  // until notify_ready()
 void notify_stopping();
 void notify_status(const std::string& text);  // one line, shown by `systemctl status`
 

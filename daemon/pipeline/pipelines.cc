@@ -37,9 +37,9 @@ class Stuck {
  public:
   static constexpr size_t kMost = 8;
 
-  bool full() {
+  size_t count() {
     std::erase_if(pipelines_, [](const auto& pipeline) { return pipeline->ended(); });
-    return pipelines_.size() >= kMost;
+    return pipelines_.size();
   }
   void keep(std::shared_ptr<Pipeline> pipeline) { pipelines_.push_back(std::move(pipeline)); }
 
@@ -56,7 +56,8 @@ class Stuck {
 
 class PipelineSet final : public Pipelines {
  public:
-  explicit PipelineSet(models::Repository& repository) : repository_(repository) {}
+  PipelineSet(models::Repository& repository, ReadConfigs read)
+      : repository_(repository), read_(std::move(read)) {}
   ~PipelineSet() override { stop(); }
 
   // Before it is used by others.
@@ -84,6 +85,7 @@ class PipelineSet final : public Pipelines {
       const std::lock_guard changing(entry->changing);
       stop_entry(*entry);
     }
+    wait_for_stuck();
   }
 
   Status start(const std::string& name) override {
@@ -106,9 +108,11 @@ class PipelineSet final : public Pipelines {
     return start_entry(*entry);
   }
 
-  Status reload(const std::vector<config::PipelineConfig>& configs) override {
+  Status reload() override {
     const std::lock_guard reloading(reloading_);
     if (closed()) return unavailable("the daemon stops and starts nothing more");
+    if (!read_) return failed_precondition("there is no configuration to read again");
+    INFERD_ASSIGN_OR_RETURN(const auto configs, read_());
     const Entries before = entries();
     INFERD_ASSIGN_OR_RETURN(Entries after, build(configs, before));
     {
@@ -136,6 +140,11 @@ class PipelineSet final : public Pipelines {
       if (starts) current(*entry)->start();
     }
     return ok_status();
+  }
+
+  Result<PipelineDrawing> draw(const config::PipelineConfig& config) override {
+    INFERD_ASSIGN_OR_RETURN(const auto pipeline, Pipeline::create(config, repository_));
+    return PipelineDrawing{draw_text(pipeline->graph()), draw_dot(config.name, pipeline->graph())};
   }
 
   std::vector<PipelineStatus> list() const override {
@@ -237,6 +246,18 @@ class PipelineSet final : public Pipelines {
     entry.stuck.clear();
   }
 
+  // Some may have come back by now; the others are left behind.
+  void wait_for_stuck() {
+    const int64_t until = schedule::now_ns() + 2 * kSecondNs;
+    for (;;) {
+      {
+        const std::lock_guard lock(mutex_);
+        if (stuck_.count() == 0 || schedule::now_ns() > until) return;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+  }
+
   void give_up(const std::shared_ptr<Pipeline>& pipeline) {
     telemetry::log(LogLevel::kError, "pipeline " + pipeline->name() +
                                          " has a node that does not end; it is left behind");
@@ -282,7 +303,7 @@ class PipelineSet final : public Pipelines {
     Status started = unavailable("too many pipelines are stuck");
     {
       const std::lock_guard lock(mutex_);
-      if (!stuck_.full()) started = ok_status();
+      if (stuck_.count() < Stuck::kMost) started = ok_status();
     }
     if (started.ok()) started = start_anew(entry);
     const std::lock_guard lock(entry.mutex);
@@ -303,6 +324,7 @@ class PipelineSet final : public Pipelines {
   }
 
   models::Repository& repository_;
+  const ReadConfigs read_;
   Feeds feeds_;
   std::mutex reloading_;
   mutable std::mutex mutex_;
@@ -316,8 +338,9 @@ class PipelineSet final : public Pipelines {
 }  // namespace
 
 Result<std::unique_ptr<Pipelines>> Pipelines::create(
-    const std::vector<config::PipelineConfig>& configs, models::Repository& repository) {
-  auto pipelines = std::make_unique<PipelineSet>(repository);
+    const std::vector<config::PipelineConfig>& configs, models::Repository& repository,
+    ReadConfigs read) {
+  auto pipelines = std::make_unique<PipelineSet>(repository, std::move(read));
   INFERD_RETURN_IF_ERROR(pipelines->make(configs));
   return std::unique_ptr<Pipelines>(std::move(pipelines));
 }

@@ -79,6 +79,11 @@ struct PipelineStatus {
   std::vector<NodeStatus> graph;
 };
 
+struct PipelineDrawing {
+  std::string text;  // a line for each node
+  std::string dot;   // for Graphviz
+};
+
 // A bounded mailbox of results: the newest `capacity` results wait for next(); older ones are
 // dropped and counted. Thread-safe.
 class Subscription {
@@ -96,11 +101,15 @@ class Subscription {
 // Thread-safe.
 class Pipelines {
  public:
+  // Gives the configuration as it is then. Empty: there is nowhere to read it from.
+  using ReadConfigs = std::function<Result<std::vector<config::PipelineConfig>>()>;
+
   // Builds and checks every pipeline against the models; starts those with `autostart` on start().
   // Errors are "file:line:column: message", all at once. The repository outlives them; while a
   // pipeline runs, its model stays and changes only to versions that it can go on with.
   static Result<std::unique_ptr<Pipelines>> create(
-      const std::vector<config::PipelineConfig>& configs, models::Repository& repository);
+      const std::vector<config::PipelineConfig>& configs, models::Repository& repository,
+      ReadConfigs read = {});
   virtual ~Pipelines() = default;  // stops
 
   virtual void start() = 0;
@@ -115,10 +124,14 @@ class Pipelines {
   virtual Status stop(const std::string& name) = 0;
   virtual Status restart(const std::string& name) = 0;
 
-  // Takes a new configuration: starts and stops what it adds and leaves out, builds anew what it
-  // changes (and starts it where it ran), and leaves all others alone. With an error, the same as
-  // create() gives, nothing is changed.
-  virtual Status reload(const std::vector<config::PipelineConfig>& configs) = 0;
+  // Reads the configuration again: starts and stops what it adds and leaves out, builds anew what
+  // it changes (and starts it where it ran), and leaves all others alone. With an error, the same
+  // as create() gives, nothing is changed.
+  virtual Status reload() = 0;
+
+  // How a pipeline would look, which is built against the models for that and never started. The
+  // same errors.
+  virtual Result<PipelineDrawing> draw(const config::PipelineConfig& config) = 0;
 
   virtual std::vector<PipelineStatus> list() const = 0;
   virtual Result<PipelineStatus> status(const std::string& name) const = 0;

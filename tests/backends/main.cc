@@ -14,7 +14,8 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   const auto config = inferd::config::load(path);
   const inferd::Status status =
-      config.ok() ? inferd::run(*config, "test", inferd::make_scripted_engine) : config.status();
+      config.ok() ? inferd::run(*config, path, "test", inferd::make_scripted_engine)
+                  : config.status();
   if (status.ok()) return 0;
   std::cerr << "inferd: " << status.message() << "\n";
   return 1;

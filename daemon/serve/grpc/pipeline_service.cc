@@ -2,7 +2,9 @@
 #include "daemon/serve/grpc/pipeline_service.h"
 
 #include <algorithm>
+#include <sstream>
 
+#include "daemon/config/pipeline_file.h"
 #include "daemon/serve/grpc/seat.h"
 #include "daemon/serve/grpc/status.h"
 
@@ -21,6 +23,21 @@ inferd::v1::PipelineState to_proto(pipeline::PipelineState state) {
       return inferd::v1::PIPELINE_STATE_FAILED;
   }
   return inferd::v1::PIPELINE_STATE_UNSPECIFIED;
+}
+
+void fill(const pipeline::NodeStatus& node, inferd::v1::GraphNode* out) {
+  out->set_name(node.name);
+  out->set_state(node.state);
+  out->set_reason(node.reason);
+  out->set_failures(node.failures);
+  out->set_taken(node.taken);
+  out->set_given(node.given);
+  out->set_queued(node.queued);
+  out->set_fps(node.fps);
+  for (size_t i = 0; i < pipeline::kDropReasons; ++i) {
+    const char* reason = pipeline::drop_reason_name(static_cast<pipeline::DropReason>(i));
+    if (node.drops[i] > 0) (*out->mutable_drops())[reason] = node.drops[i];
+  }
 }
 
 void fill(const pipeline::PipelineStatus& status, inferd::v1::PipelineStatus* out) {
@@ -44,7 +61,10 @@ void fill(const pipeline::PipelineStatus& status, inferd::v1::PipelineStatus* ou
     n->set_name(node.name);
     n->set_frames(node.frames);
     n->set_total_ns(node.total_ns);
+    n->set_node(node.node);
   }
+  out->set_restarts(status.restarts);
+  for (const pipeline::NodeStatus& node : status.graph) fill(node, out->add_graph());
 }
 
 void fill(const pipeline::Detection& detection, inferd::v1::Detection* d) {
@@ -116,6 +136,46 @@ grpc::Status PipelineService::ListPipelines(grpc::ServerContext* context,
   const Status allowed = check_role(callers_.roles_of(*context), Role::kObserve, "ListPipelines");
   if (!allowed.ok()) return to_grpc(allowed);
   for (const auto& status : pipelines_.list()) fill(status, response->add_pipelines());
+  return grpc::Status::OK;
+}
+
+grpc::Status PipelineService::ReloadPipelines(grpc::ServerContext* context,
+                                              const inferd::v1::ReloadPipelinesRequest*,
+                                              inferd::v1::ListPipelinesResponse* response) {
+  const Status allowed = check_role(callers_.roles_of(*context), Role::kAdmin, "ReloadPipelines");
+  if (!allowed.ok()) return to_grpc(allowed);
+  const Status reloaded = pipelines_.reload();
+  if (!reloaded.ok()) return to_grpc(reloaded);
+  for (const auto& status : pipelines_.list()) fill(status, response->add_pipelines());
+  return grpc::Status::OK;
+}
+
+// Stages and sinks may open files that the pipeline names: for admins.
+grpc::Status PipelineService::CheckPipeline(grpc::ServerContext* context,
+                                            const inferd::v1::CheckPipelineRequest* request,
+                                            inferd::v1::CheckPipelineResponse* response) {
+  Status status = check_role(callers_.roles_of(*context), Role::kAdmin, "CheckPipeline");
+  if (!status.ok()) return to_grpc(status);
+  const auto read = [&](const std::string& path) -> Result<std::string> {
+    const auto file = request->files().find(path);
+    if (file != request->files().end()) return file->second;
+    response->add_missing_files(path);
+    return not_found("cannot open '" + path + "'");
+  };
+  const auto config = config::load_pipeline(
+      request->path(), {request->parameters().begin(), request->parameters().end()}, read);
+  if (response->missing_files_size() > 0) return grpc::Status::OK;
+  status = config.status();
+  if (status.ok()) {
+    const auto drawing = pipelines_.draw(*config);
+    status = drawing.status();
+    if (status.ok()) {
+      response->set_text(drawing->text);
+      response->set_dot(drawing->dot);
+    }
+  }
+  std::istringstream errors(status.message());
+  for (std::string line; std::getline(errors, line);) response->add_errors(line);
   return grpc::Status::OK;
 }
 

@@ -28,6 +28,10 @@ class PipelineService final : public inferd::v1::PipelineService::Service {
                             inferd::v1::PipelineStatus*) override;
   grpc::Status RestartPipeline(grpc::ServerContext*, const inferd::v1::PipelineRequest*,
                                inferd::v1::PipelineStatus*) override;
+  grpc::Status ReloadPipelines(grpc::ServerContext*, const inferd::v1::ReloadPipelinesRequest*,
+                               inferd::v1::ListPipelinesResponse*) override;
+  grpc::Status CheckPipeline(grpc::ServerContext*, const inferd::v1::CheckPipelineRequest*,
+                             inferd::v1::CheckPipelineResponse*) override;
   grpc::Status Watch(grpc::ServerContext*, const inferd::v1::WatchRequest*,
                      grpc::ServerWriter<inferd::v1::FrameResult>*) override;
 

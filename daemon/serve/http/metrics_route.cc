@@ -127,6 +127,23 @@ void add_model(const ModelVersion& version, MetricsPage& page) {
                static_cast<double>(s.wakes.ns) / 1e9);
 }
 
+void add_node(const pipeline::NodeStatus& s, const Labels& node, MetricsPage& page) {
+  page.counter("inferd_pipeline_node_frames_total", "Frames that a node gave on", node,
+               number(s.given));
+  page.gauge("inferd_pipeline_node_queue", "Frames that wait for a node", node, number(s.queued));
+  for (size_t i = 0; i < pipeline::kDropReasons; ++i) {
+    page.counter(
+        "inferd_pipeline_node_drops_total", "Frames that went no further, by reason",
+        with(node, "reason", pipeline::drop_reason_name(static_cast<pipeline::DropReason>(i))),
+        number(s.drops[i]));
+  }
+  if (s.state.empty()) return;
+  page.gauge("inferd_pipeline_source_up", "1 while the source gives frames", node,
+             s.state == "running" ? 1 : 0);
+  page.counter("inferd_pipeline_source_failures_total", "Times that a source failed", node,
+               number(s.failures));
+}
+
 void add_pipeline(const pipeline::PipelineStatus& s, MetricsPage& page) {
   const Labels name = {{"pipeline", s.name}};
   page.gauge("inferd_pipeline_running", "1 while the pipeline runs", name,
@@ -149,10 +166,20 @@ void add_pipeline(const pipeline::PipelineStatus& s, MetricsPage& page) {
     page.gauge("inferd_pipeline_latency_seconds", "Capture to result, of the last 1,000 frames",
                with(name, "quantile", quantile), ms / 1000);
   }
+  std::array<double, pipeline::kLatencyBoundsMs.size()> bounds{};
+  std::transform(pipeline::kLatencyBoundsMs.begin(), pipeline::kLatencyBoundsMs.end(),
+                 bounds.begin(), [](double ms) { return ms / 1000; });
+  page.histogram("inferd_pipeline_latency_histogram_seconds", "Capture to the end of all sinks",
+                 name, bounds, s.latency_counts, s.latency_sum_ms / 1000);
+  page.counter("inferd_pipeline_restarts_total", "Times that a node was stuck", name,
+               number(s.restarts));
   for (const pipeline::NodeStatistics& node : s.nodes) {
     page.counter("inferd_pipeline_stage_seconds_total", "Time in each stage and sink",
-                 with(name, "stage", node.name), static_cast<double>(node.total_ns) / 1e9);
+                 with(with(name, "node", node.node), "stage", node.name),
+                 static_cast<double>(node.total_ns) / 1e9);
   }
+  for (const pipeline::NodeStatus& node : s.graph)
+    add_node(node, with(name, "node", node.name), page);
 }
 
 void add_process(const Backend& backend, MetricsPage& page) {

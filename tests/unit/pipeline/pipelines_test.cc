@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
 #include <thread>
 
@@ -32,7 +33,8 @@ class PipelinesTest : public ::testing::Test {
   }
   void make(const std::vector<config::PipelineConfig>& configs) {
     std::filesystem::create_directories(folder_.file("out"));
-    auto pipelines = Pipelines::create(configs, repository_);
+    configs_ = configs;
+    auto pipelines = Pipelines::create(configs, repository_, [this] { return configs_; });
     ASSERT_TRUE(pipelines.ok()) << pipelines.status().to_string();
     pipelines_ = std::move(*pipelines);
     pipelines_->start();
@@ -44,8 +46,83 @@ class PipelinesTest : public ::testing::Test {
 
   const TemporaryFolder folder_;
   FakeRepository repository_;
+  Result<std::vector<config::PipelineConfig>> configs_ = std::vector<config::PipelineConfig>();
   std::unique_ptr<Pipelines> pipelines_;
 };
+
+TEST_F(PipelinesTest, AReloadLeavesWhatIsTheSameAlone) {
+  make({config("same", "0"), config("other", "0"), config("gone", "0"), config("off", "0", false)});
+  while (pipelines_->status("same")->processed < 20) std::this_thread::yield();
+  auto watcher = *pipelines_->subscribe("same", 4);
+  config::PipelineConfig other = config("other", "0");
+  other.source.entries["fps"].items = {"500"};
+  config::PipelineConfig off = config("off", "3");
+  config::PipelineConfig same = config("same", "0");
+  same.mark.line = same.source.mark.line = 77;  // where it stands does not matter
+  configs_ = std::vector{config("new", "0"), same, other, off};
+  ASSERT_TRUE(pipelines_->reload().ok());
+  EXPECT_GE(pipelines_->status("same")->processed, 20U);
+  EXPECT_NE(watcher->next(60'000), nullptr);
+  EXPECT_FALSE(watcher->ended());
+  EXPECT_EQ(state("other"), PipelineState::kRunning);
+  EXPECT_EQ(state("new"), PipelineState::kRunning);
+  EXPECT_EQ(state("off"), PipelineState::kStopped) << "it did not run before";
+  EXPECT_EQ(pipelines_->status("gone").status().code(), StatusCode::kNotFound);
+  EXPECT_EQ(pipelines_->list().size(), 4U);
+}
+
+TEST_F(PipelinesTest, ABadReloadChangesNothing) {
+  make({config("a", "0"), config("b", "0")});
+  while (pipelines_->status("a")->processed < 20) std::this_thread::yield();
+  config::PipelineConfig bad = config("b", "0");
+  bad.stages = {node("infer", {{"model", "none"}})};
+  config::PipelineConfig worse = config("c", "0");
+  worse.source.type = "telepathy";
+  configs_ = std::vector{bad, worse};
+  const Status refused = pipelines_->reload();
+  EXPECT_THAT(refused.message(), HasSubstr("there is no model 'none'"));
+  EXPECT_THAT(refused.message(), HasSubstr("there is no source 'telepathy'"));
+  configs_ = invalid_argument("c.yaml:1:1: not YAML");
+  EXPECT_EQ(pipelines_->reload().message(), "c.yaml:1:1: not YAML");
+  EXPECT_GE(pipelines_->status("a")->processed, 20U);
+  EXPECT_EQ(state("b"), PipelineState::kRunning);
+  EXPECT_EQ(pipelines_->list().size(), 2U);
+}
+
+TEST_F(PipelinesTest, DrawsWhatWouldRun) {
+  make({});
+  const auto drawing = pipelines_->draw(config("p", "0"));
+  ASSERT_TRUE(drawing.ok());
+  EXPECT_EQ(drawing->text, "main: source test_pattern\n  main: sink jsonl\n");
+  EXPECT_TRUE(pipelines_->list().empty());
+}
+
+// A model that does not come back until the test says so.
+TEST_F(PipelinesTest, APipelineThatIsStuckRunsAgain) {
+  Gate gate;
+  std::atomic<int> runs{0};
+  repository_.add(
+      "model",
+      std::make_shared<FakeModel>(
+          std::vector<TensorInfo>{{"x", DType::kUInt8, {1, 8, 8, 3}, {}}},
+          std::vector<TensorInfo>{{"y", DType::kFloat32, {1, 1}, {}}},
+          [&](std::span<const TensorView>) -> Result<std::vector<FakeTensor>> {
+            if (++runs == 3) gate.pass();
+            return std::vector<FakeTensor>{{DType::kFloat32, {1, 1}, std::vector<std::byte>(4)}};
+          }));
+  config::PipelineConfig c = config("p", "0");
+  c.stages = {node("resize"), node("infer", {{"model", "model"}})};
+  c.stall_s = 0.001;
+  make({c});
+  while (pipelines_->status("p")->restarts == 0)
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  EXPECT_EQ(state("p"), PipelineState::kRunning);
+  gate.open();
+  const uint64_t before = pipelines_->status("p")->processed;
+  while (pipelines_->status("p")->processed < before + 5)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  pipelines_->stop();
+}
 
 TEST_F(PipelinesTest, StartAndStopOneAndLeaveTheOthers) {
   make({config("a", "0"), config("b", "0"), config("later", "0", false)});

@@ -177,6 +177,10 @@ class GrpcTransport:
         response = self._call(self._pipelines.ListPipelines, pb.pipelines.ListPipelinesRequest(), timeout)
         return [_pipeline(p) for p in response.pipelines]
 
+    def reload_pipelines(self, timeout: float) -> List[t.Pipeline]:
+        response = self._call(self._pipelines.ReloadPipelines, pb.pipelines.ReloadPipelinesRequest(), timeout)
+        return [_pipeline(p) for p in response.pipelines]
+
     def change_pipeline(self, pipeline: str, change: str, timeout: float) -> t.Pipeline:
         """`change`: "Start", "Stop" or "Restart"."""
         call = getattr(self._pipelines, change + "Pipeline")
@@ -246,7 +250,9 @@ def _pipeline(p) -> t.Pipeline:
     name = state.name[len("PIPELINE_STATE_"):].lower() if state is not None else "unspecified"
     return t.Pipeline(p.name, name, p.reason, p.source, p.model, p.captured, p.processed, p.dropped, p.failed,
                       p.last_error, p.captured_fps, p.processed_fps, p.latency_median_ms, p.latency_p99_ms,
-                      tuple(t.Node(n.name, n.frames, n.total_ns) for n in p.nodes))
+                      tuple(t.Node(n.name, n.frames, n.total_ns, n.node) for n in p.nodes), p.restarts,
+                      tuple(t.GraphNode(n.name, n.state, n.reason, n.failures, n.taken, n.given, n.queued,
+                                        dict(n.drops), n.fps) for n in p.graph))
 
 
 def _frame(f) -> t.Frame:

@@ -108,6 +108,9 @@ class LocalTransport:
     def pipelines(self, timeout: float) -> List[t.Pipeline]:
         raise _only_grpc("pipelines")
 
+    def reload_pipelines(self, timeout: float) -> List[t.Pipeline]:
+        raise _only_grpc("pipelines")
+
     def change_pipeline(self, pipeline: str, change: str, timeout: float) -> t.Pipeline:
         raise _only_grpc("pipelines")
 

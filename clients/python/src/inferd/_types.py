@@ -175,6 +175,21 @@ class Node:
     name: str
     frames: int
     total_ns: int
+    node: str = ""  # of the pipeline, that it belongs to
+
+
+@dataclass(frozen=True)
+class GraphNode:
+    """A node of a pipeline, once for each way that frames come to it."""
+    name: str
+    state: str  # of sources
+    reason: str  # of a source's last failure
+    failures: int
+    taken: int
+    given: int
+    queued: int
+    drops: Dict[str, int]  # by reason
+    fps: float
 
 
 @dataclass(frozen=True)
@@ -194,6 +209,8 @@ class Pipeline:
     latency_median_ms: float
     latency_p99_ms: float
     nodes: Tuple[Node, ...]
+    restarts: int = 0  # because a node was stuck
+    graph: Tuple[GraphNode, ...] = ()
 
 
 class Buffers(abc.ABC):

@@ -135,6 +135,11 @@ class Client:
     def pipelines(self, *, timeout: Optional[float] = None) -> List[t.Pipeline]:
         return self._transport.pipelines(self._seconds(timeout))
 
+    def reload_pipelines(self, *, timeout: Optional[float] = None) -> List[t.Pipeline]:
+        """Has the daemon read its configuration again and take the pipelines that it has then. With an error in any of
+        them, INVALID_ARGUMENT says all, and nothing is changed."""
+        return self._transport.reload_pipelines(self._seconds(timeout))
+
     def start_pipeline(self, pipeline: str, *, timeout: Optional[float] = None) -> t.Pipeline:
         """Starts one that does not run, and gives how it is then. Its counters begin at 0."""
         return self._transport.change_pipeline(pipeline, "Start", self._seconds(timeout))

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -105,6 +106,23 @@ struct PipelineNode {
   std::string name;     // of a stage or sink
   uint64_t frames = 0;  // that it has seen
   int64_t total_ns = 0;
+  std::string node = {};  // of the pipeline, that it belongs to
+};
+
+// A node of a pipeline, once for each way that frames come to it.
+struct PipelineGraphNode {
+  std::string name;
+  std::string state, reason;  // of a source, and of its last failure
+  uint64_t failures = 0;      // of a source
+  uint64_t taken = 0, given = 0, queued = 0;
+  std::map<std::string, uint64_t> drops = {};  // by reason
+  double fps = 0;
+};
+
+// What the daemon says of a pipeline's file.
+struct PipelineCheck {
+  std::vector<std::string> errors;  // "file:line:column: message"; none: it is good
+  std::string text, dot;            // its nodes, for people and for Graphviz
 };
 
 struct PipelineInfo {
@@ -113,6 +131,8 @@ struct PipelineInfo {
   std::string last_error;  // of a stage or sink
   double captured_fps = 0, processed_fps = 0, latency_median_ms = 0, latency_p99_ms = 0;
   std::vector<PipelineNode> nodes;  // in their order
+  uint64_t restarts = 0;            // because one was stuck
+  std::vector<PipelineGraphNode> graph = {};
 };
 
 enum class PipelineChange { kStart, kStop, kRestart };
@@ -172,6 +192,13 @@ class Client {
   Result<std::unique_ptr<Stream>> stream(const StreamOptions& options = {});
 
   virtual Result<std::vector<PipelineInfo>> pipelines() = 0;
+  // The daemon reads its configuration again and takes the pipelines that it has then.
+  // INVALID_ARGUMENT with all errors: nothing was changed.
+  virtual Result<std::vector<PipelineInfo>> reload_pipelines() = 0;
+  // Checks a file of a pipeline, and those that it includes, against the daemon's models.
+  // `parameters`: their values. NOT_FOUND: a file cannot be read here.
+  virtual Result<PipelineCheck> check_pipeline(
+      const std::string& path, const std::map<std::string, std::string>& parameters) = 0;
   // Waits until it is done, and gives how the pipeline is then. Nothing is to be done where it
   // runs, or does not, already. NOT_FOUND: no such pipeline.
   virtual Result<PipelineInfo> change_pipeline(const std::string& name, PipelineChange change) = 0;
