@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <chrono>
 #include <condition_variable>
 #include <mutex>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -22,23 +20,30 @@ class Inbox {
   // kReplaced: the oldest went for it. kClosed: it is not taken.
   Put put(T item) {
     [[maybe_unused]] T replaced{};  // goes after the lock
-    std::unique_lock lock(mutex_);
-    if (!latest_wins_) changed_.wait(lock, [&] { return size_ < ring_.size() || closed_; });
-    if (closed_) return Put::kClosed;
-    const bool full = size_ == ring_.size();
-    if (full) replaced = pop();
-    ring_[(first_ + size_++) % ring_.size()] = std::move(item);
-    changed_.notify_all();
+    bool full = false;
+    {
+      std::unique_lock lock(mutex_);
+      while (!latest_wins_ && size_ == ring_.size() && !closed_) wait(lock, room_, waits_for_room_);
+      if (closed_) return Put::kClosed;
+      full = size_ == ring_.size();
+      if (full) replaced = pop();
+      ring_[(first_ + size_++) % ring_.size()] = std::move(item);
+      if (waits_for_items_ == 0) return full ? Put::kReplaced : Put::kTaken;
+    }
+    items_.notify_one();
     return full ? Put::kReplaced : Put::kTaken;
   }
 
   // Waits. False: closed and empty.
   bool take(T& item) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return size_ > 0 || closed_; });
-    if (size_ == 0) return false;
-    item = pop();
-    changed_.notify_all();
+    {
+      std::unique_lock lock(mutex_);
+      while (size_ == 0 && !closed_) wait(lock, items_, waits_for_items_);
+      if (size_ == 0) return false;
+      item = pop();
+      if (waits_for_room_ == 0) return true;
+    }
+    room_.notify_one();
     return true;
   }
 
@@ -46,7 +51,8 @@ class Inbox {
   void close() {
     const std::lock_guard lock(mutex_);
     closed_ = true;
-    changed_.notify_all();
+    items_.notify_all();
+    room_.notify_all();
   }
 
   size_t size() const {
@@ -55,6 +61,14 @@ class Inbox {
   }
 
  private:
+  // Whoever changes something only calls the kernel where somebody waits for it.
+  static void wait(std::unique_lock<std::mutex>& lock, std::condition_variable& changed,
+                   int& waiting) {
+    ++waiting;
+    changed.wait(lock);
+    --waiting;
+  }
+
   T pop() {
     T item = std::move(ring_[first_]);
     first_ = (first_ + 1) % ring_.size();
@@ -64,10 +78,11 @@ class Inbox {
 
   const bool latest_wins_;
   mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  std::vector<T> ring_;          // by mutex_
-  size_t first_ = 0, size_ = 0;  // by mutex_
-  bool closed_ = false;          // by mutex_
+  std::condition_variable items_, room_;
+  int waits_for_items_ = 0, waits_for_room_ = 0;  // by mutex_
+  std::vector<T> ring_;                           // by mutex_
+  size_t first_ = 0, size_ = 0;                   // by mutex_
+  bool closed_ = false;                           // by mutex_
 };
 
 }  // namespace inferd::pipeline
