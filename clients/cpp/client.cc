@@ -115,6 +115,9 @@ WatchedFrame from_proto(const inferd::v1::FrameResult& f) {
                                 d.score(), d.class_id(), d.label(), d.track_id()});
     for (const auto& k : d.keypoints())
       frame.detections.back().keypoints.push_back({k.x(), k.y(), k.score()});
+    for (const auto& c : d.classes())
+      frame.detections.back().classes.push_back({c.class_id(), c.score(), c.label()});
+    frame.detections.back().text = d.text();
   }
   for (const auto& c : f.classes()) frame.classes.push_back({c.class_id(), c.score(), c.label()});
   for (const auto& a : f.areas()) frame.areas.push_back({a.class_id(), a.fraction(), a.label()});
@@ -122,6 +125,10 @@ WatchedFrame from_proto(const inferd::v1::FrameResult& f) {
       f.mask().width(), f.mask().height(), {f.mask().runs().begin(), f.mask().runs().end()}};
   for (const auto& c : f.counts())
     frame.counts.push_back({c.name(), c.class_id(), c.label(), c.entered(), c.left(), c.inside()});
+  for (const auto& v : f.values()) frame.values.push_back({v.name(), v.value()});
+  frame.text = f.text();
+  frame.node = f.node();
+  frame.source = f.source();
   return frame;
 }
 

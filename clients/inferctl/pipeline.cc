@@ -146,6 +146,9 @@ void print(const WatchedFrame& f) {
     std::printf("  %s%s %.2f [%d,%d %dx%d]", track.c_str(), d.label.c_str(),
                 static_cast<double>(d.score), x(d.x_min), y(d.y_min), x(d.x_max) - x(d.x_min),
                 y(d.y_max) - y(d.y_min));
+    for (const WatchedClass& c : d.classes)
+      std::printf(" %s %.2f", name_of(c).c_str(), static_cast<double>(c.value));
+    if (!d.text.empty()) std::printf(" \"%s\"", d.text.c_str());
   }
   for (const WatchedClass& c : f.classes)
     std::printf("  %s %.2f", name_of(c).c_str(), static_cast<double>(c.value));
@@ -156,15 +159,24 @@ void print(const WatchedFrame& f) {
                 static_cast<unsigned long long>(c.in), static_cast<unsigned long long>(c.out),
                 c.inside);
   }
-  const bool nothing = f.detections.empty() && f.classes.empty() && f.areas.empty();
+  for (const WatchedValue& v : f.values) std::printf("  %s %.4g", v.name.c_str(), v.value);
+  if (!f.text.empty()) std::printf("  \"%s\"", f.text.c_str());
+  const bool nothing = f.detections.empty() && f.classes.empty() && f.areas.empty() &&
+                       f.values.empty() && f.text.empty();
   std::printf("%s\n", nothing ? "  -" : "");
   std::fflush(stdout);
 }
 
-// What is said of the frame as a whole, where something is; as the sink jsonl writes it.
+nlohmann::json to_json(const std::vector<WatchedClass>& scores) {
+  nlohmann::json json = nlohmann::json::array();
+  for (const WatchedClass& c : scores)
+    json.push_back({{"label", c.label}, {"class_id", c.class_id}, {"score", c.value}});
+  return json;
+}
+
+// What is said of the frame as a whole, where something is; as sinks write it.
 void add_frame(const WatchedFrame& f, nlohmann::json& json) {
-  for (const WatchedClass& c : f.classes)
-    json["classes"].push_back({{"label", c.label}, {"class_id", c.class_id}, {"score", c.value}});
+  if (!f.classes.empty()) json["classes"] = to_json(f.classes);
   for (const WatchedClass& a : f.areas)
     json["areas"].push_back({{"label", a.label}, {"class_id", a.class_id}, {"fraction", a.value}});
   if (f.mask.width > 0) {
@@ -178,6 +190,11 @@ void add_frame(const WatchedFrame& f, nlohmann::json& json) {
                               {"out", c.out},
                               {"inside", c.inside}});
   }
+  for (const WatchedValue& v : f.values)
+    json["values"].push_back({{"name", v.name}, {"value", v.value}});
+  if (!f.text.empty()) json["text"] = f.text;
+  if (!f.node.empty()) json["node"] = f.node;
+  if (!f.source.empty()) json["source"] = f.source;
 }
 
 void print_json(const WatchedFrame& f) {
@@ -195,10 +212,12 @@ void print_json(const WatchedFrame& f) {
                            {"box", {d.x_min, d.y_min, d.x_max, d.y_max}}};
     for (const WatchedKeypoint& k : d.keypoints) item["keypoints"].push_back({k.x, k.y, k.score});
     if (d.track_id != 0) item["track_id"] = d.track_id;
+    if (!d.classes.empty()) item["classes"] = to_json(d.classes);
+    if (!d.text.empty()) item["text"] = d.text;
     json["detections"].push_back(std::move(item));
   }
   add_frame(f, json);
-  std::cout << json.dump() << std::endl;
+  std::cout << json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << std::endl;
 }
 
 }  // namespace

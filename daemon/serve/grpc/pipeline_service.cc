@@ -67,6 +67,16 @@ void fill(const pipeline::PipelineStatus& status, inferd::v1::PipelineStatus* ou
   for (const pipeline::NodeStatus& node : status.graph) fill(node, out->add_graph());
 }
 
+void fill(const std::vector<pipeline::ClassScore>& scores,
+          google::protobuf::RepeatedPtrField<inferd::v1::ClassScore>* out) {
+  for (const pipeline::ClassScore& score : scores) {
+    auto* c = out->Add();
+    c->set_class_id(score.class_id);
+    c->set_score(score.score);
+    c->set_label(score.label);
+  }
+}
+
 void fill(const pipeline::Detection& detection, inferd::v1::Detection* d) {
   d->mutable_box()->set_x_min(detection.box.x_min);
   d->mutable_box()->set_y_min(detection.box.y_min);
@@ -82,16 +92,13 @@ void fill(const pipeline::Detection& detection, inferd::v1::Detection* d) {
     k->set_y(keypoint.y);
     k->set_score(keypoint.score);
   }
+  fill(detection.classes, d->mutable_classes());
+  d->set_text(detection.text);
 }
 
 // What is said of the frame as a whole.
 void fill_frame(const pipeline::FrameResult& result, inferd::v1::FrameResult* out) {
-  for (const pipeline::ClassScore& score : result.classes) {
-    auto* c = out->add_classes();
-    c->set_class_id(score.class_id);
-    c->set_score(score.score);
-    c->set_label(score.label);
-  }
+  fill(result.classes, out->mutable_classes());
   for (const pipeline::ClassArea& area : result.areas) {
     auto* a = out->add_areas();
     a->set_class_id(area.class_id);
@@ -113,10 +120,18 @@ void fill_frame(const pipeline::FrameResult& result, inferd::v1::FrameResult* ou
     c->set_left(count.out);
     c->set_inside(count.inside);
   }
+  for (const pipeline::Value& value : result.values) {
+    auto* v = out->add_values();
+    v->set_name(value.name);
+    v->set_value(value.value);
+  }
+  out->set_text(result.text);
 }
 
 void fill(const pipeline::FrameResult& result, inferd::v1::FrameResult* out) {
   out->set_pipeline(result.pipeline);
+  out->set_node(result.node);
+  out->set_source(result.source);
   out->set_sequence(result.sequence);
   out->set_capture_ns(result.capture_ns);
   out->set_result_ns(result.result_ns);

@@ -258,9 +258,12 @@ def _pipeline(p) -> t.Pipeline:
 def _frame(f) -> t.Frame:
     detections = tuple(t.Detection(t.Box(d.box.x_min, d.box.y_min, d.box.x_max, d.box.y_max), d.score, d.class_id,
                                    d.label, tuple((k.x, k.y) for k in d.keypoints), d.track_id,
-                                   tuple(k.score for k in d.keypoints)) for d in f.detections)
+                                   tuple(k.score for k in d.keypoints),
+                                   tuple(t.Class(c.score, c.class_id, c.label) for c in d.classes), d.text)
+                       for d in f.detections)
     mask = t.Mask(f.mask.width, f.mask.height, tuple(f.mask.runs)) if f.HasField("mask") else None
     return t.Frame(f.pipeline, f.sequence, f.capture_ns, f.result_ns, f.width, f.height, f.frame_name, detections,
                    f.dropped, tuple(t.Class(c.score, c.class_id, c.label) for c in f.classes),
                    tuple(t.Area(a.fraction, a.class_id, a.label) for a in f.areas), mask,
-                   tuple(t.Count(c.name, c.class_id, c.label, c.entered, c.left, c.inside) for c in f.counts))
+                   tuple(t.Count(c.name, c.class_id, c.label, c.entered, c.left, c.inside) for c in f.counts),
+                   tuple(t.Value(v.name, v.value) for v in f.values), f.text, f.node, f.source)

@@ -112,6 +112,9 @@ class Detection:
     keypoints: Tuple[Tuple[float, float], ...]
     track_id: int = 0  # the same from frame to frame; 0: not tracked
     keypoint_scores: Tuple[float, ...] = ()
+    # What a second model says of what is in the box; nothing where none was asked.
+    classes: Tuple[Class, ...] = ()  # best first
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -150,6 +153,14 @@ class Count:
 
 
 @dataclass(frozen=True)
+class Value:
+    """A number that a stage gives: an anomaly score, a level, the value of an expression."""
+
+    name: str
+    value: float
+
+
+@dataclass(frozen=True)
 class Frame:
     """What a pipeline found in one frame."""
 
@@ -166,6 +177,10 @@ class Frame:
     areas: Tuple[Area, ...] = ()  # largest first
     mask: Optional[Mask] = None
     counts: Tuple[Count, ...] = ()
+    values: Tuple[Value, ...] = ()
+    text: str = ""  # that was read or heard
+    node: str = ""  # of the pipeline, that says it
+    source: str = ""  # node of the pipeline that the frame came from
 
 
 @dataclass(frozen=True)

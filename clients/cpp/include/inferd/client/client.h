@@ -59,6 +59,14 @@ struct WatchedKeypoint {
   float score = 1;
 };
 
+// What a whole frame or the part in a box shows: a score, or the part of the frame that the class
+// covers.
+struct WatchedClass {
+  int class_id = 0;
+  float value = 0;
+  std::string label;
+};
+
 struct WatchedDetection {
   float x_min = 0, y_min = 0, x_max = 0, y_max = 0;  // relative to the frame
   float score = 0;
@@ -66,13 +74,9 @@ struct WatchedDetection {
   std::string label;
   uint64_t track_id = 0;  // the same from frame to frame; 0: not tracked
   std::vector<WatchedKeypoint> keypoints = {};
-};
-
-// What a whole frame shows: a score, or the part of the frame that the class covers.
-struct WatchedClass {
-  int class_id = 0;
-  float value = 0;
-  std::string label;
+  // What a second model says of what is in the box; nothing where none was asked.
+  std::vector<WatchedClass> classes = {};  // best first
+  std::string text = {};
 };
 
 // The class of each place of the frame, on a grid of cells of one size.
@@ -90,6 +94,12 @@ struct WatchedCount {
   uint32_t inside = 0;  // of this frame's detections
 };
 
+// A number that a stage gives: an anomaly score, a level, the value of an expression.
+struct WatchedValue {
+  std::string name;
+  double value = 0;
+};
+
 struct WatchedFrame {
   uint64_t sequence = 0, dropped = 0;
   int64_t capture_ns = 0, result_ns = 0;  // CLOCK_MONOTONIC of the daemon's machine
@@ -100,6 +110,10 @@ struct WatchedFrame {
   std::vector<WatchedClass> areas = {};    // parts of the frame, largest first
   WatchedMask mask = {};
   std::vector<WatchedCount> counts = {};
+  std::vector<WatchedValue> values = {};
+  std::string text = {};    // that was read or heard
+  std::string node = {};    // of the pipeline, that says it
+  std::string source = {};  // node of the pipeline that the frame came from
 };
 
 struct PipelineNode {
