@@ -11,6 +11,7 @@ struct Row {
 const Row kRows[] = {
     {"annotated", make_annotated},
     {"best_shots", make_best_shots},
+    {"csv", make_csv},
     {"jsonl", make_jsonl},
 };
 

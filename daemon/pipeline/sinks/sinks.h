@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The sinks, for the table in factory.cc. Their keys are described in config/pipelines/detect.yaml.
+// The sinks, for the table in factory.cc. Their keys are described in docs/pipelines.md.
 #pragma once
 
 #include "daemon/pipeline/sink.h"
@@ -9,6 +9,7 @@ namespace inferd::pipeline {
 
 Result<std::unique_ptr<Sink>> make_annotated(const config::NodeConfig& node);
 Result<std::unique_ptr<Sink>> make_best_shots(const config::NodeConfig& node);
+Result<std::unique_ptr<Sink>> make_csv(const config::NodeConfig& node);
 Result<std::unique_ptr<Sink>> make_jsonl(const config::NodeConfig& node);
 
 }  // namespace inferd::pipeline

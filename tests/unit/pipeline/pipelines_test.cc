@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "tests/unit/fakes.h"
@@ -159,12 +160,16 @@ TEST_F(PipelinesTest, OneThatHasFinishedCanRunAgain) {
 }
 
 TEST_F(PipelinesTest, OneThatCannotBeBuiltStaysAsItIs) {
-  make({config("a", "3")});
+  const std::string labels = folder_.file("labels.txt");
+  std::ofstream(labels) << "cat\n";
+  config::PipelineConfig c = config("a", "3");
+  c.stages = {node("labels", {{"path", labels}})};
+  make({c});
   wait_for("a", PipelineState::kFinished);
-  std::filesystem::remove_all(folder_.file("out"));
-  EXPECT_THAT(pipelines_->start("a").message(), HasSubstr("cannot write"));
+  std::filesystem::remove(labels);
+  EXPECT_THAT(pipelines_->start("a").message(), HasSubstr("cannot be read"));
   EXPECT_EQ(state("a"), PipelineState::kFinished);
-  std::filesystem::create_directories(folder_.file("out"));
+  std::ofstream(labels) << "cat\n";
   EXPECT_TRUE(pipelines_->start("a").ok());
 }
 
