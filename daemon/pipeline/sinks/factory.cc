@@ -8,11 +8,35 @@ struct Row {
   const char* type;
   Result<std::unique_ptr<Sink>> (*make)(const config::NodeConfig&);
 };
+[[maybe_unused]] Status missing(const config::NodeConfig& node, const std::string& library) {
+  return failed_precondition(node.mark.to_string() + ": this inferd was built without " + library +
+                             ", which the sink '" + node.type + "' needs");
+}
+
+}  // namespace
+
+#ifndef INFERD_HAVE_MQTT
+Result<std::unique_ptr<Sink>> make_mqtt(const config::NodeConfig& node) {
+  return missing(node, "libmosquitto");
+}
+#endif
+
+#ifndef INFERD_HAVE_WEBHOOK
+Result<std::unique_ptr<Sink>> make_webhook(const config::NodeConfig& node) {
+  return missing(node, "libcurl");
+}
+#endif
+
+namespace {
+
 const Row kRows[] = {
     {"annotated", make_annotated},
     {"best_shots", make_best_shots},
     {"csv", make_csv},
     {"jsonl", make_jsonl},
+    {"mqtt", make_mqtt},
+    {"udp", make_udp},
+    {"webhook", make_webhook},
 };
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "daemon/pipeline/result_json.h"
 #include "daemon/pipeline/sink.h"
 #include "tests/unit/pipeline/nodes.h"
+#include "tests/unit/pipeline/other_side.h"
 #include "tests/unit/pipeline/results.h"
 #include "tests/unit/temporary_folder.h"
 
@@ -35,11 +36,6 @@ std::vector<std::string> lines_of(const std::string& path) {
   std::vector<std::string> lines;
   for (std::string line; std::getline(file, line);) lines.push_back(line);
   return lines;
-}
-
-size_t open_files() {
-  const std::filesystem::directory_iterator all("/proc/self/fd");
-  return static_cast<size_t>(std::distance(begin(all), end(all)));
 }
 
 TEST(ResultJson, SaysWhatThereIsAndNothingElse) {

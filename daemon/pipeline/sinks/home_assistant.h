@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "daemon/pipeline/result.h"
+
+namespace inferd::pipeline {
+
+// What Home Assistant shows of a pipeline, by its MQTT discovery
+// (https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery): a device with, of each class,
+// a binary sensor (is there one?) and a sensor (how many are there?), and sensors of lines and
+// zones. Classes are those that are given and those that are seen.
+class HomeAssistant {
+ public:
+  static constexpr size_t kMaxEntities = 500;  // what is beyond them is not announced
+
+  struct Names {
+    std::string prefix;  // of discovery topics: "homeassistant"
+    std::string base;    // of topics with states
+    std::string host, pipeline;
+    std::string availability;  // topic
+  };
+  // Sets the value of a topic, which the broker keeps.
+  using Set = std::function<void(const std::string& topic, const std::string& value)>;
+
+  HomeAssistant(Names names, const std::vector<std::string>& classes, Set set);
+  void update(const FrameResult& result);
+
+ private:
+  struct Entity {
+    std::string kind;  // "binary_sensor" or "sensor"
+    std::string name;
+    std::string id;            // of letters, digits, '-' and '_'
+    std::string device_class;  // "": none
+    std::string state_class;   // "": none
+  };
+  void set_class(const std::string& name, size_t number);
+  void set_entity(const Entity& entity, const std::string& state);
+
+  const Names names_;
+  const Set set_;
+  std::map<std::string, std::set<std::string>> seen_;  // classes by the node that has seen them
+  std::map<std::string, std::string> announced_;       // names by ids of entities
+};
+
+}  // namespace inferd::pipeline

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// libmosquitto by its interface for other programs' loops: one thread does everything, and can be
+// woken by a message and told to stop at any time.
+#include "daemon/pipeline/sinks/mqtt_client.h"
+
+#include <mosquitto.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <fstream>
+#include <utility>
+
+#include "daemon/schedule/request.h"
+
+namespace inferd::pipeline {
+namespace {
+
+constexpr size_t kMaxInFlight = 10;  // brokers end connections with more than theirs, often 20
+constexpr int64_t kFirstPauseMs = 100, kLongestPauseMs = 30'000;
+constexpr int64_t kConnectNs = 10'000'000'000, kFarewellNs = 1'000'000'000;
+constexpr int kMiscMs = 1000;  // how often libmosquitto looks after its keepalive
+
+// The first line.
+Result<std::string> read_password(const std::string& path) {
+  std::ifstream file(path);
+  std::string line;
+  if (!std::getline(file, line)) return unavailable("cannot read the password in '" + path + "'");
+  return line;
+}
+
+Status to_status(int code) {
+  if (code == MOSQ_ERR_SUCCESS) return ok_status();
+  return unavailable(code == MOSQ_ERR_ERRNO ? std::strerror(errno) : mosquitto_strerror(code));
+}
+
+void drain(int event_fd) {
+  uint64_t count = 0;
+  while (::read(event_fd, &count, sizeof count) > 0) {
+  }
+}
+
+}  // namespace
+
+// One connection, from its beginning to its end.
+class MqttClient::Session {
+ public:
+  explicit Session(MqttClient& client) : client_(client) {
+    static const int initialized = mosquitto_lib_init();
+    if (initialized != MOSQ_ERR_SUCCESS) return;
+    mosquitto_ = mosquitto_new(client.options_.client_id.c_str(), true, this);
+  }
+  ~Session() { mosquitto_destroy(mosquitto_); }
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  bool was_connected() const { return was_connected_; }
+
+  // Until the connection is lost (an error says why) or the client stops.
+  Status run() {
+    if (mosquitto_ == nullptr) return unavailable("libmosquitto cannot be used");
+    INFERD_RETURN_IF_ERROR(set_up());
+    const MqttOptions& o = client_.options_;
+    INFERD_RETURN_IF_ERROR(
+        to_status(mosquitto_connect_async(mosquitto_, o.broker.c_str(), o.port, o.keepalive_s)));
+    const int64_t patience_ends = schedule::now_ns() + kConnectNs;
+    while (!client_.stopping_) {
+      INFERD_RETURN_IF_ERROR(turn(kMiscMs));
+      if (!connected_ && schedule::now_ns() > patience_ends)
+        return unavailable("the broker does not answer");
+    }
+    return connected_ ? say_farewell() : ok_status();
+  }
+
+ private:
+  Status set_up() {
+    const MqttOptions& o = client_.options_;
+    mosquitto_connect_callback_set(mosquitto_, [](mosquitto*, void* self, int code) {
+      static_cast<Session*>(self)->on_connect(code);
+    });
+    mosquitto_publish_callback_set(mosquitto_, [](mosquitto*, void* self, int id) {
+      static_cast<Session*>(self)->on_publish(id);
+    });
+    mosquitto_max_inflight_messages_set(mosquitto_, 0);  // bounded here
+    if (!o.username.empty()) {
+      std::string password;
+      if (!o.password_file.empty()) {
+        INFERD_ASSIGN_OR_RETURN(password, read_password(o.password_file));
+      }
+      INFERD_RETURN_IF_ERROR(to_status(mosquitto_username_pw_set(
+          mosquitto_, o.username.c_str(), o.password_file.empty() ? nullptr : password.c_str())));
+    }
+    if (!o.availability.empty()) {
+      INFERD_RETURN_IF_ERROR(to_status(
+          mosquitto_will_set(mosquitto_, o.availability.c_str(), 7, "offline", o.qos, true)));
+    }
+    return o.tls ? set_up_tls() : ok_status();
+  }
+
+  Status set_up_tls() {
+    const MqttOptions& o = client_.options_;
+    const auto or_null = [](const std::string& s) { return s.empty() ? nullptr : s.c_str(); };
+    if (o.ca.empty()) mosquitto_int_option(mosquitto_, MOSQ_OPT_TLS_USE_OS_CERTS, 1);
+    return to_status(mosquitto_tls_set(mosquitto_, or_null(o.ca), nullptr, or_null(o.certificate),
+                                       or_null(o.key), nullptr))
+        .with_context("TLS");
+  }
+
+  // Sends what there is, then waits for the socket or for being woken, at most so long.
+  Status turn(int wait_ms) {
+    if (connected_) INFERD_RETURN_IF_ERROR(send());
+    const int socket = mosquitto_socket(mosquitto_);
+    if (socket < 0) return unavailable(refusal_.empty() ? "the connection is lost" : refusal_);
+    const short wanted = mosquitto_want_write(mosquitto_) ? POLLIN | POLLOUT : POLLIN;
+    std::array<pollfd, 2> fds = {{{socket, wanted, 0}, {client_.wake_fd_, POLLIN, 0}}};
+    if (::poll(fds.data(), fds.size(), wait_ms) < 0 && errno != EINTR)
+      return unavailable(std::strerror(errno));
+    drain(client_.wake_fd_);
+    if ((fds[0].revents & (POLLIN | POLLERR | POLLHUP)) != 0) {
+      const Status read = to_status(mosquitto_loop_read(mosquitto_, 1));
+      if (!read.ok()) return refusal_.empty() ? read : unavailable(refusal_);
+    }
+    if ((fds[0].revents & POLLOUT) != 0)
+      INFERD_RETURN_IF_ERROR(to_status(mosquitto_loop_write(mosquitto_, 1)));
+    return to_status(mosquitto_loop_misc(mosquitto_));
+  }
+
+  Status send() {
+    uint64_t number = 0;
+    while (in_flight_.size() < kMaxInFlight) {
+      if (client_.next_kept(topic_, payload_)) {
+        INFERD_RETURN_IF_ERROR(publish(0, true));
+      } else if (client_.buffer_.take(number, topic_, payload_)) {
+        INFERD_RETURN_IF_ERROR(publish(number, client_.options_.retain));
+      } else {
+        break;
+      }
+    }
+    return ok_status();
+  }
+
+  // What is in topic_ and payload_; 0: a value that is kept, no message of the buffer.
+  Status publish(uint64_t number, bool retain) {
+    at_once_ = false;
+    publishing_ = 0;
+    const int code = mosquitto_publish(mosquitto_, &publishing_, topic_.c_str(),
+                                       static_cast<int>(payload_.size()), payload_.data(),
+                                       client_.options_.qos, retain);
+    const bool impossible = code == MOSQ_ERR_INVAL || code == MOSQ_ERR_PAYLOAD_SIZE ||
+                            code == MOSQ_ERR_OVERSIZE_PACKET || code == MOSQ_ERR_MALFORMED_UTF8;
+    if (impossible) {
+      client_.refuse(topic_ + ": " + mosquitto_strerror(code));
+      client_.buffer_.done(number);
+      return ok_status();
+    }
+    INFERD_RETURN_IF_ERROR(to_status(code));
+    if (at_once_) {
+      client_.buffer_.done(number);
+    } else {
+      in_flight_[publishing_] = number;
+    }
+    return ok_status();
+  }
+
+  void on_connect(int code) {
+    connected_ = code == 0;
+    was_connected_ = was_connected_ || connected_;
+    if (!connected_) {
+      refusal_ = mosquitto_connack_string(code);
+      return;
+    }
+    client_.begin_session();
+  }
+
+  void on_publish(int id) {
+    const auto found = in_flight_.find(id);
+    if (found == in_flight_.end()) {
+      at_once_ = at_once_ || id == publishing_;  // written before mosquitto_publish() returned
+      return;
+    }
+    client_.buffer_.done(found->second);
+    in_flight_.erase(found);
+  }
+
+  // Everything that is on its way, and then that there will be no more.
+  Status say_farewell() {
+    const int64_t end = schedule::now_ns() + kFarewellNs;
+    constexpr int kTurnMs = 10;
+    const auto waiting = [&] { return !in_flight_.empty() || client_.buffer_.queued() > 0; };
+    while (waiting() && schedule::now_ns() < end) INFERD_RETURN_IF_ERROR(turn(kTurnMs));
+    const std::string& topic = client_.options_.availability;
+    if (!topic.empty()) {
+      topic_ = topic;
+      payload_ = "offline";
+      INFERD_RETURN_IF_ERROR(publish(0, true));
+    }
+    while ((!in_flight_.empty() || mosquitto_want_write(mosquitto_)) && schedule::now_ns() < end)
+      INFERD_RETURN_IF_ERROR(turn(kTurnMs));
+    return to_status(mosquitto_disconnect(mosquitto_));
+  }
+
+  MqttClient& client_;
+  mosquitto* mosquitto_ = nullptr;
+  bool connected_ = false, was_connected_ = false;
+  std::string refusal_;                // of the broker
+  std::map<int, uint64_t> in_flight_;  // numbers in the buffer, or 0, by libmosquitto's
+  int publishing_ = 0;
+  bool at_once_ = false;
+  std::string topic_, payload_;
+};
+
+MqttClient::MqttClient(MqttOptions options, MessageBuffer& buffer)
+    : options_(std::move(options)),
+      buffer_(buffer),
+      wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  if (!options_.availability.empty()) kept_[options_.availability].value = "online";
+  thread_ = std::thread([this] { run(); });
+}
+
+MqttClient::~MqttClient() {
+  stopping_ = true;
+  wake();
+  thread_.join();
+  ::close(wake_fd_);
+}
+
+void MqttClient::wake() {
+  const uint64_t one = 1;
+  // It can only fail where it is awake already.
+  [[maybe_unused]] const ssize_t written = ::write(wake_fd_, &one, sizeof one);
+}
+
+void MqttClient::set(const std::string& topic, const std::string& value) {
+  {
+    const std::lock_guard lock(mutex_);
+    Kept& kept = kept_[topic];
+    if (kept.value == value) return;
+    kept = {value, false};
+    kept_changed_ = true;
+  }
+  wake();
+}
+
+bool MqttClient::next_kept(std::string& topic, std::string& value) {
+  const std::lock_guard lock(mutex_);
+  if (!kept_changed_) return false;
+  for (auto& [name, kept] : kept_) {
+    if (kept.sent) continue;
+    kept.sent = true;
+    topic = name;
+    value = kept.value;
+    return true;
+  }
+  kept_changed_ = false;
+  return false;
+}
+
+void MqttClient::begin_session() {
+  const std::lock_guard lock(mutex_);
+  for (auto& [topic, kept] : kept_) kept.sent = false;
+  kept_changed_ = true;
+  state_ = "connected";
+}
+
+void MqttClient::refuse(const std::string& error) {
+  const std::lock_guard lock(mutex_);
+  last_error_ = error;
+  ++refused_;
+}
+
+// False: it is time to stop.
+bool MqttClient::pause(int64_t ms) {
+  const int64_t end = schedule::now_ns() + ms * 1'000'000;
+  for (int64_t now = schedule::now_ns(); !stopping_ && now < end; now = schedule::now_ns()) {
+    pollfd fd = {wake_fd_, POLLIN, 0};
+    ::poll(&fd, 1, static_cast<int>((end - now) / 1'000'000) + 1);
+    drain(wake_fd_);
+  }
+  return !stopping_;
+}
+
+void MqttClient::run() {
+  sigset_t broken_pipe;  // TLS writes without MSG_NOSIGNAL
+  sigemptyset(&broken_pipe);
+  sigaddset(&broken_pipe, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &broken_pipe, nullptr);
+  int64_t pause_ms = kFirstPauseMs;
+  do {
+    Status ended;
+    {
+      Session session(*this);
+      ended = session.run();
+      if (session.was_connected()) pause_ms = kFirstPauseMs;
+    }
+    buffer_.take_again();
+    const std::lock_guard lock(mutex_);
+    state_ = "waiting to connect again";
+    if (!ended.ok()) {
+      last_error_ = "broker " + options_.broker + ":" + std::to_string(options_.port) + ": " +
+                    ended.message();
+    }
+  } while (pause(std::exchange(pause_ms, std::min(2 * pause_ms, kLongestPauseMs))));
+}
+
+SinkStatus MqttClient::status() const {
+  const std::string trouble = buffer_.trouble();
+  const std::lock_guard lock(mutex_);
+  return {state_, buffer_.queued(), buffer_.dropped() + refused_,
+          trouble.empty() ? last_error_ : trouble};
+}
+
+}  // namespace inferd::pipeline

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What several sinks do with their keys and results.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+
+#include "daemon/config/config.h"
+#include "daemon/pipeline/result.h"
+#include "daemon/pipeline/sink.h"
+
+namespace inferd::pipeline {
+
+// INVALID_ARGUMENT with the place of a key, or of the node where it lacks that key.
+Status bad_key(const config::NodeConfig& node, const std::string& key, const std::string& message);
+
+// A path, relative to the configuration's file; "" where the key is missing.
+std::string path_key(config::NodeReader& reader, const config::NodeConfig& node,
+                     const std::string& key);
+
+// INVALID_ARGUMENT where `path`, the value of `key`, cannot be read; "" can.
+Status check_readable(const config::NodeConfig& node, const std::string& key,
+                      const std::string& path);
+
+// `text` with each {name} of `values` replaced.
+std::string fill_in(std::string text, const std::map<std::string, std::string>& values);
+
+// "class 3" where a class has no label.
+std::string class_name(const std::string& label, int class_id);
+
+// Which of a pipeline's results say something new: other labels, tracks or texts, or another best
+// class, than the last result of the same node.
+class Changes {
+ public:
+  bool changed(const FrameResult& result);
+
+ private:
+  std::map<std::string, std::set<std::string>> last_;  // by node
+};
+
+// Which results a sink takes: every one, those with detections, or those that say something new.
+class Choice {
+ public:
+  explicit Choice(std::string on) : on_(std::move(on)) {}
+  // Reads `on`: every, detections or changes.
+  static Choice from(config::NodeReader& reader, const std::string& fallback);
+  bool takes(const FrameResult& result);
+
+ private:
+  const std::string on_;
+  Changes changes_;
+};
+
+// What a sink that works on its own has to say: each trouble once.
+class Troubles {
+ public:
+  Status next(const SinkStatus& status);
+
+ private:
+  std::string told_;
+};
+
+}  // namespace inferd::pipeline
