@@ -34,6 +34,7 @@ const Row kRows[] = {
     {"best_shots", make_best_shots},
     {"csv", make_csv},
     {"jsonl", make_jsonl},
+    {"mjpeg", make_mjpeg},
     {"mqtt", make_mqtt},
     {"udp", make_udp},
     {"webhook", make_webhook},

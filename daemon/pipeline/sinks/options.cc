@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/pipeline/sinks/options.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include <charconv>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 
@@ -39,6 +44,44 @@ std::string fill_in(std::string text, const std::map<std::string, std::string>& 
 
 std::string class_name(const std::string& label, int class_id) {
   return label.empty() ? "class " + std::to_string(class_id) : label;
+}
+
+bool parse_address(const std::string& text, SocketAddress& out) {
+  const size_t colon = text.rfind(':');
+  if (colon == std::string::npos) return false;
+  uint16_t port = 0;
+  const char* end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data() + colon + 1, end, port);
+  if (parsed.ec != std::errc() || parsed.ptr != end || port == 0) return false;
+  std::string host = text.substr(0, colon);
+  sockaddr_in v4{};
+  v4.sin_family = AF_INET;
+  v4.sin_port = htons(port);
+  if (::inet_pton(AF_INET, host.c_str(), &v4.sin_addr) == 1) {
+    std::memcpy(&out.storage, &v4, sizeof v4);
+    out.size = sizeof v4;
+    return true;
+  }
+  if (!host.starts_with('[') || !host.ends_with(']')) return false;
+  host = host.substr(1, host.size() - 2);
+  sockaddr_in6 v6{};
+  v6.sin6_family = AF_INET6;
+  v6.sin6_port = htons(port);
+  if (::inet_pton(AF_INET6, host.c_str(), &v6.sin6_addr) != 1) return false;
+  std::memcpy(&out.storage, &v6, sizeof v6);
+  out.size = sizeof v6;
+  return true;
+}
+
+bool is_loopback(const SocketAddress& address) {
+  if (address.storage.ss_family == AF_INET6) {
+    sockaddr_in6 v6;
+    std::memcpy(&v6, &address.storage, sizeof v6);
+    return IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr) != 0;
+  }
+  sockaddr_in v4;
+  std::memcpy(&v4, &address.storage, sizeof v4);
+  return ntohl(v4.sin_addr.s_addr) >> 24 == 127;
 }
 
 bool Changes::changed(const FrameResult& result) {

@@ -3,6 +3,8 @@
 // What several sinks do with their keys and results.
 #pragma once
 
+#include <sys/socket.h>
+
 #include <map>
 #include <set>
 #include <string>
@@ -26,6 +28,15 @@ Status check_readable(const config::NodeConfig& node, const std::string& key,
 
 // `text` with each {name} of `values` replaced.
 std::string fill_in(std::string text, const std::map<std::string, std::string>& values);
+
+struct SocketAddress {
+  sockaddr_storage storage{};
+  socklen_t size = 0;
+};
+
+// "1.2.3.4:5" or "[::1]:5", a port above 0; no names: to look them up may take long.
+bool parse_address(const std::string& text, SocketAddress& out);
+bool is_loopback(const SocketAddress& address);
 
 // "class 3" where a class has no label.
 std::string class_name(const std::string& label, int class_id);

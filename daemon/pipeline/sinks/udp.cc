@@ -6,15 +6,12 @@
 // detections, uint64 sequence, int64 capture_ns, int64 result_ns, uint16 width, uint16 height,
 // uint32 0; then for each detection int32 class, float32 score, float32 x_min, y_min, x_max, y_max,
 // uint64 track.
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <bit>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <limits>
 #include <mutex>
@@ -27,39 +24,6 @@ namespace inferd::pipeline {
 namespace {
 
 constexpr size_t kMaxDatagram = 65'507;
-
-struct Address {
-  sockaddr_storage storage{};
-  socklen_t size = 0;
-};
-
-// "1.2.3.4:5" or "[::1]:5"; names would have to be looked up, which may take long.
-bool parse_address(const std::string& text, Address& out) {
-  const size_t colon = text.rfind(':');
-  if (colon == std::string::npos) return false;
-  uint16_t port = 0;
-  const char* end = text.data() + text.size();
-  const auto parsed = std::from_chars(text.data() + colon + 1, end, port);
-  if (parsed.ec != std::errc() || parsed.ptr != end || port == 0) return false;
-  std::string host = text.substr(0, colon);
-  sockaddr_in v4{};
-  v4.sin_family = AF_INET;
-  v4.sin_port = htons(port);
-  if (::inet_pton(AF_INET, host.c_str(), &v4.sin_addr) == 1) {
-    std::memcpy(&out.storage, &v4, sizeof v4);
-    out.size = sizeof v4;
-    return true;
-  }
-  if (!host.starts_with('[') || !host.ends_with(']')) return false;
-  host = host.substr(1, host.size() - 2);
-  sockaddr_in6 v6{};
-  v6.sin6_family = AF_INET6;
-  v6.sin6_port = htons(port);
-  if (::inet_pton(AF_INET6, host.c_str(), &v6.sin6_addr) != 1) return false;
-  std::memcpy(&out.storage, &v6, sizeof v6);
-  out.size = sizeof v6;
-  return true;
-}
 
 template <typename T>
 void put(T value, std::string& out) {
@@ -95,7 +59,7 @@ void append_binary(const FrameResult& r, std::string& out) {
 
 class Udp final : public Sink {
  public:
-  Udp(const Address& address, bool binary) : address_(address), binary_(binary) {}
+  Udp(const SocketAddress& address, bool binary) : address_(address), binary_(binary) {}
   ~Udp() override {
     if (fd_ >= 0) ::close(fd_);
   }
@@ -134,7 +98,7 @@ class Udp final : public Sink {
     return n >= 0 ? ok_status() : unavailable(std::strerror(errno));
   }
 
-  const Address address_;
+  const SocketAddress address_;
   const bool binary_;
   int fd_ = -1;
   std::string datagram_;
@@ -150,7 +114,7 @@ Result<std::unique_ptr<Sink>> make_udp(const config::NodeConfig& node) {
   const std::string text = r.required_text("address");
   const bool binary = r.one_of("format", "json", {"json", "binary"}) == "binary";
   INFERD_RETURN_IF_ERROR(r.finish());
-  Address address;
+  SocketAddress address;
   if (!parse_address(text, address)) {
     return bad_key(node, "address",
                    "'address' must be like 192.168.1.2:5000 or [::1]:5000, no name");
