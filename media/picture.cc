@@ -3,6 +3,9 @@
 
 #include <algorithm>
 
+#include "media/resample/fixed_point.h"
+#include "media/resample/mapping.h"
+
 namespace inferd::media {
 namespace {
 
@@ -37,78 +40,28 @@ const Layout& layout_of(PixelFormat format) {
   return kLayouts[0];
 }
 
-// From Y, U and V to R, G and B, in 1/65536: R = luma * (Y - black) + red_v * (V - 128), and so on.
-struct Matrix {
-  int black, luma, red_v, green_u, green_v, blue_u;
-};
-// From the luma weights of red and blue: BT.601 0.299 and 0.114, BT.709 0.2126 and 0.0722.
-constexpr Matrix matrix(double red, double blue, bool full) {
-  const double green = 1 - red - blue;
-  const double y = full ? 1.0 : 255.0 / 219.0;
-  const double c = full ? 1.0 : 255.0 / 224.0;
-  const auto fixed = [](double v) { return static_cast<int>(v * 65536 + 0.5); };
-  return {full ? 0 : 16,
-          fixed(y),
-          fixed(c * 2 * (1 - red)),
-          fixed(c * 2 * (1 - blue) * blue / green),
-          fixed(c * 2 * (1 - red) * red / green),
-          fixed(c * 2 * (1 - blue))};
-}
-constexpr Matrix kMatrices[] = {
-    matrix(0.299, 0.114, false), matrix(0.299, 0.114, true), matrix(0.2126, 0.0722, false),
-    matrix(0.2126, 0.0722, true)};
-
-void write_rgb(const Matrix& m, int y, int u, int v, uint8_t* rgb) {
-  const int luma = m.luma * (y - m.black) + 32768;
-  const auto byte = [](int value) {
-    return static_cast<uint8_t>(std::clamp(value >> 16, 0, 255));
-  };
-  rgb[0] = byte(luma + m.red_v * (v - 128));
-  rgb[1] = byte(luma - m.green_u * (u - 128) - m.green_v * (v - 128));
-  rgb[2] = byte(luma + m.blue_u * (u - 128));
-}
-
 void row_to_rgb(const Picture& p, int y, uint8_t* rgb) {
-  const Matrix& m = kMatrices[static_cast<size_t>(p.color)];
-  const auto row = [&](size_t plane, int at) {
-    return p.planes[plane] + static_cast<size_t>(at) * p.strides[plane];
-  };
-  const uint8_t* first = row(0, y);
+  const Components& components = components_of(p.format);
+  const YuvMatrix& m = kYuvMatrices[static_cast<size_t>(p.color)];
+  std::array<const uint8_t*, 3> rows{};
+  for (size_t c = 0; c < 3; ++c) {
+    const Component& at = components.at[c];
+    const auto plane = static_cast<size_t>(at.plane);
+    rows[c] = p.planes[plane] + static_cast<size_t>(y >> at.shift_y) * p.strides[plane] + at.first;
+  }
   for (int x = 0; x < p.width; ++x, rgb += 3) {
-    const auto i = static_cast<size_t>(x);
-    const size_t pair = i & ~size_t{1};
-    switch (p.format) {
-      case PixelFormat::kRgb:
-        std::copy_n(first + i * 3, 3, rgb);
-        break;
-      case PixelFormat::kBgr:
-        std::reverse_copy(first + i * 3, first + i * 3 + 3, rgb);
-        break;
-      case PixelFormat::kRgbx:
-        std::copy_n(first + i * 4, 3, rgb);
-        break;
-      case PixelFormat::kBgrx:
-        std::reverse_copy(first + i * 4, first + i * 4 + 3, rgb);
-        break;
-      case PixelFormat::kGrey:
-        std::fill_n(rgb, 3, first[i]);
-        break;
-      case PixelFormat::kYuyv:
-        write_rgb(m, first[i * 2], first[pair * 2 + 1], first[pair * 2 + 3], rgb);
-        break;
-      case PixelFormat::kUyvy:
-        write_rgb(m, first[i * 2 + 1], first[pair * 2], first[pair * 2 + 2], rgb);
-        break;
-      case PixelFormat::kNv12:
-        write_rgb(m, first[i], row(1, y / 2)[pair], row(1, y / 2)[pair + 1], rgb);
-        break;
-      case PixelFormat::kNv21:
-        write_rgb(m, first[i], row(1, y / 2)[pair + 1], row(1, y / 2)[pair], rgb);
-        break;
-      case PixelFormat::kI420:
-        write_rgb(m, first[i], row(1, y / 2)[i / 2], row(2, y / 2)[i / 2], rgb);
-        break;
+    const auto value = [&](size_t c) {
+      const Component& at = components.at[c];
+      return rows[c][(x >> at.shift_x) * at.step];
+    };
+    if (!components.yuv) {
+      for (size_t c = 0; c < 3; ++c) rgb[c] = value(c);
+      continue;
     }
+    std::array<int16_t, 3> centred{};
+    const auto centre = [&](size_t c) { return (value(c) - 128) * 256; };
+    yuv_to_rgb(m, centre(0), centre(1), centre(2), centred[0], centred[1], centred[2]);
+    for (size_t c = 0; c < 3; ++c) rgb[c] = static_cast<uint8_t>(to_byte(centred[c]) + 128);
   }
 }
 
@@ -143,8 +96,8 @@ Result<PixelFormat> parse_pixel_format(const std::string& name) {
 Result<size_t> packed_bytes(PixelFormat format, int width, int height) {
   const Layout& layout = layout_of(format);
   INFERD_RETURN_IF_ERROR(check_sides(layout, width, height));
-  const auto groups = static_cast<size_t>(width / layout.across) *
-                      static_cast<size_t>(height / layout.down);
+  const auto groups =
+      static_cast<size_t>(width / layout.across) * static_cast<size_t>(height / layout.down);
   size_t bytes = 0;
   for (const Layout::Plane& plane : layout.planes)
     bytes += groups * static_cast<size_t>(plane.bytes * plane.rows);
@@ -164,8 +117,8 @@ Result<Picture> packed_picture(PixelFormat format, int width, int height,
   const uint8_t* at = bytes.data();
   for (size_t p = 0; p < 3 && layout.planes[p].bytes > 0; ++p) {
     picture.planes[p] = at;
-    picture.strides[p] = static_cast<size_t>(width / layout.across) *
-                         static_cast<size_t>(layout.planes[p].bytes);
+    picture.strides[p] =
+        static_cast<size_t>(width / layout.across) * static_cast<size_t>(layout.planes[p].bytes);
     at += picture.strides[p] * static_cast<size_t>(height / layout.down) *
           static_cast<size_t>(layout.planes[p].rows);
   }

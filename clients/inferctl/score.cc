@@ -166,8 +166,8 @@ class Detection final : public Score {
 
  private:
   static Rect in_picture(const Rect& r, const media::Placement& p) {
-    return {p.to_picture_x(r.x_min), p.to_picture_y(r.y_min), p.to_picture_x(r.x_max),
-            p.to_picture_y(r.y_max)};
+    const auto [from, to] = p.to_picture({r.x_min, r.y_min}, {r.x_max, r.y_max});
+    return {from.x, from.y, to.x, to.y};
   }
 
   const BoxReader reader_;

@@ -93,10 +93,25 @@ void cover_frame(std::span<const uint16_t> map, const ClassMapLayout& layout,
     if (area == areas.end()) area = areas.insert(areas.end(), {id, 0.F, {}});
     area->fraction += static_cast<float>(cells);
   };
+  // The frame may have been turned and mirrored before the model saw it.
+  const int degrees = placement.rotate;
+  const bool quarter = degrees == 90 || degrees == 270;
+  const bool back_x = placement.mirror != (degrees == 90 || degrees == 180);
+  const bool back_y = degrees == 180 || degrees == 270;
+  const auto column_of = [&](int cell, int cells) {
+    return place(back_x ? cells - 1 - cell : cell, cells, placement.scale_x, placement.offset_x,
+                 layout.width);
+  };
+  const auto row_of = [&](int cell, int cells) {
+    return place(back_y ? cells - 1 - cell : cell, cells, placement.scale_y, placement.offset_y,
+                 layout.height);
+  };
   for (int y = 0; y < mask.height; ++y) {
-    const int row = place(y, mask.height, placement.scale_y, placement.offset_y, layout.height);
+    const int along_y = quarter ? column_of(y, mask.height) : row_of(y, mask.height);
     for (int x = 0; x < mask.width; ++x) {
-      const int column = place(x, mask.width, placement.scale_x, placement.offset_x, layout.width);
+      const int along_x = quarter ? row_of(x, mask.width) : column_of(x, mask.width);
+      const int row = quarter ? along_x : along_y;
+      const int column = quarter ? along_y : along_x;
       const bool seen = row >= 0 && column >= 0;
       const uint32_t class_id =
           seen ? map[static_cast<size_t>(row) * static_cast<size_t>(layout.width) +

@@ -16,6 +16,16 @@ Status before_infer(const config::NodeConfig& node, const StageContext& context)
                           "' must stand before 'infer'");
 }
 
+// What every stage here ends with.
+StageResult described(const config::NodeConfig& node, config::NodeReader& r,
+                      const StageContext& context) {
+  INFERD_RETURN_IF_ERROR(r.finish());
+  INFERD_RETURN_IF_ERROR(before_infer(node, context));
+  INFERD_RETURN_IF_ERROR(
+      media::check_preprocess(context.preprocess).with_context(node.mark.to_string()));
+  return nothing();
+}
+
 StageResult fit(const config::NodeConfig& node, StageContext& context, media::Fit fit) {
   config::NodeReader r(node);
   context.preprocess.fit = fit;
@@ -23,9 +33,7 @@ StageResult fit(const config::NodeConfig& node, StageContext& context, media::Fi
     context.preprocess.pad_value =
         static_cast<uint8_t>(r.integer("pad", context.preprocess.pad_value, 0, 255));
   }
-  INFERD_RETURN_IF_ERROR(r.finish());
-  INFERD_RETURN_IF_ERROR(before_infer(node, context));
-  return nothing();
+  return described(node, r, context);
 }
 
 // One number for all channels, or three.
@@ -47,8 +55,25 @@ StageResult make_resize(const config::NodeConfig& node, StageContext& context) {
 StageResult make_letterbox(const config::NodeConfig& node, StageContext& context) {
   return fit(node, context, media::Fit::kLetterbox);
 }
+
+// With a rectangle: the part of the frame that is seen, whatever it is fitted by. Without: a fit.
 StageResult make_crop(const config::NodeConfig& node, StageContext& context) {
-  return fit(node, context, media::Fit::kCrop);
+  config::NodeReader r(node);
+  if (!r.has("x") && !r.has("y") && !r.has("width") && !r.has("height"))
+    return fit(node, context, media::Fit::kCrop);
+  media::Part& part = context.preprocess.roi;
+  part.x = static_cast<float>(r.number("x", 0, 0, 1));
+  part.y = static_cast<float>(r.number("y", 0, 0, 1));
+  part.width = static_cast<float>(r.number("width", 1 - double{part.x}, 0, 1));
+  part.height = static_cast<float>(r.number("height", 1 - double{part.y}, 0, 1));
+  return described(node, r, context);
+}
+
+StageResult make_rotate(const config::NodeConfig& node, StageContext& context) {
+  config::NodeReader r(node);
+  context.preprocess.rotate = static_cast<int>(r.integer("degrees", 0, 0, 270));
+  context.preprocess.mirror = r.boolean("mirror", false);
+  return described(node, r, context);
 }
 
 // (pixel - mean) / std per channel.

@@ -15,6 +15,7 @@ const Row kRows[] = {
     {"resize", make_resize},
     {"letterbox", make_letterbox},
     {"crop", make_crop},
+    {"rotate", make_rotate},
     {"normalize", make_normalize},
     {"infer", make_infer},
     {"decode_ssd", make_decode_ssd},
@@ -78,9 +79,8 @@ std::span<const float> as_floats(const Tensor& tensor, std::vector<float>& stora
 Box to_frame(const Box& box, const media::Placement& p) {
   // NaN becomes 0: a model may say anything.
   const auto clip = [](float v) { return v > 0.F ? std::min(v, 1.F) : 0.F; };
-  const auto x = [&](float v) { return clip(p.to_picture_x(v)); };
-  const auto y = [&](float v) { return clip(p.to_picture_y(v)); };
-  return {x(box.x_min), y(box.y_min), x(box.x_max), y(box.y_max)};
+  const auto [from, to] = p.to_picture({box.x_min, box.y_min}, {box.x_max, box.y_max});
+  return {clip(from.x), clip(from.y), clip(to.x), clip(to.y)};
 }
 
 bool to_frame(Detection& d, const media::Placement& p) {
@@ -89,8 +89,9 @@ bool to_frame(Detection& d, const media::Placement& p) {
                 std::isfinite(d.box.y_max);
   d.box = to_frame(d.box, p);
   for (Keypoint& k : d.keypoints) {
-    k.x = p.to_picture_x(k.x);
-    k.y = p.to_picture_y(k.y);
+    const media::Point point = p.to_picture(media::Point{k.x, k.y});
+    k.x = point.x;
+    k.y = point.y;
     finite = finite && std::isfinite(k.x) && std::isfinite(k.y) && std::isfinite(k.score);
   }
   return finite;

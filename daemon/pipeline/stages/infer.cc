@@ -4,6 +4,7 @@
 
 #include "daemon/models/interface.h"
 #include "daemon/pipeline/stages/stages.h"
+#include "media/preprocessor.h"
 
 namespace inferd::pipeline {
 namespace {
@@ -82,17 +83,21 @@ class Versions {
 // Writes the picture into the model's input, runs the model and keeps its outputs.
 class Infer final : public Stage {
  public:
-  Infer(std::unique_ptr<Versions> versions, const media::Preprocess& preprocess, TensorInfo input)
-      : versions_(std::move(versions)), preprocess_(preprocess), input_(std::move(input)) {}
+  Infer(std::unique_ptr<Versions> versions, media::Preprocessor preprocessor, TensorInfo input)
+      : versions_(std::move(versions)),
+        preprocessor_(std::move(preprocessor)),
+        input_(std::move(input)) {}
 
   Status start(Work& work) override {
     bool changed = false;
     INFERD_ASSIGN_OR_RETURN(work.model, versions_->next(changed));
-    if (changed) input_.quantization = work.model->model->inputs()[0].quantization;
+    if (changed) {
+      const TensorInfo& input = work.model->model->inputs()[0];
+      INFERD_RETURN_IF_ERROR(preprocessor_.set_quantization(input.quantization));
+    }
     while (flights_.size() <= work.lane) flights_.push_back(std::make_unique<Flight>(input_));
     Flight& flight = *flights_[work.lane];
-    INFERD_ASSIGN_OR_RETURN(
-        work.placement, media::fill_tensor(work.frame->picture, preprocess_, input_, flight.bytes));
+    INFERD_ASSIGN_OR_RETURN(work.placement, preprocessor_.fill(work.frame->picture, flight.bytes));
     schedule::Request request;
     request.inputs = {&flight.view, 1};
     request.deadline_ns = work.deadline_ns;
@@ -131,8 +136,8 @@ class Infer final : public Stage {
   }
 
   const std::unique_ptr<Versions> versions_;
-  const media::Preprocess preprocess_;
-  TensorInfo input_;                              // with the quantization of the version that runs
+  media::Preprocessor preprocessor_;  // with the quantization of the version that runs
+  const TensorInfo input_;
   std::vector<std::unique_ptr<Flight>> flights_;  // by lane
 };
 
@@ -167,10 +172,12 @@ StageResult make_infer(const config::NodeConfig& node, StageContext& context) {
         "' takes float32; say what it expects with a 'normalize' stage before 'infer' "
         "(mean: 0, std: 1 for raw pixels)");
   }
+  auto preprocessor = media::Preprocessor::create(context.preprocess, input);
+  if (!preprocessor.ok()) return preprocessor.status().with_context(where);
   auto versions =
       std::make_unique<Versions>(context.repository, context.pipeline, *found, version != 0);
   return std::unique_ptr<Stage>(
-      std::make_unique<Infer>(std::move(versions), context.preprocess, std::move(input)));
+      std::make_unique<Infer>(std::move(versions), *std::move(preprocessor), std::move(input)));
 }
 
 }  // namespace inferd::pipeline

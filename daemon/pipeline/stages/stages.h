@@ -15,6 +15,7 @@ using StageResult = Result<std::unique_ptr<Stage>>;
 StageResult make_resize(const config::NodeConfig&, StageContext&);
 StageResult make_letterbox(const config::NodeConfig&, StageContext&);
 StageResult make_crop(const config::NodeConfig&, StageContext&);
+StageResult make_rotate(const config::NodeConfig&, StageContext&);
 StageResult make_normalize(const config::NodeConfig&, StageContext&);
 // infer.cc
 StageResult make_infer(const config::NodeConfig&, StageContext&);

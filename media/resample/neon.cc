@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <arm_neon.h>
+
+#include "media/resample/rows_run.h"
+
+namespace inferd::media {
+namespace {
+
+struct Neon {
+  static constexpr int kLanes = 1;
+  using Bytes = uint8x16_t;
+  using Words = int16x8_t;
+  struct Sums {
+    int32x4_t low, high;
+  };
+
+  static Bytes zero() { return vdupq_n_u8(0); }
+  static Bytes load(const uint8_t* p, const uint8_t*) { return vld1q_u8(p); }
+  static Bytes load_pixels(const uint8_t* row, const int32_t* at) {
+    return vcombine_u8(vld1_u8(row + at[0]), vld1_u8(row + at[1]));
+  }
+  static Bytes pick(Bytes x, const uint8_t* table) { return vqtbl1q_u8(x, vld1q_u8(table)); }
+  static Bytes pick_same(Bytes x, const uint8_t* table) { return pick(x, table); }
+  static Bytes either(Bytes a, Bytes b) { return vorrq_u8(a, b); }
+  static Bytes zip_low32(Bytes a, Bytes b) {
+    return vreinterpretq_u8_u32(vzip1q_u32(vreinterpretq_u32_u8(a), vreinterpretq_u32_u8(b)));
+  }
+  static Bytes zip_high32(Bytes a, Bytes b) {
+    return vreinterpretq_u8_u32(vzip2q_u32(vreinterpretq_u32_u8(a), vreinterpretq_u32_u8(b)));
+  }
+  static Bytes zip_low64(Bytes a, Bytes b) {
+    return vreinterpretq_u8_u64(vzip1q_u64(vreinterpretq_u64_u8(a), vreinterpretq_u64_u8(b)));
+  }
+  static Bytes zip_high64(Bytes a, Bytes b) {
+    return vreinterpretq_u8_u64(vzip2q_u64(vreinterpretq_u64_u8(a), vreinterpretq_u64_u8(b)));
+  }
+
+  static Words load(const int16_t* p) { return vld1q_s16(p); }
+  static void store(int16_t* p, Words x) { vst1q_s16(p, x); }
+  static Words least(Words x, int limit) {
+    return vminq_s16(x, vdupq_n_s16(static_cast<int16_t>(limit)));
+  }
+
+  static Sums dot_pairs(Bytes x, const int16_t* w) {
+    const int16x8x2_t weights = vld2q_s16(w);
+    const uint16x8_t pairs = vreinterpretq_u16_u8(x);
+    const Words low = vreinterpretq_s16_u16(vandq_u16(pairs, vdupq_n_u16(0xff)));
+    const Words high = vreinterpretq_s16_u16(vshrq_n_u16(pairs, 8));
+    return {vmlal_s16(vmull_s16(vget_low_s16(low), vget_low_s16(weights.val[0])),
+                      vget_low_s16(high), vget_low_s16(weights.val[1])),
+            vmlal_high_s16(vmull_high_s16(low, weights.val[0]), high, weights.val[1])};
+  }
+  static Sums dot(Words a, Words b, int wa, int wb) {
+    const auto first = static_cast<int16_t>(wa);
+    const auto second = static_cast<int16_t>(wb);
+    return {vmlal_n_s16(vmull_n_s16(vget_low_s16(a), first), vget_low_s16(b), second),
+            vmlal_high_n_s16(vmull_high_n_s16(a, first), b, second)};
+  }
+  static Sums add(Sums s, Sums t) { return {vaddq_s32(s.low, t.low), vaddq_s32(s.high, t.high)}; }
+  static Sums add(Sums s, int n) { return add(s, {vdupq_n_s32(n), vdupq_n_s32(n)}); }
+  template <int N>
+  static Words narrow(Sums s) {
+    return vqshrn_high_n_s32(vqshrn_n_s32(s.low, N), s.high, N);
+  }
+
+  static void store_flipped(uint8_t* out, int8x8_t bytes, uint8_t flip) {
+    vst1_u8(out, veor_u8(vreinterpret_u8_s8(bytes), vdup_n_u8(flip)));
+  }
+  static void store_bytes(uint8_t* out, Words x, uint8_t flip) {
+    store_flipped(out, vshrn_n_s16(vaddq_s16(x, vdupq_n_s16(128)), 8), flip);
+  }
+  static float32x4_t real(int32x4_t four, const Affine& a) {
+    const float32x4_t x = vsubq_f32(vcvtq_f32_s32(four), vdupq_n_f32(a.middle));
+    return vmulq_f32(x, vdupq_n_f32(a.factor));
+  }
+  static int32x4_t step(int32x4_t four, const Steps& s) {
+    const float32x4_t clamped =
+        vminq_f32(vmaxq_f32(real(four, s.affine), vdupq_n_f32(s.low)), vdupq_n_f32(s.high));
+    return vaddq_s32(vcvtnq_s32_f32(clamped), vdupq_n_s32(s.zero));
+  }
+  static void store_steps(uint8_t* out, Words x, const Steps& s, uint8_t flip) {
+    const int16x4_t low = vmovn_s32(step(vmovl_s16(vget_low_s16(x)), s));
+    store_flipped(out, vmovn_s16(vcombine_s16(low, vmovn_s32(step(vmovl_high_s16(x), s)))), flip);
+  }
+  static void store_reals(float* out, Words x, const Affine& a) {
+    vst1q_f32(out, real(vmovl_s16(vget_low_s16(x)), a));
+    vst1q_f32(out + 4, real(vmovl_high_s16(x), a));
+  }
+
+  static void mix_bytes(const uint8_t* a, const uint8_t* b, const uint8_t* c, uint8_t* out) {
+    vst3q_u8(out, {{vld1q_u8(a), vld1q_u8(b), vld1q_u8(c)}});
+  }
+  static void mix_reals(const float* a, const float* b, const float* c, float* out) {
+    vst3q_f32(out, {{vld1q_f32(a), vld1q_f32(b), vld1q_f32(c)}});
+  }
+};
+
+}  // namespace
+
+const RowKernels kNeonRows = Rows<Neon>::table("neon");
+
+}  // namespace inferd::media

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "media/resample/x86.h"
+
+namespace inferd::media {
+namespace {
+
+struct Sse4 : Mixing {
+  static constexpr int kLanes = 1;
+  using Bytes = __m128i;
+  using Words = __m128i;
+  struct Sums {
+    __m128i low, high;
+  };
+
+  static Bytes zero() { return _mm_setzero_si128(); }
+  static Bytes load(const uint8_t* p, const uint8_t*) { return load128(p); }
+  static Bytes load_pixels(const uint8_t* row, const int32_t* at) {
+    return load_two(row + at[0], row + at[1]);
+  }
+  static Bytes pick(Bytes x, const uint8_t* table) { return _mm_shuffle_epi8(x, load128(table)); }
+  static Bytes pick_same(Bytes x, const uint8_t* table) { return pick(x, table); }
+  static Bytes either(Bytes a, Bytes b) { return _mm_or_si128(a, b); }
+  static Bytes zip_low32(Bytes a, Bytes b) { return _mm_unpacklo_epi32(a, b); }
+  static Bytes zip_high32(Bytes a, Bytes b) { return _mm_unpackhi_epi32(a, b); }
+  static Bytes zip_low64(Bytes a, Bytes b) { return _mm_unpacklo_epi64(a, b); }
+  static Bytes zip_high64(Bytes a, Bytes b) { return _mm_unpackhi_epi64(a, b); }
+
+  static Words load(const int16_t* p) { return load128(p); }
+  static void store(int16_t* p, Words x) { store128(p, x); }
+  static Words least(Words x, int limit) {
+    return _mm_min_epi16(x, _mm_set1_epi16(static_cast<int16_t>(limit)));
+  }
+
+  static Sums dot_pairs(Bytes x, const int16_t* w) {
+    return {_mm_madd_epi16(_mm_cvtepu8_epi16(x), load128(w)),
+            _mm_madd_epi16(_mm_unpackhi_epi8(x, zero()), load128(w + 8))};
+  }
+  static Sums dot(Words a, Words b, int wa, int wb) {
+    const __m128i w = _mm_unpacklo_epi16(_mm_set1_epi16(static_cast<int16_t>(wa)),
+                                         _mm_set1_epi16(static_cast<int16_t>(wb)));
+    return {_mm_madd_epi16(_mm_unpacklo_epi16(a, b), w),
+            _mm_madd_epi16(_mm_unpackhi_epi16(a, b), w)};
+  }
+  static Sums add(Sums s, Sums t) {
+    return {_mm_add_epi32(s.low, t.low), _mm_add_epi32(s.high, t.high)};
+  }
+  static Sums add(Sums s, int n) { return add(s, {_mm_set1_epi32(n), _mm_set1_epi32(n)}); }
+  template <int N>
+  static Words narrow(Sums s) {
+    return _mm_packs_epi32(_mm_srai_epi32(s.low, N), _mm_srai_epi32(s.high, N));
+  }
+
+  static void store_flipped(uint8_t* out, __m128i words, uint8_t flip) {
+    const __m128i bytes = _mm_packs_epi16(words, words);
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(out),
+                     _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(flip))));
+  }
+  static void store_bytes(uint8_t* out, Words x, uint8_t flip) {
+    store_flipped(out, _mm_srai_epi16(_mm_add_epi16(x, _mm_set1_epi16(128)), 8), flip);
+  }
+  static __m128 real(__m128i four, const Affine& a) {
+    const __m128 x = _mm_sub_ps(_mm_cvtepi32_ps(four), _mm_set1_ps(a.middle));
+    return _mm_mul_ps(x, _mm_set1_ps(a.factor));
+  }
+  static __m128i step(__m128i four, const Steps& s) {
+    const __m128 clamped =
+        _mm_min_ps(_mm_max_ps(real(four, s.affine), _mm_set1_ps(s.low)), _mm_set1_ps(s.high));
+    return _mm_add_epi32(_mm_cvtps_epi32(clamped), _mm_set1_epi32(s.zero));
+  }
+  static __m128i low_half(Words x) { return _mm_cvtepi16_epi32(x); }
+  static __m128i high_half(Words x) { return _mm_cvtepi16_epi32(_mm_srli_si128(x, 8)); }
+  static void store_steps(uint8_t* out, Words x, const Steps& s, uint8_t flip) {
+    store_flipped(out, _mm_packs_epi32(step(low_half(x), s), step(high_half(x), s)), flip);
+  }
+  static void store_reals(float* out, Words x, const Affine& a) {
+    _mm_storeu_ps(out, real(low_half(x), a));
+    _mm_storeu_ps(out + 4, real(high_half(x), a));
+  }
+};
+
+}  // namespace
+
+const RowKernels kSse4Rows = Rows<Sse4>::table("sse4.1");
+
+}  // namespace inferd::media
