@@ -84,12 +84,17 @@ void add_windows(Gather& g, int row_bytes) {
 void add_pixels(Gather& g, std::span<const Component> components, int row_bytes) {
   for (int i = 0; i < blocks_of(g.count) * kBlock; ++i) {
     const int32_t at = extent_of(g, std::min(i, g.count - 1)).first;
-    if (at + 8 > row_bytes) {
-      g.pixels.clear();
-      return;
-    }
     g.pixels.push_back(at);
+    // Such positions are at one end.
+    if (at + 8 <= row_bytes) {
+      g.pixels_end = (i + 1) / kBlock * kBlock;
+    } else if (g.pixels_end == 0) {
+      g.pixels_begin = (i / kBlock + 1) * kBlock;
+    } else {
+      break;
+    }
   }
+  if (g.pixels_end <= g.pixels_begin) g.pixels_begin = g.pixels_end = 0;
   g.pixel_picks.assign(kWindow, Gather::kNothing);
   for (size_t c = 0; c < 3; ++c) {
     for (size_t pixel = 0; pixel < 2; ++pixel) {
@@ -121,9 +126,9 @@ Gather make_gather(const Axis& across, std::span<const Component> components, in
   }
   if (row_bytes < kWindow) return g;
   add_windows(g, row_bytes);
-  // With windows that hold a position or two each, three picks of each cost more.
+  // Three picks of a window that holds a position or two cost more than the pixels one by one.
   const bool together = components.size() == 3 && components[0].shift_x == components[1].shift_x;
-  if (together && g.windows > 4 && across.pixels > 1) add_pixels(g, components, row_bytes);
+  if (together && g.windows > 3 && across.pixels > 1) add_pixels(g, components, row_bytes);
   return g;
 }
 

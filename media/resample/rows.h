@@ -39,9 +39,11 @@ struct Gather {
   std::vector<int32_t> offsets;
   std::vector<uint8_t> picks;
 
-  // By pixels, for formats that keep three components together, where windows hold one position
-  // each: 8 bytes from offset pixels[position] (for whole blocks) have both pixels. picks of two of
-  // them: [16] to two pairs of each component, and four bytes of nothing.
+  // By pixels, for formats that keep three components together, where windows hold two positions
+  // or one: 8 bytes from offset pixels[position] have both pixels. For the whole blocks of
+  // [pixels_begin, pixels_end), which leave out those whose 8 bytes would end behind the row.
+  // picks of two of them: [16] to two pairs of each component, and four bytes of nothing.
+  int pixels_begin = 0, pixels_end = 0;
   std::vector<int32_t> pixels;
   std::vector<uint8_t> pixel_picks;
 };

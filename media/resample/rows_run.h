@@ -32,11 +32,12 @@ struct Rows {
   }
 
   template <int C>
-  static void gather_windows(const Gather& g, const uint8_t* row, int16_t* const* out) {
-    const int32_t* at = g.offsets.data();
-    const uint8_t* picks = g.picks.data();
-    const int16_t* weights = g.weights.data();
-    for (int i = 0; i < g.count; i += kBlock) {
+  static void gather_windows(const Gather& g, int from, int to, const uint8_t* row,
+                             int16_t* const* out) {
+    const int32_t* at = g.offsets.data() + from / kBlock * 2 * g.windows;
+    const uint8_t* picks = g.picks.data() + from / kBlock * g.windows * C * 32;
+    const int16_t* weights = g.weights.data() + 2 * from;
+    for (int i = from; i < to; i += kBlock) {
       for (int half = 0; half < 2; half += V::kLanes) {
         Bytes pairs[C];
         for (int c = 0; c < C; ++c) pairs[c] = V::zero();
@@ -57,7 +58,7 @@ struct Rows {
 
   static void gather_pixels(const Gather& g, const uint8_t* row, int16_t* const* out) {
     const uint8_t* picks = g.pixel_picks.data();
-    for (int i = 0; i < g.count; i += kBlock) {
+    for (int i = g.pixels_begin; i < g.pixels_end; i += kBlock) {
       for (int half = 0; half < 2; half += V::kLanes) {
         const int first = i + kHalf * half;
         const int32_t* at = g.pixels.data() + first;
@@ -75,11 +76,12 @@ struct Rows {
   }
 
   static void gather(const Gather& g, const uint8_t* row, int16_t* const* out) {
-    if (!g.pixels.empty()) return gather_pixels(g, row, out);
     if (g.windows == 0) return kPortableRows.gather(g, row, out);
-    if (g.components == 1) return gather_windows<1>(g, row, out);
-    if (g.components == 2) return gather_windows<2>(g, row, out);
-    gather_windows<3>(g, row, out);
+    if (g.components == 1) return gather_windows<1>(g, 0, g.count, row, out);
+    if (g.components == 2) return gather_windows<2>(g, 0, g.count, row, out);
+    gather_windows<3>(g, 0, g.pixels_begin, row, out);
+    gather_pixels(g, row, out);
+    gather_windows<3>(g, g.pixels_end, g.count, row, out);
   }
 
   static void blend(const int16_t* a, const int16_t* b, int weight, int count, int16_t* out) {

@@ -16,7 +16,8 @@ inline void store128(void* p, __m128i v) { _mm_storeu_si128(static_cast<__m128i*
 // Two pixels of up to 8 bytes.
 inline __m128i load_two(const uint8_t* first, const uint8_t* second) {
   const __m128i low = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(first));
-  return _mm_unpacklo_epi64(low, _mm_loadl_epi64(reinterpret_cast<const __m128i*>(second)));
+  const __m128d two = _mm_loadh_pd(_mm_castsi128_pd(low), reinterpret_cast<const double*>(second));
+  return _mm_castpd_si128(two);
 }
 
 // How 16 bytes of three rows become three times 16 bytes of triples: byte [k][c][l] is what
