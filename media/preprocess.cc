@@ -134,9 +134,9 @@ Point Placement::to_picture(Point tensor) const {
   }
 }
 
-std::pair<Point, Point> Placement::to_picture(Point nearest, Point farthest) const {
-  Point a = to_picture(nearest);
-  Point b = to_picture(farthest);
+Corners Placement::to_picture(const Corners& tensor) const {
+  Point a = to_picture(tensor.nearest);
+  Point b = to_picture(tensor.farthest);
   // The picture's x is the turned one's y after a quarter.
   const bool quarter = rotate == 90 || rotate == 270;
   if (quarter ? rotate == 270 : mirror != (rotate == 180)) std::swap(a.x, b.x);

@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <utility>
 
 #include "inferd/engine/tensor.h"
 #include "media/image.h"
@@ -26,6 +25,9 @@ enum class Fit : uint8_t {
 // In parts of a picture's width and height, 0..1, y down.
 struct Point {
   float x = 0, y = 0;
+};
+struct Corners {
+  Point nearest, farthest;  // to 0 and to 1
 };
 struct Part {
   float x = 0, y = 0, width = 1, height = 1;
@@ -44,7 +46,7 @@ struct Preprocess {
   uint8_t pad_value = 114;
   // Of the picture as it comes, `roi` is seen; then it is turned clockwise by `rotate` (0, 90, 180
   // or 270 degrees), then mirrored left to right, and what comes of that is fitted.
-  Part roi;
+  Part roi = {};
   int rotate = 0;
   bool mirror = false;
 };
@@ -55,11 +57,12 @@ struct Placement {
   float scale_x = 1, scale_y = 1, offset_x = 0, offset_y = 0;
   int rotate = 0;  // as in Preprocess
   bool mirror = false;
+  Part shown = {};  // of the tensor: where the part of the picture is that is seen
 
   // From parts of the tensor's width and height to parts of the picture's as it came.
   Point to_picture(Point tensor) const;
-  // Of a box, its corners nearest to 0 and to 1: which they are changes when a picture is turned.
-  std::pair<Point, Point> to_picture(Point nearest, Point farthest) const;
+  // Of a box: which of its corners is nearest to 0 changes when a picture is turned.
+  Corners to_picture(const Corners& tensor) const;
 };
 
 // Parses "stretch|letterbox|crop[,bgr][,mean=A[/B/C]][,std=A[/B/C]][,pad=N][,roi=X/Y/W/H]

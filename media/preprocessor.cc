@@ -54,9 +54,7 @@ void Preprocessor::plan(const Picture& picture) {
   count_ = mapping_.across.count;
   room_ = (count_ + kBlock - 1) / kBlock * kBlock;
   plan_planes(picture);
-  for (auto& line : line_) line.resize(as_size(room_));
-  const int lines = mapping_.turned ? kStrip : 1;
-  elements_of_line_.resize(as_size(tensor_.channels * lines * room_) * elements_.size);
+  if (mapping_.turned) strip_.resize(as_size(tensor_.channels * kStrip * count_) * elements_.size);
   plan_copy();
   make_pads();
 }
@@ -99,7 +97,7 @@ void Preprocessor::plan_copy() {
     }
     return true;
   };
-  copies_ = elements_.kind == Elements::Kind::kBytes && !mapping_.turned &&
+  copies_ = elements_.kind == ElementKind::kBytes && !mapping_.turned &&
             (grey || ((rgb || bgr) && tensor_.channels == 3 && !tensor_.nchw)) &&
             unblended(mapping_.across) && unblended(mapping_.down);
 }
@@ -130,57 +128,34 @@ size_t Preprocessor::resampled(Plane& plane, const Picture& picture, int row, in
   return kept;
 }
 
-Preprocessor::Lines Preprocessor::blended(const Picture& picture, const Tap& tap) {
-  Lines lines{};
+// The rows of all components that a line of the tensor lies between.
+Line Preprocessor::line_of(const Picture& picture, const Tap& tap) {
+  const Components& components = components_of(format_);
+  Line line;
+  line.weight = tap.weight == kOne ? 0 : tap.weight;
   for (Plane& plane : planes_) {
-    const int low = tap.low >> plane.shift_y;
-    const int high = tap.high >> plane.shift_y;
-    const bool first_only = tap.weight == 0 || low == high;
-    const bool second_only = !first_only && tap.weight == kOne;
-    const size_t a = second_only ? 0 : resampled(plane, picture, low, high);
-    const size_t b = first_only ? 0 : resampled(plane, picture, high, second_only ? -1 : low);
+    const int low = (tap.weight == kOne ? tap.high : tap.low) >> plane.shift_y;
+    const int high = (tap.weight == 0 ? tap.low : tap.high) >> plane.shift_y;
+    const size_t a = resampled(plane, picture, low, high);
+    const size_t b = low == high ? a : resampled(plane, picture, high, low);
     for (int c = 0; c < plane.gather.components; ++c) {
-      const size_t component = plane.first + as_size(c);
-      const int16_t* one = plane.values[first_only ? a : b][as_size(c)];
-      if (!first_only && !second_only) {
-        int16_t* out = line_[component].data();
-        kernels_->blend(plane.values[a][as_size(c)], one, tap.weight, room_, out);
-        one = out;
-      }
-      lines[component] = one;
+      line.low[plane.first + as_size(c)] = plane.values[a][as_size(c)];
+      line.high[plane.first + as_size(c)] = plane.values[b][as_size(c)];
     }
   }
-  return lines;
-}
-
-// By the tensor's channel.
-Preprocessor::Lines Preprocessor::coloured(const Picture& picture, Lines lines) {
-  const Components& components = components_of(format_);
-  if (components.grey) return {lines[0], lines[0], lines[0]};
-  if (components.yuv) {
-    int16_t* const rgb[] = {line_[0].data(), line_[1].data(), line_[2].data()};
-    kernels_->to_rgb(kYuvMatrices[static_cast<size_t>(picture.color)], lines.data(), room_, rgb);
-    lines = {rgb[0], rgb[1], rgb[2]};
+  if (components.grey) {
+    line.low.fill(line.low[0]);
+    line.high.fill(line.high[0]);
   }
-  if (tensor_.channels == 1) {
-    kernels_->luma(lines.data(), room_, line_[0].data());
-    return {line_[0].data(), nullptr, nullptr};
-  }
-  if (options_.bgr) std::swap(lines[0], lines[2]);
-  return lines;
-}
-
-void Preprocessor::convert(const int16_t* values, size_t channel, std::byte* out) const {
-  auto* bytes = reinterpret_cast<uint8_t*>(out);
-  switch (elements_.kind) {
-    case Elements::Kind::kBytes:
-      return kernels_->bytes(values, count_, elements_.flip, bytes);
-    case Elements::Kind::kSteps:
-      return kernels_->steps(values, count_, elements_.steps[channel], elements_.flip, bytes);
-    case Elements::Kind::kReals:
-      return kernels_->reals(values, count_, elements_.reals[channel],
-                             reinterpret_cast<float*>(out));
-  }
+  line.yuv = components.yuv ? &kYuvMatrices[static_cast<size_t>(picture.color)] : nullptr;
+  line.luma = tensor_.channels == 1;
+  line.bgr = options_.bgr;
+  line.kind = elements_.kind;
+  line.flip = elements_.flip;
+  line.steps = elements_.steps.data();
+  line.reals = elements_.reals.data();
+  line.count = count_;
+  return line;
 }
 
 // Of the element at the left end of row y of the picture's rectangle: its bytes' offset.
@@ -192,45 +167,25 @@ size_t Preprocessor::row_at(int y, size_t channel) const {
   return element * elements_.size;
 }
 
-void Preprocessor::write_upright(const Lines& lines, int line, std::byte* tensor) {
-  const auto channels = as_size(tensor_.channels);
-  if (tensor_.nchw || channels == 1) {
-    for (size_t c = 0; c < channels; ++c) convert(lines[c], c, tensor + row_at(line, c));
-    return;
-  }
-  std::array<const std::byte*, 3> rows{};
-  for (size_t c = 0; c < 3; ++c) {
-    std::byte* row = elements_of_line_.data() + c * as_size(room_) * elements_.size;
-    convert(lines[c], c, row);
-    rows[c] = row;
-  }
-  std::byte* out = tensor + row_at(line, 0);
-  if (elements_.kind == Elements::Kind::kReals) {
-    const float* const in[] = {reinterpret_cast<const float*>(rows[0]),
-                               reinterpret_cast<const float*>(rows[1]),
-                               reinterpret_cast<const float*>(rows[2])};
-    kernels_->mix_reals(in, count_, reinterpret_cast<float*>(out));
-  } else {
-    const uint8_t* const in[] = {reinterpret_cast<const uint8_t*>(rows[0]),
-                                 reinterpret_cast<const uint8_t*>(rows[1]),
-                                 reinterpret_cast<const uint8_t*>(rows[2])};
-    kernels_->mix_bytes(in, count_, reinterpret_cast<uint8_t*>(out));
-  }
+void Preprocessor::write_upright(Line& line, int y, std::byte* tensor) const {
+  line.mixed = !tensor_.nchw && tensor_.channels == 3;
+  for (size_t c = 0; c < as_size(tensor_.channels); ++c) line.out[c] = tensor + row_at(y, c);
+  kernels_->finish(line);
 }
 
-void Preprocessor::write_turned(const Lines& lines, int line, std::byte* tensor) {
+void Preprocessor::write_turned(Line& line, int x, std::byte* tensor) {
   const auto channels = as_size(tensor_.channels);
-  const size_t line_bytes = as_size(room_) * elements_.size;
-  const int in_strip = line % kStrip;
-  for (size_t c = 0; c < channels; ++c) {
-    convert(lines[c], c, elements_of_line_.data() + (c * kStrip + as_size(in_strip)) * line_bytes);
-  }
-  if (in_strip != kStrip - 1 && line != mapping_.down.count - 1) return;
+  const size_t line_bytes = as_size(count_) * elements_.size;
+  const int in_strip = x % kStrip;
+  for (size_t c = 0; c < channels; ++c)
+    line.out[c] = strip_.data() + (c * kStrip + as_size(in_strip)) * line_bytes;
+  kernels_->finish(line);
+  if (in_strip != kStrip - 1 && x != mapping_.down.count - 1) return;
   const size_t step = (tensor_.nchw ? 1 : channels) * elements_.size;
   const size_t stride = step * as_size(tensor_.width);
   for (size_t c = 0; c < channels; ++c) {
-    const std::byte* strip = elements_of_line_.data() + c * kStrip * line_bytes;
-    std::byte* out = tensor + row_at(0, c) + as_size(line - in_strip) * step;
+    const std::byte* strip = strip_.data() + c * kStrip * line_bytes;
+    std::byte* out = tensor + row_at(0, c) + as_size(x - in_strip) * step;
     if (elements_.size == 4) {
       turn<4>(strip, in_strip + 1, line_bytes, count_, out, stride, step);
     } else {
@@ -289,11 +244,11 @@ Result<Placement> Preprocessor::fill(const Picture& picture, std::span<std::byte
       copy_line(picture, line, tensor.data());
       continue;
     }
-    const Lines lines = coloured(picture, blended(picture, lines_[as_size(line)]));
+    Line values = line_of(picture, lines_[as_size(line)]);
     if (mapping_.turned) {
-      write_turned(lines, line, tensor.data());
+      write_turned(values, line, tensor.data());
     } else {
-      write_upright(lines, line, tensor.data());
+      write_upright(values, line, tensor.data());
     }
   }
   return mapping_.placement;

@@ -39,7 +39,6 @@ class Preprocessor {
     std::array<int, 2> rows{-1, -1};
     std::array<std::array<int16_t*, 3>, 2> values{};  // of resampled_
   };
-  using Lines = std::array<const int16_t*, 3>;
 
   Preprocessor(const Preprocess& options, const TensorInfo& input, const ImageTensor& tensor,
                const RowKernels& kernels)
@@ -51,11 +50,9 @@ class Preprocessor {
   void make_pads();
 
   size_t resampled(Plane& plane, const Picture& picture, int row, int other) const;
-  Lines blended(const Picture& picture, const Tap& tap);
-  Lines coloured(const Picture& picture, Lines lines);
-  void convert(const int16_t* values, size_t channel, std::byte* out) const;
-  void write_upright(const Lines& lines, int line, std::byte* tensor);
-  void write_turned(const Lines& lines, int line, std::byte* tensor);
+  Line line_of(const Picture& picture, const Tap& tap);
+  void write_upright(Line& line, int y, std::byte* tensor) const;
+  void write_turned(Line& line, int x, std::byte* tensor);
   void copy_line(const Picture& picture, int line, std::byte* tensor) const;
   void fill_pads(std::byte* tensor) const;
   size_t row_at(int y, size_t channel) const;
@@ -74,10 +71,9 @@ class Preprocessor {
   int count_ = 0, room_ = 0;  // positions of a line; the same in whole blocks
   std::vector<Plane> planes_;
   std::vector<int16_t> resampled_;
-  std::array<std::vector<int16_t>, 3> line_;
-  std::vector<std::byte> elements_of_line_;  // channel by channel, for what is mixed or turned
-  std::vector<std::byte> pads_;  // a row of the tensor, channel by channel if they lie so
-  bool copies_ = false;          // pixels go in as they are, or with a flipped bit
+  std::vector<std::byte> strip_;  // lines that become columns, channel by channel
+  std::vector<std::byte> pads_;   // a row of the tensor, channel by channel if they lie so
+  bool copies_ = false;           // pixels go in as they are, or with a flipped bit
 };
 
 }  // namespace inferd::media

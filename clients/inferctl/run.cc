@@ -74,10 +74,11 @@ void add_run(CLI::App& app, const Globals& globals, Run& chosen) {
       ->check(CLI::Range(0, 256));
   command->add_flag("--allow-float16", o->allow_float16,
                     "multiply in half precision where the CPU can; less precise");
-  command->add_option("--preprocess", o->preprocess,
-                      "how pictures become the input: stretch|letterbox|crop, bgr, mean=A[/B/C], "
-                      "std=A[/B/C], pad=N, "
-                      "comma separated");
+  command->add_option(
+      "--preprocess", o->preprocess,
+      "how pictures become the input: stretch|letterbox|crop, bgr, mean=A[/B/C], "
+      "std=A[/B/C], pad=N, roi=X/Y/W/H (parts of the picture), rotate=90|180|270, mirror, "
+      "comma separated");
   command->callback(
       [&globals, &chosen, o] { chosen = [&globals, o] { return run(*o, globals); }; });
 }

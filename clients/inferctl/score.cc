@@ -166,7 +166,7 @@ class Detection final : public Score {
 
  private:
   static Rect in_picture(const Rect& r, const media::Placement& p) {
-    const auto [from, to] = p.to_picture({r.x_min, r.y_min}, {r.x_max, r.y_max});
+    const auto [from, to] = p.to_picture(media::Corners{{r.x_min, r.y_min}, {r.x_max, r.y_max}});
     return {from.x, from.y, to.x, to.y};
   }
 

@@ -60,13 +60,13 @@ struct Avx2 : Mixing {
     return _mm256_packs_epi32(_mm256_srai_epi32(s.low, N), _mm256_srai_epi32(s.high, N));
   }
 
-  static void store_flipped(uint8_t* out, __m256i words, uint8_t flip) {
+  static Packed flipped(__m256i words, uint8_t flip) {
     const __m128i bytes =
         _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
-    store128(out, _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(flip))));
+    return _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(flip)));
   }
-  static void store_bytes(uint8_t* out, Words x, uint8_t flip) {
-    store_flipped(out, _mm256_srai_epi16(_mm256_add_epi16(x, _mm256_set1_epi16(128)), 8), flip);
+  static Packed to_bytes(const Words* x, uint8_t flip) {
+    return flipped(_mm256_srai_epi16(_mm256_add_epi16(*x, _mm256_set1_epi16(128)), 8), flip);
   }
   static __m256 real(__m256i eight, const Affine& a) {
     const __m256 x = _mm256_sub_ps(_mm256_cvtepi32_ps(eight), _mm256_set1_ps(a.middle));
@@ -81,13 +81,13 @@ struct Avx2 : Mixing {
   static __m256i high_half(Words x) {
     return _mm256_cvtepi16_epi32(_mm256_extracti128_si256(x, 1));
   }
-  static void store_steps(uint8_t* out, Words x, const Steps& s, uint8_t flip) {
-    const __m256i words = _mm256_packs_epi32(step(low_half(x), s), step(high_half(x), s));
-    store_flipped(out, _mm256_permute4x64_epi64(words, 0xd8), flip);
+  static Packed to_steps(const Words* x, const Steps& s, uint8_t flip) {
+    const __m256i words = _mm256_packs_epi32(step(low_half(*x), s), step(high_half(*x), s));
+    return flipped(_mm256_permute4x64_epi64(words, 0xd8), flip);
   }
-  static void store_reals(float* out, Words x, const Affine& a) {
-    _mm256_storeu_ps(out, real(low_half(x), a));
-    _mm256_storeu_ps(out + 8, real(high_half(x), a));
+  static void store_reals(float* out, const Words* x, const Affine& a) {
+    _mm256_storeu_ps(out, real(low_half(*x), a));
+    _mm256_storeu_ps(out + 8, real(high_half(*x), a));
   }
 };
 

@@ -11,7 +11,7 @@ Result<Elements> Elements::of(const Preprocess& options, const TensorInfo& input
   const Quantization& q = input.quantization;
   const bool real = input.dtype == DType::kFloat32;
   const bool quantized = !real && options.normalize && !q.empty();
-  e.kind = real ? Kind::kReals : quantized ? Kind::kSteps : Kind::kBytes;
+  e.kind = real ? ElementKind::kReals : quantized ? ElementKind::kSteps : ElementKind::kBytes;
   e.size = dtype_size(input.dtype);
   e.flip = input.dtype == DType::kUInt8 ? 0x80 : 0;
   for (size_t c = 0; c < 3; ++c) {
@@ -32,12 +32,13 @@ Result<Elements> Elements::of(const Preprocess& options, const TensorInfo& input
 }
 
 void Elements::write(int centred, size_t channel, std::byte* out) const {
-  if (kind == Kind::kReals) {
+  if (kind == ElementKind::kReals) {
     const float value = to_real(centred, reals[channel]);
     std::memcpy(out, &value, sizeof(value));
     return;
   }
-  const int value = kind == Kind::kSteps ? to_step(centred, steps[channel]) : to_byte(centred);
+  const int value =
+      kind == ElementKind::kSteps ? to_step(centred, steps[channel]) : to_byte(centred);
   *out = static_cast<std::byte>(static_cast<uint8_t>(value) ^ flip);
 }
 

@@ -4,17 +4,12 @@
 #pragma once
 
 #include "media/preprocess.h"
-#include "media/resample/fixed_point.h"
+#include "media/resample/rows.h"
 
 namespace inferd::media {
 
 struct Elements {
-  enum class Kind : uint8_t {
-    kBytes,  // the pixel itself, rounded
-    kSteps,  // a real value, quantized
-    kReals,  // a real value
-  };
-  Kind kind = Kind::kBytes;
+  ElementKind kind = ElementKind::kBytes;
   uint8_t flip = 0;               // of kBytes and kSteps: XOR, 0x80 for uint8
   std::array<Affine, 3> reals{};  // by the tensor's channel
   std::array<Steps, 3> steps{};

@@ -68,6 +68,11 @@ Mapping map_picture(int width, int height, const Preprocess& o, const ImageTenso
             o.rotate == 180 || (o.rotate == 90 && !o.mirror) || (o.rotate == 270 && o.mirror)};
   m.placement.rotate = o.rotate;
   m.placement.mirror = o.mirror;
+  const auto part = [](int pixels, int of) {
+    return static_cast<float>(pixels) / static_cast<float>(of);
+  };
+  m.placement.shown = {part(m.x, tensor.width), part(m.y, tensor.height),
+                       part(m.width, tensor.width), part(m.height, tensor.height)};
   place(m.turned ? m.down : m.across, m.x, m.width, tensor.width, &m.placement.scale_x,
         &m.placement.offset_x);
   place(m.turned ? m.across : m.down, m.y, m.height, tensor.height, &m.placement.scale_y,

@@ -63,11 +63,13 @@ struct Neon {
     return vqshrn_high_n_s32(vqshrn_n_s32(s.low, N), s.high, N);
   }
 
-  static void store_flipped(uint8_t* out, int8x8_t bytes, uint8_t flip) {
-    vst1_u8(out, veor_u8(vreinterpret_u8_s8(bytes), vdup_n_u8(flip)));
+  using Packed = uint8x16_t;
+  static Packed flipped(int8x8_t low, int8x8_t high, uint8_t flip) {
+    return veorq_u8(vreinterpretq_u8_s8(vcombine_s8(low, high)), vdupq_n_u8(flip));
   }
-  static void store_bytes(uint8_t* out, Words x, uint8_t flip) {
-    store_flipped(out, vshrn_n_s16(vaddq_s16(x, vdupq_n_s16(128)), 8), flip);
+  static int8x8_t byte(Words x) { return vshrn_n_s16(vaddq_s16(x, vdupq_n_s16(128)), 8); }
+  static Packed to_bytes(const Words* x, uint8_t flip) {
+    return flipped(byte(x[0]), byte(x[1]), flip);
   }
   static float32x4_t real(int32x4_t four, const Affine& a) {
     const float32x4_t x = vsubq_f32(vcvtq_f32_s32(four), vdupq_n_f32(a.middle));
@@ -78,18 +80,22 @@ struct Neon {
         vminq_f32(vmaxq_f32(real(four, s.affine), vdupq_n_f32(s.low)), vdupq_n_f32(s.high));
     return vaddq_s32(vcvtnq_s32_f32(clamped), vdupq_n_s32(s.zero));
   }
-  static void store_steps(uint8_t* out, Words x, const Steps& s, uint8_t flip) {
+  static int8x8_t eight_steps(Words x, const Steps& s) {
     const int16x4_t low = vmovn_s32(step(vmovl_s16(vget_low_s16(x)), s));
-    store_flipped(out, vmovn_s16(vcombine_s16(low, vmovn_s32(step(vmovl_high_s16(x), s)))), flip);
+    return vmovn_s16(vcombine_s16(low, vmovn_s32(step(vmovl_high_s16(x), s))));
   }
-  static void store_reals(float* out, Words x, const Affine& a) {
-    vst1q_f32(out, real(vmovl_s16(vget_low_s16(x)), a));
-    vst1q_f32(out + 4, real(vmovl_high_s16(x), a));
+  static Packed to_steps(const Words* x, const Steps& s, uint8_t flip) {
+    return flipped(eight_steps(x[0], s), eight_steps(x[1], s), flip);
+  }
+  static void store_reals(float* out, const Words* x, const Affine& a) {
+    for (int i = 0; i < 2; ++i) {
+      vst1q_f32(out + 8 * i, real(vmovl_s16(vget_low_s16(x[i])), a));
+      vst1q_f32(out + 8 * i + 4, real(vmovl_high_s16(x[i]), a));
+    }
   }
 
-  static void mix_bytes(const uint8_t* a, const uint8_t* b, const uint8_t* c, uint8_t* out) {
-    vst3q_u8(out, {{vld1q_u8(a), vld1q_u8(b), vld1q_u8(c)}});
-  }
+  static void store_packed(uint8_t* out, Packed x) { vst1q_u8(out, x); }
+  static void mix_bytes(Packed a, Packed b, Packed c, uint8_t* out) { vst3q_u8(out, {{a, b, c}}); }
   static void mix_reals(const float* a, const float* b, const float* c, float* out) {
     vst3q_f32(out, {{vld1q_f32(a), vld1q_f32(b), vld1q_f32(c)}});
   }

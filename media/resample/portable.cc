@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Plain loops, for the compiler's vectorizer and for CPUs without the instructions of the others.
+#include <algorithm>
+#include <utility>
+
 #include "media/resample/rows.h"
 
 namespace inferd::media {
@@ -16,41 +19,59 @@ void gather(const Gather& g, const uint8_t* row, int16_t* const* out) {
   }
 }
 
-void blend(const int16_t* a, const int16_t* b, int weight, int count, int16_t* out) {
-  for (int i = 0; i < count; ++i) out[i] = blend_rows(a[i], b[i], kOne - weight, weight);
+// Centred values of a block, by channel of the tensor.
+using Block = int16_t[3][kBlock];
+
+void channels_at(const Line& l, int first, Block& block) {
+  for (size_t c = 0; c < 3; ++c) {
+    const int16_t* low = l.low[c] + first;
+    const int16_t* high = l.high[c] + first;
+    for (int i = 0; i < kBlock; ++i)
+      block[c][i] = blend_rows(low[i], high[i], kOne - l.weight, l.weight);
+  }
+  if (l.yuv != nullptr) {
+    for (int i = 0; i < kBlock; ++i) {
+      yuv_to_rgb(*l.yuv, block[0][i], block[1][i], block[2][i], block[0][i], block[1][i],
+                 block[2][i]);
+    }
+  }
+  for (int i = 0; i < kBlock; ++i) {
+    if (l.luma) block[0][i] = luma_of(block[0][i], block[1][i], block[2][i]);
+    if (l.bgr && !l.luma) std::swap(block[0][i], block[2][i]);
+  }
 }
 
-void to_rgb(const YuvMatrix& m, const int16_t* const* yuv, int count, int16_t* const* rgb) {
-  for (int i = 0; i < count; ++i)
-    yuv_to_rgb(m, yuv[0][i], yuv[1][i], yuv[2][i], rgb[0][i], rgb[1][i], rgb[2][i]);
-}
-
-void luma(const int16_t* const* rgb, int count, int16_t* out) {
-  for (int i = 0; i < count; ++i) out[i] = luma_of(rgb[0][i], rgb[1][i], rgb[2][i]);
-}
-
-void bytes(const int16_t* x, int count, uint8_t flip, uint8_t* out) {
-  for (int i = 0; i < count; ++i) out[i] = static_cast<uint8_t>(to_byte(x[i]) ^ flip);
-}
-
-void steps(const int16_t* x, int count, const Steps& s, uint8_t flip, uint8_t* out) {
-  for (int i = 0; i < count; ++i) out[i] = static_cast<uint8_t>(to_step(x[i], s) ^ flip);
-}
-
-void reals(const int16_t* x, int count, const Affine& affine, float* out) {
-  for (int i = 0; i < count; ++i) out[i] = to_real(x[i], affine);
-}
-
-template <typename T>
-void mix(const T* const* in, int count, T* out) {
+// Elements of channel c, `step` apart.
+void write_channel(const Line& l, size_t c, const int16_t* values, int count, size_t step,
+                   std::byte* out) {
   for (int i = 0; i < count; ++i) {
-    for (int c = 0; c < 3; ++c) out[3 * i + c] = in[c][i];
+    const size_t to = static_cast<size_t>(i) * step;
+    if (l.kind == ElementKind::kReals) {
+      reinterpret_cast<float*>(out)[to] = to_real(values[i], l.reals[c]);
+    } else {
+      const bool raw = l.kind == ElementKind::kBytes;
+      const int byte = raw ? to_byte(values[i]) : to_step(values[i], l.steps[c]);
+      out[to] = static_cast<std::byte>(byte ^ l.flip);
+    }
+  }
+}
+
+void finish(const Line& l) {
+  const size_t size = l.kind == ElementKind::kReals ? sizeof(float) : 1;
+  const size_t step = l.mixed ? 3 : 1;
+  Block block;
+  for (int first = 0; first < l.count; first += kBlock) {
+    channels_at(l, first, block);
+    for (size_t c = 0; c < (l.luma ? 1U : 3U); ++c) {
+      std::byte* out = l.mixed ? l.out[0] + c * size : l.out[c];
+      write_channel(l, c, block[c], std::min(l.count - first, kBlock), step,
+                    out + static_cast<size_t>(first) * step * size);
+    }
   }
 }
 
 }  // namespace
 
-const RowKernels kPortableRows = {"portable", gather, blend, to_rgb,       luma,
-                                  bytes,      steps,  reals, mix<uint8_t>, mix<float>};
+const RowKernels kPortableRows = {"portable", gather, finish};
 
 }  // namespace inferd::media

@@ -7,6 +7,7 @@
 // written and means nothing.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -48,25 +49,33 @@ struct Gather {
   std::vector<uint8_t> pixel_picks;
 };
 
+enum class ElementKind : uint8_t {
+  kBytes,  // the pixel itself, rounded: to_byte() XOR flip
+  kSteps,  // a real value, quantized: to_step() XOR flip
+  kReals,  // a real value: to_real()
+};
+
+// One line of the picture's rectangle in the tensor, from rows of components to elements.
+struct Line {
+  std::array<const int16_t*, 3> low{}, high{};  // of each component; high has `weight` of kOne
+  int weight = 0;
+  const YuvMatrix* yuv = nullptr;  // null: the components are red, green and blue
+  bool luma = false;               // of them is all that is wanted: one channel
+  bool bgr = false;                // the tensor's channels
+  ElementKind kind = ElementKind::kBytes;
+  uint8_t flip = 0;
+  const Steps* steps = nullptr;   // of each channel
+  const Affine* reals = nullptr;  // of each channel
+  int count = 0;
+  bool mixed = false;               // a pixel's three elements lie together, in out[0]
+  std::array<std::byte*, 3> out{};  // by channel; count elements and not one more
+};
+
 struct RowKernels {
   const char* name;
-
   // out[c]: centred values of component c of the row at `row`, for whole blocks.
   void (*gather)(const Gather& g, const uint8_t* row, int16_t* const* out);
-  // blend_rows() of `count` values, a multiple of kBlock. out may be a or b.
-  void (*blend)(const int16_t* a, const int16_t* b, int weight, int count, int16_t* out);
-  // Of three rows each; count is a multiple of kBlock. rgb[c] may be yuv[c].
-  void (*to_rgb)(const YuvMatrix& m, const int16_t* const* yuv, int count, int16_t* const* rgb);
-  // luma_of() of rgb[0..2] to `out`, which may be one of them; count is a multiple of kBlock.
-  void (*luma)(const int16_t* const* rgb, int count, int16_t* out);
-
-  // Elements, `count` of them and not one more: to_byte() or to_step() XOR flip, and to_real().
-  void (*bytes)(const int16_t* x, int count, uint8_t flip, uint8_t* out);
-  void (*steps)(const int16_t* x, int count, const Steps& steps, uint8_t flip, uint8_t* out);
-  void (*reals)(const int16_t* x, int count, const Affine& affine, float* out);
-  // out[3 * i + c] = in[c][i]
-  void (*mix_bytes)(const uint8_t* const* in, int count, uint8_t* out);
-  void (*mix_reals)(const float* const* in, int count, float* out);
+  void (*finish)(const Line& line);
 };
 
 // Those that this CPU runs, the fastest first; the last is the portable one, plain loops.

@@ -12,8 +12,11 @@
 //   dot_pairs(x, w)                   bytes 2i and 2i+1 times w[2i] and w[2i+1]
 //   dot(a, b, wa, wb), add(s, t), add(s, n)
 //   narrow<N>(s)                      s >> N, saturated
-//   store_bytes, store_steps, store_reals, mix_bytes, mix_reals
+//   to_bytes(x, flip), to_steps(x, steps, flip)   16 values of 2 / kLanes Words: Packed
+//   store_packed, mix_bytes; store_reals, mix_reals (4 triples)
 #pragma once
+
+#include <cstring>
 
 #include "media/resample/rows.h"
 
@@ -26,6 +29,7 @@ struct Rows {
   using Words = typename V::Words;
   static constexpr int kHalf = kBlock / 2;
   static constexpr int kWords = 8 * V::kLanes;
+  static constexpr int kParts = kBlock / kWords;
 
   static void store_blended(Bytes pairs, const int16_t* weights, int16_t* out) {
     V::store(out, V::template narrow<6>(V::add(V::dot_pairs(pairs, weights), 32 - 128 * kOne)));
@@ -84,75 +88,110 @@ struct Rows {
     gather_windows<3>(g, g.pixels_end, g.count, row, out);
   }
 
-  static void blend(const int16_t* a, const int16_t* b, int weight, int count, int16_t* out) {
-    for (int i = 0; i < count; i += kWords) {
-      const auto sum = V::dot(V::load(a + i), V::load(b + i), kOne - weight, weight);
-      V::store(out + i, V::template narrow<14>(V::add(sum, kOne / 2)));
-    }
+  static Words blended(const Line& l, size_t component, int at) {
+    const Words low = V::load(l.low[component] + at);
+    if (l.weight == 0) return low;
+    const auto sum = V::dot(low, V::load(l.high[component] + at), kOne - l.weight, l.weight);
+    return V::template narrow<14>(V::add(sum, kOne / 2));
   }
 
-  static void to_rgb(const YuvMatrix& m, const int16_t* const* yuv, int count,
-                     int16_t* const* rgb) {
-    for (int i = 0; i < count; i += kWords) {
-      const Words y = V::load(yuv[0] + i);
-      const Words u = V::load(yuv[1] + i);
-      const Words v = V::load(yuv[2] + i);
-      const auto red = V::dot(y, v, m.luma, m.red_v);
-      const auto green = V::add(V::dot(y, v, m.luma, m.green_v), V::dot(u, u, m.green_u, 0));
-      const auto blue = V::add(V::dot(y, v, m.luma, 0), V::dot(u, u, m.blue_u0, m.blue_u1));
-      const auto finish = [&](auto sum) {
+  // Of kWords pixels, by channel.
+  static void channels_at(const Line& l, int at, Words (&out)[3]) {
+    for (size_t c = 0; c < 3; ++c) out[c] = blended(l, c, at);
+    if (l.yuv != nullptr) {
+      const YuvMatrix& m = *l.yuv;
+      const Words y = out[0];
+      const Words u = out[1];
+      const Words v = out[2];
+      const auto finished = [&](auto sum) {
         return V::least(V::template narrow<14>(V::add(sum, m.offset)), kLargest);
       };
-      V::store(rgb[0] + i, finish(red));
-      V::store(rgb[1] + i, finish(green));
-      V::store(rgb[2] + i, finish(blue));
+      out[0] = finished(V::dot(y, v, m.luma, m.red_v));
+      out[1] = finished(V::add(V::dot(y, v, m.luma, m.green_v), V::dot(u, u, m.green_u, 0)));
+      out[2] = finished(V::add(V::dot(y, v, m.luma, 0), V::dot(u, u, m.blue_u0, m.blue_u1)));
+    }
+    if (l.luma) {
+      const auto two = V::dot(out[0], out[1], kLumaRed, kLumaGreen);
+      const auto sum = V::add(two, V::dot(out[2], out[2], kLumaBlue, 0));
+      out[0] = V::template narrow<14>(V::add(sum, kOne / 2));
+    } else if (l.bgr) {
+      const Words red = out[0];
+      out[0] = out[2];
+      out[2] = red;
     }
   }
 
-  static void luma(const int16_t* const* rgb, int count, int16_t* out) {
-    for (int i = 0; i < count; i += kWords) {
-      const Words blue = V::load(rgb[2] + i);
-      const auto two = V::dot(V::load(rgb[0] + i), V::load(rgb[1] + i), kLumaRed, kLumaGreen);
-      const auto sum = V::add(two, V::dot(blue, blue, kLumaBlue, 0));
-      V::store(out + i, V::template narrow<14>(V::add(sum, kOne / 2)));
+  static void store_reals(const Line& l, const Words (&channels)[3][kParts],
+                          std::byte* const* out) {
+    if (!l.mixed) {
+      for (int c = 0; c < (l.luma ? 1 : 3); ++c)
+        V::store_reals(reinterpret_cast<float*>(out[c]), channels[c], l.reals[c]);
+      return;
+    }
+    float rows[3][kBlock];
+    for (int c = 0; c < 3; ++c) V::store_reals(rows[c], channels[c], l.reals[c]);
+    auto* to = reinterpret_cast<float*>(out[0]);
+    for (int i = 0; i < kBlock; i += 4)
+      V::mix_reals(rows[0] + i, rows[1] + i, rows[2] + i, to + 3 * i);
+  }
+
+  template <ElementKind kKind>
+  static void finish_block(const Line& l, int first, std::byte* const* out) {
+    Words channels[3][kParts];
+    for (int p = 0; p < kParts; ++p) {
+      Words rgb[3];
+      channels_at(l, first + p * kWords, rgb);
+      for (int c = 0; c < 3; ++c) channels[c][p] = rgb[c];
+    }
+    if constexpr (kKind == ElementKind::kReals) return store_reals(l, channels, out);
+    typename V::Packed packed[3];
+    for (int c = 0; c < 3; ++c) {
+      packed[c] = kKind == ElementKind::kBytes ? V::to_bytes(channels[c], l.flip)
+                                               : V::to_steps(channels[c], l.steps[c], l.flip);
+    }
+    const auto at = [&](int c) { return reinterpret_cast<uint8_t*>(out[c]); };
+    if (l.mixed) return V::mix_bytes(packed[0], packed[1], packed[2], at(0));
+    for (int c = 0; c < (l.luma ? 1 : 3); ++c) V::store_packed(at(c), packed[c]);
+  }
+
+  // Copies, because for all that the compiler knows elements might be written over the originals.
+  template <ElementKind kKind>
+  static void finish_as(Line l) {
+    const YuvMatrix yuv = l.yuv == nullptr ? YuvMatrix{} : *l.yuv;
+    if (l.yuv != nullptr) l.yuv = &yuv;
+    const Steps steps[] = {l.steps[0], l.steps[1], l.steps[2]};
+    const Affine reals[] = {l.reals[0], l.reals[1], l.reals[2]};
+    l.steps = steps;
+    l.reals = reals;
+    constexpr int kSize = kKind == ElementKind::kReals ? 4 : 1;
+    const int step = (l.mixed ? 3 : 1) * kSize;
+    const int rows = l.mixed || l.luma ? 1 : 3;
+    std::byte* out[3] = {l.out[0], l.out[1], l.out[2]};
+    int i = 0;
+    for (; i + kBlock <= l.count; i += kBlock) {
+      finish_block<kKind>(l, i, out);
+      for (int c = 0; c < rows; ++c) out[c] += kBlock * step;
+    }
+    if (i == l.count) return;
+    alignas(32) std::byte rest[3][3 * kBlock * kSize];
+    std::byte* const to[3] = {rest[0], rest[1], rest[2]};
+    finish_block<kKind>(l, i, to);
+    for (int c = 0; c < rows; ++c)
+      std::memcpy(out[c], rest[c], static_cast<size_t>((l.count - i) * step));
+  }
+
+  static void finish(const Line& l) {
+    switch (l.kind) {
+      case ElementKind::kBytes:
+        return finish_as<ElementKind::kBytes>(l);
+      case ElementKind::kSteps:
+        return finish_as<ElementKind::kSteps>(l);
+      case ElementKind::kReals:
+        return finish_as<ElementKind::kReals>(l);
     }
   }
 
-  static void bytes(const int16_t* x, int count, uint8_t flip, uint8_t* out) {
-    int i = 0;
-    for (; i + kWords <= count; i += kWords) V::store_bytes(out + i, V::load(x + i), flip);
-    kPortableRows.bytes(x + i, count - i, flip, out + i);
-  }
-
-  static void steps(const int16_t* x, int count, const Steps& s, uint8_t flip, uint8_t* out) {
-    int i = 0;
-    for (; i + kWords <= count; i += kWords) V::store_steps(out + i, V::load(x + i), s, flip);
-    kPortableRows.steps(x + i, count - i, s, flip, out + i);
-  }
-
-  static void reals(const int16_t* x, int count, const Affine& affine, float* out) {
-    int i = 0;
-    for (; i + kWords <= count; i += kWords) V::store_reals(out + i, V::load(x + i), affine);
-    kPortableRows.reals(x + i, count - i, affine, out + i);
-  }
-
-  static void mix_bytes(const uint8_t* const* in, int count, uint8_t* out) {
-    int i = 0;
-    for (; i + 16 <= count; i += 16) V::mix_bytes(in[0] + i, in[1] + i, in[2] + i, out + 3 * i);
-    const uint8_t* const rest[] = {in[0] + i, in[1] + i, in[2] + i};
-    kPortableRows.mix_bytes(rest, count - i, out + 3 * i);
-  }
-
-  static void mix_reals(const float* const* in, int count, float* out) {
-    int i = 0;
-    for (; i + 4 <= count; i += 4) V::mix_reals(in[0] + i, in[1] + i, in[2] + i, out + 3 * i);
-    const float* const rest[] = {in[0] + i, in[1] + i, in[2] + i};
-    kPortableRows.mix_reals(rest, count - i, out + 3 * i);
-  }
-
-  static constexpr RowKernels table(const char* name) {
-    return {name, gather, blend, to_rgb, luma, bytes, steps, reals, mix_bytes, mix_reals};
-  }
+  static constexpr RowKernels table(const char* name) { return {name, gather, finish}; }
 };
 
 }  // namespace

@@ -50,13 +50,12 @@ struct Sse4 : Mixing {
     return _mm_packs_epi32(_mm_srai_epi32(s.low, N), _mm_srai_epi32(s.high, N));
   }
 
-  static void store_flipped(uint8_t* out, __m128i words, uint8_t flip) {
-    const __m128i bytes = _mm_packs_epi16(words, words);
-    _mm_storel_epi64(reinterpret_cast<__m128i*>(out),
-                     _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(flip))));
+  static Packed flipped(__m128i low, __m128i high, uint8_t flip) {
+    return _mm_xor_si128(_mm_packs_epi16(low, high), _mm_set1_epi8(static_cast<char>(flip)));
   }
-  static void store_bytes(uint8_t* out, Words x, uint8_t flip) {
-    store_flipped(out, _mm_srai_epi16(_mm_add_epi16(x, _mm_set1_epi16(128)), 8), flip);
+  static __m128i byte(Words x) { return _mm_srai_epi16(_mm_add_epi16(x, _mm_set1_epi16(128)), 8); }
+  static Packed to_bytes(const Words* x, uint8_t flip) {
+    return flipped(byte(x[0]), byte(x[1]), flip);
   }
   static __m128 real(__m128i four, const Affine& a) {
     const __m128 x = _mm_sub_ps(_mm_cvtepi32_ps(four), _mm_set1_ps(a.middle));
@@ -69,12 +68,17 @@ struct Sse4 : Mixing {
   }
   static __m128i low_half(Words x) { return _mm_cvtepi16_epi32(x); }
   static __m128i high_half(Words x) { return _mm_cvtepi16_epi32(_mm_srli_si128(x, 8)); }
-  static void store_steps(uint8_t* out, Words x, const Steps& s, uint8_t flip) {
-    store_flipped(out, _mm_packs_epi32(step(low_half(x), s), step(high_half(x), s)), flip);
+  static __m128i eight_steps(Words x, const Steps& s) {
+    return _mm_packs_epi32(step(low_half(x), s), step(high_half(x), s));
   }
-  static void store_reals(float* out, Words x, const Affine& a) {
-    _mm_storeu_ps(out, real(low_half(x), a));
-    _mm_storeu_ps(out + 4, real(high_half(x), a));
+  static Packed to_steps(const Words* x, const Steps& s, uint8_t flip) {
+    return flipped(eight_steps(x[0], s), eight_steps(x[1], s), flip);
+  }
+  static void store_reals(float* out, const Words* x, const Affine& a) {
+    for (int i = 0; i < 2; ++i) {
+      _mm_storeu_ps(out + 8 * i, real(low_half(x[i]), a));
+      _mm_storeu_ps(out + 8 * i + 4, real(high_half(x[i]), a));
+    }
   }
 };
 

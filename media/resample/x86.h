@@ -34,8 +34,10 @@ struct Triples {
 constexpr Triples kTriples;
 
 struct Mixing {
-  static void mix_bytes(const uint8_t* a, const uint8_t* b, const uint8_t* c, uint8_t* out) {
-    const __m128i in[] = {load128(a), load128(b), load128(c)};
+  using Packed = __m128i;
+  static void store_packed(uint8_t* out, Packed x) { store128(out, x); }
+  static void mix_bytes(Packed a, Packed b, Packed c, uint8_t* out) {
+    const Packed in[] = {a, b, c};
 #pragma GCC unroll 3
     for (int k = 0; k < 3; ++k) {
       __m128i mixed = _mm_shuffle_epi8(in[0], load128(kTriples.from[k][0]));

@@ -20,12 +20,22 @@ void copy_labels(std::span<const T> labels, std::vector<uint16_t>& map) {
   });
 }
 
-// Of one row or column of the mask: where its middle lies in the map, or -1.
-int place(int cell, int cells, double scale, double offset, int size) {
-  const double middle = (cell + 0.5) / cells;
-  const double at = (middle * scale + offset) * size;
-  return at >= 0 && at < size ? static_cast<int>(at) : -1;
-}
+// How rows or columns of the mask lie in the map, of whose side [begin, begin + extent) shows
+// what the model has seen.
+struct Side {
+  double scale, offset, begin, extent;
+  int size;
+  bool backwards;  // the frame was turned or mirrored before the model saw it
+
+  // Where the middle of one lies, or -1.
+  int place(int cell, int cells) const {
+    const double middle = ((backwards ? cells - 1 - cell : cell) + 0.5) / cells;
+    const double part = middle * scale + offset;
+    const double at = part * size;
+    const bool seen = part >= begin && part < begin + extent && at >= 0 && at < size;
+    return seen ? static_cast<int>(at) : -1;
+  }
+};
 
 }  // namespace
 
@@ -93,23 +103,16 @@ void cover_frame(std::span<const uint16_t> map, const ClassMapLayout& layout,
     if (area == areas.end()) area = areas.insert(areas.end(), {id, 0.F, {}});
     area->fraction += static_cast<float>(cells);
   };
-  // The frame may have been turned and mirrored before the model saw it.
-  const int degrees = placement.rotate;
-  const bool quarter = degrees == 90 || degrees == 270;
-  const bool back_x = placement.mirror != (degrees == 90 || degrees == 180);
-  const bool back_y = degrees == 180 || degrees == 270;
-  const auto column_of = [&](int cell, int cells) {
-    return place(back_x ? cells - 1 - cell : cell, cells, placement.scale_x, placement.offset_x,
-                 layout.width);
-  };
-  const auto row_of = [&](int cell, int cells) {
-    return place(back_y ? cells - 1 - cell : cell, cells, placement.scale_y, placement.offset_y,
-                 layout.height);
-  };
+  const media::Placement& p = placement;
+  const bool quarter = p.rotate == 90 || p.rotate == 270;
+  const Side columns{p.scale_x,     p.offset_x,   p.shown.x,
+                     p.shown.width, layout.width, p.mirror != (p.rotate == 90 || p.rotate == 180)};
+  const Side rows{p.scale_y,      p.offset_y,    p.shown.y,
+                  p.shown.height, layout.height, p.rotate == 180 || p.rotate == 270};
   for (int y = 0; y < mask.height; ++y) {
-    const int along_y = quarter ? column_of(y, mask.height) : row_of(y, mask.height);
+    const int along_y = (quarter ? columns : rows).place(y, mask.height);
     for (int x = 0; x < mask.width; ++x) {
-      const int along_x = quarter ? row_of(x, mask.width) : column_of(x, mask.width);
+      const int along_x = (quarter ? rows : columns).place(x, mask.width);
       const int row = quarter ? along_x : along_y;
       const int column = quarter ? along_y : along_x;
       const bool seen = row >= 0 && column >= 0;

@@ -79,7 +79,8 @@ std::span<const float> as_floats(const Tensor& tensor, std::vector<float>& stora
 Box to_frame(const Box& box, const media::Placement& p) {
   // NaN becomes 0: a model may say anything.
   const auto clip = [](float v) { return v > 0.F ? std::min(v, 1.F) : 0.F; };
-  const auto [from, to] = p.to_picture({box.x_min, box.y_min}, {box.x_max, box.y_max});
+  const media::Corners corners{{box.x_min, box.y_min}, {box.x_max, box.y_max}};
+  const auto [from, to] = p.to_picture(corners);
   return {clip(from.x), clip(from.y), clip(to.x), clip(to.y)};
 }
 

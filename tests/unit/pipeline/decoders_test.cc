@@ -280,6 +280,43 @@ TEST(Segmentation, WhatTheModelHasNotSeenIsNoClass) {
   EXPECT_EQ(areas.size(), 1U);
 }
 
+TEST(Segmentation, LiesOverTheFrameThatWasTurned) {
+  // What the model has seen upright, of a frame that was turned by a quarter, and in a mirror.
+  const std::vector<uint16_t> map = {1, 2, 3,  //
+                                     4, 5, 6};
+  const auto runs = [&](int rotate, bool mirror, int width, int height) {
+    media::Placement placement;
+    placement.rotate = rotate;
+    placement.mirror = mirror;
+    Mask mask;
+    mask.width = width;
+    mask.height = height;
+    std::vector<ClassArea> areas;
+    cover_frame(map, {2, 3, 0, false}, placement, mask, areas);
+    std::vector<uint32_t> classes;
+    for (size_t i = 0; i < mask.runs.size(); i += 2) classes.push_back(mask.runs[i]);
+    return classes;
+  };
+  EXPECT_EQ(runs(90, false, 2, 3), (std::vector<uint32_t>{3, 6, 2, 5, 1, 4}));
+  EXPECT_EQ(runs(270, false, 2, 3), (std::vector<uint32_t>{4, 1, 5, 2, 6, 3}));
+  EXPECT_EQ(runs(180, false, 3, 2), (std::vector<uint32_t>{6, 5, 4, 3, 2, 1}));
+  EXPECT_EQ(runs(0, true, 3, 2), (std::vector<uint32_t>{3, 2, 1, 6, 5, 4}));
+  EXPECT_EQ(runs(90, true, 2, 3), (std::vector<uint32_t>{1, 4, 2, 5, 3, 6}));
+}
+
+TEST(Segmentation, WhatIsPaddingIsNoPartOfTheFrame) {
+  // The frame's left half, letterboxed into the middle rows: beyond it the model saw padding.
+  const std::vector<uint16_t> map(16, 5);
+  media::Placement placement{1.F, 1.F, 0.25F, 0.F};
+  placement.shown = {0.25F, 0.F, 0.5F, 1.F};
+  Mask mask;
+  mask.width = 4;
+  mask.height = 1;
+  std::vector<ClassArea> areas;
+  cover_frame(map, {4, 4, 0, false}, placement, mask, areas);
+  EXPECT_EQ(mask.runs, (std::vector<uint32_t>{5, 2, 0, 2}));
+}
+
 TEST(Segmentation, LabelsThatAreNoneAreBackground) {
   const std::vector<int64_t> labels = {3, -1, int64_t{1} << 40, kMaxMapClass};
   std::vector<uint16_t> map;

@@ -71,6 +71,45 @@ TEST(Coordinates, LetterboxMapsBackToTheFrame) {
   EXPECT_FLOAT_EQ(to_frame({0, 0, 1, 1}, p).y_min, 0.F) << "clipped to the frame";
 }
 
+TEST(Coordinates, TurnedFramesGetBoxesAndPointsTheirOwnWay) {
+  // The model saw the frame turned clockwise by a quarter: its left edge is the frame's lower one.
+  media::Placement p;
+  p.rotate = 90;
+  Detection d;
+  d.box = {0.1F, 0.2F, 0.3F, 0.6F};
+  d.keypoints = {{0.1F, 0.2F, 1.F}};
+  ASSERT_TRUE(to_frame(d, p));
+  EXPECT_FLOAT_EQ(d.box.x_min, 0.2F);
+  EXPECT_FLOAT_EQ(d.box.x_max, 0.6F);
+  EXPECT_FLOAT_EQ(d.box.y_min, 0.7F);
+  EXPECT_FLOAT_EQ(d.box.y_max, 0.9F);
+  EXPECT_FLOAT_EQ(d.keypoints[0].x, 0.2F);
+  EXPECT_FLOAT_EQ(d.keypoints[0].y, 0.9F);
+}
+
+TEST(Describe, CropAndRotateSayWhatTheModelSees) {
+  FakeRepository repository;
+  StageContext context{repository, "p", {}, nullptr};
+  const auto made = [&](const config::NodeConfig& n) { return make_stage(n, context).status(); };
+  ASSERT_TRUE(made(node("letterbox")).ok());
+  ASSERT_TRUE(made(node("crop", {{"x", "0.25"}, {"height", "0.5"}})).ok());
+  ASSERT_TRUE(made(node("rotate", {{"degrees", "270"}, {"mirror", "true"}})).ok());
+  const media::Preprocess& p = context.preprocess;
+  EXPECT_EQ(p.fit, media::Fit::kLetterbox) << "a rectangle is no fit";
+  EXPECT_FLOAT_EQ(p.roi.x, 0.25F);
+  EXPECT_FLOAT_EQ(p.roi.width, 0.75F) << "to the edge";
+  EXPECT_FLOAT_EQ(p.roi.height, 0.5F);
+  EXPECT_EQ(p.rotate, 270);
+  EXPECT_TRUE(p.mirror);
+  ASSERT_TRUE(made(node("crop")).ok());
+  EXPECT_EQ(p.fit, media::Fit::kCrop);
+  EXPECT_THAT(made(node("rotate", {{"degrees", "45"}})).to_string(), HasSubstr("p.yaml:3:5: "));
+  EXPECT_THAT(made(node("rotate", {{"degrees", "0"}, {"degree", "90"}})).to_string(),
+              HasSubstr("degree"));
+  EXPECT_THAT(made(node("crop", {{"x", "0.6"}, {"width", "0.5"}})).to_string(),
+              HasSubstr("lie within it"));
+}
+
 TEST(Nms, DropsOverlapsOfTheSameClassOnly) {
   FakeRepository repository;
   StageContext context{repository, "p", {}, nullptr};

@@ -277,8 +277,8 @@ TEST(Preprocessor, PlacesInTheTensorMapBackToThePicture) {
     const Point point = placement->to_picture(found);
     EXPECT_NEAR(point.x, 72.0 / kWidth, 0.002) << "variant " << variant;
     EXPECT_NEAR(point.y, 32.0 / kHeight, 0.002) << "variant " << variant;
-    const auto [from, to] =
-        placement->to_picture({found.x - 0.1F, found.y - 0.1F}, {found.x + 0.1F, found.y + 0.1F});
+    const Corners around{{found.x - 0.1F, found.y - 0.1F}, {found.x + 0.1F, found.y + 0.1F}};
+    const auto [from, to] = placement->to_picture(around);
     EXPECT_LT(from.x, point.x) << "variant " << variant;
     EXPECT_LT(from.y, point.y) << "variant " << variant;
     EXPECT_GT(to.x, point.x) << "variant " << variant;
