@@ -11,6 +11,7 @@ set -eu
 build=${1:?usage: check-isa-symbols.sh BUILD_FOLDER}
 objects=$(find "$build/engine" -path '*/kernels/*.o' \
   \( -path '*/avx*' -o -path '*/neon_*' \))
+objects="$objects $(find "$build/media" -path '*/resample/*.o' \( -name 'avx*' -o -name 'sse*' \))"
 if [ -z "$objects" ]; then
   echo "check-isa-symbols: no kernels in $build" >&2
   exit 1
