@@ -92,8 +92,10 @@ class Maker {
   Status make(size_t index) {
     const PipelineNode& node = graph_.nodes[index];
     if (node.source) {
-      const size_t source = add({index, true, node.name, node.name, {}, {}, {}});
-      if (node.stages.empty() && node.sinks.empty()) {
+      const bool only = node.stages.empty() && node.sinks.empty();
+      const std::string name = only ? node.name : node.name + ":source";
+      const size_t source = add({index, true, name, node.name, {}, {}, {}});
+      if (only) {
         made_[index] = {source};
       } else {
         made_[index] = {add({index, false, node.name, node.name, {source}, {}, {}})};
@@ -173,7 +175,7 @@ class Maker {
 // What a node does, in a few words.
 std::string describe(const Graph& graph, const GraphNode& instance) {
   const PipelineNode& node = graph.nodes[instance.config];
-  if (instance.is_source) return "source " + node.source->type;
+  if (instance.is_source) return node.source->type;
   std::string text;
   const auto say = [&](const std::string& more) { text += (text.empty() ? "" : " > ") + more; };
   if (node.join) say("join");
@@ -217,7 +219,7 @@ Result<Graph> make_graph(const config::PipelineConfig& config) {
     line.mark = config.mark;
     graph.nodes.push_back(std::move(line));
     // A source whose results only those see who watch.
-    graph.instances.push_back({0, true, "main", "main", {}, {1}, {0}});
+    graph.instances.push_back({0, true, "main:source", "main", {}, {1}, {0}});
     graph.instances.push_back({0, false, "main", "main", {0}, {}, {}});
     return graph;
   }

@@ -15,7 +15,9 @@ namespace inferd::pipeline {
 struct GraphNode {
   size_t config = 0;  // of Graph::nodes
   bool is_source = false;
-  std::string name;    // "detect", or "detect@front" where there are several
+  // "detect", or "detect@front" where there are several; "detect:source" for the source of a node
+  // that also has stages or sinks.
+  std::string name;
   std::string source;  // name of the source that its frames come from; of a join, the first one's
   std::vector<size_t> inputs;         // of Graph::instances; several of a join only
   std::vector<size_t> readers;        // of Graph::instances, with ...

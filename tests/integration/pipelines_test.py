@@ -124,15 +124,17 @@ class PipelinesTest(unittest.TestCase):
         self.assertEqual(self.node("street").state, "running")
         with urllib.request.urlopen(f"http://{self.http}/metrics", timeout=60) as answer:
             metrics = answer.read().decode()
-        for text in ('inferd_pipeline_node_drops_total{node="things@pets",pipeline="yard",reason="overwritten"}',
-                     'inferd_pipeline_source_up{node="street",pipeline="yard"} 1',
+        for text in ('inferd_pipeline_node_drops_total{pipeline="yard",node="things@pets",reason="overwritten"}',
+                     'inferd_pipeline_source_up{pipeline="yard",node="street"} 1',
                      'inferd_pipeline_latency_histogram_seconds_bucket{pipeline="yard",le="0.05"}'):
-            self.assertIn(text, metrics)
+            self.assertTrue(text in metrics, text)
+        names = [line.rsplit(" ", 1)[0] for line in metrics.splitlines() if not line.startswith("#")]
+        self.assertEqual(len(names), len(set(names)), "each is there once")
 
     def test_check_tells_all_errors_with_their_places(self):
         good = self.ctl("check", self.daemon.folder / "pattern.yaml", "--set", "width=32")
         self.assertEqual((good.returncode, good.stdout), (
-            0, "main: source test_pattern\n  main: resize > infer kinds > decode_classes\n"), good.stderr)
+            0, "main:source: test_pattern\n  main: resize > infer kinds > decode_classes\n"), good.stderr)
         dot = self.ctl("check", "--dot", self.daemon.folder / "yard.yaml")
         self.assertIn("digraph", dot.stdout)
         self.assertEqual(dot.stdout.count(" -> "), 4)
@@ -142,7 +144,7 @@ class PipelinesTest(unittest.TestCase):
         bad = self.ctl("check", file)
         self.assertEqual(bad.returncode, 1)
         self.assertIn(f"{file}:9:9: ", bad.stderr)
-        self.assertIn(f"{file}:10:34: 'nms' has no key 'iuo'; did you mean 'iou'?", bad.stderr)
+        self.assertIn(f"{file}:10:36: 'nms' has no key 'iuo'; did you mean 'iou'?", bad.stderr)
         self.assertIn("has 2 errors", bad.stderr)
         missing = self.ctl("check", self.daemon.folder / "pattern.yaml")
         self.assertIn("parameter 'width' needs a value", missing.stderr)
@@ -162,7 +164,7 @@ class PipelinesTest(unittest.TestCase):
         self.write_config(["{file: yard.yaml}", "{file: pattern.yaml, with: {width: wide}}"])
         refused = self.ctl("reload")
         self.assertEqual(refused.returncode, 1)
-        self.assertIn("pattern.yaml:3:43: 'width' must be a whole number", refused.stderr)
+        self.assertIn("pattern.yaml:3:47: 'width' must be a whole number", refused.stderr)
         self.assertEqual(len(self.ctl("list").stdout.splitlines()), 3)
         self.write_config(["{file: yard.yaml}", "{file: pattern.yaml, with: {width: 64}}"])
         self.daemon.process.send_signal(signal.SIGHUP)

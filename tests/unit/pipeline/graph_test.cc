@@ -67,10 +67,10 @@ TEST(Graph, ANodeIsThereOnceForEachWayToIt) {
                            source("front"), source("rear")}));
   ASSERT_TRUE(graph.ok()) << graph.status().to_string();
   EXPECT_EQ(draw_text(*graph),
-            "front: source test_pattern\n"
+            "front: test_pattern\n"
             "  detect@front: passes on\n"
             "    track@front: passes on\n"
-            "rear: source test_pattern\n"
+            "rear: test_pattern\n"
             "  detect@rear: passes on\n"
             "    track@rear: passes on\n");
   EXPECT_THAT(draw_dot("a \"p\"", *graph), HasSubstr("digraph \"a \\\"p\\\"\" {"));
@@ -81,7 +81,7 @@ TEST(Graph, BranchesAreToldApartByTheirNodes) {
       {source("cam"), reader("a", {"cam"}), reader("b", {"cam"}), reader("c", {"a", "b"})}));
   ASSERT_TRUE(graph.ok()) << graph.status().to_string();
   EXPECT_EQ(draw_text(*graph),
-            "cam: source test_pattern\n"
+            "cam: test_pattern\n"
             "  a: passes on\n"
             "    c@a: passes on\n"
             "  b: passes on\n"

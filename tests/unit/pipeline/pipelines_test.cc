@@ -94,7 +94,7 @@ TEST_F(PipelinesTest, DrawsWhatWouldRun) {
   make({});
   const auto drawing = pipelines_->draw(config("p", "0"));
   ASSERT_TRUE(drawing.ok());
-  EXPECT_EQ(drawing->text, "main: source test_pattern\n  main: sink jsonl\n");
+  EXPECT_EQ(drawing->text, "main:source: test_pattern\n  main: sink jsonl\n");
   EXPECT_TRUE(pipelines_->list().empty());
 }
 
