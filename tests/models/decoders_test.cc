@@ -368,6 +368,7 @@ TEST_P(Decoders, FindWhatTheReferenceFinds) {
     ASSERT_TRUE(image.ok()) << image.status().to_string();
     Frame frame;
     frame.image = *image;
+    frame.picture = media::view_of(frame.image);
     Work work;
     work.frame = &frame;
     for (const auto& stage : stages_) {
