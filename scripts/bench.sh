@@ -8,12 +8,13 @@
 #   scripts/bench.sh [--rounds N]
 #   scripts/bench.sh --memory        only the table of memory, which takes seconds
 #   scripts/bench.sh --serving       only what clients of a daemon wait beyond the model, a minute or two
+#   scripts/bench.sh --preprocess    only pictures on their way into models, beside OpenCV, a minute or two
 set -eu
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 rounds=7
-parts="memory serving speed"
+parts="memory serving preprocess speed"
 while [ $# -gt 0 ]; do
   case $1 in
     --rounds)
@@ -21,11 +22,11 @@ while [ $# -gt 0 ]; do
       rounds=$2
       shift 2
       ;;
-    --memory | --serving)
+    --memory | --serving | --preprocess)
       parts=${1#--}
       shift
       ;;
-    *) die "unknown option '$1' (known: --rounds N, --memory, --serving)" ;;
+    *) die "unknown option '$1' (known: --rounds N, --memory, --serving, --preprocess)" ;;
   esac
 done
 
@@ -43,7 +44,7 @@ runtime=$(find "$data/node_modules/onnxruntime-node/bin" -path "*linux/$arch/lib
 build=$root/build/bench
 say "building"
 cmake -S "$root" --preset release -B "$build" -DINFERD_BUILD_BENCHMARKS=ON >/dev/null
-cmake --build "$build" --target side-by-side xnnpack-layers memory serving inferd inferd-python
+cmake --build "$build" --target side-by-side xnnpack-layers memory serving preprocess inferd inferd-python
 
 models=$cache/bench
 if ! cmp -s "$root/tests/bench/make_models.py" "$models/complete"; then
@@ -102,6 +103,13 @@ measure_serving() {
   else
     say "no valgrind: instructions are not counted"
   fi
+}
+
+measure_preprocess() {
+  echo "Machine: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores, $(uname -m)."
+  echo "Commit $(git -C "$root" rev-parse --short HEAD), $(date -u +%Y-%m-%d), \`scripts/bench.sh --preprocess\`, $(c++ --version | head -n 1)."
+  "$build/tests/bench/preprocess" "$rounds"
+  echo
 }
 
 measure_speed() {
