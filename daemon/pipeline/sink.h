@@ -21,9 +21,9 @@ struct SinkStatus {
   std::string last_error;  // of the last failure, which may be over; empty: none so far
 };
 
-// Used by its pipeline's thread only, but for status(). Made from its configuration alone: the
-// other side need not be there, neither then nor later. A sink tries again by itself, and what
-// waits does so in a bounded queue and a thread of its own: write() never waits for a network.
+// Used by one thread at a time, but for status(). Made from its configuration alone: the other side
+// need not be there, neither then nor later. A sink tries again by itself, and what waits does so
+// in a bounded queue and a thread of its own: write() never waits for a network.
 class Sink {
  public:
   virtual ~Sink() = default;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/pipeline/sinks/home_assistant.h"
 
-#include <algorithm>
-
 #include "daemon/pipeline/result_json.h"
 #include "daemon/pipeline/sinks/options.h"
 
@@ -33,25 +31,39 @@ HomeAssistant::HomeAssistant(Names names, const std::vector<std::string>& classe
 }
 
 void HomeAssistant::update(const FrameResult& result) {
-  std::map<std::string, size_t> numbers;
-  for (const Detection& d : result.detections) ++numbers[class_name(d.label, d.class_id)];
-  // A node that looks for cars does not say that there are no people.
-  std::set<std::string>& seen = seen_[result.node];
-  for (const auto& [name, number] : numbers) {
-    if (seen.size() < kMaxEntities) seen.insert(name);
+  const std::string way = way_of(result);
+  std::map<std::string, uint64_t>& numbers = numbers_[way];
+  for (auto& [name, number] : numbers) number = 0;
+  for (const Detection& d : result.detections) {
+    const std::string name = class_name(d.label, d.class_id);
+    if (numbers.size() < kMaxEntities || numbers.contains(name)) ++numbers[name];
   }
-  for (const std::string& name : seen) set_class(name, numbers[name]);
+  for (const auto& [name, number] : numbers) set_class(name, sum(numbers_, name));
   for (const Count& c : result.counts) {
     const std::string label = class_name(c.label, c.class_id);
     const std::string name = c.name + " " + label;
     const std::string id = "count_" + id_of(c.name) + "_" + id_of(label);
-    set_entity({"sensor", name + " in", id + "_in", "", "total_increasing"}, std::to_string(c.in));
+    std::map<std::string, uint64_t>& counts = counts_[way];
+    if (counts.size() >= kMaxEntities && !counts.contains(name + " in")) continue;
+    counts[name + " in"] = c.in;
+    counts[name + " out"] = c.out;
+    set_entity({"sensor", name + " in", id + "_in", "", "total_increasing"},
+               std::to_string(sum(counts_, name + " in")));
     set_entity({"sensor", name + " out", id + "_out", "", "total_increasing"},
-               std::to_string(c.out));
+               std::to_string(sum(counts_, name + " out")));
   }
 }
 
-void HomeAssistant::set_class(const std::string& name, size_t number) {
+uint64_t HomeAssistant::sum(const Numbers& numbers, const std::string& name) {
+  uint64_t sum = 0;
+  for (const auto& [way, of_way] : numbers) {
+    const auto found = of_way.find(name);
+    sum += found == of_way.end() ? 0 : found->second;
+  }
+  return sum;
+}
+
+void HomeAssistant::set_class(const std::string& name, uint64_t number) {
   const std::string id = id_of(name);
   set_entity({"binary_sensor", name, "occupancy_" + id, "occupancy", ""},
              number > 0 ? "ON" : "OFF");

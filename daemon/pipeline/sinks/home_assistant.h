@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -14,7 +14,8 @@ namespace inferd::pipeline {
 // What Home Assistant shows of a pipeline, by its MQTT discovery
 // (https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery): a device with, of each class,
 // a binary sensor (is there one?) and a sensor (how many are there?), and sensors of lines and
-// zones. Classes are those that are given and those that are seen.
+// zones. Classes are those that are given and those that are seen; what several cameras see is
+// added up.
 class HomeAssistant {
  public:
   static constexpr size_t kMaxEntities = 500;  // what is beyond them is not announced
@@ -39,13 +40,18 @@ class HomeAssistant {
     std::string device_class;  // "": none
     std::string state_class;   // "": none
   };
-  void set_class(const std::string& name, size_t number);
+  // By the way that results come (a node that looks for cars does not say that there are no
+  // people), then by name.
+  using Numbers = std::map<std::string, std::map<std::string, uint64_t>>;
+
+  static uint64_t sum(const Numbers& numbers, const std::string& name);
+  void set_class(const std::string& name, uint64_t number);
   void set_entity(const Entity& entity, const std::string& state);
 
   const Names names_;
   const Set set_;
-  std::map<std::string, std::set<std::string>> seen_;  // classes by the node that has seen them
-  std::map<std::string, std::string> announced_;       // names by ids of entities
+  Numbers numbers_, counts_;                      // of classes, of lines and zones
+  std::map<std::string, std::string> announced_;  // names by ids of entities
 };
 
 }  // namespace inferd::pipeline

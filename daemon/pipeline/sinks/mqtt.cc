@@ -55,6 +55,7 @@ class Mqtt final : public Sink {
       append_json(result, payload_);
     }
     names_["node"] = level(result.node, "result");
+    names_["source"] = level(result.source, "source");
     INFERD_RETURN_IF_ERROR(buffer_.append(fill_in(options_.topic, names_), payload_));
     client_->wake();
     return troubles_.next(client_->status());
@@ -102,8 +103,10 @@ Status check(const config::NodeConfig& node, const Options& o) {
     if (value.find_first_of("+#") != std::string::npos || (key == "topic" && value.empty()))
       return bad_key(node, key, "'" + key + "' must be a topic, without '+' and '#'");
   }
-  if (o.client.availability.find("{node}") != std::string::npos)
-    return bad_key(node, "availability", "'availability' is of the whole pipeline: no {node}");
+  for (const std::string hole : {"{node}", "{source}"}) {
+    if (o.client.availability.find(hole) != std::string::npos)
+      return bad_key(node, "availability", "'availability' is of the whole pipeline: no " + hole);
+  }
   if (!o.client.password_file.empty() && o.client.username.empty())
     return bad_key(node, "password_file", "'password_file' needs a 'username'");
   if (o.client.certificate.empty() != o.client.key.empty())

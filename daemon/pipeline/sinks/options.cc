@@ -21,7 +21,8 @@ std::string path_key(config::NodeReader& reader, const config::NodeConfig& node,
                      const std::string& key) {
   const std::string text = reader.text(key, "");
   if (text.empty()) return text;
-  const std::filesystem::path folder = std::filesystem::path(node.mark.file).parent_path();
+  const std::filesystem::path folder =
+      std::filesystem::path(node.entries.at(key).mark.file).parent_path();
   return (folder / text).lexically_normal().string();
 }
 
@@ -84,6 +85,8 @@ bool is_loopback(const SocketAddress& address) {
   return ntohl(v4.sin_addr.s_addr) >> 24 == 127;
 }
 
+std::string way_of(const FrameResult& result) { return result.node + "\n" + result.source; }
+
 bool Changes::changed(const FrameResult& result) {
   std::set<std::string> now;
   for (const Detection& d : result.detections) {
@@ -93,7 +96,7 @@ bool Changes::changed(const FrameResult& result) {
   if (!result.classes.empty())
     now.insert("class " + class_name(result.classes[0].label, result.classes[0].class_id));
   if (!result.text.empty()) now.insert("text " + result.text);
-  const auto [last, first_time] = last_.try_emplace(result.node);
+  const auto [last, first_time] = last_.try_emplace(way_of(result));
   if (!first_time && last->second == now) return false;
   last->second = std::move(now);
   return true;

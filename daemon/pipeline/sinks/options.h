@@ -18,7 +18,7 @@ namespace inferd::pipeline {
 // INVALID_ARGUMENT with the place of a key, or of the node where it lacks that key.
 Status bad_key(const config::NodeConfig& node, const std::string& key, const std::string& message);
 
-// A path, relative to the configuration's file; "" where the key is missing.
+// A path, relative to the file that says it; "" where the key is missing.
 std::string path_key(config::NodeReader& reader, const config::NodeConfig& node,
                      const std::string& key);
 
@@ -41,14 +41,17 @@ bool is_loopback(const SocketAddress& address);
 // "class 3" where a class has no label.
 std::string class_name(const std::string& label, int class_id);
 
+// What tells the ways apart that results come to a sink: their node and source.
+std::string way_of(const FrameResult& result);
+
 // Which of a pipeline's results say something new: other labels, tracks or texts, or another best
-// class, than the last result of the same node.
+// class, than the last result of the same node and source.
 class Changes {
  public:
   bool changed(const FrameResult& result);
 
  private:
-  std::map<std::string, std::set<std::string>> last_;  // by node
+  std::map<std::string, std::set<std::string>> last_;  // by way_of()
 };
 
 // Which results a sink takes: every one, those with detections, or those that say something new.

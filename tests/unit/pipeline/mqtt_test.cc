@@ -218,7 +218,17 @@ TEST_F(MqttTest, HomeAssistantFindsItsEntities) {
   EXPECT_EQ(state("sensor", "number_person"), "0");
   EXPECT_EQ(state("sensor", "count_gate_person_in"), "3");
   EXPECT_EQ(state("sensor", "count_gate_person_out"), "1");
+  // Another camera sees one, and then the first none any more.
+  FrameResult other = result_with(1, {"traffic light"});
+  other.source = "rear";
+  ASSERT_TRUE((*sink)->write(*frame_, other).ok());
+  const std::string number = config_of("sensor", "number_traffic_light")["state_topic"];
+  EXPECT_TRUE(becomes_true([&] { return late.last(number) == "3"; }));
   ASSERT_TRUE((*sink)->write(*frame_, result_with(2, {})).ok());
+  EXPECT_TRUE(becomes_true([&] { return late.last(number) == "1"; }));
+  EXPECT_EQ(late.last(light["state_topic"]), "ON");
+  other.detections.clear();
+  ASSERT_TRUE((*sink)->write(*frame_, other).ok());
   EXPECT_TRUE(becomes_true([&] { return late.last(light["state_topic"]) == "OFF"; }));
 }
 
