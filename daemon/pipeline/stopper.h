@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -12,12 +15,20 @@ namespace inferd::pipeline {
 // Tells a waiting thread to end. Thread-safe.
 class Stopper {
  public:
+  Stopper() : fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+  ~Stopper() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Stopper(const Stopper&) = delete;
+  Stopper& operator=(const Stopper&) = delete;
+
   void stop() {
     {
       const std::lock_guard lock(mutex_);
       stopped_ = true;
     }
     changed_.notify_all();
+    if (fd_ >= 0) ::eventfd_write(fd_, 1);
   }
 
   bool stopped() const {
@@ -33,10 +44,15 @@ class Stopper {
     return !stopped_;
   }
 
+  // Readable from stop() on, for poll() beside other files; nobody reads it. -1 where the process
+  // had no file left: who polls then has to look at stopped() in between.
+  int fd() const { return fd_; }
+
  private:
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   bool stopped_ = false;  // by mutex_
+  const int fd_;
 };
 
 }  // namespace inferd::pipeline

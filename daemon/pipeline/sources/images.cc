@@ -50,6 +50,7 @@ class Images final : public Source {
             options_.pan ? std::max<int64_t>(std::llround(options_.hold * options_.fps), 1) : 1) {}
 
   bool live() const override { return options_.live; }
+  int64_t patience_ns() const override { return 0; }  // it may be as slow as it is told to be
 
   Status open() override;
 

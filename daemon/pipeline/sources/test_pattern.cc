@@ -19,6 +19,7 @@ class TestPattern final : public Source {
   explicit TestPattern(const Options& options) : options_(options) {}
 
   bool live() const override { return options_.live; }
+  int64_t patience_ns() const override { return 0; }  // it may be as slow as it is told to be
 
   Status open() override {
     due_ns_ = 0;
