@@ -62,6 +62,8 @@ LIBRARIES = {
     "zlib.h": ["daemon/serve/http", "daemon/pipeline/sinks"],
     "prometheus/": ["daemon/telemetry"],
     "openssl/": ["daemon/schedule"],
+    "gst/": ["daemon/pipeline/sources"],
+    "alsa/": ["daemon/pipeline/sources"],
     "sodium.h": ["package"],
     "zstd.h": ["package"],
 }
