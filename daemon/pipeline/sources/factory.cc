@@ -4,13 +4,36 @@
 namespace inferd::pipeline {
 namespace {
 
+using Make = Result<std::unique_ptr<Source>> (*)(const config::NodeConfig&);
+
 struct Row {
   const char* type;
-  Result<std::unique_ptr<Source>> (*make)(const config::NodeConfig&);
+  Make make;                 // null: this build lacks its library
+  const char* library = "";  // that it needs beyond what every build has
 };
+
+#ifdef INFERD_GSTREAMER
+constexpr Make kGstreamer = make_gstreamer, kRtsp = make_rtsp, kVideo = make_video;
+#else
+constexpr Make kGstreamer = nullptr, kRtsp = nullptr, kVideo = nullptr;
+#endif
+
+#ifdef INFERD_ALSA
+constexpr Make kAlsa = make_alsa;
+#else
+constexpr Make kAlsa = nullptr;
+#endif
+
 const Row kRows[] = {
+    {"alsa", kAlsa, "ALSA"},
+    {"gstreamer", kGstreamer, "GStreamer"},
     {"images", make_images},
+    {"rtsp", kRtsp, "GStreamer"},
+    {"lines", make_lines},
     {"test_pattern", make_test_pattern},
+    {"wav", make_wav},
+    {"v4l2", make_v4l2},
+    {"video", kVideo, "GStreamer"},
 };
 
 }  // namespace
@@ -18,6 +41,9 @@ const Row kRows[] = {
 Result<std::unique_ptr<Source>> make_source(const config::NodeConfig& node) {
   std::string known;
   for (const Row& row : kRows) {
+    if (node.type == row.type && row.make == nullptr)
+      return unimplemented(node.mark.to_string() + ": '" + node.type +
+                           "': this inferd was built without " + row.library);
     if (node.type == row.type) return row.make(node);
     known += (known.empty() ? "" : ", ") + std::string(row.type);
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The sources, for the table in factory.cc. Their keys are described in
-// config/pipelines/detect.yaml.
+// docs/pipelines.md.
 #pragma once
 
 #include "daemon/pipeline/source.h"
@@ -9,6 +9,17 @@
 namespace inferd::pipeline {
 
 Result<std::unique_ptr<Source>> make_images(const config::NodeConfig& node);
+Result<std::unique_ptr<Source>> make_lines(const config::NodeConfig& node);
 Result<std::unique_ptr<Source>> make_test_pattern(const config::NodeConfig& node);
+Result<std::unique_ptr<Source>> make_v4l2(const config::NodeConfig& node);
+Result<std::unique_ptr<Source>> make_wav(const config::NodeConfig& node);
+
+// Only where there is ALSA.
+Result<std::unique_ptr<Source>> make_alsa(const config::NodeConfig& node);
+
+// Only where there is GStreamer.
+Result<std::unique_ptr<Source>> make_gstreamer(const config::NodeConfig& node);
+Result<std::unique_ptr<Source>> make_rtsp(const config::NodeConfig& node);
+Result<std::unique_ptr<Source>> make_video(const config::NodeConfig& node);
 
 }  // namespace inferd::pipeline
