@@ -6,6 +6,7 @@
 #include <mutex>
 #include <thread>
 
+#include "daemon/config/pipeline_file.h"
 #include "daemon/pipeline/pipeline.h"
 #include "daemon/telemetry/log.h"
 
@@ -142,7 +143,10 @@ class PipelineSet final : public Pipelines {
     return ok_status();
   }
 
-  Result<PipelineDrawing> draw(const config::PipelineConfig& config) override {
+  Result<PipelineDrawing> check(const std::string& path,
+                                const std::map<std::string, std::string>& parameters,
+                                const ReadFile& read) override {
+    INFERD_ASSIGN_OR_RETURN(const auto config, config::load_pipeline(path, parameters, read));
     INFERD_ASSIGN_OR_RETURN(const auto pipeline, Pipeline::create(config, repository_));
     return PipelineDrawing{draw_text(pipeline->graph()), draw_dot(config.name, pipeline->graph())};
   }

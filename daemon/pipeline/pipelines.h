@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -129,9 +130,13 @@ class Pipelines {
   // as create() gives, nothing is changed.
   virtual Status reload() = 0;
 
-  // How a pipeline would look, which is built against the models for that and never started. The
-  // same errors.
-  virtual Result<PipelineDrawing> draw(const config::PipelineConfig& config) = 0;
+  // Checks a file of a pipeline (docs/pipelines.md), with values of its parameters: it is built
+  // against the models and never started. `read` gives the contents of this file and of those that
+  // it includes, by path. The same errors.
+  using ReadFile = std::function<Result<std::string>(const std::string& path)>;
+  virtual Result<PipelineDrawing> check(const std::string& path,
+                                        const std::map<std::string, std::string>& parameters,
+                                        const ReadFile& read) = 0;
 
   virtual std::vector<PipelineStatus> list() const = 0;
   virtual Result<PipelineStatus> status(const std::string& name) const = 0;

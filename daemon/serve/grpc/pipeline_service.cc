@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <sstream>
 
-#include "daemon/config/pipeline_file.h"
 #include "daemon/serve/grpc/seat.h"
 #include "daemon/serve/grpc/status.h"
 
@@ -169,27 +168,22 @@ grpc::Status PipelineService::ReloadPipelines(grpc::ServerContext* context,
 grpc::Status PipelineService::CheckPipeline(grpc::ServerContext* context,
                                             const inferd::v1::CheckPipelineRequest* request,
                                             inferd::v1::CheckPipelineResponse* response) {
-  Status status = check_role(callers_.roles_of(*context), Role::kAdmin, "CheckPipeline");
-  if (!status.ok()) return to_grpc(status);
+  const Status allowed = check_role(callers_.roles_of(*context), Role::kAdmin, "CheckPipeline");
+  if (!allowed.ok()) return to_grpc(allowed);
   const auto read = [&](const std::string& path) -> Result<std::string> {
     const auto file = request->files().find(path);
     if (file != request->files().end()) return file->second;
     response->add_missing_files(path);
     return not_found("cannot open '" + path + "'");
   };
-  const auto config = config::load_pipeline(
+  const auto drawing = pipelines_.check(
       request->path(), {request->parameters().begin(), request->parameters().end()}, read);
   if (response->missing_files_size() > 0) return grpc::Status::OK;
-  status = config.status();
-  if (status.ok()) {
-    const auto drawing = pipelines_.draw(*config);
-    status = drawing.status();
-    if (status.ok()) {
-      response->set_text(drawing->text);
-      response->set_dot(drawing->dot);
-    }
+  if (drawing.ok()) {
+    response->set_text(drawing->text);
+    response->set_dot(drawing->dot);
   }
-  std::istringstream errors(status.message());
+  std::istringstream errors(drawing.status().message());
   for (std::string line; std::getline(errors, line);) response->add_errors(line);
   return grpc::Status::OK;
 }

@@ -92,8 +92,11 @@ TEST_F(PipelinesTest, ABadReloadChangesNothing) {
 
 TEST_F(PipelinesTest, DrawsWhatWouldRun) {
   make({});
-  const auto drawing = pipelines_->draw(config("p", "0"));
-  ASSERT_TRUE(drawing.ok());
+  const auto read = [](const std::string&) -> Result<std::string> {
+    return "name: p\nsource: test_pattern\nsinks: [jsonl]\n";
+  };
+  const auto drawing = pipelines_->check("p.yaml", {}, read);
+  ASSERT_TRUE(drawing.ok()) << drawing.status().to_string();
   EXPECT_EQ(drawing->text, "main:source: test_pattern\n  main: sink jsonl\n");
   EXPECT_TRUE(pipelines_->list().empty());
 }
