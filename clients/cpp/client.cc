@@ -68,7 +68,8 @@ PipelineInfo from_proto(const inferd::v1::PipelineStatus& p) {
                     p.latency_p99_ms(),
                     {}};
   for (const auto& node : p.nodes())
-    info.nodes.push_back({node.name(), node.frames(), node.total_ns(), node.node()});
+    info.nodes.push_back({node.name(), node.frames(), node.total_ns(), node.node(), node.state(),
+                          node.last_error(), node.queued(), node.dropped()});
   info.restarts = p.restarts();
   for (const auto& node : p.graph()) {
     info.graph.push_back({node.name(),

@@ -33,6 +33,11 @@ nlohmann::json to_json(const PipelineInfo& p) {
                              {"node", node.node},
                              {"frames", node.frames},
                              {"total_ns", node.total_ns}});
+    if (node.state.empty()) continue;
+    json["nodes"].back().update({{"state", node.state},
+                                 {"queued", node.queued},
+                                 {"dropped", node.dropped},
+                                 {"last_error", node.last_error}});
   }
   for (const PipelineGraphNode& node : p.graph) {
     nlohmann::json one = {{"name", node.name},     {"taken", node.taken}, {"given", node.given},
@@ -91,8 +96,15 @@ void print(const PipelineNode& element) {
   const double each = element.frames == 0 ? 0
                                           : static_cast<double>(element.total_ns) * 1e-6 /
                                                 static_cast<double>(element.frames);
-  std::printf("    %-20s %10llu frames %10.3f ms each\n", element.name.c_str(),
+  std::printf("    %-20s %10llu frames %10.3f ms each", element.name.c_str(),
               static_cast<unsigned long long>(element.frames), each);
+  if (!element.state.empty()) {
+    std::printf("  %s, %llu wait, %llu lost", element.state.c_str(),
+                static_cast<unsigned long long>(element.queued),
+                static_cast<unsigned long long>(element.dropped));
+  }
+  if (!element.last_error.empty()) std::printf("; last error: %s", element.last_error.c_str());
+  std::printf("\n");
 }
 
 // One pipeline, with the time of each of its nodes.

@@ -393,7 +393,7 @@ void read_pipelines(MapReader& r, std::vector<PipelineConfig>& pipelines) {
   }
   for (size_t i = 0; i < pipelines.size(); ++i) {
     for (size_t j = 0; j < i; ++j) {
-      if (pipelines[i].name == pipelines[j].name) {
+      if (!pipelines[i].name.empty() && pipelines[i].name == pipelines[j].name) {
         r.errors().add(marks[i], "pipeline '" + pipelines[i].name + "' is defined twice");
         break;
       }

@@ -64,8 +64,15 @@ Node::Node(NodeParts parts, Owner& owner)
       owner_(owner),
       limit_(parts_.config->every, parts_.config->max_fps),
       meters_(std::make_unique<Meter[]>(parts_.stages.size() + parts_.sinks.size())) {
-  for (const NamedStage& stage : parts_.stages) elements_.push_back(stage.name);
-  for (const auto& sink : parts_.sinks) elements_.push_back(sink->name);
+  // A second one of a kind gets a number: "count", "count#2".
+  const auto add = [&](const std::string& name) {
+    const auto same = std::count_if(elements_.begin(), elements_.end(), [&](const std::string& e) {
+      return e == name || e.starts_with(name + "#");
+    });
+    elements_.push_back(same == 0 ? name : name + "#" + std::to_string(same + 1));
+  };
+  for (const NamedStage& stage : parts_.stages) add(stage.name);
+  for (const auto& sink : parts_.sinks) add(sink->name);
   const auto queue = static_cast<size_t>(parts_.config->queue);
   if (const auto& join = parts_.config->join) {
     join_ = std::make_unique<Join>(
@@ -366,6 +373,16 @@ void Node::add_statistics(std::vector<NodeStatistics>& all) const {
     all.push_back({elements_[i], meters_[i].frames.load(std::memory_order_relaxed),
                    meters_[i].total_ns.load(std::memory_order_relaxed)});
     all.back().node = parts_.name;
+  }
+  // From the end of those, as elements_ has them.
+  auto element = all.end() - static_cast<std::ptrdiff_t>(parts_.sinks.size());
+  for (const auto& sink : parts_.sinks) {
+    SinkStatus status = sink->sink->status();
+    element->state = std::move(status.state);
+    element->last_error = std::move(status.last_error);
+    element->queued = status.queued;
+    element->dropped = status.dropped;
+    ++element;
   }
 }
 

@@ -29,6 +29,9 @@ struct NodeStatistics {
   uint64_t frames = 0;
   int64_t total_ns = 0;
   std::string node = {};  // that it belongs to
+  // Of a sink, and how it gets on with the other side; see SinkStatus.
+  std::string state = {}, last_error = {};
+  uint64_t queued = 0, dropped = 0;
 };
 
 // Why a frame went no further.

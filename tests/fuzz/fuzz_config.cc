@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A file as configuration, and as a model's or a pipeline's part of it. Sources and sinks are not
-// made: they open the files that the configuration names, and sinks write to them.
+// A file as configuration, and as a model's or a pipeline's part of it. Sinks are not made: they
+// write to the files that the configuration names.
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "daemon/config/config.h"
+#include "daemon/pipeline/graph.h"
+#include "daemon/pipeline/source.h"
 #include "daemon/pipeline/stage.h"
 #include "tests/unit/fakes.h"
 
@@ -26,9 +28,20 @@ void fuzz(const uint8_t* data, size_t size) {
   }
   FakeRepository repository;  // of no models
   for (const config::PipelineConfig& pipeline : config->pipelines) {
-    pipeline::StageContext context{repository, pipeline.name, {}, nullptr};
-    for (const config::NodeConfig& node : pipeline.stages)
-      (void)pipeline::make_stage(node, context).ok();
+    const auto graph = pipeline::make_graph(pipeline);
+    if (!graph.ok()) {
+      if (graph.status().message().empty()) __builtin_trap();
+      continue;
+    }
+    if (graph->instances.size() > pipeline::kMaxGraphNodes) __builtin_trap();
+    (void)pipeline::draw_text(*graph);
+    (void)pipeline::draw_dot(pipeline.name, *graph);
+    for (const config::PipelineNode& node : graph->nodes) {
+      if (node.source) (void)pipeline::make_source(*node.source).ok();
+      pipeline::StageContext context{repository, pipeline.name, {}, nullptr};
+      for (const config::NodeConfig& stage : node.stages)
+        (void)pipeline::make_stage(stage, context).ok();
+    }
   }
 }
 

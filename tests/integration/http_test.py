@@ -313,7 +313,7 @@ class Pipelines(unittest.TestCase):
             for name in ("captured_frames_total", "dropped_frames_total", "failed_frames_total", "running"):
                 self.assertIn(f'inferd_pipeline_{name}{{pipeline="cam"}}', text)
             self.assertIn('inferd_pipeline_latency_seconds{pipeline="cam",quantile="0.5"}', text)
-            self.assertIn('inferd_pipeline_stage_seconds_total{pipeline="cam",stage="infer"}', text)
+            self.assertIn('inferd_pipeline_stage_seconds_total{pipeline="cam",node="main",stage="infer"}', text)
 
 
 class Crowds(unittest.TestCase):

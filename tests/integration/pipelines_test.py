@@ -33,7 +33,7 @@ nodes:
       - resize
       - infer: {model: detector}
       - decode_detections: {min_score: 0.4}
-      - labels: {path: %(labels)s}
+      - labels: {path: %(labels)s, offset: 1}
     sinks: [jsonl: {path: things.jsonl}]
   breeds:
     from: things
@@ -53,7 +53,7 @@ class PipelinesTest(unittest.TestCase):
             cls.daemon.add_model(name, ARGS.models / file)
         images = ARGS.models / "images"
         (folder / "yard.yaml").write_text(YARD % {
-            "street": CAMERA % (images / "street_0.jpg"), "pets": CAMERA % (images / "pets.jpg"),
+            "street": CAMERA % (images / "bus.jpg"), "pets": CAMERA % (images / "pets.jpg"),
             "labels": ARGS.models / "labels/coco_ssd_mobilenet_labels.txt"})
         (folder / "pattern.yaml").write_text(
             "name: pattern\nparameters: {fps: 20, width: }\n"

@@ -61,6 +61,10 @@ void fill(const pipeline::PipelineStatus& status, inferd::v1::PipelineStatus* ou
     n->set_frames(node.frames);
     n->set_total_ns(node.total_ns);
     n->set_node(node.node);
+    n->set_state(node.state);
+    n->set_queued(node.queued);
+    n->set_dropped(node.dropped);
+    n->set_last_error(node.last_error);
   }
   out->set_restarts(status.restarts);
   for (const pipeline::NodeStatus& node : status.graph) fill(node, out->add_graph());

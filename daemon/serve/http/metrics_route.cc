@@ -178,6 +178,14 @@ void add_pipeline(const pipeline::PipelineStatus& s, MetricsPage& page) {
                  with(with(name, "node", node.node), "stage", node.name),
                  static_cast<double>(node.total_ns) / 1e9);
   }
+  for (const pipeline::NodeStatistics& sink : s.nodes) {
+    if (sink.state.empty()) continue;
+    const Labels labels = with(with(name, "node", sink.node), "sink", sink.name);
+    page.gauge("inferd_pipeline_sink_queue", "Results that wait in a sink", labels,
+               number(sink.queued));
+    page.counter("inferd_pipeline_sink_drops_total", "Results that a sink lost", labels,
+                 number(sink.dropped));
+  }
   for (const pipeline::NodeStatus& node : s.graph)
     add_node(node, with(name, "node", node.name), page);
 }

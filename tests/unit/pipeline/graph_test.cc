@@ -122,7 +122,6 @@ TEST(Graph, StaysSmall) {
 class GraphTest : public ::testing::Test {
  protected:
   GraphTest() {
-    gate_.open();
     const TensorInfo picture{"picture", DType::kUInt8, {1, 8, 8, 3}, {}};
     repository_.add("classifier",
                     std::make_shared<FakeModel>(
@@ -140,7 +139,8 @@ class GraphTest : public ::testing::Test {
                                                 {"classes", DType::kFloat32, {1, 2}, {}},
                                                 {"scores", DType::kFloat32, {1, 2}, {}},
                                                 {"count", DType::kFloat32, {1}, {}}},
-                        [](std::span<const TensorView>) -> Result<std::vector<FakeTensor>> {
+                        [this](std::span<const TensorView>) -> Result<std::vector<FakeTensor>> {
+                          gate_.pass();
                           return std::vector<FakeTensor>{
                               floats({1, 2, 4}, {0, 0.5F, 0.5F, 1, 0, 0, 0.5F, 0.5F}),
                               floats({1, 2}, {1, 0}), floats({1, 2}, {0.875F, 0.5F}),
@@ -167,6 +167,7 @@ class GraphTest : public ::testing::Test {
     const auto pipeline = std::move(*made);
     pipeline->start();
     const auto mailbox = pipeline->subscribe(10'000);
+    gate_.open();  // no result was before it
     while (!mailbox->ended()) {
       if (auto result = mailbox->take(1000)) results_.push_back(std::move(result));
     }

@@ -93,7 +93,7 @@ TEST_F(PipelinesTest, ABadReloadChangesNothing) {
 TEST_F(PipelinesTest, DrawsWhatWouldRun) {
   make({});
   const auto read = [](const std::string&) -> Result<std::string> {
-    return "name: p\nsource: test_pattern\nsinks: [jsonl]\n";
+    return std::string("name: p\nsource: test_pattern\nsinks: [jsonl]\n");
   };
   const auto drawing = pipelines_->check("p.yaml", {}, read);
   ASSERT_TRUE(drawing.ok()) << drawing.status().to_string();

@@ -23,6 +23,12 @@ class NoPipelines final : public pipeline::Pipelines {
   Status start(const std::string&) override { return none(); }
   Status stop(const std::string&) override { return none(); }
   Status restart(const std::string&) override { return none(); }
+  Status reload() override { return none(); }
+  Result<pipeline::PipelineDrawing> check(const std::string&,
+                                          const std::map<std::string, std::string>&,
+                                          const ReadFile&) override {
+    return none();
+  }
   std::vector<pipeline::PipelineStatus> list() const override { return {}; }
   Result<pipeline::PipelineStatus> status(const std::string&) const override { return none(); }
   Result<std::unique_ptr<pipeline::Subscription>> subscribe(const std::string&, size_t) override {

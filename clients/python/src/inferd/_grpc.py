@@ -250,7 +250,8 @@ def _pipeline(p) -> t.Pipeline:
     name = state.name[len("PIPELINE_STATE_"):].lower() if state is not None else "unspecified"
     return t.Pipeline(p.name, name, p.reason, p.source, p.model, p.captured, p.processed, p.dropped, p.failed,
                       p.last_error, p.captured_fps, p.processed_fps, p.latency_median_ms, p.latency_p99_ms,
-                      tuple(t.Node(n.name, n.frames, n.total_ns, n.node) for n in p.nodes), p.restarts,
+                      tuple(t.Node(n.name, n.frames, n.total_ns, n.node, n.state, n.queued, n.dropped, n.last_error)
+                            for n in p.nodes), p.restarts,
                       tuple(t.GraphNode(n.name, n.state, n.reason, n.failures, n.taken, n.given, n.queued,
                                         dict(n.drops), n.fps) for n in p.graph))
 

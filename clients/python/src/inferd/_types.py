@@ -191,6 +191,10 @@ class Node:
     frames: int
     total_ns: int
     node: str = ""  # of the pipeline, that it belongs to
+    state: str = ""  # of a sink that has another side, and how it gets on with it
+    queued: int = 0  # results that wait in a sink
+    dropped: int = 0  # that will never get there
+    last_error: str = ""
 
 
 @dataclass(frozen=True)

@@ -121,6 +121,9 @@ struct PipelineNode {
   uint64_t frames = 0;  // that it has seen
   int64_t total_ns = 0;
   std::string node = {};  // of the pipeline, that it belongs to
+  // Of a sink, and how it gets on with the other side; empty: there is none.
+  std::string state = {}, last_error = {};
+  uint64_t queued = 0, dropped = 0;  // results
 };
 
 // A node of a pipeline, once for each way that frames come to it.
