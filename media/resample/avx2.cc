@@ -66,7 +66,9 @@ struct Avx2 : Mixing {
     return _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(flip)));
   }
   static Packed to_bytes(const Words* x, uint8_t flip) {
-    return flipped(_mm256_srai_epi16(_mm256_add_epi16(*x, _mm256_set1_epi16(128)), 8), flip);
+    const __m256i odd = _mm256_and_si256(_mm256_srai_epi16(*x, 8), _mm256_set1_epi16(1));
+    const __m256i up = _mm256_add_epi16(_mm256_add_epi16(*x, _mm256_set1_epi16(127)), odd);
+    return flipped(_mm256_srai_epi16(up, 8), flip);
   }
   static __m256 real(__m256i eight, const Affine& a) {
     const __m256 x = _mm256_sub_ps(_mm256_cvtepi32_ps(eight), _mm256_set1_ps(a.middle));

@@ -74,8 +74,10 @@ static_assert(kLumaRed + kLumaGreen + kLumaBlue == kOne);
   return static_cast<int16_t>((kLumaRed * r + kLumaGreen * g + kLumaBlue * b + kOne / 2) >> 14);
 }
 
-// The pixel itself, rounded, minus 128.
-[[gnu::always_inline]] inline int to_byte(int centred) { return (centred + 128) >> 8; }
+// The pixel itself, rounded (halves to even, as nearbyint() does), minus 128.
+[[gnu::always_inline]] inline int to_byte(int centred) {
+  return (centred + 127 + ((centred >> 8) & 1)) >> 8;
+}
 
 // How a centred value becomes a real one: (value - middle) * factor.
 struct Affine {

@@ -67,7 +67,10 @@ struct Neon {
   static Packed flipped(int8x8_t low, int8x8_t high, uint8_t flip) {
     return veorq_u8(vreinterpretq_u8_s8(vcombine_s8(low, high)), vdupq_n_u8(flip));
   }
-  static int8x8_t byte(Words x) { return vshrn_n_s16(vaddq_s16(x, vdupq_n_s16(128)), 8); }
+  static int8x8_t byte(Words x) {
+    const int16x8_t odd = vandq_s16(vshrq_n_s16(x, 8), vdupq_n_s16(1));
+    return vshrn_n_s16(vaddq_s16(vaddq_s16(x, vdupq_n_s16(127)), odd), 8);
+  }
   static Packed to_bytes(const Words* x, uint8_t flip) {
     return flipped(byte(x[0]), byte(x[1]), flip);
   }

@@ -53,7 +53,10 @@ struct Sse4 : Mixing {
   static Packed flipped(__m128i low, __m128i high, uint8_t flip) {
     return _mm_xor_si128(_mm_packs_epi16(low, high), _mm_set1_epi8(static_cast<char>(flip)));
   }
-  static __m128i byte(Words x) { return _mm_srai_epi16(_mm_add_epi16(x, _mm_set1_epi16(128)), 8); }
+  static __m128i byte(Words x) {
+    const __m128i odd = _mm_and_si128(_mm_srai_epi16(x, 8), _mm_set1_epi16(1));
+    return _mm_srai_epi16(_mm_add_epi16(_mm_add_epi16(x, _mm_set1_epi16(127)), odd), 8);
+  }
   static Packed to_bytes(const Words* x, uint8_t flip) {
     return flipped(byte(x[0]), byte(x[1]), flip);
   }

@@ -30,7 +30,9 @@ struct Case {
   const char* task;
   const char* data;  // of INFERD_TEST_MODELS/data
   const char* preprocess;
-  double expected;  // the task's first figure
+  // The task's first figure. How pictures are resampled is a part of it: half a step of one pixel
+  // in two hundred names one photo of a hundred otherwise.
+  double expected;
   fs::path labels;  // names of a detector's classes
 
   friend void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
@@ -72,7 +74,7 @@ const Case kCases[] = {
      "classify",
      "imagenet",
      "crop",
-     0.56,
+     0.55,
      {}},
     {"mobilenet_v2_uint8",
      kModels / "tflite/mobilenet_v2_1.0_224_quant.tflite",
@@ -86,10 +88,10 @@ const Case kCases[] = {
      "classify",
      "imagenet",
      "crop",
-     0.89,
+     0.90,
      {}},
     {"coco_ssd_uint8", kModels / "tflite/coco_ssd_mobilenet_v1_1.0_quant.tflite", "detections",
-     "coco", "", 0.36, kModels / "labels/coco_ssd_mobilenet_labels.txt"},
+     "coco", "", 0.365, kModels / "labels/coco_ssd_mobilenet_labels.txt"},
     {"ssd_float16", kCache / kOpenImages, "ssd", "coco", "mean=127.5,std=127.5", 0.32,
      kCache / "ssd_mobilenet_v2_oid.labels.txt"},
     {"mobilenet_v2_onnx_int8",
@@ -97,7 +99,7 @@ const Case kCases[] = {
      "classify",
      "imagenet",
      "crop,mean=123.675/116.28/103.53,std=58.395/57.12/57.375",
-     0.68,
+     0.70,
      {}},
     {"yolox_nano",
      kModels / "onnx/yolox_nano.onnx",
