@@ -235,7 +235,7 @@ void Gstreamer::first_frame() {
 // By the buffer's time in the pipeline, whose clock may be another one; of sound, its end.
 int64_t Gstreamer::capture_ns(GstSample* sample) const {
   const int64_t now = schedule::now_ns();
-  const GstBuffer* buffer = gst_sample_get_buffer(sample);
+  GstBuffer* const buffer = gst_sample_get_buffer(sample);
   // Files that are read as fast as they can be have no time of ours.
   if (!options_.live || buffer == nullptr || GST_BUFFER_PTS(buffer) == GST_CLOCK_TIME_NONE)
     return now;
