@@ -197,14 +197,15 @@ void Node::work_at(Ref<Packet> packet) {
 }
 
 bool Node::process(Work& work) {
-  return parts_.config->each ? run_for_each_box(work) : run_stages(work);
+  return parts_.config->each ? run_for_each_box(work) : run_stages(work, false);
 }
 
-bool Node::run_stages(Work& work) {
+bool Node::run_stages(Work& work, bool first_started) {
   for (size_t i = 0; i < parts_.stages.size(); ++i) {
+    Stage& stage = *parts_.stages[i].stage;
     const int64_t start = now_ns();
-    Status status = parts_.stages[i].stage->start(work);
-    if (status.ok()) status = parts_.stages[i].stage->process(work);
+    Status status = i == 0 && first_started ? ok_status() : stage.start(work);
+    if (status.ok()) status = stage.process(work);
     meters_[i].frames.fetch_add(1, std::memory_order_relaxed);
     meters_[i].total_ns.fetch_add(now_ns() - start, std::memory_order_relaxed);
     if (!status.ok()) return fail(i, status);
@@ -272,15 +273,7 @@ bool Node::run_for_each_box(Work& work) {
   }
   for (size_t b = 0; b < boxes_.size(); ++b) {
     Lane& lane = *lanes_[b];
-    for (size_t i = 0; i < parts_.stages.size() && lane.good; ++i) {
-      Stage& stage = *parts_.stages[i].stage;
-      const int64_t start = now_ns();
-      Status status = i == 0 ? ok_status() : stage.start(lane.work);
-      if (status.ok()) status = stage.process(lane.work);
-      meters_[i].frames.fetch_add(1, std::memory_order_relaxed);
-      meters_[i].total_ns.fetch_add(now_ns() - start, std::memory_order_relaxed);
-      if (!status.ok()) lane.good = fail(i, status);
-    }
+    lane.good = lane.good && run_stages(lane.work, true);
   }
   for (size_t b = 0; b < boxes_.size(); ++b) {
     if (lanes_[b]->good) merge(*lanes_[b], work);

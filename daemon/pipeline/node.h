@@ -101,7 +101,7 @@ class Node {
   Ref<Packet> writable(Ref<Packet> packet);
   void work_at(Ref<Packet> packet);
   bool process(Work& work);
-  bool run_stages(Work& work);
+  bool run_stages(Work& work, bool first_started);
   bool run_for_each_box(Work& work);
   void choose_boxes(const Work& work);
   void prepare_lane(Lane& lane, const Work& work, size_t number);

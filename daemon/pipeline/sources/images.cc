@@ -31,17 +31,6 @@ bool is_picture(const fs::path& path) {
   return extension == ".jpg" || extension == ".jpeg" || extension == ".png" || extension == ".bmp";
 }
 
-void crop(const media::Image& image, int x, int y, int width, int height, media::Image& part) {
-  part.width = width;
-  part.height = height;
-  part.pixels.clear();
-  part.pixels.reserve(static_cast<size_t>(width) * static_cast<size_t>(height) * 3);
-  for (int row = 0; row < height; ++row) {
-    const uint8_t* begin = image.row(y + row) + static_cast<size_t>(x) * 3;
-    part.pixels.insert(part.pixels.end(), begin, begin + static_cast<size_t>(width) * 3);
-  }
-}
-
 class Images final : public Source {
  public:
   explicit Images(Options options)
@@ -67,34 +56,32 @@ class Images final : public Source {
     }
     frame.capture_ns = schedule::now_ns();
     if (path != loaded_path_) {
-      INFERD_ASSIGN_OR_RETURN(loaded_, media::read_image(path));
+      INFERD_ASSIGN_OR_RETURN(media::Image image, media::read_image(path));
+      loaded_ = std::make_shared<const media::Image>(std::move(image));
       loaded_path_ = path;
       loaded_name_ = fs::path(path).filename();
     }
     frame.name = loaded_name_;
-    if (options_.pan) {
-      window(played_ % frames_per_file_, frame.image);
-    } else {
-      frame.image = loaded_;
-    }
-    frame.picture = media::view_of(frame.image);
+    frame.picture = media::view_of(*loaded_);
+    if (options_.pan) frame.picture = window(played_ % frames_per_file_, frame.picture);
+    frame.lease = loaded_;
     ++played_;
     return true;
   }
 
  private:
   // The window goes once round an ellipse while the picture is shown, starting at its left edge.
-  void window(int64_t step, media::Image& part) const {
+  media::Picture window(int64_t step, const media::Picture& whole) const {
     const auto side = [&](int full) { return std::max(1, static_cast<int>(full / options_.zoom)); };
-    const int width = side(loaded_.width);
-    const int height = side(loaded_.height);
+    const int width = side(whole.width);
+    const int height = side(whole.height);
     const double turn =
         2 * std::numbers::pi * static_cast<double>(step) / static_cast<double>(frames_per_file_);
     const auto place = [](int room, double at) {
       return static_cast<int>(std::lround(room * (0.5 - 0.5 * at)));
     };
-    crop(loaded_, place(loaded_.width - width, std::cos(turn)),
-         place(loaded_.height - height, std::sin(turn)), width, height, part);
+    return media::crop(whole, place(whole.width - width, std::cos(turn)),
+                       place(whole.height - height, std::sin(turn)), width, height);
   }
 
   const Options options_;
@@ -103,7 +90,7 @@ class Images final : public Source {
   int64_t played_ = 0;
   int64_t due_ns_ = 0;
   std::string loaded_path_, loaded_name_;
-  media::Image loaded_;
+  std::shared_ptr<const media::Image> loaded_;  // frames show parts of it
 };
 
 Result<std::vector<std::string>> find_files(const std::string& path) {
