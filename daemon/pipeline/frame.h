@@ -33,4 +33,15 @@ struct Frame {
   std::string name;        // file name for image sources
 };
 
+// What is known of frames before there are any.
+struct Signal {
+  bool samples = false;       // else pictures
+  int rows = 0, columns = 0;  // of samples; 0: as they come
+};
+
+// A frame of a Pool<SharedFrame>: several pipelines may read it.
+struct SharedFrame : Frame {
+  void recycle() { lease.reset(); }
+};
+
 }  // namespace inferd::pipeline

@@ -63,6 +63,7 @@ Node::Node(NodeParts parts, Owner& owner)
     : parts_(std::move(parts)),
       owner_(owner),
       limit_(parts_.config->every, parts_.config->max_fps),
+      splits_(!parts_.stages.empty() && parts_.stages[0].stage->splits()),
       meters_(std::make_unique<Meter[]>(parts_.stages.size() + parts_.sinks.size())) {
   // A second one of a kind gets a number: "count", "count#2".
   const auto add = [&](const std::string& name) {
@@ -183,9 +184,20 @@ Ref<Packet> Node::writable(Ref<Packet> packet) {
 }
 
 void Node::work_at(Ref<Packet> packet) {
-  packet = writable(std::move(packet));
-  for (const Ref<Packet>& other : joined_) append_results(*packet, *other);
+  if (!splits_) return work_once(writable(std::move(packet)));
+  do {
+    work_once(writable(packet));  // a copy, because the packet may be needed again
+  } while (!stopping_ && parts_.stages[0].stage->has_more());
+}
+
+void Node::work_once(Ref<Packet> packet) {
+  packet->joined.clear();
+  for (const Ref<Packet>& other : joined_) {
+    append_results(*packet, *other);
+    packet->joined.push_back(other->frame);
+  }
   if (!process(*packet)) return;
+  packet->joined.clear();
   const int64_t now = now_ns();
   given_.fetch_add(1, std::memory_order_relaxed);
   {
@@ -201,6 +213,7 @@ bool Node::process(Work& work) {
 }
 
 bool Node::run_stages(Work& work, bool first_started) {
+  work.gated = work.gathered = false;
   for (size_t i = 0; i < parts_.stages.size(); ++i) {
     Stage& stage = *parts_.stages[i].stage;
     const int64_t start = now_ns();
@@ -209,6 +222,8 @@ bool Node::run_stages(Work& work, bool first_started) {
     meters_[i].frames.fetch_add(1, std::memory_order_relaxed);
     meters_[i].total_ns.fetch_add(now_ns() - start, std::memory_order_relaxed);
     if (!status.ok()) return fail(i, status);
+    if (work.gated) count_drop(DropReason::kGated);
+    if (work.gated || work.gathered) return false;
   }
   return true;
 }
@@ -250,6 +265,7 @@ void Node::prepare_lane(Lane& lane, const Work& work, size_t number) {
   lane.frame.sequence = work.frame->sequence;
   lane.frame.capture_ns = work.frame->capture_ns;
   lane.frame.name = work.frame->name;
+  lane.work.hold.reset();
   lane.work.frame = &lane.frame;
   lane.work.deadline_ns = work.deadline_ns;
   lane.work.lane = number;
@@ -278,6 +294,7 @@ bool Node::run_for_each_box(Work& work) {
   for (size_t b = 0; b < boxes_.size(); ++b) {
     if (lanes_[b]->good) merge(*lanes_[b], work);
     lanes_[b]->work.model.reset();
+    lanes_[b]->work.hold.reset();
     lanes_[b]->frame.picture = {};
   }
   return true;

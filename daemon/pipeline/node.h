@@ -100,6 +100,7 @@ class Node {
   bool take(Ref<Packet>& packet);
   Ref<Packet> writable(Ref<Packet> packet);
   void work_at(Ref<Packet> packet);
+  void work_once(Ref<Packet> packet);
   bool process(Work& work);
   bool run_stages(Work& work, bool first_started);
   bool run_for_each_box(Work& work);
@@ -117,6 +118,7 @@ class Node {
   std::unique_ptr<Inbox<Ref<Packet>>> inbox_;
   std::unique_ptr<Join> join_;  // instead of the inbox, or null
   RateLimit limit_;             // of the thread that puts
+  const bool splits_;           // its first stage makes several frames of one
   std::atomic<bool> stopping_{false}, ended_{false};
   std::thread thread_;
 

@@ -49,7 +49,13 @@ class NodeMaker {
         graph_(graph),
         contexts_(graph.instances.size(), StageContext{repository, config.name, {}, nullptr}),
         broken_(graph.instances.size(), false),
-        sinks_(graph.nodes.size()) {}
+        sinks_(graph.nodes.size()) {
+    for (size_t i = 0; i < graph.instances.size(); ++i) {
+      const GraphNode& instance = graph.instances[i];
+      if (instance.is_source)
+        contexts_[i].signal = signal_of(*graph.nodes[instance.config].source);
+    }
+  }
 
   // Of instances that are no sources, after those that they read.
   NodeParts make(size_t index, bool live, Errors& errors) {
@@ -66,6 +72,9 @@ class NodeMaker {
     const size_t input = instance.inputs[0];
     broken_[index] = broken_[input];
     context.tracked = contexts_[input].tracked;
+    context.signal = contexts_[input].signal;
+    for (size_t i = 1; i < instance.inputs.size(); ++i)
+      context.joined.push_back(contexts_[instance.inputs[i]].signal);
     if (!has_stage(node, "infer") && !node.join) context.model = contexts_[input].model;
     parts.copies_outputs = context.model != nullptr;
     make_stages(index, node, parts, errors);
@@ -86,7 +95,13 @@ class NodeMaker {
       errors.note(made.status());
       broken_[index] = !made.ok();
       if (broken_[index]) return;
-      if (*made != nullptr) parts.stages.push_back({stage.type, std::move(*made)});
+      if (*made == nullptr) continue;
+      parts.stages.push_back({stage.type, std::move(*made)});
+      if (parts.stages.back().stage->splits() && (parts.stages.size() > 1 || node.each)) {
+        errors.note(invalid_argument(stage.mark.to_string() + ": '" + stage.type +
+                                     "' makes several frames of one, and has to be the first "
+                                     "stage of a node (without 'each')"));
+      }
     }
     if (!node.each) return;
     if (parts.stages.empty()) {
@@ -180,6 +195,8 @@ const char* drop_reason_name(DropReason reason) {
       return "failed";
     case DropReason::kUnmatched:
       return "unmatched";
+    case DropReason::kGated:
+      return "gated";
     case DropReason::kStopped:
       return "stopped";
   }

@@ -41,9 +41,10 @@ enum class DropReason : uint8_t {
   kStale,        // the deadline had passed
   kFailed,       // a stage refused it
   kUnmatched,    // a join found nothing that belongs to it
+  kGated,        // a stage saw no need to go on with it
   kStopped,      // the pipeline was stopped
 };
-inline constexpr size_t kDropReasons = 6;
+inline constexpr size_t kDropReasons = 7;
 const char* drop_reason_name(DropReason reason);
 
 struct NodeStatus {

@@ -35,6 +35,9 @@ class Source {
   virtual Result<bool> next(Stopper& stopper, Frame& frame) = 0;
 };
 
+// What it will give, as far as its configuration says so.
+Signal signal_of(const config::NodeConfig& node);
+
 // Errors are "file:line:column: message".
 Result<std::unique_ptr<Source>> make_source(const config::NodeConfig& node);
 

@@ -11,6 +11,7 @@
 #include "daemon/config/config.h"
 #include "daemon/models/repository.h"
 #include "daemon/pipeline/frame.h"
+#include "daemon/pipeline/pool.h"
 #include "daemon/pipeline/result.h"
 #include "media/preprocess.h"
 
@@ -26,13 +27,19 @@ struct Tensor {
 
 // One frame on its way. Buffers are kept from frame to frame.
 struct Work {
-  const Frame* frame = nullptr;  // borrowed while stages and sinks work on it
-  media::Placement placement;    // of the picture in the model's input; set by infer
-  std::vector<Tensor> outputs;   // of the model; set by infer
+  const Frame* frame = nullptr;  // of `hold`, or borrowed while stages and sinks work on it
+  Ref<SharedFrame> hold;
+  // At a join: those of its other inputs, borrowed while the node works. Nothing elsewhere.
+  std::vector<const Frame*> joined;
+  media::Placement placement;   // of the picture in the model's input; set by infer
+  std::vector<Tensor> outputs;  // of the model; set by infer
   // That made the outputs; set by infer. Nobody holds it from frame to frame: it may be replaced.
   std::shared_ptr<const models::ModelVersion> model;
   int64_t deadline_ns = 0;  // CLOCK_MONOTONIC: a result is of no use after it; 0: always of use
   size_t lane = 0;          // of those that are worked on at the same time, see Stage::start()
+  // What a stage says beside its status; both end the frame's way here.
+  bool gated = false;     // nothing more is to be done with it, which is counted
+  bool gathered = false;  // what it holds will be in a frame that comes later
   // What the result will say; nothing when the first stage of a source's frame begins.
   std::vector<Detection> detections;
   std::vector<ClassScore> classes;
@@ -41,6 +48,12 @@ struct Work {
   std::vector<Count> counts;
   std::vector<Value> values;
   std::string text;
+
+  // Puts a frame, which is then only read, in the place of the one that came.
+  void show(Ref<SharedFrame> shown) {
+    hold = std::move(shown);
+    frame = &*hold;
+  }
 
   void clear_results() {
     detections.clear();
@@ -65,6 +78,11 @@ class Stage {
   // An error drops the frame; the pipeline goes on. DEADLINE_EXCEEDED: it was too late for it.
   virtual Status process(Work& work) = 0;
 
+  // Of a stage that makes several frames of one, which has to be its node's first: as long as it
+  // has more, the work comes again as it came, and before any other.
+  virtual bool splits() const { return false; }
+  virtual bool has_more() const { return false; }
+
   static constexpr size_t kMaxLanes = 64;
 };
 
@@ -77,6 +95,8 @@ struct StageContext {
   media::Preprocess preprocess;    // gathered by letterbox, normalize, ...; used by infer
   std::shared_ptr<const models::ModelVersion> model;  // set by infer
   bool tracked = false;                               // detections have tracks; set by track
+  Signal signal = {};                                 // kept true by stages that change frames
+  std::vector<Signal> joined = {};                    // of the other inputs of a join
 };
 
 // Null (and OK) for stages that only describe, such as normalize. Errors are "file:line:column:

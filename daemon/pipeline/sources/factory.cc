@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "daemon/pipeline/sources/sources.h"
 
 namespace inferd::pipeline {
@@ -10,6 +12,7 @@ struct Row {
   const char* type;
   Make make;                 // null: this build lacks its library
   const char* library = "";  // that it needs beyond what every build has
+  bool samples = false;      // gives samples; else it may do so where it has the key `columns`
 };
 
 #ifdef INFERD_GSTREAMER
@@ -25,18 +28,28 @@ constexpr Make kAlsa = nullptr;
 #endif
 
 const Row kRows[] = {
-    {"alsa", kAlsa, "ALSA"},
+    {"alsa", kAlsa, "ALSA", true},
     {"gstreamer", kGstreamer, "GStreamer"},
     {"images", make_images},
     {"rtsp", kRtsp, "GStreamer"},
-    {"lines", make_lines},
+    {"lines", make_lines, "", true},
     {"test_pattern", make_test_pattern},
-    {"wav", make_wav},
+    {"wav", make_wav, "", true},
     {"v4l2", make_v4l2},
     {"video", kVideo, "GStreamer"},
 };
 
 }  // namespace
+
+Signal signal_of(const config::NodeConfig& node) {
+  Signal signal;
+  const auto columns = node.entries.find("columns");
+  signal.samples = columns != node.entries.end() ||
+                   std::any_of(std::begin(kRows), std::end(kRows), [&](const Row& row) {
+                     return node.type == row.type && row.samples;
+                   });
+  return signal;
+}
 
 Result<std::unique_ptr<Source>> make_source(const config::NodeConfig& node) {
   std::string known;
