@@ -28,14 +28,10 @@ constexpr Make kAlsa = nullptr;
 #endif
 
 const Row kRows[] = {
-    {"alsa", kAlsa, "ALSA", true},
-    {"gstreamer", kGstreamer, "GStreamer"},
-    {"images", make_images},
-    {"rtsp", kRtsp, "GStreamer"},
-    {"lines", make_lines, "", true},
-    {"test_pattern", make_test_pattern},
-    {"wav", make_wav, "", true},
-    {"v4l2", make_v4l2},
+    {"alsa", kAlsa, "ALSA", true},   {"gstreamer", kGstreamer, "GStreamer"},
+    {"images", make_images},         {"rtsp", kRtsp, "GStreamer"},
+    {"lines", make_lines, "", true}, {"test_pattern", make_test_pattern},
+    {"wav", make_wav, "", true},     {"v4l2", make_v4l2},
     {"video", kVideo, "GStreamer"},
 };
 
