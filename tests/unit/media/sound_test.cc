@@ -94,11 +94,11 @@ std::vector<float> tones(size_t count) {
   return samples;
 }
 
-// One frame's coefficients within what sums in float32 lose.
+// One frame's coefficients; `expected` has four decimals.
 void expect_frame(std::span<const float> features, size_t frame,
                   const std::vector<float>& expected) {
   for (size_t k = 0; k < kKeywordCoefficients; ++k) {
-    EXPECT_NEAR(features[frame * kKeywordCoefficients + k], expected[k], 2e-3)
+    EXPECT_NEAR(features[frame * kKeywordCoefficients + k], expected[k], 1e-4)
         << "frame " << frame << ", coefficient " << k;
   }
 }
