@@ -11,8 +11,14 @@
 
 namespace inferd::media {
 
-// One tensor of an input, dynamic dimensions 1, from as many numbers as it has elements: float32 as
-// they are; int8 and uint8 as round_half_even(real / scale) + zero_point, clamped.
+// INVALID_ARGUMENT for an input that is neither float32 nor int8 or uint8 with one scale.
+Status takes_reals(const TensorInfo& input);
+
+// What such an input stores of as many numbers as `out` has room for: float32 as they are; int8 and
+// uint8 as round_half_even(real / scale) + zero_point, clamped.
+void store_reals(std::span<const float> reals, const TensorInfo& input, std::span<std::byte> out);
+
+// One tensor of an input, dynamic dimensions 1, from as many numbers as it has elements.
 // INVALID_ARGUMENT when there are more or fewer, or the input stores something else.
 Result<Array> array_of(std::span<const float> reals, const TensorInfo& input);
 

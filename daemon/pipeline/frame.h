@@ -37,6 +37,7 @@ struct Frame {
 struct Signal {
   bool samples = false;       // else pictures
   int rows = 0, columns = 0;  // of samples; 0: as they come
+  double seconds = 0;         // that they last, where only that is known; else 0
 };
 
 // A frame of a Pool<SharedFrame>: several pipelines may read it.

@@ -269,6 +269,7 @@ void Node::prepare_lane(Lane& lane, const Work& work, size_t number) {
   lane.work.frame = &lane.frame;
   lane.work.deadline_ns = work.deadline_ns;
   lane.work.lane = number;
+  lane.work.joined = work.joined;
   lane.work.clear_results();
 }
 

@@ -52,8 +52,7 @@ class NodeMaker {
         sinks_(graph.nodes.size()) {
     for (size_t i = 0; i < graph.instances.size(); ++i) {
       const GraphNode& instance = graph.instances[i];
-      if (instance.is_source)
-        contexts_[i].signal = signal_of(*graph.nodes[instance.config].source);
+      if (instance.is_source) contexts_[i].signal = signal_of(*graph.nodes[instance.config].source);
     }
   }
 

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
-
 #include "daemon/pipeline/sources/sources.h"
 
 namespace inferd::pipeline {
@@ -13,6 +11,7 @@ struct Row {
   Make make;                 // null: this build lacks its library
   const char* library = "";  // that it needs beyond what every build has
   bool samples = false;      // gives samples; else it may do so where it has the key `columns`
+  int columns = 0;           // of samples, where it has no key for that
 };
 
 #ifdef INFERD_GSTREAMER
@@ -28,10 +27,10 @@ constexpr Make kAlsa = nullptr;
 #endif
 
 const Row kRows[] = {
-    {"alsa", kAlsa, "ALSA", true},   {"gstreamer", kGstreamer, "GStreamer"},
-    {"images", make_images},         {"rtsp", kRtsp, "GStreamer"},
-    {"lines", make_lines, "", true}, {"test_pattern", make_test_pattern},
-    {"wav", make_wav, "", true},     {"v4l2", make_v4l2},
+    {"alsa", kAlsa, "ALSA", true, 1}, {"gstreamer", kGstreamer, "GStreamer"},
+    {"images", make_images},          {"rtsp", kRtsp, "GStreamer"},
+    {"lines", make_lines, "", true},  {"test_pattern", make_test_pattern},
+    {"wav", make_wav, "", true, 1},   {"v4l2", make_v4l2},
     {"video", kVideo, "GStreamer"},
 };
 
@@ -39,11 +38,12 @@ const Row kRows[] = {
 
 Signal signal_of(const config::NodeConfig& node) {
   Signal signal;
-  const auto columns = node.entries.find("columns");
-  signal.samples = columns != node.entries.end() ||
-                   std::any_of(std::begin(kRows), std::end(kRows), [&](const Row& row) {
-                     return node.type == row.type && row.samples;
-                   });
+  signal.samples = node.entries.contains("columns");
+  for (const Row& row : kRows) {
+    if (node.type != row.type) continue;
+    signal.samples = signal.samples || row.samples;
+    signal.columns = node.entries.contains("channels") ? 0 : row.columns;
+  }
   return signal;
 }
 

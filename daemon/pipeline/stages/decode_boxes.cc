@@ -61,21 +61,31 @@ StageResult make_decoder(const config::NodeConfig& node, const StageContext& con
       std::make_unique<DecodeBoxes>(std::move(*decoder), shapes, static_cast<float>(min_score)));
 }
 
+// Of a batch of one.
+TensorInfo of_one(TensorInfo info) {
+  if (info.shape.rank() > 0 && info.shape[0] == kDynamicDim) info.shape[0] = 1;
+  return info;
+}
+
 }  // namespace
 
-Result<ModelShapes> shapes_of(const config::NodeConfig& node, const StageContext& context) {
-  const std::string where = node.mark.to_string() + ": ";
+Result<std::vector<TensorInfo>> outputs_of(const config::NodeConfig& node,
+                                           const StageContext& context) {
   if (context.model == nullptr)
-    return invalid_argument(where + "'" + node.type + "' needs an 'infer' stage before it");
-  const auto one_picture = [](TensorInfo info) {
-    if (info.shape.rank() > 0 && info.shape[0] == kDynamicDim) info.shape[0] = 1;
-    return info;
-  };
-  ModelShapes shapes;
-  INFERD_ASSIGN_OR_RETURN(shapes.input,
-                          media::image_tensor_of(one_picture(context.model->model->inputs()[0])));
+    return invalid_argument(node.mark.to_string() + ": '" + node.type +
+                            "' needs an 'infer' stage before it");
+  std::vector<TensorInfo> outputs;
   for (const TensorInfo& output : context.model->model->outputs())
-    shapes.outputs.push_back(one_picture(output));
+    outputs.push_back(of_one(output));
+  return outputs;
+}
+
+Result<ModelShapes> shapes_of(const config::NodeConfig& node, const StageContext& context) {
+  ModelShapes shapes;
+  INFERD_ASSIGN_OR_RETURN(shapes.outputs, outputs_of(node, context));
+  auto input = media::image_tensor_of(of_one(context.model->model->inputs()[0]));
+  if (!input.ok()) return input.status().with_context(node.mark.to_string());
+  shapes.input = *input;
   return shapes;
 }
 

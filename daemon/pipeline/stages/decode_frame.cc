@@ -85,8 +85,8 @@ StageResult make_decode_classes(const config::NodeConfig& node, StageContext& co
   options.min_score = static_cast<float>(r.number("min_score", 0, 0, 1));
   options.softmax = r.boolean("softmax", false);
   INFERD_RETURN_IF_ERROR(r.finish());
-  INFERD_ASSIGN_OR_RETURN(const ModelShapes shapes, shapes_of(node, context));
-  const TensorInfo& scores = shapes.outputs[output];
+  INFERD_ASSIGN_OR_RETURN(const auto outputs, outputs_of(node, context));
+  const TensorInfo& scores = outputs[output];
   const Shape& shape = scores.shape;
   const bool fits = is_readable(scores) && shape.is_static() && shape.rank() > 0 &&
                     shape.elements() > 1 &&

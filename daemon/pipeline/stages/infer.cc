@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 
 #include "daemon/models/interface.h"
+#include "daemon/pipeline/stages/model_input.h"
 #include "daemon/pipeline/stages/stages.h"
-#include "media/preprocessor.h"
 
 namespace inferd::pipeline {
 namespace {
@@ -80,26 +81,37 @@ class Versions {
   ModelInfo like_;  // inputs, outputs and states of the one that the stages were made for
 };
 
-// Writes the picture into the model's input, runs the model and keeps its outputs.
+// An input of the model, and which of a join's frames it is made of.
+struct Feeding {
+  ModelInput input;
+  size_t from = 0;
+};
+
+// Writes frames into the model's inputs, runs the model and keeps its outputs.
 class Infer final : public Stage {
  public:
-  Infer(std::unique_ptr<Versions> versions, media::Preprocessor preprocessor, TensorInfo input)
-      : versions_(std::move(versions)),
-        preprocessor_(std::move(preprocessor)),
-        input_(std::move(input)) {}
+  Infer(std::unique_ptr<Versions> versions, std::vector<Feeding> feedings)
+      : versions_(std::move(versions)), feedings_(std::move(feedings)) {}
 
   Status start(Work& work) override {
     bool changed = false;
     INFERD_ASSIGN_OR_RETURN(work.model, versions_->next(changed));
     if (changed) {
-      const TensorInfo& input = work.model->model->inputs()[0];
-      INFERD_RETURN_IF_ERROR(preprocessor_.set_quantization(input.quantization));
+      const auto inputs = work.model->model->inputs();
+      for (size_t i = 0; i < feedings_.size(); ++i)
+        INFERD_RETURN_IF_ERROR(feedings_[i].input.set_quantization(inputs[i].quantization));
     }
-    while (flights_.size() <= work.lane) flights_.push_back(std::make_unique<Flight>(input_));
+    while (flights_.size() <= work.lane) flights_.push_back(std::make_unique<Flight>(feedings_));
     Flight& flight = *flights_[work.lane];
-    INFERD_ASSIGN_OR_RETURN(work.placement, preprocessor_.fill(work.frame->picture, flight.bytes));
+    for (size_t i = 0; i < feedings_.size(); ++i) {
+      const size_t from = feedings_[i].from;
+      const Frame& frame = from == 0 ? *work.frame : *work.joined[from - 1];
+      INFERD_ASSIGN_OR_RETURN(const auto placement,
+                              feedings_[i].input.fill(frame, flight.buffers[i]));
+      if (from == 0) work.placement = placement;
+    }
     schedule::Request request;
-    request.inputs = {&flight.view, 1};
+    request.inputs = flight.views;
     request.deadline_ns = work.deadline_ns;
     // Of two pointers at most, which a std::function holds without allocating.
     request.done = [&flight, &work](const schedule::Outcome& outcome) {
@@ -115,11 +127,15 @@ class Infer final : public Stage {
  private:
   // Of one work that is with the model.
   struct Flight {
-    explicit Flight(const TensorInfo& input)
-        : bytes(static_cast<size_t>(input.shape.elements()) * dtype_size(input.dtype)),
-          view{input.dtype, input.shape, bytes} {}
-    std::vector<std::byte> bytes;
-    const TensorView view;  // of bytes
+    explicit Flight(const std::vector<Feeding>& feedings) {
+      for (const Feeding& feeding : feedings) {
+        const TensorInfo& info = feeding.input.info();
+        buffers.emplace_back(feeding.input.bytes());
+        views.push_back({info.dtype, info.shape, buffers.back()});
+      }
+    }
+    std::vector<std::vector<std::byte>> buffers;  // by input
+    std::vector<TensorView> views;                // of them
     Answer answer;
   };
 
@@ -136,10 +152,40 @@ class Infer final : public Stage {
   }
 
   const std::unique_ptr<Versions> versions_;
-  media::Preprocessor preprocessor_;  // with the quantization of the version that runs
-  const TensorInfo input_;
+  std::vector<Feeding> feedings_;  // by input, with the quantization of the version that runs
   std::vector<std::unique_ptr<Flight>> flights_;  // by lane
 };
+
+// Which of the node's inputs feeds the model's input `index`: those of a join in their order, or as
+// `names` has them.
+Result<size_t> feeder_of(const std::vector<std::string>& names, std::span<const TensorInfo> inputs,
+                         size_t index) {
+  if (names.empty()) return index;
+  const auto named = std::find(names.begin(), names.end(), inputs[index].name);
+  if (named != names.end()) return static_cast<size_t>(named - names.begin());
+  return invalid_argument("'inputs' must name all inputs; '" + inputs[index].name + "' is missing");
+}
+
+Result<std::vector<Feeding>> make_feedings(const std::vector<std::string>& names,
+                                           std::span<const TensorInfo> inputs,
+                                           const StageContext& context) {
+  const size_t frames = 1 + context.joined.size();
+  if ((inputs.size() > 1 || !names.empty()) && inputs.size() != frames) {
+    return invalid_argument("it has " + std::to_string(inputs.size()) + " inputs, and " +
+                            std::to_string(frames) +
+                            " come: the node must 'join' as many nodes as the model has inputs");
+  }
+  if (!names.empty() && names.size() != inputs.size())
+    return invalid_argument("'inputs' must name each input once, in the order of 'from'");
+  std::vector<Feeding> feedings;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    INFERD_ASSIGN_OR_RETURN(const size_t from, feeder_of(names, inputs, i));
+    const Signal& signal = from == 0 ? context.signal : context.joined[from - 1];
+    INFERD_ASSIGN_OR_RETURN(auto input, ModelInput::create(inputs[i], context.preprocess, signal));
+    feedings.push_back({std::move(input), from});
+  }
+  return feedings;
+}
 
 }  // namespace
 
@@ -148,6 +194,7 @@ StageResult make_infer(const config::NodeConfig& node, StageContext& context) {
   const std::string where = node.mark.to_string();
   const std::string name = r.required_text("model");
   const int64_t version = r.integer("version", 0, 1, INT64_MAX);
+  const std::vector<std::string> names = r.list("inputs");
   INFERD_RETURN_IF_ERROR(r.finish());
   if (context.model != nullptr)
     return invalid_argument(
@@ -156,28 +203,11 @@ StageResult make_infer(const config::NodeConfig& node, StageContext& context) {
   auto found = context.repository.find(name, version);
   if (!found.ok()) return found.status().with_context(where);
   context.model = *found;
-
-  const auto inputs = context.model->model->inputs();
-  if (inputs.size() != 1) {
-    return invalid_argument(where + ": model '" + name + "' has " + std::to_string(inputs.size()) +
-                            " inputs; a pipeline feeds one picture");
-  }
-  TensorInfo input = inputs[0];
-  if (input.shape.rank() > 0 && input.shape[0] == kDynamicDim) input.shape[0] = 1;
-  if (const auto image = media::image_tensor_of(input); !image.ok())
-    return image.status().with_context(where);
-  if (input.dtype == DType::kFloat32 && !context.preprocess.normalize) {
-    return invalid_argument(
-        where + ": model '" + name +
-        "' takes float32; say what it expects with a 'normalize' stage before 'infer' "
-        "(mean: 0, std: 1 for raw pixels)");
-  }
-  auto preprocessor = media::Preprocessor::create(context.preprocess, input);
-  if (!preprocessor.ok()) return preprocessor.status().with_context(where);
+  auto feedings = make_feedings(names, (*found)->model->inputs(), context);
+  if (!feedings.ok()) return feedings.status().with_context(where + ": model '" + name + "'");
   auto versions =
       std::make_unique<Versions>(context.repository, context.pipeline, *found, version != 0);
-  return std::unique_ptr<Stage>(
-      std::make_unique<Infer>(std::move(versions), *std::move(preprocessor), std::move(input)));
+  return std::unique_ptr<Stage>(std::make_unique<Infer>(std::move(versions), *std::move(feedings)));
 }
 
 }  // namespace inferd::pipeline

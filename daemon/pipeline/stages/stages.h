@@ -17,6 +17,15 @@ StageResult make_letterbox(const config::NodeConfig&, StageContext&);
 StageResult make_crop(const config::NodeConfig&, StageContext&);
 StageResult make_rotate(const config::NodeConfig&, StageContext&);
 StageResult make_normalize(const config::NodeConfig&, StageContext&);
+// window.cc
+StageResult make_window(const config::NodeConfig&, StageContext&);
+// features.cc
+StageResult make_spectrum(const config::NodeConfig&, StageContext&);
+StageResult make_log_mel(const config::NodeConfig&, StageContext&);
+StageResult make_mfcc(const config::NodeConfig&, StageContext&);
+// samples.cc
+StageResult make_standardize(const config::NodeConfig&, StageContext&);
+StageResult make_statistics(const config::NodeConfig&, StageContext&);
 // infer.cc
 StageResult make_infer(const config::NodeConfig&, StageContext&);
 // decode_ssd.cc
@@ -33,6 +42,15 @@ StageResult make_decode_pose(const config::NodeConfig&, StageContext&);
 // decode_frame.cc
 StageResult make_decode_classes(const config::NodeConfig&, StageContext&);
 StageResult make_decode_segments(const config::NodeConfig&, StageContext&);
+// values.cc
+StageResult make_decode_values(const config::NodeConfig&, StageContext&);
+StageResult make_anomaly(const config::NodeConfig&, StageContext&);
+// recognize.cc
+StageResult make_recognize(const config::NodeConfig&, StageContext&);
+// expressions.cc
+StageResult make_expression(const config::NodeConfig&, StageContext&);
+StageResult make_when(const config::NodeConfig&, StageContext&);
+StageResult make_switch(const config::NodeConfig&, StageContext&);
 // select.cc
 StageResult make_nms(const config::NodeConfig&, StageContext&);
 StageResult make_labels(const config::NodeConfig&, StageContext&);
@@ -46,6 +64,10 @@ StageResult make_confirm(const config::NodeConfig&, StageContext&);
 // the node.
 Result<size_t> find_output(config::NodeReader& reader, const config::NodeConfig& node,
                            const StageContext& context, const std::string& key, size_t fallback);
+
+// The outputs of the model that runs for a batch of one, or an error at the node.
+Result<std::vector<TensorInfo>> outputs_of(const config::NodeConfig& node,
+                                           const StageContext& context);
 
 // What a decoder must know of the model that runs, or an error at the node.
 Result<ModelShapes> shapes_of(const config::NodeConfig& node, const StageContext& context);
