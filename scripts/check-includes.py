@@ -57,6 +57,8 @@ LIBRARIES = {
     "systemd/": ["daemon/host"],
     "microhttpd": ["daemon/serve/http", "daemon/pipeline/sinks"],
     "mosquitto.h": ["daemon/pipeline/sinks"],
+    "muParser.h": ["daemon/pipeline/stages"],
+    "kiss_fft": ["media"],
     "curl/": ["daemon/pipeline/sinks"],
     "gnutls/": ["daemon/serve"],
     "zlib.h": ["daemon/serve/http", "daemon/pipeline/sinks"],

@@ -11,6 +11,9 @@ namespace {
 
 using schedule::now_ns;
 
+// Samples belong together: none is left out because a model took its time for once.
+constexpr int kQueueBeforeWindows = 64;
+
 // The picture below one box, and what is found there.
 struct Region {
   int x = 0, y = 0, width = 0, height = 0;  // pixels
@@ -74,7 +77,8 @@ Node::Node(NodeParts parts, Owner& owner)
   };
   for (const NamedStage& stage : parts_.stages) add(stage.name);
   for (const auto& sink : parts_.sinks) add(sink->name);
-  const auto queue = static_cast<size_t>(parts_.config->queue);
+  const int queued = parts_.config->queue;
+  const auto queue = static_cast<size_t>(splits_ ? std::max(queued, kQueueBeforeWindows) : queued);
   if (const auto& join = parts_.config->join) {
     join_ = std::make_unique<Join>(
         JoinOptions{parts_.config->from.size(), static_cast<int64_t>(join->tolerance_ms * 1e6),

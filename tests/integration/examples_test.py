@@ -3,20 +3,26 @@
 """The pipelines in config/pipelines, all in one daemon: each finds in photos what is there, and tells it."""
 import argparse
 import json
+import os
 import pathlib
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 import unittest
 import urllib.request
+import wave
 from concurrent.futures import ThreadPoolExecutor
 
 try:
     import inferd
+    import numpy as np
+    import onnx
+    from onnx import helper, numpy_helper
     from daemon_process import DaemonProcess, free_port, wait_until
 except ImportError as error:
-    print(f"SKIPPED: {error}; install python3-grpcio, python3-numpy and python3-setuptools, and build inferd-python")
+    print(f"SKIPPED: {error}; install python3-grpcio, python3-numpy, python3-onnx and python3-setuptools, and build inferd-python")
     sys.exit(77)
 
 ARGS = None
@@ -25,13 +31,90 @@ MODELS = {
     "detector": ("tflite/coco_ssd_mobilenet_v1_1.0_quant.tflite", "labels/coco_ssd_mobilenet_labels.txt", 1),
     "movenet": ("tflite/movenet_single_pose_lightning_ptq.tflite", None, 0),
     "deeplab": ("tflite/deeplabv3_mnv2_dm05_pascal_quant.tflite", "labels/pascal_voc_segmentation_labels.txt", 0),
+    "keywords": ("tflite/kws_ref_model.tflite", None, 0),
 }
+KEYWORDS = ["down", "go", "left", "no", "off", "on", "right", "stop", "up", "yes", "silence", "unknown"]
 
 
 def camera(photo):
     """What stands in for a camera: a photo, ten times a second."""
     return (f"multifilesrc location={ARGS.models / 'images' / photo} loop=true caps=image/jpeg,framerate=10/1 ! "
             "jpegdec ! videoconvert ! identity sync=true")
+
+
+def wave_samples(path):
+    with wave.open(str(path)) as file:
+        return file.readframes(file.getnframes())
+
+
+def save_model(path, nodes, inputs, outputs, constants):
+    """An ONNX file; inputs and outputs are names and shapes of float32."""
+    def info(name, shape):
+        return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+    graph = helper.make_graph(
+        nodes, "model", [info(*i) for i in inputs.items()], [info(*o) for o in outputs.items()],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
+    model.ir_version = 7
+    path.parent.mkdir(parents=True)
+    onnx.save(model, str(path))
+
+
+def vibration(count, broken):
+    """An accelerometer's rows at 1 kHz: two tones of a machine and some noise, more when it is broken."""
+    t = np.arange(count)[:, None] / 1000
+    rows = np.sin(2 * np.pi * 50 * t + [0, 1, 2]) + 0.3 * np.sin(2 * np.pi * 120 * t)
+    return rows + (0.3 if broken else 0.05) * np.random.default_rng(1).standard_normal(rows.shape)
+
+
+def log_spectrum(window):
+    """The stages `window` and `spectrum: {log: ln}` of the example."""
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(256) / 256)
+    return np.log(np.abs(np.fft.rfft(window * hann[:, None], axis=0)) + 1e-6).T.ravel()
+
+
+def save_autoencoder(path):
+    """The linear autoencoder (main components) of a healthy machine's spectra."""
+    rows = vibration(100_000, broken=False)
+    spectra = np.array([log_spectrum(rows[i:i + 256]) for i in range(0, len(rows) - 256, 128)])
+    mean = spectra.mean(axis=0)
+    components = np.linalg.svd(spectra - mean, full_matrices=False)[2][:8]
+    project = (components.T @ components).astype(np.float32)
+    size = [1, len(mean)]
+    save_model(path, [helper.make_node("MatMul", ["spectrum", "project"], ["part"]),
+                      helper.make_node("Add", ["part", "rest"], ["again"])],
+               {"spectrum": size}, {"again": size},
+               {"project": project, "rest": (mean - mean @ project).astype(np.float32)[None]})
+
+
+def save_fusion(path):
+    """Gives the picture's mean and the sum of the measurements."""
+    save_model(path, [helper.make_node("ReduceMean", ["picture"], ["mean"], axes=[1, 2, 3], keepdims=0),
+                      helper.make_node("Reshape", ["mean", "shape"], ["speed"]),
+                      helper.make_node("Reshape", ["motion", "row"], ["flat"]),
+                      helper.make_node("MatMul", ["flat", "ones"], ["turn"]),
+                      helper.make_node("Concat", ["speed", "turn"], ["both"], axis=1)],
+               {"picture": [1, 3, 32, 32], "motion": [1, 10, 6]}, {"both": [1, 2]},
+               {"shape": np.array([1, 1]), "row": np.array([1, 60]), "ones": np.ones((60, 1), np.float32)})
+
+
+class Sensor(threading.Thread):
+    """Gives lines until it is stopped, a thousand in a second."""
+    def __init__(self, write, rows):
+        super().__init__()
+        self.write, self.rows, self.stopped = write, rows, threading.Event()
+        self.start()
+
+    def run(self):
+        i = 0
+        while not self.stopped.wait(0.01):
+            for row in self.rows()[i % 90_000:i % 90_000 + 10]:
+                self.write(",".join(f"{value:.5f}" for value in row) + "\n")
+            i += 10
+
+    def stop(self):
+        self.stopped.set()
+        self.join()
 
 
 class ExamplesTest(unittest.TestCase):
@@ -44,7 +127,13 @@ class ExamplesTest(unittest.TestCase):
             if labels:
                 (folder / "models" / name / "1" / "labels.txt").write_text(
                     "".join((ARGS.models / labels).read_text().splitlines(True)[skipped:]))
-        cls.broker_port, cls.pictures_port = free_port(), free_port()
+        (folder / "models" / "keywords" / "1" / "labels.txt").write_text("\n".join(KEYWORDS))
+        save_autoencoder(folder / "models" / "machine" / "1" / "model.onnx")
+        save_fusion(folder / "models" / "fusion" / "1" / "model.onnx")
+        cls.save_speech(folder / "speech.wav")
+        os.mkfifo(folder / "accelerometer")
+        cls.broken = False
+        cls.broker_port, cls.pictures_port, cls.motion_port = free_port(), free_port(), free_port()
         cls.datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         cls.datagrams.bind(("127.0.0.1", 0))
         cls.datagrams.settimeout(60)
@@ -54,6 +143,10 @@ class ExamplesTest(unittest.TestCase):
                             "results": folder / "two.jsonl"},
             "count": {"camera": camera("person.jpg"), "results": folder / "count.jsonl"},
             "pose": {"camera": camera("person.jpg"), "address": "127.0.0.1:%d" % cls.datagrams.getsockname()[1]},
+            "keywords": {"sound": folder / "speech.wav", "results": folder / "keywords.jsonl"},
+            "machine": {"sensor": folder / "accelerometer", "results": folder / "machine.jsonl"},
+            "fusion": {"camera": "videotestsrc pattern=white is-live=true ! video/x-raw,width=64,height=64,framerate=20/1",
+                       "port": cls.motion_port, "results": folder / "fusion.jsonl"},
             "segments": {"camera": camera("pets.jpg"), "listen": f"127.0.0.1:{cls.pictures_port}"},
         }
         examples = {file.stem for file in ARGS.examples.glob("*.yaml")} - {"detect"}  # which names no sources of its own
@@ -64,6 +157,28 @@ class ExamplesTest(unittest.TestCase):
                              f"pipelines: {json.dumps(pipelines)}\n")
         cls.broker = cls.start_broker(folder)
         cls.daemon.start(cls.ready)
+        cls.start_sensors(folder)
+
+    @classmethod
+    def save_speech(cls, path):
+        """A word that the model knows and one that it does not, with pauses."""
+        sounds = [wave_samples(ARGS.models / "audio" / name)
+                  for name in ("silence_1000ms.wav", "yes_1000ms.wav", "silence_1000ms.wav", "marvin_617de221_0.wav")]
+        with wave.open(str(path), "wb") as file:
+            file.setparams((1, 2, 16000, 0, "NONE", ""))
+            for samples in sounds:
+                file.writeframes(samples)
+
+    @classmethod
+    def start_sensors(cls, folder):
+        healthy, broken = vibration(100_000, False), vibration(100_000, True)
+        fifo = open(folder / "accelerometer", "w", buffering=1)
+        cls.files = [fifo]
+        motion = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        cls.files.append(motion)
+        row = np.arange(600_000).reshape(-1, 6)[:1].repeat(100_000, axis=0)  # 0 to 5, always
+        cls.sensors = [Sensor(fifo.write, lambda: broken if cls.broken else healthy),
+                       Sensor(lambda line: motion.sendto(line.encode(), ("127.0.0.1", cls.motion_port)), lambda: row)]
 
     @classmethod
     def start_broker(cls, folder):
@@ -74,7 +189,10 @@ class ExamplesTest(unittest.TestCase):
 
     @classmethod
     def tearDownClass(cls):
-        cls.datagrams.close()
+        for sensor in cls.sensors:
+            sensor.stop()
+        for file in [cls.datagrams, *cls.files]:
+            file.close()
         code = cls.daemon.stop()
         cls.broker.terminate()
         cls.broker.wait(timeout=60)
@@ -144,6 +262,32 @@ class ExamplesTest(unittest.TestCase):
     def test_pose(self):
         found = json.loads(self.datagrams.recv(65536))
         self.assertEqual(len(found["detections"][0]["keypoints"]), 17)
+
+    def test_keywords(self):
+        lines = self.lines("keywords.jsonl", 3)
+        self.assertEqual({line["text"] for line in lines}, {"yes"})
+        heard = [line["capture_ns"] for line in lines]
+        self.assertGreater(min(b - a for a, b in zip(heard, heard[1:])), 3e9, "once in each round of four seconds")
+
+    def test_machine(self):
+        def values():
+            line = self.lines("machine.jsonl", 1)[-1]
+            return {value["name"]: value["value"] for value in line["values"]}
+        wait_until(lambda: len(self.lines("machine.jsonl", 1)) > 20, "it is watched for a while")
+        healthy = values()
+        self.assertEqual(healthy["alarm"], 0, healthy)
+        self.assertLess(healthy["anomaly"], 1)
+        type(self).broken = True
+        wait_until(lambda: values()["alarm"] == 1, "something is loose")
+        type(self).broken = False
+        wait_until(lambda: values()["alarm"] == 0, "it was repaired")
+
+    def test_fusion(self):
+        line = self.lines("fusion.jsonl", 10)[-1]
+        values = {value["name"]: value["value"] for value in line["values"]}
+        self.assertEqual((line["source"], line["width"]), ("camera", 64))
+        self.assertAlmostEqual(values["turn"], 10 * sum(range(6)), places=3)
+        self.assertAlmostEqual(values["speed"], 1, delta=0.02)
 
     def test_segments(self):
         with self.client() as client:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Stages that compute with what is known of a frame.
-#include "daemon/pipeline/samples/expression.h"
+#include "daemon/pipeline/stages/expression.h"
 #include "daemon/pipeline/stages/stages.h"
 
 namespace inferd::pipeline {

@@ -11,8 +11,8 @@
 #include <thread>
 
 #include "daemon/pipeline/pipeline.h"
-#include "daemon/pipeline/samples/expression.h"
 #include "daemon/pipeline/samples/windows.h"
+#include "daemon/pipeline/stages/expression.h"
 #include "daemon/pipeline/stages/model_input.h"
 #include "tests/unit/fakes.h"
 #include "tests/unit/pipeline/nodes.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "daemon/pipeline/samples/expression.h"
+#include "daemon/pipeline/stages/expression.h"
 
 #include <muParser.h>
 
