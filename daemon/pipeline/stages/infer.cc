@@ -101,13 +101,14 @@ class Infer final : public Stage {
       for (size_t i = 0; i < feedings_.size(); ++i)
         INFERD_RETURN_IF_ERROR(feedings_[i].input.set_quantization(inputs[i].quantization));
     }
-    while (flights_.size() <= work.lane) flights_.push_back(std::make_unique<Flight>(feedings_));
+    while (flights_.size() <= work.lane)
+      flights_.push_back(std::make_unique<Flight>(feedings_.size()));
     Flight& flight = *flights_[work.lane];
     for (size_t i = 0; i < feedings_.size(); ++i) {
       const size_t from = feedings_[i].from;
       const Frame& frame = from == 0 ? *work.frame : *work.joined[from - 1];
       INFERD_ASSIGN_OR_RETURN(const auto placement,
-                              feedings_[i].input.fill(frame, flight.buffers[i]));
+                              feedings_[i].input.fill(frame, flight.buffers[i], flight.views[i]));
       if (from == 0) work.placement = placement;
     }
     schedule::Request request;
@@ -127,13 +128,7 @@ class Infer final : public Stage {
  private:
   // Of one work that is with the model.
   struct Flight {
-    explicit Flight(const std::vector<Feeding>& feedings) {
-      for (const Feeding& feeding : feedings) {
-        const TensorInfo& info = feeding.input.info();
-        buffers.emplace_back(feeding.input.bytes());
-        views.push_back({info.dtype, info.shape, buffers.back()});
-      }
-    }
+    explicit Flight(size_t inputs) : buffers(inputs), views(inputs) {}
     std::vector<std::vector<std::byte>> buffers;  // by input
     std::vector<TensorView> views;                // of them
     Answer answer;
@@ -168,7 +163,7 @@ Result<size_t> feeder_of(const std::vector<std::string>& names, std::span<const 
 
 Result<std::vector<Feeding>> make_feedings(const std::vector<std::string>& names,
                                            std::span<const TensorInfo> inputs,
-                                           const StageContext& context) {
+                                           const PictureSize& size, const StageContext& context) {
   const size_t frames = 1 + context.joined.size();
   if ((inputs.size() > 1 || !names.empty()) && inputs.size() != frames) {
     return invalid_argument("it has " + std::to_string(inputs.size()) + " inputs, and " +
@@ -181,7 +176,8 @@ Result<std::vector<Feeding>> make_feedings(const std::vector<std::string>& names
   for (size_t i = 0; i < inputs.size(); ++i) {
     INFERD_ASSIGN_OR_RETURN(const size_t from, feeder_of(names, inputs, i));
     const Signal& signal = from == 0 ? context.signal : context.joined[from - 1];
-    INFERD_ASSIGN_OR_RETURN(auto input, ModelInput::create(inputs[i], context.preprocess, signal));
+    INFERD_ASSIGN_OR_RETURN(auto input,
+                            ModelInput::create(inputs[i], context.preprocess, signal, size));
     feedings.push_back({std::move(input), from});
   }
   return feedings;
@@ -195,6 +191,8 @@ StageResult make_infer(const config::NodeConfig& node, StageContext& context) {
   const std::string name = r.required_text("model");
   const int64_t version = r.integer("version", 0, 1, INT64_MAX);
   const std::vector<std::string> names = r.list("inputs");
+  const auto side = [&](const char* key) { return static_cast<int>(r.integer(key, 0, 1, 8192)); };
+  const PictureSize size{side("width"), side("height"), side("max_width")};
   INFERD_RETURN_IF_ERROR(r.finish());
   if (context.model != nullptr)
     return invalid_argument(
@@ -203,7 +201,7 @@ StageResult make_infer(const config::NodeConfig& node, StageContext& context) {
   auto found = context.repository.find(name, version);
   if (!found.ok()) return found.status().with_context(where);
   context.model = *found;
-  auto feedings = make_feedings(names, (*found)->model->inputs(), context);
+  auto feedings = make_feedings(names, (*found)->model->inputs(), size, context);
   if (!feedings.ok()) return feedings.status().with_context(where + ": model '" + name + "'");
   auto versions =
       std::make_unique<Versions>(context.repository, context.pipeline, *found, version != 0);

@@ -30,52 +30,115 @@ std::string counted(int64_t rows, int64_t columns) {
   return std::to_string(rows) + " rows of " + std::to_string(columns);
 }
 
+// Where an input for pictures has its rows and columns of pixels.
+struct Sides {
+  int height = 0, width = 0;  // dimensions
+};
+Sides sides_of(const Shape& shape) {
+  const bool planes = shape.rank() == 4 && shape[3] != 1 && shape[3] != 3;
+  return planes ? Sides{2, 3} : Sides{1, 2};
+}
+
 }  // namespace
 
 Result<ModelInput> ModelInput::create(TensorInfo input, const media::Preprocess& preprocess,
-                                      const Signal& signal) {
+                                      const Signal& signal, const PictureSize& size) {
+  ModelInput made(std::move(input), preprocess);
+  TensorInfo& info = made.info_;
   if (signal.samples) {
-    INFERD_RETURN_IF_ERROR(media::takes_reals(input));
+    INFERD_RETURN_IF_ERROR(media::takes_reals(info));
     const int64_t values = int64_t{signal.rows} * signal.columns;
-    make_static(input.shape, values);
-    if (values > 0 && values != input.shape.elements()) {
-      return invalid_argument("input '" + input.name + "' " + input.shape.to_string() + " takes " +
-                              std::to_string(input.shape.elements()) + " numbers, and " +
+    make_static(info.shape, values);
+    if (values > 0 && values != info.shape.elements()) {
+      return invalid_argument("input '" + info.name + "' " + info.shape.to_string() + " takes " +
+                              std::to_string(info.shape.elements()) + " numbers, and " +
                               counted(signal.rows, signal.columns) + " come");
     }
-    return ModelInput(std::move(input));
+    return made;
   }
-  if (input.shape.rank() > 0 && input.shape[0] == kDynamicDim) input.shape[0] = 1;
-  INFERD_RETURN_IF_ERROR(media::image_tensor_of(input).status());
-  if (input.dtype == DType::kFloat32 && !preprocess.normalize) {
-    return invalid_argument("input '" + input.name +
+  made.takes_pictures_ = true;
+  if (info.shape.rank() > 0 && info.shape[0] == kDynamicDim) info.shape[0] = 1;
+  INFERD_RETURN_IF_ERROR(made.fix_size(size));
+  INFERD_RETURN_IF_ERROR(media::image_tensor_of(info).status());
+  if (info.dtype == DType::kFloat32 && !preprocess.normalize) {
+    return invalid_argument("input '" + info.name +
                             "' takes float32; say what it expects with a 'normalize' stage before "
                             "'infer' (mean: 0, std: 1 for raw pixels)");
   }
-  INFERD_ASSIGN_OR_RETURN(auto preprocessor, media::Preprocessor::create(preprocess, input));
-  ModelInput made(std::move(input));
-  made.picture_ = std::move(preprocessor);
+  INFERD_RETURN_IF_ERROR(made.preprocessor().status());
   return made;
 }
 
-size_t ModelInput::bytes() const {
-  return static_cast<size_t>(info_.shape.elements()) * dtype_size(info_.dtype);
+Status ModelInput::fix_size(const PictureSize& size) {
+  Shape& shape = info_.shape;
+  const std::string which = "input '" + info_.name + "' " + shape.to_string() + " ";
+  if (shape.rank() != 4) return ok_status();  // of what takes no pictures at all
+  const Sides sides = sides_of(shape);
+  if (size.width > 0 && size.max_width > 0)
+    return invalid_argument("it has either a 'width' or a 'max_width'");
+  const bool follows = size.max_width > 0;
+  if (follows && shape[sides.width] != kDynamicDim)
+    return invalid_argument(which + "has one width, and 'max_width' is for models of any");
+  if (follows) {
+    max_width_ = std::max(size.max_width / kWidthStep, 1) * kWidthStep;
+    width_dim_ = sides.width;
+  }
+  const auto fix = [&](int dim, int wanted, const char* name) -> Status {
+    if (shape[dim] != kDynamicDim && wanted > 0 && shape[dim] != wanted)
+      return invalid_argument(which + "has another " + name + " than " + std::to_string(wanted));
+    if (shape[dim] == kDynamicDim && wanted == 0)
+      return invalid_argument(which + "takes pictures of any size: say its '" + name + "'");
+    if (shape[dim] == kDynamicDim) shape[dim] = wanted;
+    return ok_status();
+  };
+  INFERD_RETURN_IF_ERROR(fix(sides.height, size.height, "height"));
+  return fix(sides.width, follows ? max_width_ : size.width, "width");
+}
+
+int ModelInput::width_for(const media::Picture& picture) const {
+  double width = double{preprocess_.roi.width} * picture.width;
+  double height = double{preprocess_.roi.height} * picture.height;
+  if (preprocess_.rotate % 180 != 0) std::swap(width, height);
+  const auto wanted = static_cast<double>(info_.shape[sides_of(info_.shape).height]) * width /
+                      std::max(height, 1e-6);
+  const int steps = static_cast<int>(std::clamp(wanted / kWidthStep, 0.5, 1e4) + 0.5);
+  return std::min(steps * kWidthStep, max_width_);
+}
+
+// For pictures of the width that info_ has.
+Result<media::Preprocessor*> ModelInput::preprocessor() {
+  const int64_t width = max_width_ > 0 ? info_.shape[width_dim_] : 0;
+  auto found = pictures_.find(width);
+  if (found == pictures_.end()) {
+    INFERD_ASSIGN_OR_RETURN(auto made, media::Preprocessor::create(preprocess_, info_));
+    found = pictures_.emplace(width, std::move(made)).first;
+  }
+  return &found->second;
 }
 
 Status ModelInput::set_quantization(const Quantization& quantization) {
   info_.quantization = quantization;
-  return picture_ ? picture_->set_quantization(quantization) : media::takes_reals(info_);
+  for (auto& [width, preprocessor] : pictures_)
+    INFERD_RETURN_IF_ERROR(preprocessor.set_quantization(quantization));
+  return takes_pictures_ ? ok_status() : media::takes_reals(info_);
 }
 
-Result<media::Placement> ModelInput::fill(const Frame& frame, std::span<std::byte> tensor) {
-  if (picture_) return picture_->fill(frame.picture, tensor);
+Result<media::Placement> ModelInput::fill(const Frame& frame, std::vector<std::byte>& bytes,
+                                          TensorView& tensor) {
+  if (max_width_ > 0) info_.shape[width_dim_] = width_for(frame.picture);
+  bytes.resize(static_cast<size_t>(info_.shape.elements()) * dtype_size(info_.dtype));
+  tensor = {info_.dtype, info_.shape, bytes};
+  if (takes_pictures_) {
+    INFERD_ASSIGN_OR_RETURN(media::Preprocessor * picture, preprocessor());
+    return picture->fill(frame.picture, bytes);
+  }
   const Samples& samples = frame.samples;
   if (int64_t{samples.rows} * samples.columns != info_.shape.elements()) {
     return failed_precondition("input '" + info_.name + "' " + info_.shape.to_string() +
                                " takes other samples than " +
                                counted(samples.rows, samples.columns));
   }
-  media::store_reals(samples.values, info_, tensor);
+  media::store_reals(samples.values, info_, bytes);
   return media::Placement{};
 }
 

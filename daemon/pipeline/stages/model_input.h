@@ -1,36 +1,54 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <optional>
+#include <map>
 #include <string>
+#include <vector>
 
 #include "daemon/pipeline/frame.h"
 #include "media/preprocessor.h"
 
 namespace inferd::pipeline {
 
+// Of pictures, for models that take them in any size; 0: not said.
+struct PictureSize {
+  int width = 0, height = 0;
+  int max_width = 0;  // instead of a width: it follows each picture's aspect ratio up to that
+};
+
 // How frames become one input of a model. Used by one thread.
 class ModelInput {
  public:
-  // `signal` says what frames will hold; samples are taken as they are, and must be as many as the
-  // input has elements. Dynamic dimensions become 1, or one of them what samples need.
+  // `signal` says what frames will hold. Samples are taken as they are, and must be as many as the
+  // input has elements; of dynamic dimensions one becomes what they need, others 1.
   static Result<ModelInput> create(TensorInfo input, const media::Preprocess& preprocess,
-                                   const Signal& signal);
+                                   const Signal& signal, const PictureSize& size = {});
 
-  const TensorInfo& info() const { return info_; }  // as it is filled
-  size_t bytes() const;
+  const TensorInfo& info() const { return info_; }  // as it is filled, or last was
 
   // Of a new version of the model, alike in everything else.
   Status set_quantization(const Quantization& quantization);
 
-  // `tensor` has bytes(). Where a picture lies in the tensor; of samples nothing.
-  Result<media::Placement> fill(const Frame& frame, std::span<std::byte> tensor);
+  // Fills `bytes`, of which `tensor` becomes a view. Where a picture lies in the tensor; of samples
+  // nothing.
+  Result<media::Placement> fill(const Frame& frame, std::vector<std::byte>& bytes,
+                                TensorView& tensor);
 
  private:
-  explicit ModelInput(TensorInfo info) : info_(std::move(info)) {}
+  static constexpr int kWidthStep = 32;  // of widths that follow
+
+  ModelInput(TensorInfo info, const media::Preprocess& preprocess)
+      : info_(std::move(info)), preprocess_(preprocess) {}
+
+  Status fix_size(const PictureSize& size);
+  int width_for(const media::Picture& picture) const;
+  Result<media::Preprocessor*> preprocessor();
 
   TensorInfo info_;
-  std::optional<media::Preprocessor> picture_;  // or samples
+  media::Preprocess preprocess_;
+  bool takes_pictures_ = false;
+  int width_dim_ = 0, max_width_ = 0;                // of widths that follow, else 0
+  std::map<int64_t, media::Preprocessor> pictures_;  // by width
 };
 
 }  // namespace inferd::pipeline

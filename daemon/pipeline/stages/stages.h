@@ -45,6 +45,9 @@ StageResult make_decode_segments(const config::NodeConfig&, StageContext&);
 // values.cc
 StageResult make_decode_values(const config::NodeConfig&, StageContext&);
 StageResult make_anomaly(const config::NodeConfig&, StageContext&);
+// read_text.cc
+StageResult make_decode_text_boxes(const config::NodeConfig&, StageContext&);
+StageResult make_decode_text(const config::NodeConfig&, StageContext&);
 // recognize.cc
 StageResult make_recognize(const config::NodeConfig&, StageContext&);
 // expressions.cc

@@ -403,11 +403,13 @@ TEST(ModelInputs, SamplesMustBeAsManyAsTheModelTakes) {
   ASSERT_TRUE(bytes.ok()) << bytes.status().to_string();
   Frame frame;
   frame.samples = {2, 2, 0, {-100, 0, 0.75F, 100}, nullptr};
-  std::vector<std::byte> tensor(bytes->bytes());
-  ASSERT_TRUE(bytes->fill(frame, tensor).ok());
+  std::vector<std::byte> tensor;
+  TensorView view;
+  ASSERT_TRUE(bytes->fill(frame, tensor, view).ok());
+  EXPECT_EQ(view.data.data(), tensor.data());
   EXPECT_THAT(tensor, ElementsAre(std::byte{0x80}, std::byte{1}, std::byte{3}, std::byte{127}));
   frame.samples.rows = 1;
-  EXPECT_THAT(bytes->fill(frame, tensor).status().message(),
+  EXPECT_THAT(bytes->fill(frame, tensor, view).status().message(),
               HasSubstr("other samples than 1 rows of 2"));
 }
 
