@@ -15,6 +15,7 @@
 #include "clients/inferctl/progress.h"
 #include "clients/inferctl/samples.h"
 #include "clients/inferctl/text.h"
+#include "media/reals.h"
 
 namespace inferd::ctl {
 namespace {
@@ -24,7 +25,7 @@ struct Options {
   std::vector<std::string> calibrate;
   bool per_tensor = false, per_channel = false;
   CalibrationMethod method = CalibrationMethod::kMinMax;
-  bool equalize = false, bias_correct = false;
+  bool equalize = false, bias_correct = false, integer_inputs = false;
   std::vector<std::string> keep_float;
   double float_percent = 0;
   int threads = 0;
@@ -65,6 +66,20 @@ Result<Agreement> evaluated(const std::string& task, const ModelInfo& info) {
   return agreement.ok() ? std::move(agreement) : agreement.status().with_context("--evaluate");
 }
 
+// What a model takes of samples for float32: the same, or rounded where it takes integers.
+Result<std::vector<media::Array>> as_taken(const std::vector<media::Array>& arrays,
+                                           std::span<const TensorInfo> inputs) {
+  std::vector<media::Array> taken = arrays;
+  for (size_t i = 0; i < taken.size() && i < inputs.size(); ++i) {
+    if (inputs[i].dtype == taken[i].dtype) continue;
+    TensorInfo input = inputs[i];
+    input.shape = taken[i].shape;  // where it is dynamic
+    const TensorView view{arrays[i].dtype, arrays[i].shape, arrays[i].data};
+    INFERD_ASSIGN_OR_RETURN(taken[i], media::array_of(view.as<float>(), input));
+  }
+  return taken;
+}
+
 Result<Comparison> compare(const Options& o, const Samples& samples, Engine& engine) {
   INFERD_ASSIGN_OR_RETURN(const auto before, engine.load(o.model));
   INFERD_ASSIGN_OR_RETURN(const auto after, engine.load(o.output));
@@ -83,12 +98,14 @@ Result<Comparison> compare(const Options& o, const Samples& samples, Engine& eng
   for (size_t i = 0; i < count; ++i) {
     INFERD_ASSIGN_OR_RETURN(const auto arrays, samples.read(i));
     const std::vector<TensorView> views = views_of(arrays);
+    INFERD_ASSIGN_OR_RETURN(const auto arrays_after, as_taken(arrays, after->inputs()));
+    const std::vector<TensorView> views_after = views_of(arrays_after);
     if (i == 0) {  // a first run is slower
       INFERD_RETURN_IF_ERROR(context_before->run(views).status());
-      INFERD_RETURN_IF_ERROR(context_after->run(views).status());
+      INFERD_RETURN_IF_ERROR(context_after->run(views_after).status());
     }
     INFERD_ASSIGN_OR_RETURN(const auto expected, timed_run(*context_before, views, &ms_before));
-    INFERD_ASSIGN_OR_RETURN(const auto got, timed_run(*context_after, views, &ms_after));
+    INFERD_ASSIGN_OR_RETURN(const auto got, timed_run(*context_after, views_after, &ms_after));
     if (result.agreement) result.agreement->add(expected, got);
     progress.show("comparing", i + 1, count);
   }
@@ -171,6 +188,7 @@ Status quantize(const Options& o, const Globals& globals) {
                                 .method = o.method,
                                 .equalize = o.equalize,
                                 .bias_correct = o.bias_correct,
+                                .integer_inputs = o.integer_inputs,
                                 .keep_float = o.keep_float,
                                 .float_share = o.float_percent / 100,
                                 .threads = o.threads,
@@ -215,6 +233,8 @@ void add_quantize(CLI::App& app, const Globals& globals, Run& chosen) {
           "how ranges of activations are chosen: minmax (default), percentile, mse, entropy")
       ->transform(CLI::CheckedTransformer(kMethods));
   command->add_flag("--equalize", o->equalize, "balance the channels between layers first");
+  command->add_flag("--integer-inputs", o->integer_inputs,
+                    "the model takes int8, rounded by whoever gives it");
   command->add_flag("--bias-correct", o->bias_correct,
                     "correct biases by what rounding the weights does to mean outputs");
   command->add_option("--keep-float", o->keep_float, "names of layers that stay float");

@@ -10,6 +10,7 @@
 #include "engine/quantize/equalize.h"
 #include "engine/quantize/float_graph.h"
 #include "engine/quantize/insert.h"
+#include "engine/quantize/integer_inputs.h"
 #include "engine/quantize/noise.h"
 #include "engine/quantize/observe.h"
 #include "engine/quantize/output.h"
@@ -104,10 +105,11 @@ Result<QuantizeReport> quantize_model(const std::string& path, const std::string
   const Work work{data, options, std::make_shared<ThreadPool>(threads_for(options.threads))};
   if (options.equalize) INFERD_RETURN_IF_ERROR(balance_layers(graph, work));
   INFERD_ASSIGN_OR_RETURN(const Levels chosen, choose_levels(graph, work));
-  const QuantizedGraph quantized = insert_levels(graph, chosen.choice(options));
+  QuantizedGraph quantized = insert_levels(graph, chosen.choice(options));
   INFERD_RETURN_IF_ERROR(ir::verify(quantized.graph));
   INFERD_ASSIGN_OR_RETURN(QuantizeReport report,
                           measure_noise(graph, quantized, chosen.assignment, work));
+  if (options.integer_inputs) take_integers(quantized.graph);
   INFERD_RETURN_IF_ERROR(write(quantized.graph, work));
   return report;
 }

@@ -36,7 +36,7 @@ def make_model(arguments, folder):
         (photos / photo).symlink_to(arguments.models / "images" / photo)
     model = folder / "detector.onnx"
     subprocess.run([str(arguments.inferctl), "quantize", str(arguments.models / "onnx/FastestDet.onnx"), "-o", str(model),
-                    "--calibrate", str(photos), "--preprocess", "bgr,mean=0,std=255", "--bias-correct"], check=True,
+                    "--calibrate", str(photos), "--preprocess", "bgr,mean=0,std=255", "--bias-correct", "--integer-inputs"], check=True,
                    stdout=subprocess.DEVNULL, timeout=300)
     return model
 

@@ -27,4 +27,18 @@ void best_classes(std::span<const float> scores, const ClassesOptions& options,
   std::erase_if(best, [&](const ClassScore& c) { return c.score < options.min_score; });
 }
 
+void best_of_planes(std::span<const float> scores, size_t places, size_t first,
+                    std::span<float> best, std::span<int> classes) {
+  std::copy_n(scores.begin() + static_cast<std::ptrdiff_t>(first), best.size(), best.begin());
+  std::fill(classes.begin(), classes.end(), 0);
+  for (size_t c = 1; (c + 1) * places <= scores.size(); ++c) {
+    const float* const of_class = scores.data() + c * places + first;
+    for (size_t i = 0; i < best.size(); ++i) {
+      const bool better = of_class[i] > best[i];
+      best[i] = better ? of_class[i] : best[i];
+      classes[i] = better ? static_cast<int>(c) : classes[i];
+    }
+  }
+}
+
 }  // namespace inferd::pipeline

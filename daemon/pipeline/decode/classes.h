@@ -21,4 +21,9 @@ struct ClassesOptions {
 void best_classes(std::span<const float> scores, const ClassesOptions& options,
                   std::vector<ClassScore>& best);
 
+// Of scores that lie class by class, `places` of each: the best class of the places from `first`
+// on, as many as `best` and `classes` have room for. NaN never wins, but where it is class 0's.
+void best_of_planes(std::span<const float> scores, size_t places, size_t first,
+                    std::span<float> best, std::span<int> classes);
+
 }  // namespace inferd::pipeline

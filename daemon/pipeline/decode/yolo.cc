@@ -2,7 +2,10 @@
 #include "daemon/pipeline/decode/yolo.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+
+#include "daemon/pipeline/decode/classes.h"
 
 namespace inferd::pipeline {
 namespace {
@@ -74,13 +77,20 @@ class Yolo final : public BoxDecoder {
   void read_columns(std::span<const float> values, float min_score,
                     std::vector<Detection>& found) const {
     const auto at = [&](size_t row, size_t i) { return values[row * boxes_ + i]; };
-    for (size_t i = 0; i < boxes_; ++i) {
-      size_t best = 4;
-      for (size_t c = 5; c < width_; ++c) best = at(c, i) > at(best, i) ? c : best;
-      const float score = at(best, i);
-      if (!(score >= min_score)) continue;
-      found.push_back(centred(at(0, i) / unit_x_, at(1, i) / unit_y_, at(2, i) / unit_x_,
-                              at(3, i) / unit_y_, score, best - 4));
+    // Some boxes at a time, because their classes lie far apart.
+    constexpr size_t kBlock = 256;
+    std::array<float, kBlock> best{};
+    std::array<int, kBlock> classes{};
+    for (size_t first = 0; first < boxes_; first += kBlock) {
+      const size_t count = std::min(kBlock, boxes_ - first);
+      best_of_planes(values.subspan(4 * boxes_), boxes_, first, std::span(best).first(count),
+                     std::span(classes).first(count));
+      for (size_t k = 0; k < count; ++k) {
+        if (!(best[k] >= min_score)) continue;
+        const size_t i = first + k;
+        found.push_back(centred(at(0, i) / unit_x_, at(1, i) / unit_y_, at(2, i) / unit_x_,
+                                at(3, i) / unit_y_, best[k], static_cast<size_t>(classes[k])));
+      }
     }
   }
 

@@ -143,6 +143,34 @@ TEST_F(Quantize, ACompiledFileGivesTheSame) {
   }
 }
 
+TEST_F(Quantize, InputsMayBeIntegers) {
+  const auto engine = ok(Engine::create({}));
+  ASSERT_TRUE(run().ok());
+  const auto floats = ok(engine->load(out_));
+  QuantizeOptions options;
+  options.integer_inputs = true;
+  ASSERT_TRUE(run(options).ok());
+  const auto integers = ok(engine->load(out_));
+  const TensorInfo& input = integers->inputs()[0];
+  EXPECT_EQ(input.name, "x");
+  ASSERT_EQ(input.dtype, DType::kInt8);
+  ASSERT_FALSE(input.quantization.empty());
+  std::vector<int8_t> rounded;
+  for (const float x : samples_[0]) {
+    const float level = std::nearbyint(x / input.quantization.scale()) +
+                        static_cast<float>(input.quantization.zero_point());
+    rounded.push_back(static_cast<int8_t>(std::clamp(level, -128.F, 127.F)));
+  }
+  const auto outputs_of = [](const Model& model, const TensorView& view) {
+    const auto context = ok(model.create_context());
+    const auto bytes = ok(context->run({&view, 1}))[0].data;
+    return std::vector<std::byte>(bytes.begin(), bytes.end());
+  };
+  EXPECT_EQ(
+      outputs_of(*integers, {DType::kInt8, {1, 8, 8, 3}, std::as_bytes(std::span(rounded))}),
+      outputs_of(*floats, {DType::kFloat32, {1, 8, 8, 3}, std::as_bytes(std::span(samples_[0]))}));
+}
+
 TEST_F(Quantize, EveryMethodWorks) {
   for (const CalibrationMethod method :
        {CalibrationMethod::kPercentile, CalibrationMethod::kMse, CalibrationMethod::kEntropy}) {

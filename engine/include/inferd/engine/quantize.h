@@ -5,7 +5,8 @@
 //
 // Weights become int8, symmetric in [-127, 127], with a scale for each output channel; activations
 // int8 with one scale and zero point for each value, from the ranges that the given inputs cause;
-// biases int32. Inputs and outputs of the model stay float32, and so does what follows the last
+// biases int32. Inputs and outputs of the model stay float32 (see
+// QuantizeOptions::integer_inputs), and so does what follows the last
 // layer with weights (sigmoids, box arithmetic, softmax), where rounding would cost precision and
 // save nothing. docs/quantize.md says more.
 #pragma once
@@ -48,6 +49,9 @@ struct QuantizeOptions {
   bool equalize = false;
   // Takes out of each bias what rounding the weights adds to the layer's mean output (ibid.).
   bool bias_correct = false;
+  // Inputs that are rounded first become int8, with the scale and zero point that they are rounded
+  // with: less to carry, for programs that can give them like that (inferd's pipelines do).
+  bool integer_inputs = false;
   std::vector<std::string> keep_float;  // layers, by name, that stay float32
   // How much of the model's work (0 to 1) may stay float32 besides: layers whose quantization adds
   // most noise to the outputs for what they cost. Each is measured, which takes a while. Some
