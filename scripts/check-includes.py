@@ -56,7 +56,7 @@ LIBRARIES = {
     "spdlog/": ["daemon/telemetry"],
     "systemd/": ["daemon/host"],
     "microhttpd": ["daemon/serve/http", "daemon/pipeline/sinks"],
-    "mosquitto.h": ["daemon/pipeline/sinks"],
+    "mosquitto.h": ["daemon/pipeline/mqtt"],
     "muParser.h": ["daemon/pipeline/stages"],
     "kiss_fft": ["media"],
     "curl/": ["daemon/pipeline/sinks"],

@@ -72,7 +72,7 @@ class Mqtt final : public Sink {
     const std::string host = level(host_name(), "board");
     names_ = {{"host", host}, {"pipeline", level(pipeline, "pipeline")}};
     MqttOptions client = options_.client;
-    client.client_id = fill_in(client.client_id, names_);
+    client.broker.client_id = fill_in(client.broker.client_id, names_);
     client.availability = fill_in(client.availability, names_);
     {
       const std::lock_guard lock(mutex_);
@@ -107,16 +107,7 @@ Status check(const config::NodeConfig& node, const Options& o) {
     if (o.client.availability.find(hole) != std::string::npos)
       return bad_key(node, "availability", "'availability' is of the whole pipeline: no " + hole);
   }
-  if (!o.client.password_file.empty() && o.client.username.empty())
-    return bad_key(node, "password_file", "'password_file' needs a 'username'");
-  if (o.client.certificate.empty() != o.client.key.empty())
-    return bad_key(node, "cert", "'cert' and 'key' need each other");
-  if (!o.client.certificate.empty() && !o.client.tls)
-    return bad_key(node, "cert", "'cert' needs 'ca' or 'tls: true'");
-  INFERD_RETURN_IF_ERROR(check_readable(node, "ca", o.client.ca));
-  INFERD_RETURN_IF_ERROR(check_readable(node, "cert", o.client.certificate));
-  INFERD_RETURN_IF_ERROR(check_readable(node, "key", o.client.key));
-  return check_readable(node, "password_file", o.client.password_file);
+  return check_broker(node, o.client.broker);
 }
 
 }  // namespace
@@ -125,16 +116,7 @@ Result<std::unique_ptr<Sink>> make_mqtt(const config::NodeConfig& node) {
   config::NodeReader r(node);
   Options o;
   MqttOptions& c = o.client;
-  c.broker = r.text("broker", "localhost");
-  c.ca = path_key(r, node, "ca");
-  c.tls = r.boolean("tls", !c.ca.empty());
-  c.certificate = path_key(r, node, "cert");
-  c.key = path_key(r, node, "key");
-  c.port = static_cast<int>(r.integer("port", c.tls ? 8883 : 1883, 1, 65535));
-  c.client_id = r.text("client_id", "inferd-{host}-{pipeline}");
-  c.username = r.text("username", "");
-  c.password_file = path_key(r, node, "password_file");
-  c.keepalive_s = static_cast<int>(r.integer("keepalive_s", 30, 5, 65535));
+  c.broker = read_broker(r, node, "inferd-{host}-{pipeline}");
   c.qos = static_cast<int>(r.integer("qos", 1, 0, 2));
   c.retain = r.boolean("retain", false);
   c.availability = r.text("availability", "inferd/{host}/{pipeline}/availability");

@@ -1,23 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// libmosquitto by its interface for other programs' loops: one thread does everything, and can be
-// woken by a message and told to stop at any time.
+// The thread can be woken by a message and told to stop at any time.
 #include "daemon/pipeline/sinks/mqtt_client.h"
 
-#include <mosquitto.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <csignal>
 #include <cstring>
-#include <fstream>
 #include <utility>
 
+#include "daemon/pipeline/mqtt/mosquitto_handle.h"
 #include "daemon/schedule/request.h"
 
 namespace inferd::pipeline {
@@ -27,19 +23,6 @@ constexpr size_t kMaxInFlight = 10;  // brokers end connections with more than t
 constexpr int64_t kFirstPauseMs = 100, kLongestPauseMs = 30'000;
 constexpr int64_t kConnectNs = 10'000'000'000, kFarewellNs = 1'000'000'000;
 constexpr int kMiscMs = 1000;  // how often libmosquitto looks after its keepalive
-
-// The first line.
-Result<std::string> read_password(const std::string& path) {
-  std::ifstream file(path);
-  std::string line;
-  if (!std::getline(file, line)) return unavailable("cannot read the password in '" + path + "'");
-  return line;
-}
-
-Status to_status(int code) {
-  if (code == MOSQ_ERR_SUCCESS) return ok_status();
-  return unavailable(code == MOSQ_ERR_ERRNO ? std::strerror(errno) : mosquitto_strerror(code));
-}
 
 void drain(int event_fd) {
   uint64_t count = 0;
@@ -52,12 +35,7 @@ void drain(int event_fd) {
 // One connection, from its beginning to its end.
 class MqttClient::Session {
  public:
-  explicit Session(MqttClient& client) : client_(client) {
-    static const int initialized = mosquitto_lib_init();
-    if (initialized != MOSQ_ERR_SUCCESS) return;
-    mosquitto_ = mosquitto_new(client.options_.client_id.c_str(), true, this);
-  }
-  ~Session() { mosquitto_destroy(mosquitto_); }
+  explicit Session(MqttClient& client) : client_(client) {}
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
@@ -65,11 +43,8 @@ class MqttClient::Session {
 
   // Until the connection is lost (an error says why) or the client stops.
   Status run() {
-    if (mosquitto_ == nullptr) return unavailable("libmosquitto cannot be used");
     INFERD_RETURN_IF_ERROR(set_up());
-    const MqttOptions& o = client_.options_;
-    INFERD_RETURN_IF_ERROR(
-        to_status(mosquitto_connect_async(mosquitto_, o.broker.c_str(), o.port, o.keepalive_s)));
+    INFERD_RETURN_IF_ERROR(begin_to_connect(mosquitto_.get(), client_.options_.broker));
     const int64_t patience_ends = schedule::now_ns() + kConnectNs;
     while (!client_.stopping_) {
       INFERD_RETURN_IF_ERROR(turn(kMiscMs));
@@ -82,54 +57,36 @@ class MqttClient::Session {
  private:
   Status set_up() {
     const MqttOptions& o = client_.options_;
-    mosquitto_connect_callback_set(mosquitto_, [](mosquitto*, void* self, int code) {
+    INFERD_ASSIGN_OR_RETURN(mosquitto_, make_mosquitto(o.broker, this));
+    mosquitto_connect_callback_set(mosquitto_.get(), [](mosquitto*, void* self, int code) {
       static_cast<Session*>(self)->on_connect(code);
     });
-    mosquitto_publish_callback_set(mosquitto_, [](mosquitto*, void* self, int id) {
+    mosquitto_publish_callback_set(mosquitto_.get(), [](mosquitto*, void* self, int id) {
       static_cast<Session*>(self)->on_publish(id);
     });
-    mosquitto_max_inflight_messages_set(mosquitto_, 0);  // bounded here
-    if (!o.username.empty()) {
-      std::string password;
-      if (!o.password_file.empty()) {
-        INFERD_ASSIGN_OR_RETURN(password, read_password(o.password_file));
-      }
-      INFERD_RETURN_IF_ERROR(to_status(mosquitto_username_pw_set(
-          mosquitto_, o.username.c_str(), o.password_file.empty() ? nullptr : password.c_str())));
-    }
-    if (!o.availability.empty()) {
-      INFERD_RETURN_IF_ERROR(to_status(
-          mosquitto_will_set(mosquitto_, o.availability.c_str(), 7, "offline", o.qos, true)));
-    }
-    return o.tls ? set_up_tls() : ok_status();
-  }
-
-  Status set_up_tls() {
-    const MqttOptions& o = client_.options_;
-    const auto or_null = [](const std::string& s) { return s.empty() ? nullptr : s.c_str(); };
-    if (o.ca.empty()) mosquitto_int_option(mosquitto_, MOSQ_OPT_TLS_USE_OS_CERTS, 1);
-    return to_status(mosquitto_tls_set(mosquitto_, or_null(o.ca), nullptr, or_null(o.certificate),
-                                       or_null(o.key), nullptr))
-        .with_context("TLS");
+    mosquitto_max_inflight_messages_set(mosquitto_.get(), 0);  // bounded here
+    if (o.availability.empty()) return ok_status();
+    return mosquitto_status(
+        mosquitto_will_set(mosquitto_.get(), o.availability.c_str(), 7, "offline", o.qos, true));
   }
 
   // Sends what there is, then waits for the socket or for being woken, at most so long.
   Status turn(int wait_ms) {
     if (connected_) INFERD_RETURN_IF_ERROR(send());
-    const int socket = mosquitto_socket(mosquitto_);
+    const int socket = mosquitto_socket(mosquitto_.get());
     if (socket < 0) return unavailable(refusal_.empty() ? "the connection is lost" : refusal_);
-    const short wanted = mosquitto_want_write(mosquitto_) ? POLLIN | POLLOUT : POLLIN;
+    const short wanted = mosquitto_want_write(mosquitto_.get()) ? POLLIN | POLLOUT : POLLIN;
     std::array<pollfd, 2> fds = {{{socket, wanted, 0}, {client_.wake_fd_, POLLIN, 0}}};
     if (::poll(fds.data(), fds.size(), wait_ms) < 0 && errno != EINTR)
       return unavailable(std::strerror(errno));
     drain(client_.wake_fd_);
     if ((fds[0].revents & (POLLIN | POLLERR | POLLHUP)) != 0) {
-      const Status read = to_status(mosquitto_loop_read(mosquitto_, 1));
+      const Status read = mosquitto_status(mosquitto_loop_read(mosquitto_.get(), 1));
       if (!read.ok()) return refusal_.empty() ? read : unavailable(refusal_);
     }
     if ((fds[0].revents & POLLOUT) != 0)
-      INFERD_RETURN_IF_ERROR(to_status(mosquitto_loop_write(mosquitto_, 1)));
-    return to_status(mosquitto_loop_misc(mosquitto_));
+      INFERD_RETURN_IF_ERROR(mosquitto_status(mosquitto_loop_write(mosquitto_.get(), 1)));
+    return mosquitto_status(mosquitto_loop_misc(mosquitto_.get()));
   }
 
   Status send() {
@@ -150,7 +107,7 @@ class MqttClient::Session {
   Status publish(uint64_t number, bool retain) {
     at_once_ = false;
     publishing_ = 0;
-    const int code = mosquitto_publish(mosquitto_, &publishing_, topic_.c_str(),
+    const int code = mosquitto_publish(mosquitto_.get(), &publishing_, topic_.c_str(),
                                        static_cast<int>(payload_.size()), payload_.data(),
                                        client_.options_.qos, retain);
     const bool impossible = code == MOSQ_ERR_INVAL || code == MOSQ_ERR_PAYLOAD_SIZE ||
@@ -160,7 +117,7 @@ class MqttClient::Session {
       client_.buffer_.done(number);
       return ok_status();
     }
-    INFERD_RETURN_IF_ERROR(to_status(code));
+    INFERD_RETURN_IF_ERROR(mosquitto_status(code));
     if (at_once_) {
       client_.buffer_.done(number);
     } else {
@@ -201,19 +158,20 @@ class MqttClient::Session {
       payload_ = "offline";
       INFERD_RETURN_IF_ERROR(publish(0, true));
     }
-    while ((!in_flight_.empty() || mosquitto_want_write(mosquitto_)) && schedule::now_ns() < end)
+    while ((!in_flight_.empty() || mosquitto_want_write(mosquitto_.get())) &&
+           schedule::now_ns() < end)
       INFERD_RETURN_IF_ERROR(turn(kTurnMs));
-    return to_status(mosquitto_disconnect(mosquitto_));
+    return mosquitto_status(mosquitto_disconnect(mosquitto_.get()));
   }
 
   MqttClient& client_;
-  mosquitto* mosquitto_ = nullptr;
   bool connected_ = false, was_connected_ = false;
   std::string refusal_;                // of the broker
   std::map<int, uint64_t> in_flight_;  // numbers in the buffer, or 0, by libmosquitto's
   int publishing_ = 0;
   bool at_once_ = false;
   std::string topic_, payload_;
+  MosquittoHandle mosquitto_;  // the last: gone before what its callbacks use
 };
 
 MqttClient::MqttClient(MqttOptions options, MessageBuffer& buffer)
@@ -287,10 +245,7 @@ bool MqttClient::pause(int64_t ms) {
 }
 
 void MqttClient::run() {
-  sigset_t broken_pipe;  // TLS writes without MSG_NOSIGNAL
-  sigemptyset(&broken_pipe);
-  sigaddset(&broken_pipe, SIGPIPE);
-  pthread_sigmask(SIG_BLOCK, &broken_pipe, nullptr);
+  block_broken_pipes();
   int64_t pause_ms = kFirstPauseMs;
   do {
     Status ended;
@@ -302,10 +257,7 @@ void MqttClient::run() {
     buffer_.take_again();
     const std::lock_guard lock(mutex_);
     state_ = "waiting to connect again";
-    if (!ended.ok()) {
-      last_error_ = "broker " + options_.broker + ":" + std::to_string(options_.port) + ": " +
-                    ended.message();
-    }
+    if (!ended.ok()) last_error_ = options_.broker.name() + ": " + ended.message();
   } while (pause(std::exchange(pause_ms, std::min(2 * pause_ms, kLongestPauseMs))));
 }
 

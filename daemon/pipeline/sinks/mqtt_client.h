@@ -7,22 +7,17 @@
 #include <string>
 #include <thread>
 
+#include "daemon/pipeline/mqtt/broker.h"
 #include "daemon/pipeline/sink.h"
 #include "daemon/pipeline/sinks/message_buffer.h"
 
 namespace inferd::pipeline {
 
 struct MqttOptions {
-  std::string broker;  // name or address
-  int port = 1883;
-  std::string client_id;
-  int keepalive_s = 30;
+  MqttBroker broker;
   int qos = 1;
-  bool retain = false;  // of messages of the buffer
-  std::string username, password_file;
-  bool tls = false;
-  std::string ca, certificate, key;  // PEM files; no ca: the system's
-  std::string availability;          // topic: "online" or "offline"; empty: none
+  bool retain = false;       // of messages of the buffer
+  std::string availability;  // topic: "online" or "offline"; empty: none
 };
 
 // A connection to an MQTT broker (3.1.1), in a thread of its own, that is made again whenever it is

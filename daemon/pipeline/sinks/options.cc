@@ -6,31 +6,8 @@
 
 #include <charconv>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 
 namespace inferd::pipeline {
-
-Status bad_key(const config::NodeConfig& node, const std::string& key, const std::string& message) {
-  const auto entry = node.entries.find(key);
-  const config::Mark& mark = entry == node.entries.end() ? node.mark : entry->second.mark;
-  return invalid_argument(mark.to_string() + ": " + message);
-}
-
-std::string path_key(config::NodeReader& reader, const config::NodeConfig& node,
-                     const std::string& key) {
-  const std::string text = reader.text(key, "");
-  if (text.empty()) return text;
-  const std::filesystem::path folder =
-      std::filesystem::path(node.entries.at(key).mark.file).parent_path();
-  return (folder / text).lexically_normal().string();
-}
-
-Status check_readable(const config::NodeConfig& node, const std::string& key,
-                      const std::string& path) {
-  if (path.empty() || std::ifstream(path).is_open()) return ok_status();
-  return bad_key(node, key, "'" + key + "': cannot read '" + path + "'");
-}
 
 std::string fill_in(std::string text, const std::map<std::string, std::string>& values) {
   for (const auto& [name, value] : values) {

@@ -10,21 +10,11 @@
 #include <string>
 
 #include "daemon/config/config.h"
+#include "daemon/pipeline/keys.h"
 #include "daemon/pipeline/result.h"
 #include "daemon/pipeline/sink.h"
 
 namespace inferd::pipeline {
-
-// INVALID_ARGUMENT with the place of a key, or of the node where it lacks that key.
-Status bad_key(const config::NodeConfig& node, const std::string& key, const std::string& message);
-
-// A path, relative to the file that says it; "" where the key is missing.
-std::string path_key(config::NodeReader& reader, const config::NodeConfig& node,
-                     const std::string& key);
-
-// INVALID_ARGUMENT where `path`, the value of `key`, cannot be read; "" can.
-Status check_readable(const config::NodeConfig& node, const std::string& key,
-                      const std::string& path);
 
 // `text` with each {name} of `values` replaced.
 std::string fill_in(std::string text, const std::map<std::string, std::string>& values);

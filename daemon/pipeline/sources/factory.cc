@@ -26,11 +26,22 @@ constexpr Make kAlsa = make_alsa;
 constexpr Make kAlsa = nullptr;
 #endif
 
+#ifdef INFERD_MQTT
+constexpr Make kMqtt = make_mqtt_source;
+#else
+constexpr Make kMqtt = nullptr;
+#endif
+
 const Row kRows[] = {
-    {"alsa", kAlsa, "ALSA", true, 1}, {"gstreamer", kGstreamer, "GStreamer"},
-    {"images", make_images},          {"rtsp", kRtsp, "GStreamer"},
-    {"lines", make_lines, "", true},  {"test_pattern", make_test_pattern},
-    {"wav", make_wav, "", true, 1},   {"v4l2", make_v4l2},
+    {"alsa", kAlsa, "ALSA", true, 1},
+    {"gstreamer", kGstreamer, "GStreamer"},
+    {"images", make_images},
+    {"rtsp", kRtsp, "GStreamer"},
+    {"lines", make_lines, "", true},
+    {"mqtt", kMqtt, "libmosquitto"},
+    {"test_pattern", make_test_pattern},
+    {"wav", make_wav, "", true, 1},
+    {"v4l2", make_v4l2},
     {"video", kVideo, "GStreamer"},
 };
 

@@ -12,10 +12,9 @@
 #include <cerrno>
 #include <cstring>
 
-#include "daemon/pipeline/sources/line_parser.h"
+#include "daemon/pipeline/sources/line_rows.h"
 #include "daemon/pipeline/sources/sources.h"
 #include "daemon/pipeline/sources/wait.h"
-#include "daemon/telemetry/log.h"
 
 namespace inferd::pipeline {
 namespace {
@@ -29,6 +28,8 @@ struct Options {
   int64_t max_line = 4096;  // bytes
   int64_t timeout_ms = 0;   // without a frame; 0: any time
   bool live = true;
+
+  std::string name() const { return path.empty() ? "UDP port " + std::to_string(port) : path; }
 };
 
 struct Speed {
@@ -66,16 +67,13 @@ Status set_up_serial(int fd, int64_t baud) {
 
 class Lines final : public Source {
  public:
-  Lines(Options options, LineParser parser)
-      : options_(std::move(options)),
-        parser_(std::move(parser)),
-        names_(std::make_shared<const std::vector<std::string>>(parser_.names())) {}
+  Lines(Options options, LineRows rows) : options_(std::move(options)), rows_(std::move(rows)) {}
 
   bool live() const override { return options_.live; }
   int64_t patience_ns() const override { return options_.timeout_ms * 1'000'000; }
 
   Status open() override {
-    splitter_ = LineSplitter(static_cast<size_t>(options_.max_line));
+    rows_.clear();
     ended_ = false;
     const Status status = options_.path.empty() ? open_socket() : open_path();
     if (!status.ok()) file_.reset();
@@ -88,20 +86,12 @@ class Lines final : public Source {
   Status open_path();
   Status open_socket();
   Status read_more();
-  void parse_lines(Frame& frame);
-  void report_bad(const std::string& why);
-  std::string name() const {
-    return options_.path.empty() ? "UDP port " + std::to_string(options_.port) : options_.path;
-  }
 
   const Options options_;
-  LineParser parser_;
-  const std::shared_ptr<const std::vector<std::string>> names_;
+  LineRows rows_;
   Descriptor file_;
   bool is_file_ = false;  // which ends
   bool ended_ = false;
-  LineSplitter splitter_{0};
-  uint64_t bad_ = 0;  // lines, since the source was made
   std::vector<char> bytes_ = std::vector<char>(65536);
 };
 
@@ -130,7 +120,7 @@ Status Lines::open_socket() {
   const int domain = found->ai_family;
   file_.reset(::socket(domain, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   const bool bound = file_.valid() && ::bind(file_.get(), found->ai_addr, found->ai_addrlen) == 0;
-  const Status status = bound ? ok_status() : error_of("cannot listen at " + name());
+  const Status status = bound ? ok_status() : error_of("cannot listen at " + options_.name());
   ::freeaddrinfo(found);
   return status;
 }
@@ -140,72 +130,33 @@ Status Lines::read_more() {
   const ssize_t got = ::read(file_.get(), bytes_.data(), bytes_.size());
   if (got < 0) {
     if (errno == EAGAIN || errno == EINTR) return ok_status();
-    return error_of("cannot read " + name());
+    return error_of("cannot read " + options_.name());
   }
-  splitter_.add({bytes_.data(), static_cast<size_t>(got)});
+  rows_.add({bytes_.data(), static_cast<size_t>(got)});
   if (options_.path.empty()) {
-    if (got > 0 && bytes_[static_cast<size_t>(got) - 1] != '\n') splitter_.add("\n");
+    if (got > 0 && bytes_[static_cast<size_t>(got) - 1] != '\n') rows_.add("\n");
   } else if (got == 0) {
     if (!is_file_) return unavailable(options_.path + " has ended; was it unplugged?");
-    splitter_.add("\n");
+    rows_.add("\n");
     ended_ = true;
   }
   return ok_status();
 }
 
-void Lines::report_bad(const std::string& why) {
-  ++bad_;
-  if ((bad_ & (bad_ - 1)) != 0) return;  // 1, 2, 4, ...: the log must not fill
-  telemetry::log(LogLevel::kWarning, "source lines: " + name() + ": a line is left out: " + why +
-                                         " (" + std::to_string(bad_) + " so far)");
-}
-
-// Until the frame is full, or there is no line left.
-void Lines::parse_lines(Frame& frame) {
-  Samples& samples = frame.samples;
-  while (samples.rows < options_.rows) {
-    const uint64_t too_long = splitter_.too_long();
-    const auto line = splitter_.next();
-    if (splitter_.too_long() != too_long)
-      report_bad("it is longer than " + std::to_string(options_.max_line) + " bytes");
-    if (!line) return;
-    const auto time = parser_.parse(*line, samples.values);
-    if (!time.ok()) {
-      report_bad(time.status().message());
-      continue;
-    }
-    ++samples.rows;
-    const int64_t now = schedule::now_ns();
-    frame.capture_ns = *time ? std::min(monotonic_of(**time), now) : now;
-  }
-}
-
 Result<bool> Lines::next(Stopper& stopper, Frame& frame) {
   if (!file_.valid()) return failed_precondition("the source is not open");
-  Samples& samples = frame.samples;
-  samples.rows = 0;
-  samples.columns = static_cast<int>(names_->size());
-  samples.rate_hz = 0;
-  samples.values.clear();
-  samples.names = names_;
-  frame.picture = {};
-  frame.name.clear();
+  rows_.begin(frame);
   for (;;) {
     if (stopper.stopped()) return false;
-    parse_lines(frame);
+    rows_.parse(frame, options_.rows, schedule::now_ns());
     // The last frame of a file may have fewer rows.
-    if (samples.rows == options_.rows || (ended_ && samples.rows > 0)) return true;
+    const int got = frame.samples.rows;
+    if (got == options_.rows || (ended_ && got > 0)) return true;
     if (ended_) return false;
     pollfd file{file_.get(), POLLIN, 0};
     if (!wait_for(stopper, {&file, 1})) return false;
     INFERD_RETURN_IF_ERROR(read_more());
   }
-}
-
-char separator_of(const std::string& name) {
-  if (name == "semicolon") return ';';
-  if (name == "tab") return '\t';
-  return name == "space" ? ' ' : ',';
 }
 
 }  // namespace
@@ -221,10 +172,7 @@ Result<std::unique_ptr<Source>> make_lines(const config::NodeConfig& node) {
   options.max_line = r.integer("max_line", options.max_line, 1, 1 << 20);
   options.timeout_ms = r.integer("timeout_ms", options.timeout_ms, 0, 86'400'000);
   options.live = r.boolean("live", options.live);
-  const std::vector<std::string> columns = r.list("columns");
-  const std::string time = r.text("time", "");
-  const std::string separator =
-      r.one_of("separator", "comma", {"comma", "semicolon", "tab", "space"});
+  LineKeys keys = read_line_keys(r);
   INFERD_RETURN_IF_ERROR(r.finish());
   const std::string at = node.mark.to_string() + ": 'lines' ";
   if (options.path.empty() == (options.port == 0))
@@ -235,10 +183,9 @@ Result<std::unique_ptr<Source>> make_lines(const config::NodeConfig& node) {
   if (!known)
     return invalid_argument(node.entries.at("baud").mark.to_string() + ": serial lines have no " +
                             std::to_string(options.baud) + " baud");
-  auto parser = LineParser::create(columns, time, separator_of(separator));
-  if (!parser.ok())
-    return invalid_argument(at + "needs other 'columns': " + parser.status().message());
-  return std::unique_ptr<Source>(std::make_unique<Lines>(std::move(options), std::move(*parser)));
+  INFERD_ASSIGN_OR_RETURN(LineRows rows, LineRows::create(node, std::move(keys), options.name(),
+                                                          static_cast<size_t>(options.max_line)));
+  return std::unique_ptr<Source>(std::make_unique<Lines>(std::move(options), std::move(rows)));
 }
 
 }  // namespace inferd::pipeline

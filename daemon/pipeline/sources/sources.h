@@ -17,6 +17,9 @@ Result<std::unique_ptr<Source>> make_wav(const config::NodeConfig& node);
 // Only where there is ALSA.
 Result<std::unique_ptr<Source>> make_alsa(const config::NodeConfig& node);
 
+// Only where there is libmosquitto.
+Result<std::unique_ptr<Source>> make_mqtt_source(const config::NodeConfig& node);
+
 // Only where there is GStreamer.
 Result<std::unique_ptr<Source>> make_gstreamer(const config::NodeConfig& node);
 Result<std::unique_ptr<Source>> make_rtsp(const config::NodeConfig& node);

@@ -37,8 +37,8 @@ class Descriptor {
 };
 
 // Waits until one of the files (at most 8) has its events, or has hung up or is broken, which
-// `revents` say. False: stopped.
-bool wait_for(const Stopper& stopper, std::span<pollfd> files);
+// `revents` say; or, without any, until `timeout_ms` are over (-1: for ever). False: stopped.
+bool wait_for(const Stopper& stopper, std::span<pollfd> files, int timeout_ms = -1);
 
 // The time of day (Unix ns) as CLOCK_MONOTONIC ns, by what both clocks show now.
 int64_t monotonic_of(int64_t unix_ns);

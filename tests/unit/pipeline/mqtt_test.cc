@@ -13,6 +13,7 @@
 #include <set>
 
 #include "daemon/pipeline/sink.h"
+#include "tests/unit/pipeline/broker.h"
 #include "tests/unit/pipeline/nodes.h"
 #include "tests/unit/pipeline/other_side.h"
 #include "tests/unit/pipeline/results.h"
@@ -95,20 +96,7 @@ class MqttTest : public ::testing::Test {
   void SetUp() override {
     if (!has_program("mosquitto"))
       GTEST_SKIP() << "THERE IS NO mosquitto: NOTHING OF MQTT IS TESTED";
-    configure("allow_anonymous true\n");
-  }
-
-  void configure(const std::string& more) {
-    std::ofstream(folder_.file("broker.conf"))
-        << "listener " << port_ << " 127.0.0.1\nuser root\nmax_queued_messages 0\n"
-        << "persistence true\npersistence_location " << folder_.path() << "/\n"
-        << more;
-  }
-  void start_broker() {
-    broker_.start({"mosquitto", "-c", folder_.file("broker.conf")});
-    int fd = -1;
-    ASSERT_TRUE(becomes_true([&] { return (fd = connect_to(port_)) >= 0; }));
-    ::close(fd);
+    broker_.configure("allow_anonymous true\n");
   }
 
   std::unique_ptr<Sink> make(std::map<std::string, std::string> keys) {
@@ -133,14 +121,14 @@ class MqttTest : public ::testing::Test {
   }
 
   const TemporaryFolder folder_;
-  const int port_ = free_port();
+  Broker broker_{folder_};
+  const int port_ = broker_.port();
   const std::unique_ptr<Frame> frame_ = grey_frame(8, 8);
-  Program broker_;
   std::string last_error_;
 };
 
 TEST_F(MqttTest, SendsResultsAndSaysWhetherItIsThere) {
-  start_broker();
+  broker_.start();
   const Subscriber subscriber(port_);
   for (const std::string qos : {"0", "1", "2"}) {
     const auto sink = make({{"qos", qos}, {"topic", "t/" + qos + "/{pipeline}/{node}"}});
@@ -160,7 +148,7 @@ TEST_F(MqttTest, SendsResultsAndSaysWhetherItIsThere) {
 }
 
 TEST_F(MqttTest, SendsOnlyDetectionsOrOnlyChanges) {
-  start_broker();
+  broker_.start();
   const Subscriber subscriber(port_);
   const auto detections =
       make({{"content", "detections"}, {"topic", "detections"}, {"client_id", "a"}});
@@ -179,7 +167,7 @@ TEST_F(MqttTest, SendsOnlyDetectionsOrOnlyChanges) {
 }
 
 TEST_F(MqttTest, HomeAssistantFindsItsEntities) {
-  start_broker();
+  broker_.start();
   config::NodeConfig n = node(
       "mqtt",
       {{"broker", "127.0.0.1"}, {"port", std::to_string(port_)}, {"discovery", "homeassistant"}});
@@ -235,7 +223,7 @@ TEST_F(MqttTest, HomeAssistantFindsItsEntities) {
 // The broker keeps what it has acknowledged for its subscriber, who is not there meanwhile; so
 // nothing may be missing at the end.
 TEST_F(MqttTest, NothingIsLostWhileTheBrokerGoesAndComesTwentyTimes) {
-  start_broker();
+  broker_.start();
   { const Subscriber subscriber(port_); }
   const size_t files = open_files();
   auto sink = make({{"buffer", folder_.file("buffer")}});
@@ -244,7 +232,7 @@ TEST_F(MqttTest, NothingIsLostWhileTheBrokerGoesAndComesTwentyTimes) {
     for (int i = 0; i < 50; ++i) write(*sink, ++sequence);
     EXPECT_TRUE(WIFEXITED(broker_.stop(SIGTERM)));
     for (int i = 0; i < 5; ++i) write(*sink, ++sequence);
-    start_broker();
+    broker_.start();
     ASSERT_TRUE(sent(*sink)) << sink->status().last_error;
   }
   EXPECT_EQ(sink->status().dropped, 0U);
@@ -259,14 +247,14 @@ TEST_F(MqttTest, NothingIsLostWhileTheBrokerGoesAndComesTwentyTimes) {
 }
 
 TEST_F(MqttTest, ComesBackAfterABrokerThatWasKilled) {
-  start_broker();
+  broker_.start();
   const auto sink = make({});
   for (uint64_t round = 1; round <= 20; ++round) {
     write(*sink, round);
     ASSERT_TRUE(sent(*sink));
     broker_.stop(SIGKILL);
     ASSERT_TRUE(is(*sink, "waiting to connect again"));
-    start_broker();
+    broker_.start();
     ASSERT_TRUE(is(*sink, "connected")) << sink->status().last_error;
   }
 }
@@ -277,7 +265,7 @@ TEST_F(MqttTest, WhatWaitsSurvivesARestart) {
     write(*sink, i);
     EXPECT_EQ(sink->status().queued, i);
   }
-  start_broker();
+  broker_.start();
   const Subscriber subscriber(port_);
   const auto sink = make({{"buffer", folder_.file("buffer")}});
   write(*sink, 4);
@@ -296,19 +284,10 @@ TEST_F(MqttTest, WithoutABrokerItsMemoryIsBounded) {
 }
 
 TEST_F(MqttTest, SpeaksTlsAndGivesItsPassword) {
-  if (!has_program("openssl") || !has_program("mosquitto_passwd"))
+  if (!Broker::has_tls())
     GTEST_SKIP() << "THERE IS NO openssl OR mosquitto_passwd: TLS IS NOT TESTED";
-  const std::string ca = folder_.file("ca.pem"), key = folder_.file("key.pem");
-  Program program;
-  program.start({"openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650",
-                 "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key,
-                 "-out", ca});
-  ASSERT_EQ(program.wait(), 0);
-  program.start({"mosquitto_passwd", "-b", "-c", folder_.file("users"), "board", "secret"});
-  ASSERT_EQ(program.wait(), 0);
-  configure("certfile " + ca + "\nkeyfile " + key + "\npassword_file " + folder_.file("users") +
-            "\nallow_anonymous false\n");
-  start_broker();
+  const std::string ca = broker_.configure_tls();
+  broker_.start();
   std::ofstream(folder_.file("wrong")) << "guess\n";
   std::ofstream(folder_.file("right")) << "secret\n";
   const auto refused =
