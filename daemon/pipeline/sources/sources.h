@@ -8,6 +8,7 @@
 
 namespace inferd::pipeline {
 
+Result<std::unique_ptr<Source>> make_can(const config::NodeConfig& node);
 Result<std::unique_ptr<Source>> make_images(const config::NodeConfig& node);
 Result<std::unique_ptr<Source>> make_lines(const config::NodeConfig& node);
 Result<std::unique_ptr<Source>> make_test_pattern(const config::NodeConfig& node);
