@@ -33,11 +33,17 @@ constexpr Make kMqtt = nullptr;
 #endif
 
 const Row kRows[] = {
-    {"alsa", kAlsa, "ALSA", true, 1},       {"can", make_can, "", true},
-    {"gstreamer", kGstreamer, "GStreamer"}, {"images", make_images},
-    {"rtsp", kRtsp, "GStreamer"},           {"lines", make_lines, "", true},
-    {"mqtt", kMqtt, "libmosquitto"},        {"test_pattern", make_test_pattern},
-    {"wav", make_wav, "", true, 1},         {"v4l2", make_v4l2},
+    {"alsa", kAlsa, "ALSA", true, 1},
+    {"can", make_can, "", true},
+    {"gstreamer", kGstreamer, "GStreamer"},
+    {"images", make_images},
+    {"rtsp", kRtsp, "GStreamer"},
+    {"lines", make_lines, "", true},
+    {"mqtt", kMqtt, "libmosquitto"},
+    {"points", make_points, "", true},
+    {"test_pattern", make_test_pattern},
+    {"wav", make_wav, "", true, 1},
+    {"v4l2", make_v4l2},
     {"video", kVideo, "GStreamer"},
 };
 

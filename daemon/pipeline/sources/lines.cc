@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Samples out of lines of text: of a serial line, a pipe, a file, or datagrams.
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netdb.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <termios.h>
 
@@ -12,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "daemon/pipeline/sources/datagram_socket.h"
 #include "daemon/pipeline/sources/line_rows.h"
 #include "daemon/pipeline/sources/sources.h"
 #include "daemon/pipeline/sources/wait.h"
@@ -111,18 +109,9 @@ Status Lines::open_path() {
 }
 
 Status Lines::open_socket() {
-  addrinfo hints{}, *found = nullptr;
-  hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE;
-  hints.ai_socktype = SOCK_DGRAM;
-  const int code =
-      ::getaddrinfo(options_.bind.c_str(), std::to_string(options_.port).c_str(), &hints, &found);
-  if (code != 0) return invalid_argument("'bind: " + options_.bind + "': " + ::gai_strerror(code));
-  const int domain = found->ai_family;
-  file_.reset(::socket(domain, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  const bool bound = file_.valid() && ::bind(file_.get(), found->ai_addr, found->ai_addrlen) == 0;
-  const Status status = bound ? ok_status() : error_of("cannot listen at " + options_.name());
-  ::freeaddrinfo(found);
-  return status;
+  file_.reset();  // whose port it is
+  INFERD_ASSIGN_OR_RETURN(file_, listen_udp(options_.bind, options_.port));
+  return ok_status();
 }
 
 // Whatever is there; a datagram ends its last line.
