@@ -125,8 +125,8 @@ Result<Servers> start_servers(const config::ServerConfig& config, Parts& parts,
                           version, parts.deployments.get()));
   }
   for (const config::LocalListener& listener : config.local) {
-    INFERD_ASSIGN_OR_RETURN(servers.emplace_back(),
-                            serve::start_local(listener, *parts.repository, version));
+    INFERD_ASSIGN_OR_RETURN(servers.emplace_back(), serve::start_local(listener, *parts.repository,
+                                                                       *parts.pipelines, version));
   }
   return servers;
 }

@@ -20,10 +20,10 @@
 namespace inferd::media {
 namespace {
 
-Status check_size(int64_t width, int64_t height) {
+Status check_size(int64_t width, int64_t height, int64_t max_pixels) {
   constexpr int64_t kMaxSide = 1 << 16;
   if (width < 1 || height < 1) return data_loss("the picture has no pixels");
-  if (width > kMaxSide || height > kMaxSide || width * height > kMaxPixels) {
+  if (width > kMaxSide || height > kMaxSide || width * height > max_pixels) {
     return resource_exhausted("the picture has " + std::to_string(width) + "x" +
                               std::to_string(height) + " pixels, more than the limit");
   }
@@ -75,7 +75,7 @@ bool read_jpeg_header(jpeg_decompress_struct& info, JpegError& error,
   return true;
 }
 
-Result<Image> decode_jpeg(std::span<const uint8_t> bytes) {
+Result<Image> decode_jpeg(std::span<const uint8_t> bytes, int64_t max_pixels) {
   jpeg_decompress_struct info{};
   JpegError error{};
   info.err = jpeg_std_error(&error.manager);
@@ -85,7 +85,7 @@ Result<Image> decode_jpeg(std::span<const uint8_t> bytes) {
   Status status;
   if (!read_jpeg_header(info, error, bytes)) {
     status = data_loss(error.message);
-  } else if (status = check_size(info.output_width, info.output_height); status.ok()) {
+  } else if (status = check_size(info.output_width, info.output_height, max_pixels); status.ok()) {
     image = make_image(info.output_width, info.output_height);
     if (!decode_jpeg_rows(info, error, image, status)) status = data_loss(error.message);
   }
@@ -94,12 +94,12 @@ Result<Image> decode_jpeg(std::span<const uint8_t> bytes) {
   return image;
 }
 
-Result<Image> decode_png(std::span<const uint8_t> bytes) {
+Result<Image> decode_png(std::span<const uint8_t> bytes, int64_t max_pixels) {
   png_image png{};
   png.version = PNG_IMAGE_VERSION;
   if (png_image_begin_read_from_memory(&png, bytes.data(), bytes.size()) == 0)
     return data_loss(png.message);
-  Status status = check_size(png.width, png.height);
+  Status status = check_size(png.width, png.height, max_pixels);
   Image image;
   if (status.ok()) {
     png.format = PNG_FORMAT_RGB;
@@ -121,7 +121,7 @@ uint32_t little(std::span<const uint8_t> bytes, size_t at, size_t count) {
 }
 
 // Rows are bottom-up unless the height is negative, padded to 4 bytes, pixels blue, green, red.
-Result<Image> decode_bmp(std::span<const uint8_t> bytes) {
+Result<Image> decode_bmp(std::span<const uint8_t> bytes, int64_t max_pixels) {
   constexpr size_t kHeader = 54;
   if (bytes.size() < kHeader) return data_loss("the BMP file ends inside its header");
   const size_t offset = little(bytes, 10, 4);
@@ -133,7 +133,7 @@ Result<Image> decode_bmp(std::span<const uint8_t> bytes) {
     return invalid_argument("only uncompressed BMP with 24 or 32 bits per pixel is supported");
   }
   const int64_t height = std::abs(signed_height);
-  INFERD_RETURN_IF_ERROR(check_size(width, height));
+  INFERD_RETURN_IF_ERROR(check_size(width, height, max_pixels));
   const size_t pixel = bits / 8;
   const size_t stride = (static_cast<size_t>(width) * pixel + 3) / 4 * 4;
   const size_t needed = stride * static_cast<size_t>(height);
@@ -196,10 +196,10 @@ Result<std::vector<uint8_t>> encode_png(const Image& image) {
 
 }  // namespace
 
-Result<Image> decode_image(std::span<const uint8_t> bytes) {
-  if (starts_with(bytes, {0xFF, 0xD8, 0xFF})) return decode_jpeg(bytes);
-  if (starts_with(bytes, {0x89, 'P', 'N', 'G'})) return decode_png(bytes);
-  if (starts_with(bytes, {'B', 'M'})) return decode_bmp(bytes);
+Result<Image> decode_image(std::span<const uint8_t> bytes, int64_t max_pixels) {
+  if (starts_with(bytes, {0xFF, 0xD8, 0xFF})) return decode_jpeg(bytes, max_pixels);
+  if (starts_with(bytes, {0x89, 'P', 'N', 'G'})) return decode_png(bytes, max_pixels);
+  if (starts_with(bytes, {'B', 'M'})) return decode_bmp(bytes, max_pixels);
   return invalid_argument("not a JPEG, PNG or BMP picture");
 }
 

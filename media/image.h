@@ -31,8 +31,8 @@ inline constexpr int64_t kMaxPixels = int64_t{64}
 
 // JPEG, PNG (alpha composited on black, grey expanded) or uncompressed BMP, told by content.
 // DATA_LOSS when truncated or corrupt, INVALID_ARGUMENT when it is none of these,
-// RESOURCE_EXHAUSTED over kMaxPixels.
-Result<Image> decode_image(std::span<const uint8_t> bytes);
+// RESOURCE_EXHAUSTED over `max_pixels`, before anything is decoded.
+Result<Image> decode_image(std::span<const uint8_t> bytes, int64_t max_pixels = kMaxPixels);
 Result<Image> read_image(const std::string& path);  // errors name the path
 
 // By extension: .jpg, .jpeg (quality 90) or .png. Written to a temporary name, then renamed.

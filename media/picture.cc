@@ -125,6 +125,44 @@ Result<Picture> packed_picture(PixelFormat format, int width, int height,
   return picture;
 }
 
+Result<Picture> strided_picture(PixelFormat format, int width, int height, size_t stride,
+                                std::span<const uint8_t> bytes) {
+  const Layout& layout = layout_of(format);
+  INFERD_RETURN_IF_ERROR(check_sides(layout, width, height));
+  constexpr size_t kMaxStride = size_t{1} << 24;
+  const auto across = static_cast<size_t>(width / layout.across);
+  const auto down = static_cast<size_t>(height / layout.down);
+  const auto first = static_cast<size_t>(layout.planes[0].bytes);
+  Picture picture{format, ColorSpace::kBt601, width, height, {}, {}};
+  size_t end = 0, gap = 0;  // of the planes so far; behind the pixels of the last row
+  std::array<size_t, 3> begins{};
+  for (size_t p = 0; p < 3 && layout.planes[p].bytes > 0; ++p) {
+    const auto bytes_of_group = static_cast<size_t>(layout.planes[p].bytes);
+    const size_t row = across * bytes_of_group;
+    picture.strides[p] = stride / first * bytes_of_group;
+    if (stride > kMaxStride || stride % first != 0 || picture.strides[p] < row) {
+      // Formats whose groups are pixels may have rows of any length.
+      if (layout.planes[1].bytes > 0 || stride > kMaxStride || stride < row) {
+        return invalid_argument("rows of " + std::to_string(stride) + " bytes do not fit " +
+                                std::to_string(width) + " pixels in " + layout.name);
+      }
+      picture.strides[p] = stride;
+    }
+    begins[p] = end;
+    end += picture.strides[p] * down * static_cast<size_t>(layout.planes[p].rows);
+    gap = picture.strides[p] - row;
+  }
+  if (bytes.size() < end - gap) {
+    return invalid_argument("a picture of " + std::to_string(width) + "x" + std::to_string(height) +
+                            " pixels in " + layout.name + ", rows of " + std::to_string(stride) +
+                            " bytes, takes " + std::to_string(end - gap) + " bytes, not " +
+                            std::to_string(bytes.size()));
+  }
+  for (size_t p = 0; p < 3 && picture.strides[p] > 0; ++p)
+    picture.planes[p] = bytes.data() + begins[p];
+  return picture;
+}
+
 Picture view_of(const Image& image) {
   return {PixelFormat::kRgb,
           ColorSpace::kBt601,

@@ -49,6 +49,12 @@ Result<PixelFormat> parse_pixel_format(const std::string& name);
 Result<Picture> packed_picture(PixelFormat format, int width, int height,
                                std::span<const uint8_t> bytes);
 
+// The same where the rows of the first plane begin `stride` bytes after each other, and those of
+// the others in proportion. The last row may end where its pixels do. INVALID_ARGUMENT as well
+// where the stride is shorter than a row, above 2^24, or has no whole proportion.
+Result<Picture> strided_picture(PixelFormat format, int width, int height, size_t stride,
+                                std::span<const uint8_t> bytes);
+
 // How many bytes packed_picture() takes; the same errors of sides.
 Result<size_t> packed_bytes(PixelFormat format, int width, int height);
 

@@ -27,7 +27,7 @@ SHARED = ["access", "call", "caller", "certificates", "client", "control", "desc
           "model_config", "no_cuda", "server", "settings", "shared_memory", "socket_file"]  # by all protocols
 MESSAGES = ["inference/grpc_service.pb.h", "inference/model_config.pb.h"]
 SERVE = MODELS + [f"daemon/serve/{name}.h" for name in SHARED] + MESSAGES + [
-    "daemon/pipeline/pipelines.h", "daemon/pipeline/result.h"]
+    f"daemon/pipeline/{name}.h" for name in ("inlet", "pipelines", "result", "result_binary", "result_json")]
 DAEMON = {
     "media": ["media/"],
     "package": PACKAGE,

@@ -216,6 +216,7 @@ void Feed::deliver(const Ref<SharedFrame>& frame) {
 }
 
 void Feed::finish(const Status& why) {
+  source_->close();
   const bool stopped = stopping();
   set_state(stopped ? FeedState::kIdle : why.ok() ? FeedState::kEnded : FeedState::kFailed, why);
   if (stopped) return;
@@ -224,7 +225,7 @@ void Feed::finish(const Status& why) {
 }
 
 Result<std::shared_ptr<Feed>> Feeds::find(const config::NodeConfig& source) {
-  INFERD_ASSIGN_OR_RETURN(auto made, make_source(source));
+  INFERD_ASSIGN_OR_RETURN(auto made, make_source(source, inlets_));
   const std::string name = source.type + " (" + source.mark.to_string() + ")";
   if (!made->live()) return std::make_shared<Feed>(name, std::move(made));
   const std::lock_guard lock(mutex_);

@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "daemon/pipeline/inlet.h"
 #include "daemon/pipeline/packet.h"
 #include "daemon/pipeline/source.h"
 #include "daemon/pipeline/window.h"
@@ -108,8 +109,11 @@ class Feeds {
   // Errors are those of make_source().
   Result<std::shared_ptr<Feed>> find(const config::NodeConfig& source);
   void look_after(int64_t now_ns);
+  // Of the sources that wait for other processes.
+  Inlets& inlets() { return *inlets_; }
 
  private:
+  const std::shared_ptr<Inlets> inlets_ = std::make_shared<Inlets>();
   std::mutex mutex_;
   std::map<std::string, std::weak_ptr<Feed>> live_;  // by mutex_; by configuration
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -21,6 +22,29 @@ struct Samples {
   std::shared_ptr<const std::vector<std::string>> names;
 };
 
+// What becomes of a frame, for whoever gave it. Thread-safe.
+class Fate {
+ public:
+  // Of several nodes the one that did most with it tells.
+  enum Value : uint8_t {
+    kOverwritten,  // a newer one came before a node had time for it
+    kSkipped,      // by `every` or `max_fps`
+    kStale,        // the deadline had passed
+    kStopped,      // the pipeline was stopped
+    kFailed,       // it could not be decoded, or a stage refused it
+    kUsed,         // a node has finished it
+  };
+  void note(Value value) {
+    uint8_t seen = value_.load(std::memory_order_relaxed);
+    while (seen < value && !value_.compare_exchange_weak(seen, value, std::memory_order_relaxed)) {
+    }
+  }
+  Value value() const { return static_cast<Value>(value_.load(std::memory_order_relaxed)); }
+
+ private:
+  std::atomic<uint8_t> value_{kOverwritten};
+};
+
 // A picture, or samples, or both. Filled by a source, then only read until nobody has it any more;
 // its buffers are used again.
 struct Frame {
@@ -31,6 +55,7 @@ struct Frame {
   uint64_t sequence = 0;   // from 1
   int64_t capture_ns = 0;  // CLOCK_MONOTONIC; of samples: of the last one
   std::string name;        // file name for image sources
+  Fate* fate = nullptr;    // of `lease`; null: nobody asks
 };
 
 // What is known of frames before there are any.
@@ -42,7 +67,10 @@ struct Signal {
 
 // A frame of a Pool<SharedFrame>: several pipelines may read it.
 struct SharedFrame : Frame {
-  void recycle() { lease.reset(); }
+  void recycle() {
+    fate = nullptr;
+    lease.reset();
+  }
 };
 
 }  // namespace inferd::pipeline

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 
@@ -11,22 +12,29 @@
 
 namespace inferd::pipeline {
 
-// A subscriber's bounded queue of results: when full, the oldest goes and is counted. Thread-safe.
+// A subscriber's bounded queue of results: when full, the oldest goes and is counted. `on_change`
+// is called, if there is one, after each result and when it is closed, by who does that.
+// Thread-safe.
 class Mailbox {
  public:
-  explicit Mailbox(size_t capacity) : capacity_(capacity) {}
+  explicit Mailbox(size_t capacity, std::function<void()> on_change = {})
+      : capacity_(capacity), on_change_(std::move(on_change)) {}
 
   // True when a result had to go.
   bool put(std::shared_ptr<const FrameResult> result) {
-    const std::lock_guard lock(mutex_);
-    if (closed_) return false;
-    const bool full = results_.size() >= capacity_;
-    if (full) {
-      results_.pop_front();
-      ++dropped_;
+    bool full = false;
+    {
+      const std::lock_guard lock(mutex_);
+      if (closed_) return false;
+      full = results_.size() >= capacity_;
+      if (full) {
+        results_.pop_front();
+        ++dropped_;
+      }
+      results_.push_back(std::move(result));
+      changed_.notify_one();
     }
-    results_.push_back(std::move(result));
-    changed_.notify_one();
+    if (on_change_) on_change_();
     return full;
   }
 
@@ -47,9 +55,12 @@ class Mailbox {
   }
 
   void close() {
-    const std::lock_guard lock(mutex_);
-    closed_ = true;
-    changed_.notify_all();
+    {
+      const std::lock_guard lock(mutex_);
+      closed_ = true;
+      changed_.notify_all();
+    }
+    if (on_change_) on_change_();
   }
 
   uint64_t dropped() const {
@@ -59,6 +70,7 @@ class Mailbox {
 
  private:
   const size_t capacity_;
+  const std::function<void()> on_change_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<std::shared_ptr<const FrameResult>> results_;  // by mutex_

@@ -41,6 +41,10 @@ void append(std::vector<T>& to, const std::vector<T>& more) {
   to.insert(to.end(), more.begin(), more.end());
 }
 
+void tell(const Frame& frame, Fate::Value fate) {
+  if (frame.fate != nullptr) frame.fate->note(fate);
+}
+
 // The results of another packet of the same moment.
 void append_results(Work& work, const Work& other) {
   append(work.detections, other.detections);
@@ -99,8 +103,10 @@ void Node::join() {
 }
 
 void Node::put(size_t input, Ref<Packet> packet) {
-  if (input == 0 && !limit_.passes(packet->frame->capture_ns))
+  if (input == 0 && !limit_.passes(packet->frame->capture_ns)) {
+    tell(*packet->frame, Fate::kSkipped);
     return count_drop(DropReason::kSkipped);
+  }
   if (join_ != nullptr) {
     const Join::Put put = join_->put(input, std::move(packet));
     if (put == Join::Put::kReplaced) count_drop(DropReason::kOverwritten);
@@ -149,8 +155,10 @@ void Node::run() {
     busy_since_.store(now, std::memory_order_relaxed);
     taken_.fetch_add(1, std::memory_order_relaxed);
     if (stopping_) {
+      tell(*packet->frame, Fate::kStopped);
       count_drop(DropReason::kStopped);
     } else if (packet->deadline_ns != 0 && now > packet->deadline_ns) {
+      tell(*packet->frame, Fate::kStale);
       count_drop(DropReason::kStale);
     } else {
       work_at(std::move(packet));
@@ -200,7 +208,12 @@ void Node::work_once(Ref<Packet> packet) {
     append_results(*packet, *other);
     packet->joined.push_back(other->frame);
   }
-  if (!process(*packet)) return;
+  // Stages may put another frame in the place of the one that came.
+  Ref<SharedFrame> came;
+  if (packet->frame->fate != nullptr) came = packet->hold;
+  const bool passed = process(*packet);
+  if (came) came->fate->note(passed || packet->gated || packet->gathered ? Fate::kUsed : failed_);
+  if (!passed) return;
   packet->joined.clear();
   const int64_t now = now_ns();
   given_.fetch_add(1, std::memory_order_relaxed);
@@ -208,8 +221,15 @@ void Node::work_once(Ref<Packet> packet) {
     const std::lock_guard lock(rate_mutex_);
     given_at_.add(now);
   }
+  if (owner_.snapshots().wanted()) show(*packet);
   for (const Reader& reader : readers_) reader.node->put(reader.input, packet);
   publish(*packet);
+}
+
+void Node::show(const Packet& packet) {
+  FrameResult result;
+  fill(result, packet);
+  owner_.snapshots().show(parts_.name, parts_.is_last, packet.hold, result);
 }
 
 bool Node::process(Work& work) {
@@ -233,7 +253,8 @@ bool Node::run_stages(Work& work, bool first_started) {
 }
 
 bool Node::fail(size_t stage, const Status& status) {
-  if (status.code() == StatusCode::kDeadlineExceeded) {
+  failed_ = status.code() == StatusCode::kDeadlineExceeded ? Fate::kStale : Fate::kFailed;
+  if (failed_ == Fate::kStale) {
     count_drop(DropReason::kStale);
   } else {
     count_drop(DropReason::kFailed);

@@ -18,6 +18,7 @@
 #include "daemon/pipeline/pipelines.h"
 #include "daemon/pipeline/rate_limit.h"
 #include "daemon/pipeline/sink.h"
+#include "daemon/pipeline/snapshots.h"
 #include "daemon/pipeline/stage.h"
 #include "daemon/pipeline/window.h"
 
@@ -60,6 +61,7 @@ class Node {
     // After its sinks had it, or without sinks.
     virtual void on_done(int64_t capture_ns, int64_t now_ns) = 0;
     virtual void on_end() = 0;  // the thread ends, and calls nothing any more
+    virtual Snapshots& snapshots() = 0;
   };
 
   Node(NodeParts parts, Owner& owner);
@@ -109,6 +111,7 @@ class Node {
   bool fail(size_t stage, const Status& status);
   void merge(Lane& lane, Work& work);
   void publish(const Packet& packet);
+  void show(const Packet& packet);
   void fill(FrameResult& result, const Work& work) const;
   void count_drop(DropReason reason, uint64_t count = 1);
 
@@ -127,6 +130,7 @@ class Node {
   std::vector<Ref<Packet>> joined_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::vector<size_t> boxes_;
+  Fate::Value failed_ = Fate::kFailed;   // of the last frame that failed
   std::shared_ptr<FrameResult> result_;  // used again when nobody else has it
 
   const std::unique_ptr<Meter[]> meters_;  // of stages, then sinks

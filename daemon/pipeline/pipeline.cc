@@ -145,6 +145,7 @@ class Pipeline::Tap final : public Feed::Consumer {
 
   void take(const Ref<SharedFrame>& frame) override {
     taken_.fetch_add(1, std::memory_order_relaxed);
+    if (pipeline_.snapshots_.wanted()) show(frame);
     Ref<Packet> packet = pool_.get();
     packet->show(frame);
     const auto deadline = static_cast<int64_t>(pipeline_.config_.deadline_ms * 1e6);
@@ -174,6 +175,18 @@ class Pipeline::Tap final : public Feed::Consumer {
   }
 
  private:
+  void show(const Ref<SharedFrame>& frame) {
+    FrameResult result;
+    result.pipeline = pipeline_.name();
+    result.node = result.source = name_;
+    result.sequence = frame->sequence;
+    result.capture_ns = result.result_ns = frame->capture_ns;
+    result.width = frame->picture.width;
+    result.height = frame->picture.height;
+    result.frame_name = frame->name;
+    pipeline_.snapshots_.show(name_, false, frame, result);
+  }
+
   Pipeline& pipeline_;
   const std::string name_;
   const std::shared_ptr<Feed> feed_;
@@ -328,6 +341,7 @@ void Pipeline::end(PipelineState state, const std::string& reason) {
     reason_ = reason;
   }
   for (const auto& mailbox : mailboxes_) mailbox->close();
+  snapshots_.close();
 }
 
 void Pipeline::source_failed(const std::string& node, const Status& why) {
@@ -424,8 +438,25 @@ PipelineStatus Pipeline::status() const {
   return s;
 }
 
-std::shared_ptr<Mailbox> Pipeline::subscribe(size_t capacity) {
-  auto mailbox = std::make_shared<Mailbox>(std::max<size_t>(capacity, 1));
+Result<Snapshots::Shot> Pipeline::shoot(const std::string& node, int64_t timeout_ms) {
+  std::string names;
+  bool found = node.empty();
+  for (const GraphNode& instance : graph_.instances) {
+    found = found || Snapshots::matches(node, instance.name);
+    names += (names.empty() ? "" : ", ") + instance.name;
+  }
+  if (!found)
+    return not_found("pipeline '" + name() + "' has no node '" + node + "'; there are: " + names);
+  {
+    const std::lock_guard lock(mutex_);
+    if (state_ != PipelineState::kRunning)
+      return failed_precondition("pipeline '" + name() + "' does not run");
+  }
+  return snapshots_.wait(node, timeout_ms);
+}
+
+std::shared_ptr<Mailbox> Pipeline::subscribe(size_t capacity, std::function<void()> on_change) {
+  auto mailbox = std::make_shared<Mailbox>(std::max<size_t>(capacity, 1), std::move(on_change));
   const std::lock_guard lock(mutex_);
   if (state_ == PipelineState::kRunning) {
     mailboxes_.insert(mailbox);

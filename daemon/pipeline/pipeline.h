@@ -40,8 +40,11 @@ class Pipeline final : private Node::Owner {
   std::string stuck_node(int64_t now_ns) const;
   PipelineStatus status() const;
 
-  std::shared_ptr<Mailbox> subscribe(size_t capacity);
+  // `on_change` is called with a lock of the pipeline's held.
+  std::shared_ptr<Mailbox> subscribe(size_t capacity, std::function<void()> on_change = {});
   void unsubscribe(const std::shared_ptr<Mailbox>& mailbox);
+  // The next frame of a node; see Snapshots::wait(). NOT_FOUND names the nodes that there are.
+  Result<Snapshots::Shot> shoot(const std::string& node, int64_t timeout_ms);
 
  private:
   class Tap;
@@ -52,6 +55,7 @@ class Pipeline final : private Node::Owner {
   bool on_result(const std::shared_ptr<const FrameResult>& result) override;
   void on_done(int64_t capture_ns, int64_t now_ns) override;
   void on_end() override;
+  Snapshots& snapshots() override { return snapshots_; }
   void source_failed(const std::string& node, const Status& why);
   void let_go();
   void end(PipelineState state, const std::string& reason);
@@ -61,6 +65,7 @@ class Pipeline final : private Node::Owner {
   std::string source_types_, models_;         // for people
   std::vector<std::unique_ptr<Node>> nodes_;  // of instances; null for sources
   std::vector<std::unique_ptr<Tap>> taps_;    // of instances; null for others
+  Snapshots snapshots_;
 
   static constexpr size_t kLatencyWindow = 1000;
   static constexpr size_t kRateWindow = 256;

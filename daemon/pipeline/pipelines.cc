@@ -8,6 +8,7 @@
 
 #include "daemon/config/pipeline_file.h"
 #include "daemon/pipeline/pipeline.h"
+#include "daemon/pipeline/sinks/draw_result.h"
 #include "daemon/telemetry/log.h"
 
 namespace inferd::pipeline {
@@ -17,8 +18,10 @@ constexpr int64_t kSecondNs = 1'000'000'000;
 
 class MailboxSubscription final : public Subscription {
  public:
-  explicit MailboxSubscription(std::shared_ptr<Pipeline> pipeline, size_t capacity)
-      : pipeline_(std::move(pipeline)), mailbox_(pipeline_->subscribe(capacity)) {}
+  MailboxSubscription(std::shared_ptr<Pipeline> pipeline, size_t capacity,
+                      std::function<void()> on_change)
+      : pipeline_(std::move(pipeline)),
+        mailbox_(pipeline_->subscribe(capacity, std::move(on_change))) {}
   ~MailboxSubscription() override { pipeline_->unsubscribe(mailbox_); }
 
   std::shared_ptr<const FrameResult> next(int64_t timeout_ms) override {
@@ -162,12 +165,28 @@ class PipelineSet final : public Pipelines {
     return status_of(*entry);
   }
 
-  Result<std::unique_ptr<Subscription>> subscribe(const std::string& name,
-                                                  size_t capacity) override {
+  Result<std::unique_ptr<Subscription>> subscribe(const std::string& name, size_t capacity,
+                                                  std::function<void()> on_change) override {
     INFERD_ASSIGN_OR_RETURN(const auto entry, find(name));
     return std::unique_ptr<Subscription>(
-        std::make_unique<MailboxSubscription>(current(*entry), capacity));
+        std::make_unique<MailboxSubscription>(current(*entry), capacity, std::move(on_change)));
   }
+
+  Result<Snapshot> snapshot(const std::string& name, const SnapshotOptions& options) override {
+    INFERD_ASSIGN_OR_RETURN(const auto entry, find(name));
+    INFERD_ASSIGN_OR_RETURN(auto shot, current(*entry)->shoot(options.node, options.timeout_ms));
+    const media::Picture& picture = shot.frame->picture;
+    if (picture.width == 0)
+      return failed_precondition("the frames of pipeline '" + name + "' are no pictures");
+    media::Image image;
+    media::to_rgb(picture, image);
+    shot.frame.reset();
+    if (!options.plain) draw_result(shot.result, image);
+    INFERD_ASSIGN_OR_RETURN(auto jpeg, media::encode_jpeg(image, options.quality));
+    return Snapshot{std::move(jpeg), std::move(shot.result)};
+  }
+
+  Inlets& inlets() override { return feeds_.inlets(); }
 
  private:
   struct Entry {

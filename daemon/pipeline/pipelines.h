@@ -17,6 +17,8 @@
 
 namespace inferd::pipeline {
 
+class Inlets;
+
 //   stopped --start--> running --stop--> stopped
 //                         |
 //                         +-- the source has ended --> finished --start--> running
@@ -103,6 +105,18 @@ class Subscription {
   virtual void close() = 0;  // wakes next()
 };
 
+struct SnapshotOptions {
+  std::string node = {};  // empty: one that nobody reads
+  bool plain = false;     // nothing is drawn
+  int quality = 90;       // of JPEG, 1 to 100
+  int64_t timeout_ms = 5000;
+};
+
+struct Snapshot {
+  std::vector<uint8_t> jpeg;
+  FrameResult result;
+};
+
 // Thread-safe.
 class Pipelines {
  public:
@@ -144,8 +158,18 @@ class Pipelines {
 
   virtual std::vector<PipelineStatus> list() const = 0;
   virtual Result<PipelineStatus> status(const std::string& name) const = 0;
-  virtual Result<std::unique_ptr<Subscription>> subscribe(const std::string& name,
-                                                          size_t capacity) = 0;
+  // `on_change` is called whenever a result has come, and at the end; with locks held, so it must
+  // be short and call nothing of this. It is not called any more once the subscription has gone.
+  virtual Result<std::unique_ptr<Subscription>> subscribe(const std::string& name, size_t capacity,
+                                                          std::function<void()> on_change = {}) = 0;
+
+  // The next frame as a picture with its results; encoded by the caller's thread. NOT_FOUND: no
+  // such pipeline or node. DEADLINE_EXCEEDED: no frame came. FAILED_PRECONDITION: it does not run,
+  // or its frames are no pictures.
+  virtual Result<Snapshot> snapshot(const std::string& name, const SnapshotOptions& options) = 0;
+
+  // Where frames of other processes go.
+  virtual Inlets& inlets() = 0;
 };
 
 }  // namespace inferd::pipeline

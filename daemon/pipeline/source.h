@@ -11,6 +11,8 @@
 
 namespace inferd::pipeline {
 
+class Inlets;
+
 // Used by one thread. Made from its configuration alone, without touching what it reads.
 class Source {
  public:
@@ -33,12 +35,17 @@ class Source {
   // is null before. False: the source has ended, or was stopped. After an error a live source is
   // opened again; another one has failed.
   virtual Result<bool> next(Stopper& stopper, Frame& frame) = 0;
+
+  // Nobody wants its frames any more, until open() is called again.
+  virtual void close() {}
 };
 
 // What it will give, as far as its configuration says so.
 Signal signal_of(const config::NodeConfig& node);
 
-// Errors are "file:line:column: message".
-Result<std::unique_ptr<Source>> make_source(const config::NodeConfig& node);
+// `inlets`: where other processes find sources that wait for them; null: nowhere. Errors are
+// "file:line:column: message".
+Result<std::unique_ptr<Source>> make_source(const config::NodeConfig& node,
+                                            std::shared_ptr<Inlets> inlets = nullptr);
 
 }  // namespace inferd::pipeline

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <thread>
 
 #include "daemon/serve/local/connection.h"
 #include "tests/unit/fakes.h"
@@ -20,8 +21,9 @@ constexpr unsigned kRaw = 1;        // sent as it is; else its header is made ri
 constexpr unsigned kFiles = 6;      // how many descriptors come with it (0 to 3)
 constexpr unsigned kUnsealed = 8;   // which are no good
 constexpr unsigned kReads = 16;     // takes the answers that have come
-constexpr unsigned kPrepared = 32;  // the first message: after HELLO, BIND 0 and MAP 0
+constexpr unsigned kPrepared = 32;  // the first message: after HELLO, BIND 0, MAP 0 and WATCH
 constexpr unsigned kNearly = 64;    // the frame is a good INFER, but for the bits that are set here
+constexpr unsigned kPush = 128;     // the same of a good PUSH
 
 constexpr size_t kFileBytes = 4096;
 
@@ -82,11 +84,14 @@ class Peer {
       __builtin_trap();
     socket_ = Descriptor(ends[0]);
     if (!shared->users->add_connection(1).ok()) __builtin_trap();
-    connection_ = std::make_shared<Connection>(Descriptor(ends[1]), 2,
-                                               serve::Peer::Process{1, 1, {}}, shared);
+    connection_ = std::make_shared<Connection>(
+        Descriptor(ends[1]), 2, serve::Peer::Process{1, 1, {}}, Roles::all(), shared);
     shared->poller.watch(connection_->socket(), 2);
   }
-  ~Peer() { connection_->end(); }
+  ~Peer() {
+    connection_->end();
+    connection_->forget_watches();
+  }
   Peer(const Peer&) = delete;
   Peer& operator=(const Peer&) = delete;
 
@@ -167,7 +172,48 @@ void prepare(Peer& peer) {
                                        }),
                                  1, true);
   if (!goes_on) __builtin_trap();
+  peer.send(write(bytes, FrameType::kWatch,
+                  [](FrameWriter& w) {
+                    w.u16(6);
+                    w.u16(0);
+                    w.u32(1);
+                    w.text("pushed");
+                  }),
+            0, false);
   peer.read();
+}
+
+// Pictures of 16x16 in RGB.
+std::vector<std::byte> good_push() {
+  std::vector<std::byte> bytes;
+  write(bytes, FrameType::kPush, [](FrameWriter& w) {
+    w.u32(0);
+    w.u8(0);
+    w.u8(0);
+    w.u16(2);
+    w.u64(0);
+    w.u64(768);
+    w.i64(0);
+    w.u32(16);
+    w.u32(16);
+    w.u32(0);
+    w.u32(0);
+    w.text("in");
+  });
+  return bytes;
+}
+
+// One whose results the peer watches.
+std::unique_ptr<pipeline::Pipelines> make_pipelines(models::Repository& repository) {
+  config::PipelineConfig config;
+  config.name = "pushed";
+  config.source.type = "push";
+  for (const auto& [key, value] : {std::pair("name", "in"), {"width", "16"}, {"height", "16"}})
+    config.source.entries[key] = {{value}, false, {}};
+  auto pipelines = pipeline::Pipelines::create({config}, repository);
+  if (!pipelines.ok()) __builtin_trap();
+  (*pipelines)->start();
+  return std::move(*pipelines);
 }
 
 // For the prepared peer: a tensor in the buffer and one in the frame, each way.
@@ -199,8 +245,9 @@ std::vector<std::byte> good_infer() {
 
 // `frame` becomes what the flags say of it.
 void shape(unsigned flags, std::vector<std::byte>& frame) {
-  if ((flags & kNearly) != 0) {
-    static const std::vector<std::byte> good = good_infer();
+  if ((flags & (kNearly | kPush)) != 0) {
+    static const std::vector<std::byte> infer = good_infer(), push = good_push();
+    const std::vector<std::byte>& good = (flags & kPush) != 0 ? push : infer;
     frame.resize(std::max(frame.size(), good.size()));
     for (size_t i = 0; i < good.size(); ++i) frame[i] ^= good[i];
   }
@@ -215,12 +262,14 @@ void fuzz(std::span<const std::byte> input) {
   static FakeRepository repository;
   static const bool added = (repository.add("looks", std::make_shared<Looks>()), true);
   static_cast<void>(added);
+  static const auto pipelines = make_pipelines(repository);
   config::LocalListener limits;
   limits.max_in_flight = 4;
   limits.max_buffers = 4;
   limits.max_buffer_bytes = 3 * kFileBytes;
   const auto users = std::make_shared<UserLimits>(2, 2 * kFileBytes);
-  const std::shared_ptr<Shared> shared(new Shared{repository, "fuzz", limits, users, {}});
+  const std::shared_ptr<Shared> shared(
+      new Shared{repository, *pipelines, "fuzz", limits, users, {}});
   {
     Peer peer(shared);
     bool first = true;
@@ -240,7 +289,8 @@ void fuzz(std::span<const std::byte> input) {
       if ((flags & kReads) != 0) peer.read();
     }
   }
-  // All memory and the connection have been given back.
+  // All memory and the connection have been given back, as soon as the last frame has.
+  while (shared.use_count() > 1) std::this_thread::yield();
   if (!users->add_bytes(1, 2 * kFileBytes).ok()) __builtin_trap();
   if (!users->add_connection(1).ok() || !users->add_connection(1).ok()) __builtin_trap();
 }

@@ -25,7 +25,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (bind.ok() && bind->name.size() + 32 != size) __builtin_trap();
   static_cast<void>(local::read_map(frame).ok());
   static_cast<void>(local::read_number(frame).ok());
-  static_cast<void>(local::read_cancel(frame).ok());
+  static_cast<void>(local::read_bare(frame).ok());
+  const auto push = local::read_push(frame);
+  if (push.ok() &&
+      (push->source.size() + 64 != size || push->format >= local::kPixelFormats ||
+       push->width < 0 || push->height < 0 || push->columns < 0 || push->capture_ns < 0))
+    __builtin_trap();
+  const auto watch = local::read_watch(frame);
+  if (watch.ok() && watch->pipeline.size() + 24 != size) __builtin_trap();
   std::vector<local::Place> places;
   const auto infer = local::read_infer(frame, places);
   if (!infer.ok()) return 0;

@@ -60,14 +60,16 @@ Signal signal_of(const config::NodeConfig& node) {
   return signal;
 }
 
-Result<std::unique_ptr<Source>> make_source(const config::NodeConfig& node) {
-  std::string known;
+Result<std::unique_ptr<Source>> make_source(const config::NodeConfig& node,
+                                            std::shared_ptr<Inlets> inlets) {
+  if (node.type == "push") return make_push(node, std::move(inlets));
+  std::string known = "push";
   for (const Row& row : kRows) {
     if (node.type == row.type && row.make == nullptr)
       return unimplemented(node.mark.to_string() + ": '" + node.type +
                            "': this inferd was built without " + row.library);
     if (node.type == row.type) return row.make(node);
-    known += (known.empty() ? "" : ", ") + std::string(row.type);
+    known += ", " + std::string(row.type);
   }
   return invalid_argument(node.mark.to_string() + ": there is no source '" + node.type +
                           "'; known: " + known);

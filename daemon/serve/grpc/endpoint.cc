@@ -39,7 +39,7 @@ Endpoint::Endpoint(const Served& served, Callers callers)
     : served_(served),
       inference_(callers, served.config, served.repository, served.memory, served.version,
                  served.deployments),
-      pipelines_(served.pipelines, callers),
+      pipelines_(served.pipelines, served.config.max_message_bytes, callers),
       deployments_(served.deployments, std::move(callers)) {}
 
 Status Endpoint::start(const std::shared_ptr<grpc::ServerCredentials>& credentials) {

@@ -2,6 +2,7 @@
 #include "daemon/serve/grpc/pipeline_service.h"
 
 #include <algorithm>
+#include <chrono>
 #include <sstream>
 
 #include "daemon/serve/grpc/seat.h"
@@ -146,6 +147,13 @@ void fill(const pipeline::FrameResult& result, inferd::v1::FrameResult* out) {
   fill_frame(result, out);
 }
 
+// Until the call's deadline.
+int64_t left_ms(const grpc::ServerContext& context) {
+  const auto left = context.deadline() - std::chrono::system_clock::now();
+  if (context.deadline() == std::chrono::system_clock::time_point::max()) return INT64_MAX;
+  return std::max<int64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(left).count(), 0);
+}
+
 }  // namespace
 
 grpc::Status PipelineService::ListPipelines(grpc::ServerContext* context,
@@ -248,6 +256,38 @@ grpc::Status PipelineService::Watch(grpc::ServerContext* context,
     message.set_dropped((*subscription)->dropped());
     if (!writer->Write(message)) break;
   }
+  return grpc::Status::OK;
+}
+
+PushStream::Reactor* PipelineService::PushFrames(grpc::CallbackServerContext* context) {
+  return PushStream::open(pipelines_, max_pushed_bytes_,
+                          check_role(callers_.roles_of(*context), Role::kInfer, "PushFrames"));
+}
+
+grpc::Status PipelineService::Snapshot(grpc::ServerContext* context,
+                                       const inferd::v1::SnapshotRequest* request,
+                                       inferd::v1::SnapshotResponse* response) {
+  const Status allowed = check_role(callers_.roles_of(*context), Role::kObserve, "Snapshot");
+  if (!allowed.ok()) return to_grpc(allowed);
+  const Seat seat(watchers_, kMaxWatchers);
+  if (!seat.ok()) {
+    return to_grpc(
+        resource_exhausted("there are " + std::to_string(kMaxWatchers) + " watchers already"));
+  }
+  constexpr int64_t kUsualMs = 5'000, kLongestMs = 60'000;
+  pipeline::SnapshotOptions options;
+  options.node = request->node();
+  options.plain = request->plain();
+  options.quality = request->quality() == 0 ? 90 : request->quality();
+  options.timeout_ms = request->timeout_ms() == 0 ? kUsualMs : request->timeout_ms();
+  if (options.quality < 1 || options.quality > 100 || options.timeout_ms < 1)
+    return to_grpc(
+        invalid_argument("a snapshot has a quality from 1 to 100 and a timeout above 0"));
+  options.timeout_ms = std::min({options.timeout_ms, kLongestMs, left_ms(*context)});
+  auto snapshot = pipelines_.snapshot(request->pipeline(), options);
+  if (!snapshot.ok()) return to_grpc(snapshot.status());
+  response->set_jpeg(snapshot->jpeg.data(), snapshot->jpeg.size());
+  fill(snapshot->result, response->mutable_result());
   return grpc::Status::OK;
 }
 

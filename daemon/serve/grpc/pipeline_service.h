@@ -5,20 +5,23 @@
 
 #include "daemon/pipeline/pipelines.h"
 #include "daemon/serve/grpc/callers.h"
+#include "daemon/serve/grpc/push_stream.h"
 #include "inferd/v1/pipeline.grpc.pb.h"
 
 namespace inferd::serve {
 
-// inferd.v1.PipelineService: to look, for who may observe; to start and stop, for admins. Each
-// watcher holds one of gRPC's threads while it waits for results, so their number is bounded; a
-// slow one only fills its own mailbox.
-class PipelineService final : public inferd::v1::PipelineService::Service {
+// inferd.v1.PipelineService: to look, for who may observe; to push frames, for who may infer; to
+// start and stop, for admins. Each watcher, and who waits for a snapshot, holds one of gRPC's
+// threads while it waits for results, so their number is bounded; a slow one only fills its own
+// mailbox.
+class PipelineService final : public inferd::v1::PipelineService::WithCallbackMethod_PushFrames<
+                                  inferd::v1::PipelineService::Service> {
  public:
   static constexpr int kMaxWatchers = 32;
 
-  // Borrows the pipelines.
-  PipelineService(pipeline::Pipelines& pipelines, Callers callers)
-      : pipelines_(pipelines), callers_(std::move(callers)) {}
+  // Borrows the pipelines. `max_pushed_bytes`: of the frames on their way of one call.
+  PipelineService(pipeline::Pipelines& pipelines, int64_t max_pushed_bytes, Callers callers)
+      : pipelines_(pipelines), max_pushed_bytes_(max_pushed_bytes), callers_(std::move(callers)) {}
 
   grpc::Status ListPipelines(grpc::ServerContext*, const inferd::v1::ListPipelinesRequest*,
                              inferd::v1::ListPipelinesResponse*) override;
@@ -34,6 +37,9 @@ class PipelineService final : public inferd::v1::PipelineService::Service {
                              inferd::v1::CheckPipelineResponse*) override;
   grpc::Status Watch(grpc::ServerContext*, const inferd::v1::WatchRequest*,
                      grpc::ServerWriter<inferd::v1::FrameResult>*) override;
+  PushStream::Reactor* PushFrames(grpc::CallbackServerContext*) override;
+  grpc::Status Snapshot(grpc::ServerContext*, const inferd::v1::SnapshotRequest*,
+                        inferd::v1::SnapshotResponse*) override;
 
  private:
   using Change = Status (pipeline::Pipelines::*)(const std::string& name);
@@ -42,6 +48,7 @@ class PipelineService final : public inferd::v1::PipelineService::Service {
                       inferd::v1::PipelineStatus* response);
 
   pipeline::Pipelines& pipelines_;
+  const int64_t max_pushed_bytes_;
   const Callers callers_;
   std::atomic<int> watchers_{0};
 };

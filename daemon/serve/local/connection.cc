@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/serve/local/connection.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -52,11 +53,37 @@ void write_tensor(const TensorInfo& tensor, FrameWriter& writer) {
 
 }  // namespace
 
-Connection::Connection(Descriptor socket, uint64_t token, Peer::Process process,
+// Keeps a pushed frame's memory for those who read it, and tells the client when that is over.
+class Connection::PushLease final : public pipeline::Fate {
+ public:
+  PushLease(std::shared_ptr<Connection> connection, std::shared_ptr<const Region> region,
+            Pushed pushed)
+      : connection_(std::move(connection)), region_(std::move(region)), pushed_(pushed) {}
+  ~PushLease() {
+    region_.reset();
+    if (connection_ == nullptr) return;
+    pushed_.fate = value();
+    connection_->answer(pushed_);
+  }
+  PushLease(const PushLease&) = delete;
+  PushLease& operator=(const PushLease&) = delete;
+
+  // By who pushes, before it gives up its own hold.
+  void captured(int64_t ns) { pushed_.capture_ns = ns; }
+  void refused() { connection_ = nullptr; }
+
+ private:
+  std::shared_ptr<Connection> connection_;
+  std::shared_ptr<const Region> region_;
+  Pushed pushed_;
+};
+
+Connection::Connection(Descriptor socket, uint64_t token, Peer::Process process, Roles roles,
                        std::shared_ptr<Shared> shared)
     : socket_(std::move(socket)),
       token_(token),
       caller_(std::move(process)),
+      roles_(roles),
       shared_(std::move(shared)) {}
 
 Connection::~Connection() { shared_->users->remove_connection(caller_.user()); }
@@ -154,6 +181,14 @@ Status Connection::handle(Bytes frame, std::optional<Ready>& ready) {
       return infer(header.id, frame, ready);
     case FrameType::kCancel:
       return cancel(header.id, frame);
+    case FrameType::kPush:
+      return push(header.id, frame);
+    case FrameType::kWatch:
+      return watch(header.id, frame);
+    case FrameType::kUnwatch:
+      return unwatch(header.id, frame);
+    case FrameType::kResult:
+      break;  // nothing that a client says
   }
   return invalid_argument("there is no frame of type " + std::to_string(header.type));
 }
@@ -184,6 +219,7 @@ Status Connection::hello(uint64_t id, Bytes frame) {
     requests_ = std::vector<InFlight>(static_cast<size_t>(limits.max_in_flight));
     waiting_.reserve(requests_.size());
     free_.reserve(requests_.size());
+    pushed_.reserve(requests_.size());
     for (InFlight& request : requests_) free_.push_back(&request);
   }
   FrameWriter writer(reply_);
@@ -381,13 +417,122 @@ Ready Connection::make_ready(const Infer& infer, schedule::Sequence sequence, In
 }
 
 Status Connection::cancel(uint64_t id, Bytes frame) {
-  INFERD_RETURN_IF_ERROR(read_cancel(frame));
+  INFERD_RETURN_IF_ERROR(read_bare(frame));
   // Of one that is free, or answered, nobody asks any more whether it is cancelled.
   const std::lock_guard lock(answer_mutex_);
   for (InFlight& request : requests_) {
     if (request.id() == id) request.cancel();
   }
   return ok_status();
+}
+
+Status Connection::push(uint64_t id, Bytes frame) {
+  INFERD_ASSIGN_OR_RETURN(const Push push, read_push(frame));
+  if (const Status status = take(id, push); !status.ok()) reply(FrameType::kPush, id, status);
+  return ok_status();
+}
+
+Status Connection::take(uint64_t id, const Push& push) {
+  if (push.buffer >= regions_.size() || regions_[push.buffer] == nullptr)
+    return not_found("there is no buffer " + std::to_string(push.buffer));
+  const auto& region = regions_[push.buffer];
+  pipeline::PushedFrame frame;
+  INFERD_ASSIGN_OR_RETURN(frame.bytes, region->part(push.offset, push.bytes));
+  frame.kind =
+      push.samples ? pipeline::PushedFrame::Kind::kSamples : pipeline::PushedFrame::Kind::kPixels;
+  frame.format = static_cast<media::PixelFormat>(push.format);
+  frame.width = push.width;
+  frame.height = push.height;
+  frame.stride = push.stride;
+  frame.columns = push.columns;
+  frame.capture_ns = push.capture_ns;
+  if (!count_push()) {
+    return resource_exhausted(std::to_string(requests_.size()) +
+                              " frames of this connection have no answer yet");
+  }
+  const auto lease = std::make_shared<PushLease>(
+      shared_from_this(), region, Pushed{id, 0, schedule::now_ns(), pipeline::Fate::kOverwritten});
+  frame.lease = lease;
+  const auto captured = shared_->pipelines.inlets().put(push.source, std::move(frame));
+  if (captured.ok()) {
+    lease->captured(*captured);
+    return ok_status();
+  }
+  lease->refused();
+  const std::lock_guard lock(answer_mutex_);
+  --pushes_;
+  return captured.status();
+}
+
+bool Connection::count_push() {
+  const std::lock_guard lock(answer_mutex_);
+  if (pushes_ >= requests_.size()) return false;
+  ++pushes_;
+  return true;
+}
+
+void Connection::answer(const Pushed& pushed) {
+  const std::lock_guard lock(answer_mutex_);
+  if (send(pushed) == Sent::kNoRoom) {
+    pushed_.push_back(pushed);
+    watch_again();
+  } else {
+    --pushes_;
+  }
+}
+
+Connection::Sent Connection::send(const Pushed& pushed) {
+  if (has_ended()) return Sent::kGone;
+  FrameWriter writer(push_answer_);
+  writer.begin(number(FrameType::kPush) | kAnswer, StatusCode::kOk, pushed.id);
+  writer.u16(pushed.fate);
+  writer.u16(0);
+  writer.u32(0);
+  writer.i64(pushed.capture_ns);
+  writer.i64(schedule::now_ns() - pushed.received_ns);
+  return send(writer.finish());
+}
+
+Status Connection::watch(uint64_t id, Bytes frame) {
+  INFERD_ASSIGN_OR_RETURN(const Watch watch, read_watch(frame));
+  Status status = check_role(roles_, Role::kObserve, "WATCH");
+  if (status.ok()) status = watches_.add(id, watch, shared_->pipelines, [this] { results_came(); });
+  reply(FrameType::kWatch, id, status);
+  if (!status.ok()) return ok_status();
+  watches_.begin(id);
+  results_came();  // perhaps, before the answer
+  return ok_status();
+}
+
+Status Connection::unwatch(uint64_t id, Bytes frame) {
+  INFERD_RETURN_IF_ERROR(read_bare(frame));
+  reply(FrameType::kUnwatch, id, watches_.remove(id));
+  return ok_status();
+}
+
+void Connection::results_came() {
+  const std::lock_guard lock(answer_mutex_);
+  if (results_came_ || has_ended()) return;
+  results_came_ = true;
+  watch_again();
+}
+
+// Results only go where most of the socket is left for answers: who does not read them loses
+// results, not the connection.
+void Connection::send_results() {
+  {
+    const std::lock_guard lock(answer_mutex_);
+    if (!results_came_ && !watches_.waits()) return;
+    results_came_ = false;
+  }
+  watches_.send([this](Bytes frame) {
+    pollfd room{socket_.get(), POLLOUT, 0};
+    if (has_ended()) return true;
+    return ::poll(&room, 1, 0) == 1 && (room.revents & POLLOUT) != 0 &&
+           send(frame) != Sent::kNoRoom;
+  });
+  const std::lock_guard lock(answer_mutex_);
+  watch_again();
 }
 
 void Connection::reply(FrameType type, uint64_t id, const Status& status) {
@@ -431,16 +576,22 @@ void Connection::answer(InFlight& request, const schedule::Outcome& outcome) {
 }
 
 void Connection::send_waiting() {
+  send_results();
   const std::lock_guard lock(answer_mutex_);
   size_t sent = 0;
   while (sent < waiting_.size() && send(waiting_[sent]->frame()) != Sent::kNoRoom)
     give_back(*waiting_[sent++]);
   waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<ptrdiff_t>(sent));
+  size_t told = 0;
+  while (told < pushed_.size() && send(pushed_[told]) != Sent::kNoRoom) ++told;
+  pushed_.erase(pushed_.begin(), pushed_.begin() + static_cast<ptrdiff_t>(told));
+  pushes_ -= told;
   watch_again();
 }
 
 void Connection::watch_again() {
-  shared_->poller.watch_again(socket_.get(), token_, !waiting_.empty());
+  const bool for_room = !waiting_.empty() || !pushed_.empty() || results_came_ || watches_.waits();
+  shared_->poller.watch_again(socket_.get(), token_, for_room);
 }
 
 Connection::Sent Connection::send(Bytes frame) const {
@@ -459,7 +610,7 @@ void Connection::end() {
 
 bool Connection::is_idle() const {
   const std::lock_guard lock(answer_mutex_);
-  return free_.size() == requests_.size();
+  return free_.size() == requests_.size() && pushes_ == 0;
 }
 
 }  // namespace inferd::serve::local

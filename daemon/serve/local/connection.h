@@ -18,18 +18,22 @@
 
 #include "daemon/config/config.h"
 #include "daemon/models/repository.h"
+#include "daemon/pipeline/inlet.h"
 #include "daemon/serve/access.h"
 #include "daemon/serve/caller.h"
 #include "daemon/serve/client.h"
 #include "daemon/serve/local/in_flight.h"
 #include "daemon/serve/local/poller.h"
 #include "daemon/serve/local/region.h"
+#include "daemon/serve/local/watches.h"
 
 namespace inferd::serve::local {
 
-// What the connections of a listener share. The repository outlives the last receive().
+// What the connections of a listener share. Repository and pipelines outlive the last receive(),
+// and the pipelines every frame that was pushed.
 struct Shared {
   const models::Repository& repository;
+  pipeline::Pipelines& pipelines;
   const std::string version;  // of the daemon
   const config::LocalListener limits;
   const std::shared_ptr<UserLimits> users;
@@ -58,7 +62,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
  public:
   // Of a process for whose user `shared->users` has counted it; it will be taken off there at the
   // end. Owned by shared_ptr.
-  Connection(Descriptor socket, uint64_t token, Peer::Process process,
+  Connection(Descriptor socket, uint64_t token, Peer::Process process, Roles roles,
              std::shared_ptr<Shared> shared);
   ~Connection();
   Connection(const Connection&) = delete;
@@ -72,14 +76,16 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // One more than a frame may have, so that a longer one is seen.
   static constexpr size_t kReceiveBytes = kMaxFrame + 1;
 
-  // There is room again for answers.
+  // There is room again for answers, or results have come.
   void send_waiting();
 
   // No more is received or sent; what waits in queues is dropped. The socket is closed when the
   // last request has come back.
   void end();
   bool has_ended() const { return ended_.load(std::memory_order_relaxed); }
-  bool is_idle() const;  // nothing waits for a model or for room
+  bool is_idle() const;  // nothing waits for a model, a pipeline or for room
+  // To be called at the end by who may wait for a pipeline: lets go of those that it watches.
+  void forget_watches() { watches_.close(); }
 
   int socket() const { return socket_.get(); }
 
@@ -101,6 +107,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Status list(uint64_t id, Bytes frame);
   Status infer(uint64_t id, Bytes frame, std::optional<Ready>& ready);
   Status cancel(uint64_t id, Bytes frame);
+  Status push(uint64_t id, Bytes frame);
+  Status take(uint64_t id, const Push& push);
+  Status watch(uint64_t id, Bytes frame);
+  Status unwatch(uint64_t id, Bytes frame);
   Result<std::shared_ptr<const models::ModelVersion>> bound(uint32_t binding,
                                                             const schedule::Sequence& sequence);
   Result<std::shared_ptr<const Region>> map_buffer(uint32_t buffer, uint64_t bytes);
@@ -120,10 +130,25 @@ class Connection : public std::enable_shared_from_this<Connection> {
   enum class Sent { kYes, kNoRoom, kGone };
   Sent send(Bytes frame) const;
 
+  // A frame that was pushed, once nobody needs it any more.
+  struct Pushed {
+    uint64_t id = 0;
+    int64_t capture_ns = 0, received_ns = 0;
+    pipeline::Fate::Value fate = pipeline::Fate::kOverwritten;
+  };
+  class PushLease;
+  bool count_push();
+  void answer(const Pushed& pushed);
+  Sent send(const Pushed& pushed);  // by answer_mutex_
+
+  void results_came();  // from threads of pipelines, which hold locks
+  void send_results();
+
   const Descriptor socket_;
   const uint64_t token_;
   const uint64_t client_ = new_client();
   const LocalCaller caller_;
+  const Roles roles_;
   const std::shared_ptr<Shared> shared_;
   std::atomic<bool> ended_{false};
 
@@ -148,6 +173,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::vector<InFlight> requests_;  // fixed after HELLO
   std::vector<InFlight*> free_;     // by answer_mutex_
   std::vector<InFlight*> waiting_;  // answered, but there was no room; by answer_mutex_
+  size_t pushes_ = 0;               // frames without an answer; by answer_mutex_, as all below
+  std::vector<Pushed> pushed_;      // there was no room for their answers
+  std::vector<std::byte> push_answer_;
+  bool results_came_ = false;
+  Watches watches_;  // last: it calls this
 };
 
 }  // namespace inferd::serve::local

@@ -177,7 +177,51 @@ Result<uint32_t> read_number(std::span<const std::byte> frame) {
   return number;
 }
 
-Status read_cancel(std::span<const std::byte> frame) { return Reader(frame).check_end("CANCEL"); }
+Status read_bare(std::span<const std::byte> frame) {
+  return Reader(frame).check_end("a frame of a header");
+}
+
+Result<Push> read_push(std::span<const std::byte> frame) {
+  Reader r(frame);
+  Push push;
+  push.buffer = r.u32();
+  const uint8_t kind = r.u8();
+  push.format = r.u8();
+  const size_t name_bytes = r.u16();
+  push.offset = r.u64();
+  push.bytes = r.u64();
+  push.capture_ns = r.i64();
+  const uint32_t width = r.u32(), height = r.u32();
+  push.stride = r.u32();
+  r.zero<uint32_t>();
+  push.source = r.text(name_bytes);
+  INFERD_RETURN_IF_ERROR(r.check_end("PUSH"));
+  if (kind > 1 || push.format >= kPixelFormats || width > INT32_MAX || height > INT32_MAX ||
+      push.capture_ns < 0) {
+    return invalid_argument("PUSH has a kind, a format, sides or a time out of range");
+  }
+  push.samples = kind == 1;
+  if (push.samples && (push.format != 0 || height != 0 || push.stride != 0))
+    return invalid_argument("PUSH gives samples a format, a height or a stride");
+  if (push.offset % 8 != 0) return invalid_argument("PUSH has an offset that is not 8-aligned");
+  (push.samples ? push.columns : push.width) = static_cast<int32_t>(width);
+  push.height = static_cast<int32_t>(height);
+  return push;
+}
+
+Result<Watch> read_watch(std::span<const std::byte> frame) {
+  Reader r(frame);
+  Watch watch;
+  const size_t name_bytes = r.u16();
+  const uint8_t format = r.u8();
+  r.zero<uint8_t>();
+  watch.capacity = r.u32();
+  watch.pipeline = r.text(name_bytes);
+  INFERD_RETURN_IF_ERROR(r.check_end("WATCH"));
+  if (format > 1) return invalid_argument("WATCH has an unknown format");
+  watch.binary = format == 1;
+  return watch;
+}
 
 Result<Infer> read_infer(std::span<const std::byte> frame, std::vector<Place>& places) {
   Reader r(frame);

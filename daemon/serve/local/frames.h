@@ -32,6 +32,10 @@ enum class FrameType : uint16_t {
   kList = 6,
   kInfer = 7,
   kCancel = 8,
+  kPush = 9,
+  kWatch = 10,
+  kUnwatch = 11,
+  kResult = 12,  // of the daemon, unasked
 };
 inline constexpr uint16_t kAnswer = 0x8000;     // added to the type of what is answered
 inline constexpr uint16_t kViolation = 0xFFFF;  // the type of the last frame before the end
@@ -77,6 +81,25 @@ struct Infer {
   uint64_t sequence = 0;
 };
 
+struct Push {
+  std::string_view source;  // in the frame
+  bool samples = false;     // else pixels
+  uint8_t format = 0;       // of pixels: below kPixelFormats
+  uint32_t buffer = 0;
+  uint64_t offset = 0, bytes = 0;
+  int64_t capture_ns = 0;
+  int32_t width = 0, height = 0;  // of pixels
+  int32_t columns = 0;            // of samples
+  uint32_t stride = 0;            // of pixels
+};
+inline constexpr uint8_t kPixelFormats = 10;
+
+struct Watch {
+  std::string_view pipeline;  // in the frame
+  bool binary = false;        // else JSON
+  uint32_t capacity = 0;
+};
+
 Result<Header> read_header(std::span<const std::byte> frame);
 
 // Preconditions of these: read_header() took the frame.
@@ -85,7 +108,10 @@ Result<Map> read_map(std::span<const std::byte> frame);
 Result<Bind> read_bind(std::span<const std::byte> frame);
 // The only number of kUnmap, kUnbind and kList.
 Result<uint32_t> read_number(std::span<const std::byte> frame);
-Status read_cancel(std::span<const std::byte> frame);
+// Of frames that are a header: kCancel and kUnwatch.
+Status read_bare(std::span<const std::byte> frame);
+Result<Push> read_push(std::span<const std::byte> frame);
+Result<Watch> read_watch(std::span<const std::byte> frame);
 // Places of the inputs, then of the outputs, go to `places`. Inline ones lie within the frame,
 // behind the places.
 Result<Infer> read_infer(std::span<const std::byte> frame, std::vector<Place>& places);

@@ -37,9 +37,11 @@ constexpr uint64_t kStopToken = 0, kListenerToken = 1, kFirstConnectionToken = 2
 class LocalServer final : public Server {
  public:
   LocalServer(const config::LocalListener& listener, Access access,
-              const models::Repository& repository, const std::string& version)
+              const models::Repository& repository, pipeline::Pipelines& pipelines,
+              const std::string& version)
       : access_(std::move(access)),
         shared_(new local::Shared{repository,
+                                  pipelines,
                                   version,
                                   listener,
                                   std::make_shared<local::UserLimits>(listener.max_user_connections,
@@ -78,7 +80,10 @@ class LocalServer final : public Server {
     const uint64_t one = 1;
     static_cast<void>(!::write(stop_.get(), &one, sizeof one));
     for (std::thread& thread : threads_) thread.join();
-    for (const auto& [token, connection] : connections_) connection->end();
+    for (const auto& [token, connection] : connections_) {
+      connection->end();
+      connection->forget_watches();
+    }
     connections_.clear();
     listener_ = nullptr;
   }
@@ -130,7 +135,9 @@ class LocalServer final : public Server {
         ready->model->queue->submit(std::move(ready->request));
       }
     }
-    if (connection.has_ended()) forget(event.token, connection);
+    if (!connection.has_ended()) return;
+    connection.forget_watches();
+    forget(event.token, connection);
   }
 
   void accept_all() {
@@ -168,10 +175,9 @@ class LocalServer final : public Server {
     const uid_t uid = process->uid;
     Peer peer;
     peer.process = *std::move(process);
-    if (const Status status = check_role(access_.roles_of(peer), Role::kInfer, "the local socket");
-        !status.ok()) {
+    const Roles roles = access_.roles_of(peer);
+    if (const Status status = check_role(roles, Role::kInfer, "the local socket"); !status.ok())
       return refuse(socket, status);
-    }
     const std::lock_guard lock(mutex_);
     const int limit = shared_->limits.max_connections;
     if (connections_.size() >= static_cast<size_t>(limit)) {
@@ -182,8 +188,9 @@ class LocalServer final : public Server {
     const uint64_t token = next_token_++;
     if (const Status status = shared_->users->add_connection(uid); !status.ok())
       return refuse(socket, status);
-    connections_.emplace(token, std::make_shared<Connection>(std::move(socket), token,
-                                                             *std::move(peer.process), shared_));
+    connections_.emplace(
+        token, std::make_shared<Connection>(std::move(socket), token, *std::move(peer.process),
+                                            roles, shared_));
     if (!shared_->poller.watch(fd, token)) connections_.erase(token);
   }
 
@@ -222,9 +229,11 @@ class LocalServer final : public Server {
 
 Result<std::unique_ptr<Server>> start_local(const config::LocalListener& listener,
                                             const models::Repository& repository,
+                                            pipeline::Pipelines& pipelines,
                                             const std::string& version) {
   INFERD_ASSIGN_OR_RETURN(Access access, Access::create(listener.allow));
-  auto server = std::make_unique<LocalServer>(listener, std::move(access), repository, version);
+  auto server =
+      std::make_unique<LocalServer>(listener, std::move(access), repository, pipelines, version);
   INFERD_RETURN_IF_ERROR(server->listen());
   return std::unique_ptr<Server>(std::move(server));
 }

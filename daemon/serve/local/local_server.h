@@ -6,6 +6,7 @@
 
 #include "daemon/config/config.h"
 #include "daemon/models/repository.h"
+#include "daemon/pipeline/pipelines.h"
 #include "daemon/serve/server.h"
 
 namespace inferd::serve {
@@ -13,6 +14,7 @@ namespace inferd::serve {
 // The local socket (docs/local-socket.md) on one listener.
 Result<std::unique_ptr<Server>> start_local(const config::LocalListener& listener,
                                             const models::Repository& repository,
+                                            pipeline::Pipelines& pipelines,
                                             const std::string& version);
 
 }  // namespace inferd::serve

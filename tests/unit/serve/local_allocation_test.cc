@@ -14,6 +14,7 @@
 #include "daemon/serve/local/local_server.h"
 #include "tests/unit/counting_new.h"
 #include "tests/unit/fakes.h"
+#include "tests/unit/no_pipelines.h"
 #include "tests/unit/temporary_folder.h"
 
 namespace inferd::serve {
@@ -58,9 +59,10 @@ uint64_t allocations(bool value_inputs, bool is_inline) {
   const TemporaryFolder folder;
   FakeRepository repository;
   repository.add("sum", std::make_shared<Sum>(value_inputs));
+  NoPipelines pipelines;
   config::LocalListener listener;
   listener.path = folder.file("local.sock");
-  const auto server = start_local(listener, repository, "test");
+  const auto server = start_local(listener, repository, pipelines, "test");
   EXPECT_TRUE(server.ok()) << server.status().to_string();
 
   inferd_local* daemon = nullptr;

@@ -115,6 +115,68 @@ TEST(LocalFrames, OtherFramesSayWhatWasWritten) {
   EXPECT_EQ(read_bind(bind)->version, 3);
 }
 
+Bytes push_frame() {
+  return frame(FrameType::kPush, [](FrameWriter& w) {
+    w.u32(5);
+    w.u8(0);
+    w.u8(7);
+    w.u16(3);
+    w.u64(64);
+    w.u64(4096);
+    w.i64(1000);
+    w.u32(64);
+    w.u32(32);
+    w.u32(128);
+    w.u32(0);
+    w.text("pad");
+  });
+}
+
+TEST(LocalFrames, PushAndWatchSayWhatWasWritten) {
+  const Bytes bytes = push_frame();
+  const auto push = read_push(bytes);
+  ASSERT_TRUE(push.ok()) << push.status().to_string();
+  EXPECT_EQ(push->source, "pad");
+  EXPECT_FALSE(push->samples);
+  EXPECT_EQ(push->format, 7);
+  EXPECT_EQ(push->buffer, 5U);
+  EXPECT_EQ(push->offset, 64U);
+  EXPECT_EQ(push->bytes, 4096U);
+  EXPECT_EQ(push->capture_ns, 1000);
+  EXPECT_EQ(push->width, 64);
+  EXPECT_EQ(push->height, 32);
+  EXPECT_EQ(push->stride, 128U);
+  const Bytes watch = frame(FrameType::kWatch, [](FrameWriter& w) {
+    w.u16(4);
+    w.u8(1);
+    w.u8(0);
+    w.u32(9);
+    w.text("yard");
+  });
+  EXPECT_EQ(read_watch(watch)->pipeline, "yard");
+  EXPECT_TRUE(read_watch(watch)->binary);
+  EXPECT_EQ(read_watch(watch)->capacity, 9U);
+}
+
+TEST(LocalFrames, APushOutOfRangeIsRefused) {
+  const auto refused = [](size_t at, auto value, const char* message) {
+    Bytes bytes = push_frame();
+    overwrite(bytes, at, value);
+    const auto push = read_push(bytes);
+    EXPECT_EQ(push.status().code(), StatusCode::kInvalidArgument) << message;
+    EXPECT_THAT(push.status().message(), HasSubstr(message));
+  };
+  refused(20, uint8_t{2}, "a kind");
+  refused(20, uint8_t{1}, "gives samples a format");
+  refused(21, uint8_t{10}, "a format");
+  refused(22, uint16_t{4}, "cut short");
+  refused(22, uint16_t{2}, "too many");
+  refused(24, uint64_t{4}, "8-aligned");
+  refused(40, int64_t{-1}, "a time");
+  refused(48, ~uint32_t{0}, "sides");
+  refused(60, uint32_t{1}, "must be zero");
+}
+
 // Whatever is cut off, it is noticed, and nothing behind the end is read (AddressSanitizer looks).
 TEST(LocalFrames, NoPartOfAFrameIsAFrame) {
   const Bytes whole = infer_frame();

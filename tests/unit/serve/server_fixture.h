@@ -12,32 +12,10 @@
 #include "grpc_health/health.grpc.pb.h"
 #include "inference/grpc_service.grpc.pb.h"
 #include "tests/unit/fakes.h"
+#include "tests/unit/no_pipelines.h"
 #include "tests/unit/temporary_folder.h"
 
 namespace inferd::serve {
-
-class NoPipelines final : public pipeline::Pipelines {
- public:
-  void start() override {}
-  void stop() override {}
-  Status start(const std::string&) override { return none(); }
-  Status stop(const std::string&) override { return none(); }
-  Status restart(const std::string&) override { return none(); }
-  Status reload() override { return none(); }
-  Result<pipeline::PipelineDrawing> check(const std::string&,
-                                          const std::map<std::string, std::string>&,
-                                          const ReadFile&) override {
-    return none();
-  }
-  std::vector<pipeline::PipelineStatus> list() const override { return {}; }
-  Result<pipeline::PipelineStatus> status(const std::string&) const override { return none(); }
-  Result<std::unique_ptr<pipeline::Subscription>> subscribe(const std::string&, size_t) override {
-    return none();
-  }
-
- private:
-  static Status none() { return not_found("there are no pipelines"); }
-};
 
 // y = x, two bytes, after `before`.
 inline std::shared_ptr<const Model> echo_model(const std::function<void()>& before) {
