@@ -29,11 +29,16 @@ enum {
   LIST = 6,
   INFER = 7,
   CANCEL = 8,
+  PUSH = 9,
+  WATCH = 10,
+  UNWATCH = 11,
+  RESULT = 12,
   ANSWER = 0x8000,
   VIOLATION = 0xFFFF,
   VERSION = 1,
   HEADER_BYTES = 16,
   MAX_FRAME = 65536,
+  MAX_KEPT_RESULTS = 64,
   CONNECT_TIMEOUT_MS = 10000
 };
 static const uint32_t MAGIC = 0x4C444649, INLINE = 0xFFFFFFFF;
@@ -54,6 +59,12 @@ typedef struct aside {
   size_t size;
   unsigned char bytes[];
 } aside;
+
+/* Oldest first. */
+typedef struct {
+  aside *first, *last;
+  size_t results; /* among them */
+} queue;
 
 typedef struct binding {
   struct binding* next;
@@ -80,11 +91,11 @@ struct inferd_local {
   mapping* mappings;
   inferd_result* results; /* as many as the bound model with most outputs has */
   size_t result_count;
-  aside *first_aside, *last_aside; /* oldest first */
-  aside* shown;                    /* what the last answer points into, if it was set aside */
-  uint64_t* dropped;               /* ids whose answers nobody wants */
+  queue answers, events; /* set aside: those to INFER, and what is about pipelines */
+  aside* shown;          /* what the last answer or event points into, if it was set aside */
+  uint64_t* dropped;     /* ids whose answers nobody wants */
   size_t dropped_count;
-  unsigned char out[MAX_FRAME], in[MAX_FRAME];
+  unsigned char out[MAX_FRAME], in[MAX_FRAME + 1]; /* room for a terminator */
 };
 
 /* ---- Errors ---- */
@@ -265,7 +276,7 @@ static int receive_frame(inferd_local* c, int timeout_ms, size_t* size, inferd_e
   ssize_t got;
   int resets = 0; /* told once, before what the daemon said at last */
   do {
-    got = recv(c->socket, c->in, sizeof c->in, at_once ? MSG_DONTWAIT : 0);
+    got = recv(c->socket, c->in, MAX_FRAME, at_once ? MSG_DONTWAIT : 0);
   } while (got < 0 && (errno == EINTR || (errno == ECONNRESET && resets++ == 0)));
   if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
     return fail(error, INFERD_DEADLINE_EXCEEDED, "no answer within %d ms", timeout_ms);
@@ -293,40 +304,73 @@ static int is_dropped(inferd_local* c, uint64_t id) {
   return 0;
 }
 
-static int set_aside(inferd_local* c, size_t size, inferd_error* error) {
-  aside* a = malloc(sizeof *a + size);
+static aside* take_aside(queue* q) {
+  aside* a = q->first;
+  if (a == NULL) return NULL;
+  q->first = a->next;
+  if (q->first == NULL) q->last = NULL;
+  if (type_of(a->bytes) == RESULT) --q->results;
+  return a;
+}
+
+/* Who does not look for events loses the oldest results, as he would in the daemon. */
+static void drop_oldest_result(queue* q) {
+  for (aside **at = &q->first, *before = NULL; *at != NULL; before = *at, at = &(*at)->next) {
+    aside* a = *at;
+    if (type_of(a->bytes) != RESULT || status_of(a->bytes) != INFERD_OK) continue;
+    *at = a->next;
+    if (q->last == a) q->last = before;
+    --q->results;
+    free(a);
+    return;
+  }
+}
+
+static int set_aside(inferd_local* c, queue* q, size_t size, inferd_error* error) {
+  aside* a = malloc(sizeof *a + size + 1); /* and a terminator */
   if (a == NULL) return fail(error, INFERD_RESOURCE_EXHAUSTED, "out of memory");
   a->next = NULL;
   a->size = size;
   memcpy(a->bytes, c->in, size);
-  if (c->last_aside == NULL) {
-    c->first_aside = a;
+  if (type_of(a->bytes) == RESULT && ++q->results > MAX_KEPT_RESULTS) drop_oldest_result(q);
+  if (q->last == NULL) {
+    q->first = a;
   } else {
-    c->last_aside->next = a;
+    q->last->next = a;
   }
-  c->last_aside = a;
+  q->last = a;
   return INFERD_OK;
 }
 
-/* Waits for the answer to `id` of type `type`; those to other requests are set aside. */
+static int is_event(uint16_t type) { return type == (PUSH | ANSWER) || type == RESULT; }
+
+/* Puts what came where somebody will look for it. */
+static int keep(inferd_local* c, size_t size, inferd_error* error) {
+  const uint16_t type = type_of(c->in);
+  if (is_event(type)) return set_aside(c, &c->events, size, error);
+  if (type != (INFER | ANSWER)) return not_understood(c, error);
+  return is_dropped(c, id_of(c->in)) ? INFERD_OK : set_aside(c, &c->answers, size, error);
+}
+
+/* What is left of a time, from when it began. */
+static int left_of(int timeout_ms, int64_t begin_ms) {
+  if (timeout_ms <= 0) return timeout_ms;
+  const int64_t left = begin_ms + timeout_ms - now_ms();
+  return left > 0 ? (int)left : 0;
+}
+
+/* Waits for the answer to `id` of type `type`; what else comes is kept. */
 static int wait_for(inferd_local* c, uint16_t type, uint64_t id, int timeout_ms, size_t* size,
                     inferd_error* error) {
-  int left = timeout_ms;
-  const int64_t until = timeout_ms > 0 ? now_ms() + timeout_ms : 0;
+  const int64_t begin = timeout_ms > 0 ? now_ms() : 0;
   for (;;) {
-    int code = receive_frame(c, left, size, error);
+    int code = receive_frame(c, left_of(timeout_ms, begin), size, error);
     if (code == INFERD_DEADLINE_EXCEEDED && c->connected)
       return fail(error, code, "no answer within %d ms", timeout_ms); /* not: in what was left */
     if (code != INFERD_OK) return code;
-    const uint16_t came = type_of(c->in);
-    if (came == (type | ANSWER) && id_of(c->in) == id) return INFERD_OK;
-    if (came != (INFER | ANSWER)) return not_understood(c, error);
-    if (!is_dropped(c, id_of(c->in)) && (code = set_aside(c, *size, error)) != INFERD_OK)
-      return code;
-    if (timeout_ms > 0) {
-      const int64_t rest = until - now_ms();
-      left = rest > 0 ? (int)rest : 0;
-    }
+    if (type_of(c->in) == (type | ANSWER) && id_of(c->in) == id) return INFERD_OK;
+    code = keep(c, *size, error);
+    if (code != INFERD_OK) return code;
   }
 }
 
@@ -420,11 +464,8 @@ void inferd_local_close(inferd_local* c) {
     free(c->mappings);
     c->mappings = next;
   }
-  while (c->first_aside != NULL) {
-    aside* next = c->first_aside->next;
-    free(c->first_aside);
-    c->first_aside = next;
-  }
+  for (aside* a = NULL; (a = take_aside(&c->answers)) != NULL;) free(a);
+  for (aside* a = NULL; (a = take_aside(&c->events)) != NULL;) free(a);
   free(c->shown);
   free(c->dropped);
   free(c->results);
@@ -779,25 +820,36 @@ static void forget_shown(inferd_local* c) {
   c->shown = NULL;
 }
 
+/* The next frame that `q` is for, in `f`. */
+static int receive_for(inferd_local* c, queue* q, int timeout_ms, cursor* f, inferd_error* error) {
+  forget_shown(c);
+  const int64_t begin = timeout_ms > 0 ? now_ms() : 0;
+  while (q->first == NULL) {
+    size_t size = 0;
+    int code = receive_frame(c, left_of(timeout_ms, begin), &size, error);
+    if (code == INFERD_DEADLINE_EXCEEDED && c->connected)
+      return fail(error, code, "nothing came within %d ms", timeout_ms);
+    if (code != INFERD_OK) return code;
+    const int events = q == &c->events;
+    const int wanted = events ? is_event(type_of(c->in)) : type_of(c->in) == (INFER | ANSWER);
+    if (wanted && (events || !is_dropped(c, id_of(c->in)))) {
+      *f = (cursor){c->in, size, HEADER_BYTES, 0};
+      return INFERD_OK;
+    }
+    if (wanted) continue; /* the answer to what was given up */
+    code = keep(c, size, error);
+    if (code != INFERD_OK) return code;
+  }
+  c->shown = take_aside(q);
+  *f = (cursor){c->shown->bytes, c->shown->size, HEADER_BYTES, 0};
+  return INFERD_OK;
+}
+
 int inferd_local_receive(inferd_local* c, int timeout_ms, inferd_answer* answer,
                          inferd_error* error) {
-  forget_shown(c);
-  if (c->first_aside != NULL) {
-    c->shown = c->first_aside;
-    c->first_aside = c->shown->next;
-    if (c->first_aside == NULL) c->last_aside = NULL;
-    cursor f = {c->shown->bytes, c->shown->size, HEADER_BYTES, 0};
-    return read_answer(c, &f, answer, error);
-  }
-  for (;;) {
-    size_t size = 0;
-    const int code = receive_frame(c, timeout_ms, &size, error);
-    if (code != INFERD_OK) return code;
-    if (type_of(c->in) != (INFER | ANSWER)) return not_understood(c, error);
-    if (is_dropped(c, id_of(c->in))) continue;
-    cursor f = {c->in, size, HEADER_BYTES, 0};
-    return read_answer(c, &f, answer, error);
-  }
+  cursor f;
+  const int code = receive_for(c, &c->answers, timeout_ms, &f, error);
+  return code == INFERD_OK ? read_answer(c, &f, answer, error) : code;
 }
 
 int inferd_local_infer(inferd_local* c, const inferd_request* request, int timeout_ms,
@@ -824,4 +876,83 @@ int inferd_local_infer(inferd_local* c, const inferd_request* request, int timeo
 int inferd_local_cancel(inferd_local* c, uint64_t id, inferd_error* error) {
   cursor f = begin(c, CANCEL, id);
   return send_frame(c, &f, -1, MSG_DONTWAIT, error);
+}
+
+/* ---- Pipelines ---- */
+
+int inferd_local_push(inferd_local* c, const inferd_frame* frame, uint64_t* id,
+                      inferd_error* error) {
+  const size_t name_bytes = strlen(frame->source);
+  if (name_bytes > 1024) return fail(error, INFERD_INVALID_ARGUMENT, "no source has such a name");
+  const int samples = frame->columns != 0;
+  *id = c->next_id++;
+  cursor f = begin(c, PUSH, *id);
+  put_u32(&f, frame->buffer);
+  put_u8(&f, samples ? 1 : 0);
+  put_u8(&f, samples ? 0 : (uint8_t)frame->pixels);
+  put_u16(&f, (uint16_t)name_bytes);
+  put_u64(&f, frame->offset);
+  put_u64(&f, frame->bytes);
+  put_i64(&f, frame->capture_ns);
+  put_u32(&f, samples ? frame->columns : frame->width);
+  put_u32(&f, samples ? 0 : frame->height);
+  put_u32(&f, samples ? 0 : frame->stride);
+  put_u32(&f, 0);
+  put(&f, frame->source, name_bytes);
+  return send_frame(c, &f, -1, MSG_DONTWAIT, error);
+}
+
+int inferd_local_watch(inferd_local* c, const char* pipeline, inferd_result_format format,
+                       uint32_t capacity, uint64_t* id, inferd_error* error) {
+  const size_t name_bytes = strlen(pipeline);
+  if (name_bytes > 1024) return fail(error, INFERD_INVALID_ARGUMENT, "no pipeline has such a name");
+  *id = c->next_id++;
+  cursor f = begin(c, WATCH, *id), answer;
+  put_u16(&f, (uint16_t)name_bytes);
+  put_u8(&f, format == INFERD_BINARY ? 1 : 0);
+  put_u8(&f, 0);
+  put_u32(&f, capacity);
+  put(&f, pipeline, name_bytes);
+  return call(c, &f, -1, &answer, error);
+}
+
+int inferd_local_unwatch(inferd_local* c, uint64_t id, inferd_error* error) {
+  cursor f = begin(c, UNWATCH, id), answer;
+  return call(c, &f, -1, &answer, error);
+}
+
+/* With a terminator: there is room for it behind every frame. */
+static const char* rest_of(cursor* f) {
+  f->bytes[f->size] = '\0';
+  return (const char*)f->bytes + f->at;
+}
+
+int inferd_local_event(inferd_local* c, int timeout_ms, inferd_event* event, inferd_error* error) {
+  cursor f;
+  const int code = receive_for(c, &c->events, timeout_ms, &f, error);
+  if (code != INFERD_OK) return code;
+  memset(event, 0, sizeof *event);
+  event->kind = type_of(f.bytes) == RESULT ? INFERD_RESULT : INFERD_PUSHED;
+  event->id = id_of(f.bytes);
+  event->code = status_of(f.bytes);
+  event->message = "";
+  if (event->code != INFERD_OK) {
+    event->message = rest_of(&f);
+    return INFERD_OK;
+  }
+  if (event->kind == INFERD_PUSHED) {
+    event->fate = take_u16(&f);
+    take_u16(&f);
+    take_u32(&f);
+    event->capture_ns = take_i64(&f);
+    event->held_ns = take_i64(&f);
+  } else {
+    event->dropped = take_u64(&f);
+    event->sequence = take_u64(&f);
+    event->capture_ns = take_i64(&f);
+    event->result_ns = take_i64(&f);
+    event->bytes = f.size - f.at;
+    event->data = rest_of(&f);
+  }
+  return f.broken ? not_understood(c, error) : INFERD_OK;
 }

@@ -220,6 +220,87 @@ int inferd_local_receive(inferd_local* connection, int timeout_ms, inferd_answer
 /* The request is answered all the same, with CANCELLED if it had not begun. */
 int inferd_local_cancel(inferd_local* connection, uint64_t id, inferd_error* error);
 
+/* ---- Pipelines ---- */
+
+/* Numbered as in the protocol; docs/pipelines.md tells what they are. */
+typedef enum {
+  INFERD_RGB,
+  INFERD_BGR,
+  INFERD_RGBX,
+  INFERD_BGRX,
+  INFERD_GREY,
+  INFERD_YUYV,
+  INFERD_UYVY,
+  INFERD_NV12,
+  INFERD_NV21,
+  INFERD_I420
+} inferd_pixels;
+
+/* A frame for a source `push`: it must be as that is configured. */
+typedef struct {
+  const char* source; /* the source's `name` */
+  uint32_t buffer;
+  uint64_t offset;      /* in the buffer, a multiple of 8 */
+  uint64_t bytes;       /* its size */
+  int64_t capture_ns;   /* CLOCK_MONOTONIC; 0: now */
+  uint32_t columns;     /* 0: a picture; else rows of so many floats */
+  inferd_pixels pixels; /* of pictures, as what follows */
+  uint32_t width, height;
+  uint32_t stride; /* bytes from row to row; 0: rows without padding */
+} inferd_frame;
+
+/* Sends a frame. Nothing is copied: its memory is the daemon's until an event tells of `id`.
+ * RESOURCE_EXHAUSTED: the daemon has not taken what was sent before. */
+int inferd_local_push(inferd_local* connection, const inferd_frame* frame, uint64_t* id,
+                      inferd_error* error);
+
+typedef enum {
+  INFERD_JSON,  /* as docs/pipelines.md has it */
+  INFERD_BINARY /* as daemon/pipeline/result_binary.h has it */
+} inferd_result_format;
+
+/* Asks for the results of a pipeline from now on. The daemon keeps `capacity` of them for a slow
+ * reader (0: 16, at most 1000); what is dropped it counts. */
+int inferd_local_watch(inferd_local* connection, const char* pipeline, inferd_result_format format,
+                       uint32_t capacity, uint64_t* id, inferd_error* error);
+int inferd_local_unwatch(inferd_local* connection, uint64_t id, inferd_error* error);
+
+typedef enum { INFERD_PUSHED, INFERD_RESULT } inferd_event_kind;
+
+/* What became of a frame. */
+enum {
+  INFERD_OVERWRITTEN, /* a newer one came before a node had time for it */
+  INFERD_SKIPPED,     /* by `every` or `max_fps` */
+  INFERD_STALE,       /* past the pipeline's deadline */
+  INFERD_STOPPED,     /* the pipeline was stopped */
+  INFERD_FAILED,      /* a stage refused it */
+  INFERD_USED         /* a node has finished it */
+};
+
+/* Valid until the next call with the connection. */
+typedef struct {
+  inferd_event_kind kind;
+  uint64_t id; /* that inferd_local_push or inferd_local_watch gave */
+  /* 0, or why the frame was not taken. Of results: OUT_OF_RANGE, this one was too large;
+   * UNAVAILABLE, the pipeline has ended, and nothing more will come. */
+  int code;
+  const char* message;
+  int64_t capture_ns;
+  int fate;        /* of frames */
+  int64_t held_ns; /* of frames: how long the daemon had them */
+  /* Of results, as all that follows; the text of JSON has a terminator behind `bytes`. */
+  uint64_t sequence, dropped; /* results that this watch has missed so far */
+  int64_t result_ns;
+  const void* data;
+  size_t bytes;
+} inferd_event;
+
+/* The next event: 0 even when it tells of an error (`event->code`). DEADLINE_EXCEEDED: none within
+ * `timeout_ms` (-1: for ever). Events that come while an answer is waited for are kept: of results
+ * the newest 64. */
+int inferd_local_event(inferd_local* connection, int timeout_ms, inferd_event* event,
+                       inferd_error* error);
+
 /* NOLINTEND(modernize-*,readability-identifier-naming) */
 
 #ifdef __cplusplus

@@ -14,6 +14,7 @@
 #include "clients/cpp/grpc_calls.h"
 #include "clients/cpp/grpc_channel.h"
 #include "clients/cpp/grpc_messages.h"
+#include "clients/cpp/grpc_pusher.h"
 #include "clients/cpp/grpc_stream.h"
 #include "clients/cpp/local_client.h"
 #include "clients/cpp/reconnecting.h"
@@ -307,6 +308,26 @@ class GrpcClient final : public Client {
       return ok_status();
     }
     return ended(reader->Finish());
+  }
+
+  Result<std::unique_ptr<FramePusher>> pusher(const std::string& source) override {
+    return std::unique_ptr<FramePusher>(std::make_unique<GrpcPusher>(
+        *pipelines_, source, [this](grpc::ClientContext& context) { authorize(context); },
+        [this](const grpc::Status& status) { return ended(status); }));
+  }
+
+  Result<Snapshot> snapshot(const std::string& pipeline, const SnapshotOptions& options) override {
+    grpc::ClientContext context;
+    prepare(context);
+    inferd::v1::SnapshotRequest request;
+    request.set_pipeline(pipeline);
+    request.set_node(options.node);
+    request.set_plain(options.plain);
+    request.set_quality(options.quality);
+    inferd::v1::SnapshotResponse response;
+    INFERD_RETURN_IF_ERROR(ended(pipelines_->Snapshot(&context, request, &response)));
+    return Snapshot{{response.jpeg().begin(), response.jpeg().end()},
+                    from_proto(response.result())};
   }
 
  protected:

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "clients/cpp/local_in_flight.h"
+#include "clients/cpp/local_pipelines.h"
 #include "clients/cpp/local_session.h"
 #include "clients/cpp/local_stream.h"
 
@@ -13,9 +14,10 @@ namespace inferd {
 namespace {
 
 Status only_over_grpc(const char* what) {
-  return unimplemented(std::string("the local socket only runs models: for ") + what +
-                       ", connect to the daemon's gRPC endpoint, unix:/run/inferd/inferd.sock "
-                       "unless its server.grpc says otherwise");
+  return unimplemented(
+      std::string("the local socket runs models, takes frames and gives results: for ") + what +
+      ", connect to the daemon's gRPC endpoint, unix:/run/inferd/inferd.sock "
+      "unless its server.grpc says otherwise");
 }
 
 class LocalClient final : public Client {
@@ -106,8 +108,15 @@ class LocalClient final : public Client {
   Result<PipelineInfo> change_pipeline(const std::string&, PipelineChange) override {
     return only_over_grpc("pipelines");
   }
-  Status watch(const std::string&, const std::function<bool(const WatchedFrame&)>&) override {
-    return only_over_grpc("pipelines");
+  Status watch(const std::string& pipeline,
+               const std::function<bool(const WatchedFrame&)>& on_frame) override {
+    return watch_local(path_, pipeline, on_frame);
+  }
+  Result<std::unique_ptr<FramePusher>> pusher(const std::string& source) override {
+    return push_local(path_, source);
+  }
+  Result<Snapshot> snapshot(const std::string&, const SnapshotOptions&) override {
+    return only_over_grpc("snapshots");
   }
 
  protected:

@@ -242,7 +242,7 @@ TEST(LocalClientTest, TellsThatTooManyAreOnTheirWay) {
 TEST(LocalClientTest, SaysWhereToAskForWhatItDoesNotSpeak) {
   const auto client = Client::connect("local:/nonexistent/socket");
   for (const Status& status : {client->statistics().status(), client->pipelines().status(),
-                               client->watch("street", [](const auto&) { return true; })}) {
+                               client->snapshot("street", {}).status()}) {
     EXPECT_EQ(status.code(), StatusCode::kUnimplemented);
     EXPECT_THAT(status.message(), testing::HasSubstr("unix:/run/inferd/inferd.sock"));
   }

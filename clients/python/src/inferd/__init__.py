@@ -11,10 +11,10 @@ See `inferd.Client`. Everything that goes wrong is an `inferd.Error` with a `cod
 from inferd._errors import Code, Error
 from inferd._stream import Stream
 from inferd._types import (Area, Box, Buffers, Class, Count, Detection, Duration, Frame, Mask, Model, ModelState,
-                           ModelStatistics, Node, Pipeline, Sequence, Server, Tensor, Value)
+                           ModelStatistics, Node, Pipeline, PushAnswer, Pusher, Sequence, Server, Snapshot, Tensor, Value)
 from inferd._version import __version__
 from inferd.client import Client
 
 __all__ = ["Area", "Box", "Buffers", "Class", "Client", "Code", "Count", "Detection", "Duration", "Error", "Frame",
-           "Mask", "Model", "ModelState", "ModelStatistics", "Node", "Pipeline", "Sequence", "Server", "Stream", "Tensor",
-           "Value", "__version__"]
+           "Mask", "Model", "ModelState", "ModelStatistics", "Node", "Pipeline", "PushAnswer", "Pusher", "Sequence", "Server",
+           "Snapshot", "Stream", "Tensor", "Value", "__version__"]

@@ -8,7 +8,8 @@ import select
 import socket
 import threading
 import time
-from typing import Callable, Dict, Optional, Sequence
+from collections import deque
+from typing import Callable, Deque, Dict, Optional, Sequence
 
 from inferd import _frames as frames
 from inferd._errors import Code, Error
@@ -51,6 +52,7 @@ class Connection:
         self._broken: Optional[Error] = None
         self._sending = threading.Lock()
         self._path = path
+        self.results: Deque[frames.Answer] = deque()  # what came of WATCH
         try:
             self.limits = self.call(frames.Type.HELLO, frames.hello(), deadline).limits()
         except Error:
@@ -112,6 +114,13 @@ class Connection:
         if error is not None:
             raise error
         return pending.answer
+
+    def wait_for_frame(self, deadline: float) -> bool:
+        """Takes one, whatever it is. False: none came in time. For connections that one thread uses."""
+        came = self._read(deadline)
+        if self._broken is not None:
+            raise self._broken
+        return came
 
     def take_late_answers(self) -> None:
         """Looks for answers that nobody waits for any more."""
@@ -177,6 +186,9 @@ class Connection:
     def _deliver(self, answer: frames.Answer) -> None:
         if answer.type == frames.VIOLATION:
             raise answer.error() or frames.lost("it ended the connection")
+        if answer.type == frames.Type.RESULT:
+            self.results.append(answer)
+            return
         with self._changed:
             pending = self._pending.get(answer.number)
             if pending is None or answer.type != pending.kind + frames.ANSWER:

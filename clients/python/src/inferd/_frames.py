@@ -24,6 +24,10 @@ _HELLO = struct.Struct("<IHHIIIIQ")
 _INFER = struct.Struct("<IHHqIHHQ")
 _PLACE = struct.Struct("<IB3xQQ")
 _ANSWER = struct.Struct("<IHHqqqq")
+_PUSH = struct.Struct("<IBBHQQqIIII")
+_PUSHED = struct.Struct("<HHIqq")
+_RESULT = struct.Struct("<QQqq")
+PIXELS = ("rgb", "bgr", "rgbx", "bgrx", "grey", "yuyv", "uyvy", "nv12", "nv21", "i420")  # as they are numbered
 _STATES = ("LOADING", "READY", "UNAVAILABLE")
 
 
@@ -36,6 +40,10 @@ class Type(enum.IntEnum):
     LIST = 6
     INFER = 7
     CANCEL = 8
+    PUSH = 9
+    WATCH = 10
+    UNWATCH = 11
+    RESULT = 12  # of the daemon, unasked
 
 
 class Limits(NamedTuple):
@@ -113,6 +121,22 @@ def infer(binding: int, inputs: List[Place], outputs: List[Place], deadline_ns: 
     return b"".join(parts)
 
 
+def push(source: bytes, place: Place, capture_ns: int, pixels: str, width: int, height: int) -> bytes:
+    """`pixels` empty: samples, rows of `width` columns."""
+    if len(source) > MAX_NAME:
+        raise invalid(f"the source's name has {len(source)} bytes, more than {MAX_NAME}")
+    kind, number = (0, PIXELS.index(pixels)) if pixels else (1, 0)
+    return _PUSH.pack(place.buffer, kind, number, len(source), place.offset, place.bytes, capture_ns, width, height, 0,
+                      0) + source
+
+
+def watch(pipeline: bytes, capacity: int) -> bytes:
+    """Results as JSON."""
+    if len(pipeline) > MAX_NAME:
+        raise invalid(f"the pipeline's name has {len(pipeline)} bytes, more than {MAX_NAME}")
+    return struct.pack("<HBBI", len(pipeline), 0, 0, capacity) + pipeline
+
+
 class Answer:
     """A frame of the daemon."""
 
@@ -179,3 +203,13 @@ class Answer:
             data = self._data[offset:offset + size] if inline else b""
             results.append(Result(Place(buffer, offset, size, shape), data))
         return results
+
+    def pushed(self) -> Tuple[int, int]:
+        """The fate of a frame, and the time of its capture."""
+        fate, _, _, capture_ns, _ = self._unpack(_PUSHED, 16)
+        return fate, capture_ns
+
+    def result(self) -> Tuple[int, int, bytes]:
+        """Results missed so far, when this one was there, and its JSON."""
+        dropped, _, _, result_ns = self._unpack(_RESULT, 16)
+        return dropped, result_ns, self._data[16 + _RESULT.size:]

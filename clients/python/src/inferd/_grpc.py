@@ -13,6 +13,7 @@ from inferd import _types as t
 from inferd._channel import Security, open_channel
 from inferd._datatypes import array_of, datatype_of
 from inferd._errors import Code, Error, code_of
+from inferd._grpc_pusher import GrpcPusher
 from inferd._grpc_stream import GrpcStream
 from inferd._request import Request, checked_sequence
 
@@ -189,6 +190,10 @@ class GrpcTransport:
     def watch(self, pipeline: str, buffer: int, timeout: Optional[float]) -> Iterator[t.Frame]:
         request = pb.pipelines.WatchRequest(pipeline=pipeline, buffer=buffer)
         call = self._call(self._pipelines.Watch, request, timeout)
+        call.initial_metadata()  # which comes once the daemon has subscribed, or the call has ended
+        return self._results(call)
+
+    def _results(self, call) -> Iterator[t.Frame]:
         try:
             for frame in call:
                 yield _frame(frame)
@@ -196,6 +201,17 @@ class GrpcTransport:
             raise self._error_of(error) from None
         finally:
             call.cancel()
+
+    def pusher(self, source: str, timeout: float) -> t.Pusher:
+        method = functools.partial(self._pipelines.PushFrames, metadata=self._metadata)
+        return GrpcPusher(method, source, self._error_of)
+
+    def snapshot(self, pipeline: str, node: str, plain: bool, timeout: float) -> t.Snapshot:
+        request = pb.pipelines.SnapshotRequest(pipeline=pipeline, node=node, plain=plain,
+                                               timeout_ms=min(60000, max(1, int(timeout * 1000))))
+        # A little longer, so that the daemon says what it waited for.
+        response = self._call(self._pipelines.Snapshot, request, timeout + 1)
+        return t.Snapshot(response.jpeg, _frame(response.result))
 
     def close(self) -> None:
         self._channel.close()

@@ -11,6 +11,7 @@ from inferd import _types as t
 from inferd._connection import NotSent
 from inferd._errors import Code, Error, invalid
 from inferd._local_buffers import LocalBuffers
+from inferd._local_pipelines import LocalPusher, watch
 from inferd._request import Request
 from inferd._session import Session
 
@@ -19,7 +20,7 @@ _THREADS = 16  # of asynchronous requests
 
 
 def _only_grpc(what: str) -> Error:
-    return Error(Code.UNIMPLEMENTED, f"the local socket only runs models: for {what}, connect to the daemon's gRPC endpoint, "
+    return Error(Code.UNIMPLEMENTED, f"the local socket runs models, takes frames and gives results: for {what}, connect to the daemon's gRPC endpoint, "
                                      "unix:/run/inferd/inferd.sock unless its server.grpc says otherwise")
 
 
@@ -115,7 +116,13 @@ class LocalTransport:
         raise _only_grpc("pipelines")
 
     def watch(self, pipeline: str, buffer: int, timeout: Optional[float]) -> Iterator[t.Frame]:
-        raise _only_grpc("pipelines")
+        return watch(self._path, pipeline, buffer, timeout)
+
+    def pusher(self, source: str, timeout: float) -> t.Pusher:
+        return LocalPusher(self._path, source, timeout)
+
+    def snapshot(self, pipeline: str, node: str, plain: bool, timeout: float) -> t.Snapshot:
+        raise _only_grpc("snapshots")
 
     def close(self) -> None:
         with self._lock:

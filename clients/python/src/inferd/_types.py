@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the client's calls take and return."""
 import abc
+from collections import deque
 from dataclasses import dataclass
-from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
+from typing import Deque, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 
@@ -230,6 +231,83 @@ class Pipeline:
     nodes: Tuple[Node, ...]
     restarts: int = 0  # because a node was stuck
     graph: Tuple[GraphNode, ...] = ()
+
+
+@dataclass(frozen=True)
+class PushAnswer:
+    """What became of a frame, once the daemon needs it no more."""
+
+    id: int  # that Pusher.push() gave
+    fate: str  # "used"; else "overwritten", "skipped", "stale", "stopped", "failed", or "refused"
+    capture_ns: int  # that its results have
+    error: str = ""  # why it was refused
+
+
+FATES = ("overwritten", "skipped", "stale", "stopped", "failed", "used")  # as they are numbered
+
+
+class Pusher(abc.ABC):
+    """Frames of this program for a pipeline whose source is `push`, made by `Client.pusher`. Belongs to one thread at a
+    time. `counts` has how many were answered, by fate."""
+
+    def __init__(self) -> None:
+        self.counts: Dict[str, int] = {}
+        self._answers: Deque[PushAnswer] = deque(maxlen=1024)
+
+    @abc.abstractmethod
+    def array(self, shape: Tuple[int, ...], dtype: Union[np.dtype, type] = np.uint8) -> np.ndarray:
+        """An array for the next frame, to be filled and given to push() once. Over the local socket it lies where the
+        daemon reads it, and nothing is copied."""
+
+    @abc.abstractmethod
+    def push(self, frame: Union[np.ndarray, bytes], pixels: str = "rgb", capture_ns: int = 0) -> int:
+        """Sends a frame and returns its number. Does not wait for the pipeline.
+
+        frame: a picture as an array of uint8 (height x width x 3, of yuyv x 2, of grey x 1 or none; of nv12, nv21 and
+            i420 height * 3 / 2 x width), samples as one of float32 (rows x columns), or over gRPC the bytes of a JPEG
+            or PNG.
+        capture_ns: time.monotonic_ns() of the capture, as results will have it; 0: when it arrives.
+        """
+
+    @abc.abstractmethod
+    def answers(self, timeout: float = 0.0) -> List[PushAnswer]:
+        """Those that came since they were last asked for, the newest 1024; waits so long for the first."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Frames on their way go on."""
+
+    def __enter__(self) -> "Pusher":
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.close()
+
+    def _answered(self, number: int, fate: int, capture_ns: int, error: str = "") -> None:
+        name = "refused" if error else FATES[min(fate, len(FATES) - 1)]
+        self.counts[name] = self.counts.get(name, 0) + 1
+        self._answers.append(PushAnswer(number, name, capture_ns, error))
+
+    def _take_answers(self) -> List[PushAnswer]:
+        taken = list(self._answers)
+        self._answers.clear()
+        return taken
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    jpeg: bytes
+    frame: Frame  # and what was found in it
+
+
+def picture_size(shape: Tuple[int, ...], pixels: str) -> Tuple[int, int]:
+    """Width and height of a picture that lies in an array of this shape."""
+    depth = {"rgb": 3, "bgr": 3, "rgbx": 4, "bgrx": 4, "yuyv": 2, "uyvy": 2, "grey": 1}.get(pixels)
+    if depth is not None and (shape[2:] == (depth,) or (depth == 1 and len(shape) == 2)):
+        return shape[1], shape[0]
+    if pixels in ("nv12", "nv21", "i420") and len(shape) == 2 and shape[0] % 3 == 0:
+        return shape[1], shape[0] // 3 * 2
+    raise invalid(f"an array of shape {list(shape)} is no picture in '{pixels}'")
 
 
 class Buffers(abc.ABC):

@@ -32,8 +32,8 @@ class Client:
     """A connection to a daemon.
 
     `endpoint` is "unix:PATH" or "HOST:PORT" for gRPC, "grpcs://HOST:PORT" for gRPC with TLS, or "local:PATH" for the
-    local socket, which copies less and can only run models: other calls are refused there with UNIMPLEMENTED. Making a client does not connect; calls do,
-    also anew after the daemon was restarted. A call while nobody answers fails at once with UNAVAILABLE.
+    local socket, which copies less and can run models, watch pipelines and push frames to them: other calls are refused
+    there with UNIMPLEMENTED. Making a client does not connect; calls do, also anew after the daemon was restarted. A call while nobody answers fails at once with UNAVAILABLE.
 
     Every call has a deadline: `timeout` seconds, where it is not given that of the client. Safe to use from several
     threads. Close it, or use it as a context manager.
@@ -155,6 +155,15 @@ class Client:
         """What a pipeline finds, frame by frame from now on, until it ends. A reader that is too slow loses the oldest
         of the `buffer` results that are kept for it (0: 16). Endless without a timeout."""
         return self._transport.watch(pipeline, buffer, None if timeout is None else _checked_timeout(timeout))
+
+    def pusher(self, source: str, *, timeout: Optional[float] = None) -> t.Pusher:
+        """For frames of this program: a pipeline whose source is `push` with the name `source` takes them."""
+        return self._transport.pusher(source, self._seconds(timeout))
+
+    def snapshot(self, pipeline: str, node: str = "", plain: bool = False, *,
+                 timeout: Optional[float] = None) -> t.Snapshot:
+        """The next frame of a pipeline, or of one of its nodes, as a JPEG with its results drawn on it."""
+        return self._transport.snapshot(pipeline, node, plain, self._seconds(timeout))
 
     def close(self) -> None:
         """Ends what is still on its way with CANCELLED or UNAVAILABLE. Calls after it are refused."""

@@ -20,6 +20,7 @@
 
 #include "inferd/client/infer.h"
 #include "inferd/client/infer_future.h"
+#include "inferd/client/push.h"
 #include "inferd/client/stream.h"
 #include "inferd/engine/status.h"
 #include "inferd/engine/tensor.h"
@@ -152,14 +153,25 @@ struct PipelineInfo {
   std::vector<PipelineGraphNode> graph = {};
 };
 
+struct SnapshotOptions {
+  std::string node = {};  // of the pipeline; empty: one whose frames nobody reads
+  bool plain = false;     // nothing is drawn
+  int quality = 0;        // of JPEG, 1 to 100; 0: 90
+};
+
+struct Snapshot {
+  std::vector<uint8_t> jpeg;
+  WatchedFrame frame;  // and what was found in it
+};
+
 enum class PipelineChange { kStart, kStop, kRestart };
 
 class Client {
  public:
   // "unix:/path" or "host:port": gRPC; "grpcs://host:port": the same with TLS, where the daemon's
   // certificate must be for `host`. "local:/path": the local socket, which runs models and lists
-  // them; statistics(), classify(), and what is about pipelines are UNIMPLEMENTED there: connect to
-  // the daemon's gRPC endpoint for those, "unix:/run/inferd/inferd.sock". Does not wait for the
+  // them, watches pipelines and pushes frames to them; all else is UNIMPLEMENTED there: connect to
+  // the daemon's gRPC endpoint for it, "unix:/run/inferd/inferd.sock". Does not wait for the
   // daemon: the first call does, up to `timeout_ms`, which is also the deadline of every call but
   // watch(). A daemon that was restarted is found within a second.
   static std::unique_ptr<Client> connect(const std::string& endpoint, int64_t timeout_ms = 10'000);
@@ -223,6 +235,13 @@ class Client {
   // breaks.
   virtual Status watch(const std::string& pipeline,
                        const std::function<bool(const WatchedFrame&)>& on_frame) = 0;
+  // Frames for the source `push` of this name. Of gRPC, the first answer() tells when there is
+  // none.
+  virtual Result<std::unique_ptr<FramePusher>> pusher(const std::string& source) = 0;
+  // The next frame of a pipeline as a picture. NOT_FOUND: no such pipeline or node.
+  // DEADLINE_EXCEEDED: no frame came in time.
+  virtual Result<Snapshot> snapshot(const std::string& pipeline,
+                                    const SnapshotOptions& options) = 0;
 
  protected:
   // As infer_async(). What it returns cancels the inference: `done` gets CANCELLED, unless it has
