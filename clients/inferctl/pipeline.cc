@@ -8,7 +8,6 @@
 #include "clients/inferctl/pipeline_commands.h"
 
 namespace inferd::ctl {
-namespace {
 
 nlohmann::json to_json(const PipelineInfo& p) {
   nlohmann::json json = {{"name", p.name},
@@ -51,6 +50,8 @@ nlohmann::json to_json(const PipelineInfo& p) {
   }
   return json;
 }
+
+namespace {
 
 void print(const PipelineInfo& p) {
   const std::string trouble = (p.reason.empty() ? "" : "; " + p.reason) +
@@ -260,6 +261,8 @@ void add_pipeline(CLI::App& app, const Globals& globals, Run& chosen) {
   add("restart", "stops and starts one", changes(PipelineChange::kRestart));
 
   add_pipeline_check(*command, globals, chosen);
+  add_pipeline_snapshot(*command, globals, chosen);
+  add_pipeline_stats(*command, globals, chosen);
 
   CLI::App* watch =
       command->add_subcommand("watch", "results as they are made, one line per frame");
