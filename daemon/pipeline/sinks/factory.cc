@@ -36,6 +36,7 @@ const Row kRows[] = {
     {"jsonl", make_jsonl},
     {"mjpeg", make_mjpeg},
     {"mqtt", make_mqtt},
+    {"record", make_record},
     {"udp", make_udp},
     {"webhook", make_webhook},
 };

@@ -13,6 +13,7 @@ Result<std::unique_ptr<Sink>> make_csv(const config::NodeConfig& node);
 Result<std::unique_ptr<Sink>> make_jsonl(const config::NodeConfig& node);
 Result<std::unique_ptr<Sink>> make_mjpeg(const config::NodeConfig& node);
 Result<std::unique_ptr<Sink>> make_mqtt(const config::NodeConfig& node);
+Result<std::unique_ptr<Sink>> make_record(const config::NodeConfig& node);
 Result<std::unique_ptr<Sink>> make_udp(const config::NodeConfig& node);
 Result<std::unique_ptr<Sink>> make_webhook(const config::NodeConfig& node);
 

@@ -7,6 +7,7 @@
 
 #include "daemon/pipeline/stages/stages.h"
 #include "daemon/pipeline/track/overlap.h"
+#include "daemon/pipeline/wanted.h"
 
 namespace inferd::pipeline {
 namespace {
@@ -77,21 +78,15 @@ class Labels final : public Stage {
 
 class Filter final : public Stage {
  public:
-  Filter(float min_score, std::vector<std::string> classes)
-      : min_score_(min_score), classes_(std::move(classes)) {}
+  explicit Filter(Wanted wanted) : wanted_(std::move(wanted)) {}
 
   Status process(Work& work) override {
-    std::erase_if(work.detections, [&](const Detection& d) {
-      const bool wanted = classes_.empty() ||
-                          std::find(classes_.begin(), classes_.end(), d.label) != classes_.end();
-      return d.score < min_score_ || !wanted;
-    });
+    std::erase_if(work.detections, [&](const Detection& d) { return !wanted_.takes(d); });
     return ok_status();
   }
 
  private:
-  const float min_score_;
-  const std::vector<std::string> classes_;
+  const Wanted wanted_;
 };
 
 }  // namespace
@@ -125,10 +120,9 @@ StageResult make_labels(const config::NodeConfig& node, StageContext& context) {
 
 StageResult make_filter(const config::NodeConfig& node, StageContext&) {
   config::NodeReader r(node);
-  const auto min_score = static_cast<float>(r.number("min_score", 0, 0, 1));
-  std::vector<std::string> classes = r.list("classes");
+  Wanted wanted = Wanted::from(r);
   INFERD_RETURN_IF_ERROR(r.finish());
-  return std::unique_ptr<Stage>(std::make_unique<Filter>(min_score, std::move(classes)));
+  return std::unique_ptr<Stage>(std::make_unique<Filter>(std::move(wanted)));
 }
 
 }  // namespace inferd::pipeline
