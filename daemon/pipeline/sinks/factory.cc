@@ -32,6 +32,7 @@ namespace {
 const Row kRows[] = {
     {"annotated", make_annotated},
     {"best_shots", make_best_shots},
+    {"capture", make_capture},
     {"csv", make_csv},
     {"jsonl", make_jsonl},
     {"mjpeg", make_mjpeg},

@@ -115,24 +115,53 @@ Status KeptFiles::find(const std::string& prefix, const std::string& extension,
   return ok_status();
 }
 
+// Any file of a set, also of one that is not complete.
+bool KeptFiles::is_there(const std::string& path) const {
+  return std::any_of(extensions_.begin(), extensions_.end(), [&](const std::string& e) {
+    return ::access((path + e).c_str(), F_OK) == 0 ||
+           ::access((path + e + ".part").c_str(), F_OK) == 0;
+  });
+}
+
+int64_t KeptFiles::bytes_of(const std::string& path) const {
+  int64_t bytes = 0;
+  for (const std::string& e : extensions_) {
+    std::error_code gone;
+    const auto size = std::filesystem::file_size(path + e, gone);
+    if (!gone) bytes += static_cast<int64_t>(size);
+  }
+  return bytes;
+}
+
+void KeptFiles::remove(const std::string& path) const {
+  for (const std::string& e : extensions_) ::unlink((path + e).c_str());
+}
+
+void KeptFiles::forget(size_t set) {
+  bytes_ -= sets_[set].bytes;
+  sets_.erase(sets_.begin() + static_cast<std::ptrdiff_t>(set));
+  if (set < found_) --found_;
+}
+
 std::string KeptFiles::new_path(const std::string& prefix, int64_t monotonic_ns) {
   int64_t ms = std::max(unix_ms(monotonic_ns), int64_t{0});
   std::string path;
-  const auto taken = [](const std::string& file) { return ::access(file.c_str(), F_OK) == 0; };
   do {  // the clock may have been put back
     path = folder_ + "/" + prefix + "_" + format_time(ms++, "%Y%m%dT%H%M%S");
-  } while (std::any_of(extensions_.begin(), extensions_.end(), [&](const std::string& e) {
-    return taken(path + e) || taken(path + e + ".part");
-  }));
+  } while (is_there(path));
   return path;
+}
+
+void KeptFiles::forget_gone() {
+  for (size_t i = sets_.size(); i-- > 0;) {
+    if (!is_there(sets_[i].path)) forget(i);
+  }
 }
 
 bool KeptFiles::take(int64_t bytes) {
   while (!fits(bytes) && !sets_.empty()) {
-    for (const std::string& e : extensions_) ::unlink((sets_.front().path + e).c_str());
-    bytes_ -= sets_.front().bytes;
-    sets_.pop_front();
-    if (found_ > 0) --found_;
+    remove(sets_.front().path);
+    forget(0);
   }
   if (!fits(bytes)) return false;
   bytes_ += bytes;

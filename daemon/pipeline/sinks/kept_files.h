@@ -38,9 +38,15 @@ class KeptFiles {
   // Counts so many bytes more, and removes the oldest sets until they fit. False: they would not
   // even alone, and are not counted.
   bool take(int64_t bytes);
+  // Sets that somebody else has taken away count no more.
+  void forget_gone();
   void give_back(int64_t bytes) { bytes_ -= bytes; }
   // A set that is complete now, of bytes that were taken.
   void add(const std::string& path, int64_t bytes) { sets_.push_back({path, bytes}); }
+
+  // The files of a set that is not added, as far as they are there.
+  int64_t bytes_of(const std::string& path) const;
+  void remove(const std::string& path) const;
 
   const std::string& folder() const { return folder_; }
 
@@ -50,6 +56,8 @@ class KeptFiles {
     int64_t bytes = 0;
   };
 
+  bool is_there(const std::string& path) const;
+  void forget(size_t set);
   bool is_ours(const std::string& name, const std::string& prefix,
                const std::string& extension) const;
 

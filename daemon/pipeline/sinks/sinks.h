@@ -9,6 +9,7 @@ namespace inferd::pipeline {
 
 Result<std::unique_ptr<Sink>> make_annotated(const config::NodeConfig& node);
 Result<std::unique_ptr<Sink>> make_best_shots(const config::NodeConfig& node);
+Result<std::unique_ptr<Sink>> make_capture(const config::NodeConfig& node);
 Result<std::unique_ptr<Sink>> make_csv(const config::NodeConfig& node);
 Result<std::unique_ptr<Sink>> make_jsonl(const config::NodeConfig& node);
 Result<std::unique_ptr<Sink>> make_mjpeg(const config::NodeConfig& node);
