@@ -34,6 +34,7 @@ PHOTO = "grace_hopper.bmp"
 MODELS = {
     "detector": ("tflite/coco_ssd_mobilenet_v1_1.0_quant.tflite", "labels/coco_ssd_mobilenet_labels.txt", 1),
     "movenet": ("tflite/movenet_single_pose_lightning_ptq.tflite", None, 0),
+    "yunet": ("onnx/yunet_n_320_320.onnx", None, 0),
     "deeplab": ("tflite/deeplabv3_mnv2_dm05_pascal_quant.tflite", "labels/pascal_voc_segmentation_labels.txt", 0),
     "keywords": ("tflite/kws_ref_model.tflite", None, 0),
 }
@@ -142,6 +143,14 @@ class Sensor(threading.Thread):
         self.join()
 
 
+def finds_faces(name, source, folder):
+    """A pipeline that is started when there is something to look at."""
+    return {"name": name, "autostart": False, "source": source,
+            "stages": ["letterbox", {"normalize": {"mean": 0, "std": 1, "order": "bgr"}}, {"infer": {"model": "yunet"}},
+                       {"decode_yunet": {"min_score": 0.5}}, "nms"],
+            "sinks": [{"jsonl": {"path": str(folder / f"{name}.jsonl")}}]}
+
+
 class ExamplesTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -162,7 +171,8 @@ class ExamplesTest(unittest.TestCase):
         cls.save_speech(folder / "speech.wav")
         os.mkfifo(folder / "accelerometer")
         cls.broken = False
-        cls.broker_port, cls.pictures_port, cls.motion_port = free_port(), free_port(), free_port()
+        cls.broker_port, cls.pictures_port = free_port(), free_port()
+        cls.motion_port, cls.faces_port = free_port(), free_port()
         cls.datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         cls.datagrams.bind(("127.0.0.1", 0))
         cls.datagrams.settimeout(60)
@@ -179,6 +189,7 @@ class ExamplesTest(unittest.TestCase):
             "fusion": {"camera": "videotestsrc pattern=white is-live=true ! video/x-raw,width=64,height=64,framerate=20/1",
                        "port": cls.motion_port, "results": folder / "fusion.jsonl"},
             "segments": {"camera": camera("pets.jpg"), "listen": f"127.0.0.1:{cls.pictures_port}"},
+            "face_blur": {"camera": camera("face.jpg"), "listen": f"127.0.0.1:{cls.faces_port}", "clips": folder / "clips"},
         }
         if ARGS.ocr:
             uses["ocr"] = {"camera": sign("Platform 9 is closed", "Keep left!"), "results": folder / "ocr.jsonl"}
@@ -187,6 +198,9 @@ class ExamplesTest(unittest.TestCase):
         assert examples == set(uses), f"an example without a test, or a test without an example: {examples ^ set(uses)}"
         pipelines = [{"file": str((ARGS.examples / f"{name}.yaml").resolve()), "with": {k: str(v) for k, v in values.items()}}
                      for name, values in uses.items()]
+        (folder / "clips").mkdir()
+        pipelines += [finds_faces("snapshot", {"images": {"path": str(folder / "snapshot.jpg"), "live": False}}, folder),
+                      finds_faces("clip", {"video": {"path": str(folder / "clip.mkv"), "live": False}}, folder)]
         cls.daemon.configure(f"server: {{grpc: ['unix:grpc'], local: [{{path: local}}]}}\nengine: {{threads: 1}}\nmodels: {{root: models}}\n"
                              f"pipelines: {json.dumps(pipelines)}\n")
         cls.broker = cls.start_broker(folder)
@@ -356,6 +370,31 @@ class ExamplesTest(unittest.TestCase):
         self.assertEqual(max(frame.mask.width, frame.mask.height), 64)
         with urllib.request.urlopen(f"http://127.0.0.1:{self.pictures_port}/snapshot.jpg", timeout=60) as answer:
             self.assertTrue(answer.read().startswith(b"\xff\xd8\xff"))
+
+    def test_face_blur(self):
+        folder = self.daemon.folder
+        wait_until(lambda: self.found("face_blur"), "a face is found")
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.faces_port}/snapshot.jpg", timeout=60) as answer:
+            (folder / "snapshot.jpg").write_bytes(answer.read())
+        with self.client() as client:
+            client.stop_pipeline("face_blur")
+        wait_until(lambda: list((folder / "clips").glob("face_blur_main_*.json")), "the clip ends")
+        clips = list((folder / "clips").glob("face_blur_main_*.mkv"))
+        about = json.loads(clips[0].with_suffix(".json").read_text())
+        self.assertGreater(about["pictures"], 1)
+        self.assertGreater(about["event"]["detections"][0]["score"], 0.5)
+        clips[0].rename(folder / "clip.mkv")
+        self.assertEqual(self.faces_in("snapshot"), [0], "nobody finds it any more")
+        faces = self.faces_in("clip")
+        self.assertEqual((len(faces), set(faces)), (about["pictures"], {0}))
+
+    def faces_in(self, name):
+        """How many are found in each picture."""
+        with self.client() as client:
+            client.start_pipeline(name)
+            wait_until(lambda: any(p.name == name and p.state == "finished" for p in client.pipelines()), f"{name} ends")
+        lines = (self.daemon.folder / f"{name}.jsonl").read_text().splitlines()
+        return [len(json.loads(line)["detections"]) for line in lines]
 
 
 if __name__ == "__main__":

@@ -47,6 +47,7 @@ const Row kRows[] = {
     {"track", make_track},
     {"count", make_count},
     {"confirm", make_confirm},
+    {"blur", make_blur},
 };
 
 }  // namespace

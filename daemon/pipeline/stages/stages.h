@@ -62,6 +62,8 @@ StageResult make_filter(const config::NodeConfig&, StageContext&);
 StageResult make_track(const config::NodeConfig&, StageContext&);
 StageResult make_count(const config::NodeConfig&, StageContext&);
 StageResult make_confirm(const config::NodeConfig&, StageContext&);
+// blur.cc
+StageResult make_blur(const config::NodeConfig&, StageContext&);
 
 // The output that `key` names (by name or index; `fallback` when the key is absent), or an error at
 // the node.
