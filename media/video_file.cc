@@ -222,8 +222,9 @@ Status VideoFile::repair(const std::string& path) {
   const uint64_t height = big_endian(read.subspan(at));
   const uint64_t width = big_endian(read.subspan(at - 8 - 1 - kSizeBytes, 8));
   VideoFile file(path, fd, width, height);
-  Status done = whole && head == header(width, height, {}) ? file.recount()
-                                                           : data_loss("it is no video of inferd's");
+  Status done = whole && head == header(width, height, {})
+                    ? file.recount()
+                    : data_loss("it is no video of inferd's");
   if (done.ok()) done = file.finish();
   if (done.code() == StatusCode::kUnavailable) ::close(std::exchange(file.fd_, -1));  // for later
   return done;

@@ -48,6 +48,7 @@ const Row kRows[] = {
     {"count", make_count},
     {"confirm", make_confirm},
     {"blur", make_blur},
+    {"motion_gate", make_motion_gate},
 };
 
 }  // namespace

@@ -62,6 +62,8 @@ StageResult make_filter(const config::NodeConfig&, StageContext&);
 StageResult make_track(const config::NodeConfig&, StageContext&);
 StageResult make_count(const config::NodeConfig&, StageContext&);
 StageResult make_confirm(const config::NodeConfig&, StageContext&);
+// motion_gate.cc
+StageResult make_motion_gate(const config::NodeConfig&, StageContext&);
 // blur.cc
 StageResult make_blur(const config::NodeConfig&, StageContext&);
 
