@@ -15,6 +15,12 @@ struct Row {
 
 }  // namespace
 
+#ifndef INFERD_HAVE_GPIO
+Result<std::unique_ptr<Sink>> make_gpio(const config::NodeConfig& node) {
+  return missing(node, "libgpiod");
+}
+#endif
+
 #ifndef INFERD_HAVE_MQTT
 Result<std::unique_ptr<Sink>> make_mqtt(const config::NodeConfig& node) {
   return missing(node, "libmosquitto");
@@ -30,15 +36,11 @@ Result<std::unique_ptr<Sink>> make_webhook(const config::NodeConfig& node) {
 namespace {
 
 const Row kRows[] = {
-    {"annotated", make_annotated},
-    {"best_shots", make_best_shots},
-    {"capture", make_capture},
-    {"csv", make_csv},
-    {"jsonl", make_jsonl},
-    {"mjpeg", make_mjpeg},
-    {"mqtt", make_mqtt},
-    {"record", make_record},
-    {"udp", make_udp},
+    {"annotated", make_annotated}, {"best_shots", make_best_shots},
+    {"capture", make_capture},     {"csv", make_csv},
+    {"gpio", make_gpio},           {"jsonl", make_jsonl},
+    {"mjpeg", make_mjpeg},         {"mqtt", make_mqtt},
+    {"record", make_record},       {"udp", make_udp},
     {"webhook", make_webhook},
 };
 

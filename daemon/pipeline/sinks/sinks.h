@@ -11,6 +11,7 @@ Result<std::unique_ptr<Sink>> make_annotated(const config::NodeConfig& node);
 Result<std::unique_ptr<Sink>> make_best_shots(const config::NodeConfig& node);
 Result<std::unique_ptr<Sink>> make_capture(const config::NodeConfig& node);
 Result<std::unique_ptr<Sink>> make_csv(const config::NodeConfig& node);
+Result<std::unique_ptr<Sink>> make_gpio(const config::NodeConfig& node);
 Result<std::unique_ptr<Sink>> make_jsonl(const config::NodeConfig& node);
 Result<std::unique_ptr<Sink>> make_mjpeg(const config::NodeConfig& node);
 Result<std::unique_ptr<Sink>> make_mqtt(const config::NodeConfig& node);
