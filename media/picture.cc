@@ -2,6 +2,7 @@
 #include "media/picture.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "media/resample/fixed_point.h"
 #include "media/resample/mapping.h"
@@ -161,6 +162,21 @@ Result<Picture> strided_picture(PixelFormat format, int width, int height, size_
   for (size_t p = 0; p < 3 && picture.strides[p] > 0; ++p)
     picture.planes[p] = bytes.data() + begins[p];
   return picture;
+}
+
+Result<Picture> copy_packed(const Picture& picture, std::span<uint8_t> to) {
+  INFERD_ASSIGN_OR_RETURN(Picture packed,
+                          packed_picture(picture.format, picture.width, picture.height, to));
+  packed.color = picture.color;
+  const Layout& layout = layout_of(picture.format);
+  uint8_t* at = to.data();
+  for (size_t p = 0; p < 3 && layout.planes[p].bytes > 0; ++p) {
+    const int rows = picture.height / layout.down * layout.planes[p].rows;
+    for (int y = 0; y < rows; ++y, at += packed.strides[p])
+      std::memcpy(at, picture.planes[p] + static_cast<size_t>(y) * picture.strides[p],
+                  packed.strides[p]);
+  }
+  return packed;
 }
 
 Picture view_of(const Image& image) {

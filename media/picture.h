@@ -58,6 +58,9 @@ Result<Picture> strided_picture(PixelFormat format, int width, int height, size_
 // How many bytes packed_picture() takes; the same errors of sides.
 Result<size_t> packed_bytes(PixelFormat format, int width, int height);
 
+// Copies a picture so that it lies at `to` as packed_picture() reads it. The same errors.
+Result<Picture> copy_packed(const Picture& picture, std::span<uint8_t> to);
+
 // A view of an image, valid until its pixels change.
 Picture view_of(const Image& image);
 

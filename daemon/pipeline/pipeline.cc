@@ -44,13 +44,14 @@ class Errors {
 class NodeMaker {
  public:
   NodeMaker(const config::PipelineConfig& config, const Graph& graph,
-            models::Repository& repository)
+            models::Repository& repository, bool trusted)
       : config_(config),
         graph_(graph),
         contexts_(graph.instances.size(), StageContext{repository, config.name, {}, nullptr}),
         broken_(graph.instances.size(), false),
         sinks_(graph.nodes.size()) {
     for (size_t i = 0; i < graph.instances.size(); ++i) {
+      contexts_[i].trusted = trusted;
       const GraphNode& instance = graph.instances[i];
       if (instance.is_source) contexts_[i].signal = signal_of(*graph.nodes[instance.config].source);
     }
@@ -220,17 +221,18 @@ Pipeline::Pipeline(config::PipelineConfig config) : config_(std::move(config)) {
 Pipeline::~Pipeline() { stop(); }
 
 Result<std::unique_ptr<Pipeline>> Pipeline::create(const config::PipelineConfig& config,
-                                                   models::Repository& repository, Feeds* feeds) {
+                                                   models::Repository& repository, Feeds* feeds,
+                                                   bool trusted) {
   std::unique_ptr<Pipeline> pipeline(new Pipeline(config));
-  INFERD_RETURN_IF_ERROR(pipeline->make_nodes(repository, feeds));
+  INFERD_RETURN_IF_ERROR(pipeline->make_nodes(repository, feeds, trusted));
   return pipeline;
 }
 
-Status Pipeline::make_nodes(models::Repository& repository, Feeds* feeds) {
+Status Pipeline::make_nodes(models::Repository& repository, Feeds* feeds, bool trusted) {
   INFERD_ASSIGN_OR_RETURN(graph_, make_graph(config_));
   Feeds own;
   Node::Owner& owner = *this;
-  NodeMaker maker(config_, graph_, repository);
+  NodeMaker maker(config_, graph_, repository, trusted);
   Errors errors;
   const size_t count = graph_.instances.size();
   nodes_.resize(count);

@@ -21,10 +21,10 @@ namespace inferd::pipeline {
 // Thread-safe but for start().
 class Pipeline final : private Node::Owner {
  public:
-  // `feeds`: where live sources are shared; null: with nobody.
+  // `feeds`: where live sources are shared; null: with nobody. `trusted`: see StageContext.
   static Result<std::unique_ptr<Pipeline>> create(const config::PipelineConfig& config,
                                                   models::Repository& repository,
-                                                  Feeds* feeds = nullptr);
+                                                  Feeds* feeds = nullptr, bool trusted = true);
   ~Pipeline() override;  // stops
 
   const std::string& name() const { return config_.name; }
@@ -50,7 +50,7 @@ class Pipeline final : private Node::Owner {
   class Tap;
 
   explicit Pipeline(config::PipelineConfig config);
-  Status make_nodes(models::Repository& repository, Feeds* feeds);
+  Status make_nodes(models::Repository& repository, Feeds* feeds, bool trusted);
   void on_error(const std::string& element, const Status& status) override;
   bool on_result(const std::shared_ptr<const FrameResult>& result) override;
   void on_done(int64_t capture_ns, int64_t now_ns) override;

@@ -150,7 +150,8 @@ class PipelineSet final : public Pipelines {
                                 const std::map<std::string, std::string>& parameters,
                                 const ReadFile& read) override {
     INFERD_ASSIGN_OR_RETURN(const auto config, config::load_pipeline(path, parameters, read));
-    INFERD_ASSIGN_OR_RETURN(const auto pipeline, Pipeline::create(config, repository_));
+    INFERD_ASSIGN_OR_RETURN(const auto pipeline,
+                            Pipeline::create(config, repository_, nullptr, false));
     return PipelineDrawing{draw_text(pipeline->graph()), draw_dot(config.name, pipeline->graph())};
   }
 

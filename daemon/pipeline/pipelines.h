@@ -149,8 +149,8 @@ class Pipelines {
   virtual Status reload() = 0;
 
   // Checks a file of a pipeline (docs/pipelines.md), with values of its parameters: it is built
-  // against the models and never started. `read` gives the contents of this file and of those that
-  // it includes, by path. The same errors.
+  // against the models and never started; libraries that it names are not loaded. `read` gives the
+  // contents of this file and of those that it includes, by path. The same errors.
   using ReadFile = std::function<Result<std::string>(const std::string& path)>;
   virtual Result<PipelineDrawing> check(const std::string& path,
                                         const std::map<std::string, std::string>& parameters,

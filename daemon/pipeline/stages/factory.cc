@@ -49,6 +49,7 @@ const Row kRows[] = {
     {"confirm", make_confirm},
     {"blur", make_blur},
     {"motion_gate", make_motion_gate},
+    {"custom", make_custom},
 };
 
 }  // namespace

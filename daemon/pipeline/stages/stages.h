@@ -66,6 +66,8 @@ StageResult make_confirm(const config::NodeConfig&, StageContext&);
 StageResult make_motion_gate(const config::NodeConfig&, StageContext&);
 // blur.cc
 StageResult make_blur(const config::NodeConfig&, StageContext&);
+// custom.cc
+StageResult make_custom(const config::NodeConfig&, StageContext&);
 
 // The output that `key` names (by name or index; `fallback` when the key is absent), or an error at
 // the node.
