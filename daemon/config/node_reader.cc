@@ -3,11 +3,14 @@
 #include <charconv>
 #include <cmath>
 
+#include "daemon/config/asked_keys.h"
 #include "daemon/config/config.h"
 #include "daemon/config/yaml.h"
 
 namespace inferd::config {
 namespace {
+
+using Kind = AskedKey::Kind;
 
 template <typename T>
 bool parse(const std::string& text, T& out) {
@@ -37,6 +40,7 @@ void NodeReader::error(const Mark& mark, const std::string& message) {
 bool NodeReader::has(const std::string& key) const { return node_.entries.contains(key); }
 
 std::string NodeReader::text(const std::string& key, std::string fallback) {
+  AskedKeys::note({.name = key, .kind = Kind::kText, .fallback = fallback});
   const NodeConfig::Entry* e = entry(key);
   if (e == nullptr) return fallback;
   if (e->is_list) {
@@ -47,12 +51,18 @@ std::string NodeReader::text(const std::string& key, std::string fallback) {
 }
 
 std::string NodeReader::required_text(const std::string& key) {
+  AskedKeys::note({.name = key, .kind = Kind::kText, .required = true});
   std::string value = text(key, "");
   if (value.empty()) error(node_.mark, "'" + node_.type + "' needs '" + key + "'");
   return value;
 }
 
 double NodeReader::number(const std::string& key, double fallback, double min, double max) {
+  AskedKeys::note({.name = key,
+                   .kind = Kind::kNumber,
+                   .min = min,
+                   .max = max,
+                   .fallback = short_number(fallback)});
   const NodeConfig::Entry* e = entry(key);
   if (e == nullptr) return fallback;
   double value = 0;
@@ -65,6 +75,11 @@ double NodeReader::number(const std::string& key, double fallback, double min, d
 }
 
 int64_t NodeReader::integer(const std::string& key, int64_t fallback, int64_t min, int64_t max) {
+  AskedKeys::note({.name = key,
+                   .kind = Kind::kInteger,
+                   .min = static_cast<double>(min),
+                   .max = static_cast<double>(max),
+                   .fallback = std::to_string(fallback)});
   const NodeConfig::Entry* e = entry(key);
   if (e == nullptr) return fallback;
   int64_t value = 0;
@@ -77,6 +92,7 @@ int64_t NodeReader::integer(const std::string& key, int64_t fallback, int64_t mi
 }
 
 bool NodeReader::boolean(const std::string& key, bool fallback) {
+  AskedKeys::note({.name = key, .kind = Kind::kBoolean, .fallback = fallback ? "true" : "false"});
   const NodeConfig::Entry* e = entry(key);
   if (e == nullptr) return fallback;
   if (e->is_list || (e->items[0] != "true" && e->items[0] != "false")) {
@@ -88,6 +104,7 @@ bool NodeReader::boolean(const std::string& key, bool fallback) {
 
 std::string NodeReader::one_of(const std::string& key, std::string fallback,
                                const std::vector<std::string>& allowed) {
+  AskedKeys::note({.name = key, .kind = Kind::kChoice, .choices = allowed, .fallback = fallback});
   const NodeConfig::Entry* e = entry(key);
   if (e == nullptr) return fallback;
   if (!e->is_list && std::find(allowed.begin(), allowed.end(), e->items[0]) != allowed.end())
@@ -99,11 +116,13 @@ std::string NodeReader::one_of(const std::string& key, std::string fallback,
 }
 
 std::vector<std::string> NodeReader::list(const std::string& key) {
+  AskedKeys::note({.name = key, .kind = Kind::kTexts});
   const NodeConfig::Entry* e = entry(key);
   return e == nullptr ? std::vector<std::string>() : e->items;
 }
 
 std::vector<double> NodeReader::numbers(const std::string& key) {
+  AskedKeys::note({.name = key, .kind = Kind::kNumbers});
   const NodeConfig::Entry* e = entry(key);
   std::vector<double> values;
   if (e == nullptr) return values;

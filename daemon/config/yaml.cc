@@ -11,6 +11,8 @@
 #include <set>
 #include <sstream>
 
+#include "daemon/config/asked_keys.h"
+
 namespace inferd::config {
 namespace {
 
@@ -145,6 +147,7 @@ Mark MapReader::mark_of(const YAML::Node& node) const {
 }
 
 YAML::Node MapReader::child(const std::string& key) {
+  AskedKeys::note({.name = key});
   if (std::find(known_.begin(), known_.end(), key) == known_.end()) known_.push_back(key);
   if (!node_.IsMap()) return YAML::Node(YAML::NodeType::Undefined);
   // Not node_[key]: that would create it.
