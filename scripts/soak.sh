@@ -6,6 +6,7 @@
 #   scripts/soak.sh --serving [--minutes N] [--rate N] [--slack-kb N] [--report FILE] [--build FOLDER]
 #   scripts/soak.sh --goals [--rounds N] [--build FOLDER]      what serving shall reach, measured (docs/benchmarks.md)
 #   scripts/soak.sh --swaps [N] [--slack-kb N] [--build FOLDER]     versions that take each other's place under load (1000)
+#   scripts/soak.sh --unplugs [N] [--slack-kb N] [--build FOLDER]   what pipelines hang on goes and comes back (100)
 #   scripts/soak.sh --crashes [N] [--build FOLDER]             daemons killed while they deploy (200), and disks that fail
 #
 # --rate is requests a second (300, of which two slow cores are busy half of the time). --slack-kb is how much more memory
@@ -29,7 +30,7 @@ times=
 while [ $# -gt 0 ]; do
   case $1 in
     --serving | --goals) part=${1#--} ;;
-    --swaps | --crashes)
+    --swaps | --crashes | --unplugs)
       part=${1#--}
       case ${2:-} in
         [1-9]*)
@@ -54,7 +55,7 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-[ -n "$part" ] || die "say what to do: --serving, --goals, --swaps or --crashes"
+[ -n "$part" ] || die "say what to do: --serving, --goals, --swaps, --unplugs or --crashes"
 
 # shellcheck disable=SC2046 # lists of words
 install_packages $(packages_in packages-build.txt packages-test.txt)
@@ -74,6 +75,13 @@ fi
 if [ "$part" = swaps ]; then
   exec /usr/bin/python3 -B "$root/tests/soak/swaps.py" --inferd "$folder/tests/backends/inferd-with-test-models" \
     --models "$models" --slack-kb "$slack" ${times:+--swaps "$times"}
+fi
+if [ "$part" = unplugs ]; then
+  cmake --build "$folder" --target example-stage-brightness
+  rtsp=$folder/tests/integration/rtsp-server
+  if cmake --build "$folder" --target rtsp-server; then set -- --rtsp-server "$rtsp"; else set --; fi
+  exec /usr/bin/python3 -B "$root/tests/soak/unplugs.py" --inferd "$folder/daemon/inferd" --models "$models" \
+    --brightness "$folder/daemon/libexample-stage-brightness.so" "$@" --slack-kb "$slack" ${times:+--times "$times"}
 fi
 if [ "$part" = crashes ]; then
   cmake --build "$folder" --target inferd-faults

@@ -48,7 +48,7 @@ class Use:
 class WatchedDaemon(DaemonProcess):
     """`fill` gets the folder of the models. `local` are options of the local socket, `http` those of HTTP."""
 
-    def __init__(self, program, fill, local=None, http=None, engine=None, deployments=None):
+    def __init__(self, program, fill, local=None, http=None, engine=None, deployments=None, pipelines=None):
         super().__init__(program)
         self.target = Target(f"unix:{self.folder}/grpc", f"{self.folder}/http", f"{self.folder}/local")
         (self.folder / "models").mkdir()
@@ -59,7 +59,7 @@ class WatchedDaemon(DaemonProcess):
                        "http": [{"address": "unix:http", **(http or {})}],
                        "local": [{"path": "local", **(local or {})}], "system_shared_memory": True},
             "engine": engine or {}, "models": {"root": "models", "deployments": deployments or {}},
-            "log": {"level": "warning"}}))
+            "pipelines": pipelines or [], "log": {"level": "warning"}}))
         with inferd.Client(self.target.grpc) as client:
             self.start(lambda: self._is_healthy(client))
 
