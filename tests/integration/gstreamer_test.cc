@@ -289,6 +289,19 @@ TEST(Video, PlaysFilesOfSeveralKinds) {
   }
 }
 
+TEST(Video, GivesNoFrameBeforeItsTime) {
+  const TemporaryFolder folder;
+  ASSERT_TRUE(make_video_file(folder.file("v.avi"), kJpeg, "avimux"));
+  const auto source = source_of(node("video", {{"path", folder.file("v.avi")}, {"loop", "true"}}));
+  ASSERT_TRUE(source->open().ok());
+  Stopper stopper;
+  Frame frame;
+  for (int i = 0; i < 15; ++i) {
+    ASSERT_TRUE(give(*source, stopper, frame)) << i;
+    EXPECT_GE(schedule::now_ns(), frame.capture_ns) << i;
+  }
+}
+
 TEST(Video, PlaysAgainFromItsBeginning) {
   const TemporaryFolder folder;
   ASSERT_TRUE(make_video_file(folder.file("v.avi"), kJpeg, "avimux"));

@@ -226,7 +226,9 @@ void Gstreamer::take_at_once() { g_object_set(sink_.get(), "sync", FALSE, nullpt
 // Elements that find out late what they read did not say its pace when they were started.
 void Gstreamer::first_frame() {
   const Owned<GstQuery> query(gst_query_new_latency());
-  if (gst_element_query(pipeline_.get(), query.get()) == FALSE) return;
+  // Of what stands before the sink, which calls itself paced as long as it waits for frames' times.
+  const Owned<GstPad> pad(gst_element_get_static_pad(sink_.get(), "sink"));
+  if (gst_pad_peer_query(pad.get(), query.get()) == FALSE) return;
   gboolean paced = FALSE;
   gst_query_parse_latency(query.get(), &paced, nullptr, nullptr);
   if (paced != FALSE) take_at_once();
