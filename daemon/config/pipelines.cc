@@ -75,8 +75,10 @@ class Reader {
         if (!package::is_model_name(name))
           r.error(entry.first, "a parameter's name has letters, digits, '.', '_' and '-'");
         Value value;
-        if (!read_value(entry.second, value))
+        if (!read_value(entry.second, value)) {
           r.error(entry.second, "must be a text, a number or a list of them");
+          value = {{""}, false, false};  // so that it stands for something where it is used
+        }
         values_[name] = value;
       }
     }

@@ -107,6 +107,8 @@ sinks: [jsonl: {path: "${path}/${camera}.jsonl"}]
               HasSubstr("the pipeline has no parameter 'scor'; did you mean 'score'?"));
   EXPECT_THAT(errors("name: p\nsource: '${x}'\n"),
               HasSubstr("p.yaml:2:9: '${x}' is no parameter of the pipeline"));
+  EXPECT_EQ(errors("name: p\nparameters: {m: {a: 1}}\nsource: {images: {path: '${m}'}}\n"),
+            folder_.file("p.yaml") + ":2:17: must be a text, a number or a list of them");
   EXPECT_THAT(errors("name: p\nparameters: {l: [a]}\nsource: 'a${l}'\n"),
               HasSubstr("p.yaml:3:9: '${l}' is a list"));
 }
