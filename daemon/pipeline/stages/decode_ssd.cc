@@ -92,6 +92,13 @@ std::vector<int> integers(const std::vector<double>& numbers, std::vector<int> f
   return result;
 }
 
+// Of all layers; a model has some thousands.
+int64_t cells_of(const std::vector<int>& sides) {
+  int64_t cells = 0;
+  for (const int side : sides) cells += int64_t{side} * side;
+  return cells;
+}
+
 }  // namespace
 
 StageResult make_decode_ssd(const config::NodeConfig& node, StageContext& context) {
@@ -114,6 +121,14 @@ StageResult make_decode_ssd(const config::NodeConfig& node, StageContext& contex
   if (input.shape[0] == kDynamicDim) input.shape[0] = 1;
   INFERD_ASSIGN_OR_RETURN(const media::ImageTensor image, media::image_tensor_of(input));
   options.input_size = static_cast<float>(image.width);
+  std::vector<int> sides = options.blazeface ? strides : layers;
+  if (options.blazeface) {
+    for (int& side : sides) side = (image.width + side - 1) / side;
+  }
+  constexpr int64_t kMaxCells = 100'000;
+  if (cells_of(sides) > kMaxCells)
+    return invalid_argument(where + "'" + (options.blazeface ? "strides" : "layers") +
+                            "' say that there are more than 100000 cells");
   std::vector<media::Anchor> anchors =
       options.blazeface ? media::blazeface_anchors(image.width, strides, per_cell)
                         : media::ssd_anchors(layers, min_scale, max_scale);

@@ -154,6 +154,8 @@ TEST(BoxDecoders, SayWhatTheyExpectAndWhatIsThere) {
               HasSubstr("the model gives FP32[1,126,8]"));
   EXPECT_THAT(message("decode_yolo", {{1, 126, 8}}, {{"strides", "0.5"}}),
               HasSubstr("'strides' are integers from 1 to 1024"));
+  EXPECT_THAT(message("decode_ssd", {{1, 8, 4}, {1, 8, 3}}, {{"layers", "1e99"}}),
+              HasSubstr("'layers' say that there are more than 100000 cells"));
   std::vector<Shape> swapped = kYunet;
   std::swap(swapped[0], swapped[11]);
   EXPECT_THAT(message("decode_yunet", swapped), HasSubstr("needs YuNet's twelve outputs"));
