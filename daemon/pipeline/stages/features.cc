@@ -154,6 +154,16 @@ StageResult make_features(const config::NodeConfig& node, config::NodeReader& r,
       std::make_unique<FeatureStage>(*std::move(features), check_rate, peak));
 }
 
+StageResult make_mel(const config::NodeConfig& node, StageContext& context, bool cepstra) {
+  config::NodeReader r(node);
+  media::FeatureOptions options;
+  INFERD_RETURN_IF_ERROR(read_frames(r, node, options));
+  read_log(r, media::LogKind::kNatural, options);
+  read_bands(r, 40, options);
+  if (cepstra) options.coefficients = static_cast<int>(r.integer("coefficients", 10, 1, 4096));
+  return make_features(node, r, options, true, context);
+}
+
 }  // namespace
 
 StageResult make_spectrum(const config::NodeConfig& node, StageContext& context) {
@@ -169,22 +179,11 @@ StageResult make_spectrum(const config::NodeConfig& node, StageContext& context)
 }
 
 StageResult make_log_mel(const config::NodeConfig& node, StageContext& context) {
-  config::NodeReader r(node);
-  media::FeatureOptions options;
-  INFERD_RETURN_IF_ERROR(read_frames(r, node, options));
-  read_log(r, media::LogKind::kNatural, options);
-  read_bands(r, 40, options);
-  return make_features(node, r, options, true, context);
+  return make_mel(node, context, false);
 }
 
 StageResult make_mfcc(const config::NodeConfig& node, StageContext& context) {
-  config::NodeReader r(node);
-  media::FeatureOptions options;
-  INFERD_RETURN_IF_ERROR(read_frames(r, node, options));
-  read_log(r, media::LogKind::kNatural, options);
-  read_bands(r, 40, options);
-  options.coefficients = static_cast<int>(r.integer("coefficients", 10, 1, 4096));
-  return make_features(node, r, options, true, context);
+  return make_mel(node, context, true);
 }
 
 }  // namespace inferd::pipeline
