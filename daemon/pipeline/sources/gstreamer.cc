@@ -128,15 +128,15 @@ bool is_damaged(GstSample* sample) {
 class Gstreamer final : public Source {
  public:
   explicit Gstreamer(Options options) : options_(std::move(options)) {}
-  ~Gstreamer() override { close(); }
+  ~Gstreamer() override { Gstreamer::close(); }
 
   bool live() const override { return options_.live; }
   int64_t patience_ns() const override { return options_.timeout_ms * 1'000'000; }
   Status open() override;
   Result<bool> next(Stopper& stopper, Frame& frame) override;
+  void close() override;
 
  private:
-  void close();
   Status failure();  // what an element has complained of since the last call
   Result<bool> ended();
   void first_frame();

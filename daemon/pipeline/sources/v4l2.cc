@@ -70,12 +70,13 @@ class Mapped {
 class V4l2 final : public Source {
  public:
   V4l2(V4l2Calls& calls, Options options) : calls_(calls), options_(std::move(options)) {}
-  ~V4l2() override { close(); }
+  ~V4l2() override { V4l2::close(); }
 
   bool live() const override { return true; }
   int64_t patience_ns() const override { return options_.timeout_ms * 1'000'000; }
   Status open() override;
   Result<bool> next(Stopper& stopper, Frame& frame) override;
+  void close() override;
 
  private:
   struct Buffer {
@@ -89,7 +90,6 @@ class V4l2 final : public Source {
   Status set_format();
   Status set_rate();
   Status map_buffers();
-  void close();
   Status queue(uint32_t index);
   Status take_back();
   // False: it was no picture; the buffer is the driver's again.
