@@ -46,6 +46,6 @@ Signal signal_of(const config::NodeConfig& node);
 // `inlets`: where other processes find sources that wait for them; null: nowhere. Errors are
 // "file:line:column: message".
 Result<std::unique_ptr<Source>> make_source(const config::NodeConfig& node,
-                                            std::shared_ptr<Inlets> inlets = nullptr);
+                                            const std::shared_ptr<Inlets>& inlets = nullptr);
 
 }  // namespace inferd::pipeline

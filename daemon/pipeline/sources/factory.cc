@@ -4,7 +4,15 @@
 namespace inferd::pipeline {
 namespace {
 
-using Make = Result<std::unique_ptr<Source>> (*)(const config::NodeConfig&);
+using Make = Result<std::unique_ptr<Source>> (*)(const config::NodeConfig&,
+                                                 const std::shared_ptr<Inlets>&);
+
+// Of sources that find their frames themselves.
+template <auto make>
+Result<std::unique_ptr<Source>> alone(const config::NodeConfig& node,
+                                      const std::shared_ptr<Inlets>&) {
+  return make(node);
+}
 
 struct Row {
   const char* type;
@@ -15,35 +23,37 @@ struct Row {
 };
 
 #ifdef INFERD_GSTREAMER
-constexpr Make kGstreamer = make_gstreamer, kRtsp = make_rtsp, kVideo = make_video;
+constexpr Make kGstreamer = alone<make_gstreamer>, kRtsp = alone<make_rtsp>,
+               kVideo = alone<make_video>;
 #else
 constexpr Make kGstreamer = nullptr, kRtsp = nullptr, kVideo = nullptr;
 #endif
 
 #ifdef INFERD_ALSA
-constexpr Make kAlsa = make_alsa;
+constexpr Make kAlsa = alone<make_alsa>;
 #else
 constexpr Make kAlsa = nullptr;
 #endif
 
 #ifdef INFERD_MQTT
-constexpr Make kMqtt = make_mqtt_source;
+constexpr Make kMqtt = alone<make_mqtt_source>;
 #else
 constexpr Make kMqtt = nullptr;
 #endif
 
 const Row kRows[] = {
     {"alsa", kAlsa, "ALSA", true, 1},
-    {"can", make_can, "", true},
+    {"can", alone<make_can>, "", true},
     {"gstreamer", kGstreamer, "GStreamer"},
-    {"images", make_images},
+    {"images", alone<make_images>},
     {"rtsp", kRtsp, "GStreamer"},
-    {"lines", make_lines, "", true},
+    {"lines", alone<make_lines>, "", true},
     {"mqtt", kMqtt, "libmosquitto"},
-    {"points", make_points, "", true},
-    {"test_pattern", make_test_pattern},
-    {"wav", make_wav, "", true, 1},
-    {"v4l2", make_v4l2},
+    {"points", alone<make_points>, "", true},
+    {"push", make_push},
+    {"test_pattern", alone<make_test_pattern>},
+    {"wav", alone<make_wav>, "", true, 1},
+    {"v4l2", alone<make_v4l2>},
     {"video", kVideo, "GStreamer"},
 };
 
@@ -61,15 +71,14 @@ Signal signal_of(const config::NodeConfig& node) {
 }
 
 Result<std::unique_ptr<Source>> make_source(const config::NodeConfig& node,
-                                            std::shared_ptr<Inlets> inlets) {
-  if (node.type == "push") return make_push(node, std::move(inlets));
-  std::string known = "push";
+                                            const std::shared_ptr<Inlets>& inlets) {
+  std::string known;
   for (const Row& row : kRows) {
     if (node.type == row.type && row.make == nullptr)
       return unimplemented(node.mark.to_string() + ": '" + node.type +
                            "': this inferd was built without " + row.library);
-    if (node.type == row.type) return row.make(node);
-    known += ", " + std::string(row.type);
+    if (node.type == row.type) return row.make(node, inlets);
+    known += (known.empty() ? "" : ", ") + std::string(row.type);
   }
   return invalid_argument(node.mark.to_string() + ": there is no source '" + node.type +
                           "'; known: " + known);

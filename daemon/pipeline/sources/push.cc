@@ -148,7 +148,7 @@ Status check_columns(const config::NodeConfig& node, const std::vector<std::stri
 }  // namespace
 
 Result<std::unique_ptr<Source>> make_push(const config::NodeConfig& node,
-                                          std::shared_ptr<Inlets> inlets) {
+                                          const std::shared_ptr<Inlets>& inlets) {
   config::NodeReader r(node);
   InletShape shape;
   const std::string name = r.required_text("name");
@@ -181,10 +181,9 @@ Result<std::unique_ptr<Source>> make_push(const config::NodeConfig& node,
     INFERD_RETURN_IF_ERROR(check_columns(node, columns));
     shape.columns = std::make_shared<const std::vector<std::string>>(columns);
   }
-  if (inlets == nullptr) inlets = std::make_shared<Inlets>();
   auto inlet = std::make_shared<Inlet>(name, std::move(shape), static_cast<size_t>(queue));
-  return std::unique_ptr<Source>(
-      std::make_unique<Push>(std::move(inlets), std::move(inlet), timeout_ms));
+  return std::unique_ptr<Source>(std::make_unique<Push>(
+      inlets != nullptr ? inlets : std::make_shared<Inlets>(), std::move(inlet), timeout_ms));
 }
 
 }  // namespace inferd::pipeline

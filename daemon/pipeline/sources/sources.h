@@ -13,7 +13,7 @@ Result<std::unique_ptr<Source>> make_images(const config::NodeConfig& node);
 Result<std::unique_ptr<Source>> make_lines(const config::NodeConfig& node);
 Result<std::unique_ptr<Source>> make_points(const config::NodeConfig& node);
 Result<std::unique_ptr<Source>> make_push(const config::NodeConfig& node,
-                                          std::shared_ptr<Inlets> inlets);
+                                          const std::shared_ptr<Inlets>& inlets);
 Result<std::unique_ptr<Source>> make_test_pattern(const config::NodeConfig& node);
 Result<std::unique_ptr<Source>> make_v4l2(const config::NodeConfig& node);
 Result<std::unique_ptr<Source>> make_wav(const config::NodeConfig& node);

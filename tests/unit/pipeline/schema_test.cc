@@ -197,8 +197,9 @@ TEST(Schema, SaysWhatTheReadersDo) {
     return;
   }
   for (const std::string kind : {"source", "stage", "sink"}) {
-    EXPECT_EQ(written["definitions"].value(kind, Json()).dump(1), made["definitions"][kind].dump(1))
-        << "the head of schema_test.cc says how to write it anew";
+    EXPECT_TRUE(written["definitions"].value(kind, Json()).dump() ==
+                made["definitions"][kind].dump())
+        << kind << "s are others; the head of schema_test.cc says how to write it anew";
   }
 }
 
