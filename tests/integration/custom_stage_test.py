@@ -12,7 +12,7 @@ import unittest
 
 try:
     import inferd
-    from daemon_process import DaemonProcess, wait_until
+    from daemon_process import DaemonProcess, is_healthy, wait_until
 except ImportError as error:
     print(f"SKIPPED: {error}; install python3-grpcio, python3-numpy and python3-setuptools, and build inferd-python")
     sys.exit(77)
@@ -69,11 +69,7 @@ class CustomStageTest(unittest.TestCase):
 
     @classmethod
     def ready(cls):
-        try:
-            with cls.client() as client:
-                return client.health()
-        except inferd.Error:
-            return False
+        return is_healthy(f"unix:{cls.daemon.folder}/grpc")
 
     def status(self, name):
         with self.client() as client:

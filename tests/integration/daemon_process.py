@@ -28,6 +28,16 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def is_healthy(endpoint, timeout=60):
+    """Whether a daemon serves there, asked with the Python client."""
+    import inferd  # not every test with a daemon has it
+    try:
+        with inferd.Client(endpoint, timeout=timeout) as client:
+            return client.health()
+    except inferd.Error:
+        return False
+
+
 class DaemonProcess:
     """A test's own daemon fills the folder, calls configure() and start(), and adds what its clients need. At the end, stop()
     removes the folder; so does leaving a `with` block."""

@@ -23,7 +23,7 @@ try:
     import numpy as np
     import onnx
     from onnx import helper, numpy_helper
-    from daemon_process import DaemonProcess, free_port, wait_until
+    from daemon_process import DaemonProcess, free_port, is_healthy, wait_until
 except ImportError as error:
     print(f"SKIPPED: {error}; install python3-grpcio, python3-numpy, python3-onnx and python3-setuptools, and build inferd-python")
     sys.exit(77)
@@ -252,11 +252,7 @@ class ExamplesTest(unittest.TestCase):
 
     @classmethod
     def ready(cls):
-        try:
-            with cls.client() as client:
-                return client.health()
-        except inferd.Error:
-            return False
+        return is_healthy(f"unix:{cls.daemon.folder}/grpc")
 
     def lines(self, name, enough):
         """Results in a file, when there are so many."""

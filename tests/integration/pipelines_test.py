@@ -12,7 +12,7 @@ import urllib.request
 
 try:
     import inferd
-    from daemon_process import DaemonProcess, free_port, wait_until
+    from daemon_process import DaemonProcess, free_port, is_healthy, wait_until
 except ImportError as error:
     print(f"SKIPPED: {error}; install python3-grpcio, python3-numpy and python3-setuptools, and build inferd-python")
     sys.exit(77)
@@ -74,11 +74,7 @@ class PipelinesTest(unittest.TestCase):
 
     @classmethod
     def ready(cls):
-        try:
-            with cls.client() as client:
-                return client.health()
-        except inferd.Error:
-            return False
+        return is_healthy(cls.endpoint)
 
     @classmethod
     def client(cls):

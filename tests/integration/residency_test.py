@@ -11,7 +11,7 @@ import unittest
 try:
     import inferd
     import numpy as np
-    from daemon_process import DaemonProcess, wait_until
+    from daemon_process import DaemonProcess, is_healthy, wait_until
 except ImportError as error:
     print(f"SKIPPED: {error}; install python3-grpcio, python3-numpy and python3-setuptools, and build inferd-python")
     sys.exit(77)
@@ -82,11 +82,7 @@ class Daemon(DaemonProcess):
         return self
 
     def ready(self):
-        try:
-            with self.client() as client:
-                return client.health()
-        except inferd.Error:
-            return False
+        return is_healthy(self.endpoint, PATIENCE_S)
 
     def client(self):
         return inferd.Client(self.endpoint, timeout=PATIENCE_S)

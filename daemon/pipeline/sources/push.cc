@@ -5,9 +5,9 @@
 #include <cstring>
 
 #include "daemon/pipeline/inlet.h"
+#include "daemon/pipeline/sources/left_out.h"
 #include "daemon/pipeline/sources/sources.h"
 #include "daemon/pipeline/sources/wait.h"
-#include "daemon/telemetry/log.h"
 
 namespace inferd::pipeline {
 namespace {
@@ -70,7 +70,7 @@ class Push final : public Source {
                                : decode(bytes, frame);
       if (!shown.ok()) {
         pushed.lease->note(Fate::kFailed);
-        report_bad(shown.message());
+        bad_.add(shown.message());
         return false;
       }
     }
@@ -117,19 +117,11 @@ class Push final : public Source {
     return static_cast<int>((left_ns + 999'999) / 1'000'000);
   }
 
-  void report_bad(const std::string& why) {
-    ++bad_;
-    if ((bad_ & (bad_ - 1)) != 0) return;  // 1, 2, 4, ...: the log must not fill
-    telemetry::log(LogLevel::kWarning, "source push: '" + inlet_->name() +
-                                           "': a picture is left out: " + why + " (" +
-                                           std::to_string(bad_) + " so far)");
-  }
-
   const std::shared_ptr<Inlets> inlets_;
   const std::shared_ptr<Inlet> inlet_;
   const int64_t timeout_ns_;
   int64_t due_ns_ = 0;  // the next frame, once one has come; 0: any time
-  uint64_t bad_ = 0;    // pictures, since the source was made
+  LeftOut bad_{"source push: '" + inlet_->name() + "': a picture is left out"};
 };
 
 Status check_columns(const config::NodeConfig& node, const std::vector<std::string>& columns) {
