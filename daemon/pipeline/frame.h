@@ -56,6 +56,13 @@ struct Frame {
   int64_t capture_ns = 0;  // CLOCK_MONOTONIC; of samples: of the last one
   std::string name;        // file name for image sources
   Fate* fate = nullptr;    // of `lease`; null: nobody asks
+
+  // Which frame it is: one that is made of another one is the same to all that come later.
+  void identify_as(const Frame& other) {
+    sequence = other.sequence;
+    capture_ns = other.capture_ns;
+    name = other.name;
+  }
 };
 
 // What is known of frames before there are any.

@@ -287,9 +287,7 @@ void Node::prepare_lane(Lane& lane, const Work& work, size_t number) {
   lane.region = region_of(work.detections[lane.box].box, parts_.config->each->margin, picture);
   lane.frame.picture =
       media::crop(picture, lane.region.x, lane.region.y, lane.region.width, lane.region.height);
-  lane.frame.sequence = work.frame->sequence;
-  lane.frame.capture_ns = work.frame->capture_ns;
-  lane.frame.name = work.frame->name;
+  lane.frame.identify_as(*work.frame);
   lane.work.hold.reset();
   lane.work.frame = &lane.frame;
   lane.work.deadline_ns = work.deadline_ns;

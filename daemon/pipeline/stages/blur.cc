@@ -34,9 +34,7 @@ class Blur final : public Stage {
     INFERD_ASSIGN_OR_RETURN(blurred->picture,
                             media::pixelated(picture, parts_, blocks_, blurred->image.pixels));
     blurred->samples = work.frame->samples;
-    blurred->sequence = work.frame->sequence;
-    blurred->capture_ns = work.frame->capture_ns;
-    blurred->name = work.frame->name;
+    blurred->identify_as(*work.frame);
     work.show(std::move(blurred));
     return ok_status();
   }

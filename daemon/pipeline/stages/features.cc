@@ -57,9 +57,7 @@ class FeatureStage final : public Stage {
         features_.compute(frame_, std::span(out.values).subspan(begin, width));
       }
     }
-    shown->sequence = work.frame->sequence;
-    shown->capture_ns = work.frame->capture_ns;
-    shown->name = work.frame->name;
+    shown->identify_as(*work.frame);
     work.show(std::move(shown));
     return ok_status();
   }

@@ -24,9 +24,7 @@ class Standardize final : public Stage {
     }
     Ref<SharedFrame> shown = pool_.get();
     shown->samples = in;
-    shown->sequence = work.frame->sequence;
-    shown->capture_ns = work.frame->capture_ns;
-    shown->name = work.frame->name;
+    shown->identify_as(*work.frame);
     std::vector<float>& values = shown->samples.values;
     for (size_t i = 0; i < values.size(); ++i) {
       const double mean = means_[means_.size() == 1 ? 0 : i % columns];
