@@ -2,6 +2,8 @@
 #include "daemon/config/pipelines.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <optional>
 #include <set>
 
 #include "package/name.h"
@@ -333,6 +335,19 @@ void check_name(const PipelineConfig& pipeline, const Mark& mark, Errors& errors
     errors.add(mark, "a pipeline needs a name of letters, digits, '.', '_' and '-'");
 }
 
+// The pipeline of the file `path`, which `p` asked for. None: the file cannot be read, which is
+// noted there.
+std::optional<PipelineConfig> read_whole(MapReader& p, const std::string& path, const Values& with,
+                                         const ReadFile& read) {
+  const auto text = read(path);
+  const auto root = text.ok() ? parse_text(path, *text) : Result<YAML::Node>(text.status());
+  if (!root.ok()) {
+    p.error(p.node(), root.status().message());
+    return std::nullopt;
+  }
+  return Reader(read, p.errors()).read(*root, path, with, p.mark());
+}
+
 // `{file: F, name: N, with: {...}}`
 PipelineConfig read_use(MapReader& p, const std::string& file, const ReadFile& read) {
   std::string name;
@@ -358,20 +373,40 @@ PipelineConfig read_use(MapReader& p, const std::string& file, const ReadFile& r
     }
   }
   p.finish();
-  const std::string path = resolve(p.file(), file);
-  const auto text = read(path);
-  const auto root = text.ok() ? parse_text(path, *text) : Result<YAML::Node>(text.status());
-  PipelineConfig pipeline;
-  if (!root.ok()) {
-    p.error(p.node(), root.status().message());
-    pipeline.name = name;
-    return pipeline;
+  std::optional<PipelineConfig> pipeline = read_whole(p, resolve(p.file(), file), with, read);
+  if (!pipeline) {
+    PipelineConfig unread;
+    unread.name = name;
+    return unread;
   }
-  pipeline = Reader(read, p.errors()).read(*root, path, with, p.mark());
-  if (!name.empty()) pipeline.name = name;
-  if (autostart) pipeline.autostart = *autostart;
-  check_name(pipeline, name.empty() ? pipeline.mark : p.mark(), p.errors());
-  return pipeline;
+  if (!name.empty()) pipeline->name = name;
+  if (autostart) pipeline->autostart = *autostart;
+  check_name(*pipeline, name.empty() ? pipeline->mark : p.mark(), p.errors());
+  return *std::move(pipeline);
+}
+
+// `{folder: F}`: the files F/*.yaml in the order of their names, one pipeline each.
+void read_folder(MapReader& p, const std::string& folder, const ReadFile& read,
+                 std::vector<PipelineConfig>& pipelines) {
+  p.finish();
+  const std::string path = resolve(p.file(), folder);
+  std::error_code error;
+  std::vector<std::string> files;
+  for (std::filesystem::directory_iterator entry(path, error), end; !error && entry != end;
+       entry.increment(error)) {
+    const std::filesystem::path& file = entry->path();
+    if (file.extension() == ".yaml" && file.stem().string().front() != '.') {
+      files.push_back(file.string());
+    }
+  }
+  if (error) p.error(p.node(), "cannot read the folder " + path + ": " + error.message());
+  std::sort(files.begin(), files.end());
+  for (const std::string& file : files) {
+    std::optional<PipelineConfig> pipeline = read_whole(p, file, {}, read);
+    if (!pipeline) continue;
+    check_name(*pipeline, pipeline->mark, p.errors());
+    pipelines.push_back(*std::move(pipeline));
+  }
 }
 
 }  // namespace
@@ -384,15 +419,18 @@ void read_pipelines(MapReader& r, std::vector<PipelineConfig>& pipelines) {
   std::vector<Mark> marks;  // where each was asked for
   for (const auto& item : list) {
     MapReader p(item, r.file(), r.errors());
-    marks.push_back(p.mark());
-    std::string file;
+    std::string file, folder;
     p.read("file", file);
-    if (!file.empty()) {
+    p.read("folder", folder);
+    if (!folder.empty()) {
+      read_folder(p, folder, read, pipelines);
+    } else if (!file.empty()) {
       pipelines.push_back(read_use(p, file, read));
-      continue;
+    } else {
+      pipelines.push_back(Reader(read, r.errors()).read(item, r.file(), {}, p.mark()));
+      check_name(pipelines.back(), p.mark(), r.errors());
     }
-    pipelines.push_back(Reader(read, r.errors()).read(item, r.file(), {}, p.mark()));
-    check_name(pipelines.back(), p.mark(), r.errors());
+    marks.resize(pipelines.size(), p.mark());
   }
   for (size_t i = 0; i < pipelines.size(); ++i) {
     for (size_t j = 0; j < i; ++j) {

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "daemon/config/config.h"
@@ -128,6 +129,34 @@ pipelines:
   EXPECT_EQ(config->pipelines[1].source.entries.at("path").items[0], folder_.file("2"));
   const auto twice = load(write("c.yaml", "pipelines: [{file: door.yaml}, {file: door.yaml}]\n"));
   EXPECT_THAT(twice.status().message(), HasSubstr("c.yaml:1:32: pipeline 'door' is defined twice"));
+}
+
+TEST_F(PipelineFileTest, AFolderStandsForItsFiles) {
+  std::filesystem::create_directory(folder_.file("on"));
+  write("on/b.yaml", "name: second\nsource: test_pattern\n");
+  write("on/a.yaml", "name: first\nsource: test_pattern\n");
+  write("on/notes.txt", "no pipeline");
+  write("on/.c.yaml", "what an editor leaves");
+  const std::string config = R"(
+server: {grpc: [{address: 127.0.0.1:0}]}
+pipelines:
+  - {name: own, source: test_pattern}
+  - folder: )";
+  const auto loaded = load(write("inferd.yaml", config + "on\n"));
+  ASSERT_TRUE(loaded.ok()) << loaded.status().message();
+  ASSERT_EQ(loaded->pipelines.size(), 3U);
+  EXPECT_EQ(loaded->pipelines[1].name, "first");
+  EXPECT_EQ(loaded->pipelines[2].name, "second");
+  EXPECT_EQ(loaded->pipelines[1].mark.file, folder_.file("on/a.yaml"));
+
+  EXPECT_THAT(load(write("inferd.yaml", config + "off\n")).status().message(),
+              HasSubstr("inferd.yaml:5:5: cannot read the folder " + folder_.file("off")));
+  write("on/d.yaml", "name: own\nsource: test_pattern\n");
+  EXPECT_THAT(load(write("inferd.yaml", config + "on\n")).status().message(),
+              HasSubstr("pipeline 'own' is defined twice"));
+  write("on/d.yaml", "source: [\n");
+  EXPECT_THAT(load(write("inferd.yaml", config + "on\n")).status().message(),
+              HasSubstr("on/d.yaml:"));
 }
 
 TEST_F(PipelineFileTest, IncludesStandForWhatTheyList) {
