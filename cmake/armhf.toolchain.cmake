@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
+# armhf (32-bit ARMv7 with VFPv3) with Debian's cross compiler (g++-arm-linux-gnueabihf).
+set(CMAKE_SYSTEM_PROCESSOR armv7l)
+set(TRIPLET arm-linux-gnueabihf)
+set(EMULATOR qemu-arm-static;-cpu;max)
+include(${CMAKE_CURRENT_LIST_DIR}/cross.cmake)
