@@ -38,6 +38,7 @@ void add_quantize(CLI::App& app, const Globals& globals, Run& chosen);
 void add_evaluate(CLI::App& app, const Globals& globals, Run& chosen);
 void add_status(CLI::App& app, const Globals& globals, Run& chosen);
 void add_health(CLI::App& app, const Globals& globals, Run& chosen);
+void add_doctor(CLI::App& app, const Globals& globals, Run& chosen);
 void add_infer(CLI::App& app, const Globals& globals, Run& chosen);
 void add_key(CLI::App& app, const Globals& globals, Run& chosen);
 void add_load(CLI::App& app, const Globals& globals, Run& chosen);

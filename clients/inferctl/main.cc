@@ -2,19 +2,15 @@
 #include <algorithm>
 #include <iostream>
 
-#include "clients/inferctl/command.h"
-#include "clients/inferctl/connect.h"
+#include "clients/inferctl/app.h"
 
 namespace inferd::ctl {
 namespace {
 
-const AddCommand kCommands[] = {add_inspect,  add_run,   add_bench,   add_compile, add_quantize,
-                                add_evaluate, add_key,   add_status,  add_health,  add_infer,
-                                add_load,     add_model, add_pipeline};
-
 // Commands that need no daemon.
-constexpr std::string_view kLocal[] = {"inspect",  "run", "bench",      "compile",     "quantize",
-                                       "evaluate", "key", "model sign", "model verify"};
+constexpr std::string_view kLocal[] = {"inspect",    "run",         "bench",    "compile",
+                                       "quantize",   "doctor",      "evaluate", "key",
+                                       "model sign", "model verify"};
 
 bool talks_to_daemon(const CLI::App& app) {
   const CLI::App* command = app.get_subcommands()[0];
@@ -33,31 +29,10 @@ int exit_code(const Status& status, bool asked_daemon) {
 }
 
 int run(int argc, char** argv) {
-  CLI::App app{"inferctl: talk to an inferd daemon, and work on model files without one"};
-  app.footer(
-      "Examples:\n"
-      "  inferctl inspect model.tflite\n"
-      "  inferctl run model.tflite --input photo.jpg --output-dir out\n"
-      "  inferctl bench model.onnx --threads 2 --profile\n"
-      "  inferctl compile model.tflite -o model.ifd\n"
-      "  inferctl quantize model.tflite -o int8.onnx --calibrate photos --preprocess "
-      "mean=127.5,std=127.5\n"
-      "  inferctl evaluate int8.onnx --task ssd --data photos --against detector.tflite "
-      "--preprocess mean=127.5,std=127.5\n"
-      "  inferctl --endpoint unix:/tmp/inferd.sock infer detector --input photo.jpg\n"
-      "  inferctl --endpoint unix:/tmp/inferd.sock load detector --rate 200 --poisson\n"
-      "  inferctl pipeline watch demo\n"
-      "  inferctl key generate release.key\n"
-      "  inferctl model sign models/detector/3 --name detector --version 3 --key release.key\n"
-      "Exit codes: 0 ok, 1 the operation failed, 2 usage, 3 the daemon is not reachable");
+  CLI::App app;
   Globals globals;
-  add_connection_options(app, globals);
-  app.add_flag("--json", globals.json, "print JSON");
-  app.set_version_flag("--version", INFERD_VERSION);
-  app.require_subcommand(1);
-  app.fallthrough();  // --json and --endpoint may follow the command
   Run chosen;
-  for (const AddCommand add : kCommands) add(app, globals, chosen);
+  add_everything(app, globals, chosen, INFERD_VERSION);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
