@@ -1,0 +1,101 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# What the emulated board starts from: an arm64 Debian with systemd, ssh and the libraries that inferd wants, a stock
+# kernel, and a small initial root that finds the disk. Nothing of inferd is in it.
+#
+#   tests/board/image.sh       prints the folder: disk.img vmlinuz initrd.img key
+#
+# Kept in <cache>/board until its parts change. Making it takes minutes: packages are set up under emulation.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/inferd
+board=$cache/board
+mirror="deb ${DEBIAN_MIRROR:-http://deb.debian.org/debian} bookworm main"
+say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
+
+# libblas: what OpenBLAS's alternatives stand for.
+libraries=$(grep '^lib' "$here/../../scripts/packages-runtime.txt" | paste -sd,)
+packages=systemd-sysv,udev,kmod,dbus,iproute2,procps,openssh-server,zlib1g,$libraries
+# Of the kernel: the disk, the network, and test devices.
+modules="virtio_mmio virtio_blk virtio_net virtio_rng ext4 vivid v4l2-tpg videobuf2-v4l2 videobuf2-vmalloc
+  videobuf2-dma-contig v4l2-async vcan can-raw gpio-mockup industrialio autofs4 configfs"
+
+stamp=$(cat "$0" "$here/overlay.sh" | sha256sum | cut -c -16)-$(printf %s "$packages" | sha256sum | cut -c -16)
+if [ "$(cat "$board/stamp" 2>/dev/null)" = "$stamp" ]; then
+  echo "$board"
+  exit
+fi
+
+mkdir -p "$board"
+cd "$board"
+rm -f stamp
+# Programs of another architecture run by the kernel's own means.
+if [ ! -e /proc/sys/fs/binfmt_misc/register ]; then
+  mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
+fi
+[ -e /proc/sys/fs/binfmt_misc/qemu-aarch64 ] || update-binfmts --enable qemu-aarch64
+
+root=$board/root
+rm -rf "$root" kernel
+if [ "$(cat rootfs.packages 2>/dev/null)" != "$packages" ]; then
+  say "setting up Debian for arm64 under emulation (about ten minutes)"
+  mmdebstrap --quiet --mode=root --variant=minbase --architectures=arm64 --include="$packages" bookworm rootfs.tar "$mirror" >&2
+  printf %s "$packages" >rootfs.packages
+fi
+say "unpacking"
+mkdir root
+tar -x -f rootfs.tar -C root
+mmdebstrap --quiet --mode=root --variant=extract --architectures=arm64 --skip=check/qemu \
+  --include=linux-image-arm64,busybox-static bookworm kernel "$mirror" >&2
+version=$(basename kernel/lib/modules/*)
+cp "kernel/boot/vmlinuz-$version" vmlinuz
+
+# Those modules and what they need. modprobe tells, once depmod has listed them all.
+depmod -b kernel "$version"
+for module in $modules; do
+  modprobe --dirname="$board/kernel" --set-version "$version" --show-depends "$module" 2>/dev/null || echo "missing $module"
+done >modules.list
+awk '$1 == "insmod" { print $2 }' modules.list | sort -u | while read -r file; do
+  target=root/usr/lib/modules/$version/${file#*/lib/modules/"$version"/}
+  mkdir -p "$(dirname "$target")"
+  cp "$file" "$target"
+done
+cp "kernel/lib/modules/$version/"modules.builtin* "kernel/lib/modules/$version/modules.order" "root/usr/lib/modules/$version/"
+depmod -b root "$version"
+
+# The initial root: busybox, and the modules up to the disk.
+rm -rf initial
+mkdir -p initial/bin initial/proc initial/sys initial/dev initial/root initial/modules
+cp kernel/bin/busybox initial/bin/
+for module in virtio_mmio virtio_blk ext4; do
+  modprobe --dirname="$board/root" --set-version "$version" --show-depends "$module" | awk '$1 == "insmod" { print $2 }'
+done | awk '!seen[$0]++' >initial.list
+while read -r file; do
+  cp "$file" initial/modules/
+  echo "/bin/busybox insmod /modules/$(basename "$file")"
+done <initial.list >insmod.list
+cat >initial/init <<EOF
+#!/bin/busybox sh
+/bin/busybox mount -t proc proc /proc
+/bin/busybox mount -t sysfs sysfs /sys
+/bin/busybox mount -t devtmpfs devtmpfs /dev
+$(cat insmod.list)
+while [ ! -b /dev/vda ]; do /bin/busybox usleep 10000; done
+/bin/busybox mount -t ext4 /dev/vda /root
+/bin/busybox umount /proc /sys
+/bin/busybox mount --move /dev /root/dev
+exec /bin/busybox switch_root /root /sbin/init
+EOF
+chmod +x initial/init
+(cd initial && find . | cpio --quiet -o -H newc) | gzip -1 >initrd.img
+
+[ -e key ] || ssh-keygen -q -t ed25519 -N '' -f key
+sh "$here/overlay.sh" "$root" "$board/key.pub"
+say "making the disk"
+rm -f disk.img
+truncate -s 3G disk.img
+mke2fs -q -t ext4 -d root disk.img
+rm -rf root kernel initial initial.list insmod.list modules.list
+echo "$stamp" >stamp
+echo "$board"

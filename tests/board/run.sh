@@ -1,0 +1,18 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# inferd on a board: builds the arm64 package, boots an emulated arm64 Debian, installs and uses the package there as its
+# user would, and prints what was checked and how long it took.
+#
+#   tests/board/run.sh [--short] [--keep]
+#
+# --short: boot, install, serve, swap, stop. --keep: leave the board running and say how to log in.
+# The first run makes the board's disk, which takes minutes; then it is kept. Needs root once, for that.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+cd "$root"
+scripts/package.sh arm64
+image=$(tests/board/image.sh)
+exec /usr/bin/python3 -B tests/board/board_test.py --image "$image" --package "$(ls -t build/packages/inferd_*_arm64.deb | head -1)" \
+  --inferctl build/release/clients/inferctl --models "$root/../shared/models" "$@"
