@@ -29,8 +29,10 @@ void append(int file, const char* text) {
 }
 
 // Only calls what is safe in a handler. The signal comes again, without a handler, when this
-// returns.
+// returns: by itself where an instruction caused it, but not where another process sent it, as
+// systemd's watchdog does.
 void on_deadly_signal(int signal) {
+  ::raise(signal);  // blocked until then
   const int file = mark_file.load();
   if (file < 0) return;
   for (std::atomic<const char*>& slot : telemetry::Running::slots()) {

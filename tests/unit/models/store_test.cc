@@ -241,6 +241,25 @@ TEST_F(StoreTest, TheMarkSaysWhatRan) {
   EXPECT_EQ(store_->decided("m").versions.at(1).crashes, 1);
 }
 
+// As systemd's watchdog sends it; no instruction would cause it again.
+TEST_F(StoreTest, ASignalOfAnotherProcessEndsTheDaemonAndIsMarked) {
+  start();
+  ASSERT_EQ(push("m", 1, {{"model.test", scale_model("2")}}).state, DeploymentState::kDone);
+  stop();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    auto mark = CrashMark::open(config_.root + "/.inferd/running");
+    const telemetry::Running running("m 1");
+    ::kill(::getpid(), SIGABRT);
+    ::_exit(0);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+  start();
+  EXPECT_EQ(store_->decided("m").versions.at(1).crashes, 1);
+}
+
 TEST_F(StoreTest, AReadOnlyRepositoryServes) {
   write("m/1/model.test", scale_model("2"));
   auto store = Store::open(config_, true);
