@@ -21,7 +21,7 @@ ENGINE = {
 }
 PACKAGE = ["package/"]
 NAMES = ["package/name.h"]
-CONFIG = [f"daemon/config/{name}.h" for name in ("accounts", "client_name", "config", "said")]
+CONFIG = [f"daemon/config/{name}.h" for name in ("accounts", "client_name", "config", "credential", "said")]
 MODELS = CONFIG + ["daemon/models/", "daemon/schedule/", "daemon/telemetry/", "daemon/host/"]
 SHARED = ["access", "call", "caller", "certificates", "client", "control", "describe", "listening_socket", "messages",
           "model_config", "no_cuda", "server", "settings", "shared_memory", "socket_file"]  # by all protocols
@@ -33,7 +33,7 @@ DAEMON = {
     "package": PACKAGE,
     "daemon/config": NAMES + ["daemon/config/", "inference/model_config.pb.h"],
     "daemon/telemetry": CONFIG + NAMES + ["daemon/telemetry/"],
-    "daemon/host": CONFIG + ["daemon/host/"],
+    "daemon/host": CONFIG + ["daemon/host/", "daemon/telemetry/"],
     "daemon/schedule": CONFIG + ["daemon/schedule/", "daemon/telemetry/"],
     "daemon/models": MODELS + ["media/npy.h"] + PACKAGE,
     "daemon/pipeline": MODELS + ["daemon/config/pipeline_file.h", "daemon/pipeline/", "inferd/stage.h", "media/"],
@@ -54,7 +54,7 @@ LIBRARIES = {
     "google/protobuf/": ["engine/import/onnx", "engine/export/onnx", "daemon/config", "daemon/serve/http"],
     "flatbuffers/": ["engine/import/ifd", "engine/import/tflite"],
     "spdlog/": ["daemon/telemetry"],
-    "systemd/": ["daemon/host"],
+    "systemd/": ["daemon/host", "daemon/telemetry"],
     "microhttpd": ["daemon/serve/http", "daemon/pipeline/sinks"],
     "mosquitto.h": ["daemon/pipeline/mqtt"],
     "muParser.h": ["daemon/pipeline/stages"],

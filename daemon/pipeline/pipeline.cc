@@ -347,7 +347,8 @@ void Pipeline::end(PipelineState state, const std::string& reason) {
 }
 
 void Pipeline::source_failed(const std::string& node, const Status& why) {
-  telemetry::log(LogLevel::kError, "pipeline " + config_.name + ": " + node + ": " + why.message());
+  telemetry::log(LogLevel::kError, "pipeline " + config_.name + ": " + node + ": " + why.message(),
+                 {.pipeline = config_.name});
   const std::lock_guard lock(mutex_);
   if (reason_.empty()) reason_ = why.message();
 }
@@ -399,7 +400,7 @@ void Pipeline::on_error(const std::string& element, const Status& status) {
     constexpr size_t kMaxReported = 100;
     if (reported_.size() >= kMaxReported || !reported_.insert(message).second) return;
   }
-  telemetry::log(LogLevel::kWarning, message);
+  telemetry::log(LogLevel::kWarning, message, {.pipeline = config_.name});
 }
 
 PipelineStatus Pipeline::status() const {

@@ -3,13 +3,19 @@
 
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
+#include <cstdlib>
 #include <nlohmann/json.hpp>
+
+#include "daemon/telemetry/journal.h"
 
 namespace inferd::telemetry {
 namespace {
 
-bool g_json = false;  // set once, by set_up_log()
+// Set once, by set_up_log().
+bool g_json = false;
+bool g_journal = false;
 
 spdlog::level::level_enum level_of(LogLevel level) {
   switch (level) {
@@ -25,10 +31,16 @@ spdlog::level::level_enum level_of(LogLevel level) {
   return spdlog::level::info;
 }
 
+std::string quoted(std::string_view text) {
+  using Json = nlohmann::json;
+  return Json(std::string(text)).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 }  // namespace
 
 void set_up_log(const config::LogConfig& config) {
   g_json = config.format == "json";
+  g_journal = !g_json && is_journal(STDERR_FILENO, std::getenv("JOURNAL_STREAM"));
   auto logger = spdlog::stderr_color_mt("inferd");
   logger->set_level(spdlog::level::from_str(config.level));
   logger->set_pattern(g_json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","message":%v})"
@@ -47,12 +59,16 @@ LogLevel log_level() {
 
 bool logs_json() { return g_json; }
 
-void log(LogLevel level, std::string_view message) {
+void log(LogLevel level, std::string_view message) { log(level, message, About()); }
+
+void log(LogLevel level, std::string_view message, const About& about) {
+  if (!spdlog::should_log(level_of(level))) return;
+  if (g_journal && send_to_journal(journal_entry(level, message, about))) return;
   if (!g_json) return spdlog::log(level_of(level), "{}", message);
-  using Json = nlohmann::json;
-  const std::string quoted =
-      Json(std::string(message)).dump(-1, ' ', false, Json::error_handler_t::replace);
-  spdlog::log(level_of(level), "{}", quoted);
+  std::string values = quoted(message);
+  if (!about.model.empty()) values += ",\"model\":" + quoted(about.model);
+  if (!about.pipeline.empty()) values += ",\"pipeline\":" + quoted(about.pipeline);
+  spdlog::log(level_of(level), "{}", values);
 }
 
 }  // namespace inferd::telemetry
