@@ -98,7 +98,7 @@ std::vector<AccessRule> read_rules(MapReader& parent, const Origin& origin) {
     r.read("tokens", rule.tokens);
     r.read("everyone", rule.everyone);
     r.finish();
-    rule.tokens = resolve(r.file(), rule.tokens);
+    rule.tokens = resolve_secret(r, r.child("tokens"), rule.tokens);
     check_rule(r, item, rule, origin);
     rules.push_back(std::move(rule));
   }
@@ -114,7 +114,7 @@ void read_tls(MapReader& parent, std::optional<TlsConfig>& tls) {
        {std::pair("certificate", &tls->certificate), std::pair("key", &tls->key),
         std::pair("client_ca", &tls->client_ca)}) {
     r.read(key, file->path);
-    file->path = resolve(r.file(), file->path);
+    file->path = resolve_secret(r, r.child(key), file->path);
     file->mark = r.mark_of(r.child(key));
   }
   r.finish();

@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "daemon/config/asked_keys.h"
+#include "daemon/config/credential.h"
 
 namespace inferd::config {
 namespace {
@@ -132,6 +133,14 @@ std::string resolve(const std::string& file, const std::string& path) {
   namespace fs = std::filesystem;
   if (path.empty() || fs::path(path).is_absolute()) return path;
   return (fs::path(file).parent_path() / path).lexically_normal().string();
+}
+
+std::string resolve_secret(MapReader& reader, const YAML::Node& node, const std::string& path) {
+  if (!is_credential(path)) return resolve(reader.file(), path);
+  const auto found = credential_path(path);
+  if (found.ok()) return *found;
+  reader.error(node, found.status().message());
+  return path;
 }
 
 MapReader::MapReader(const YAML::Node& node, std::string file, Errors& errors)

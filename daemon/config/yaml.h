@@ -33,6 +33,11 @@ std::string suggestion(const std::string& key, const std::vector<std::string>& k
 // A path in a file is relative to that file.
 std::string resolve(const std::string& file, const std::string& path);
 
+class MapReader;
+// The same of a file that is to be secret or to be trusted: it may be a credential, too. What is
+// wrong with that is an error at `node`.
+std::string resolve_secret(MapReader& reader, const YAML::Node& node, const std::string& path);
+
 // The content of a file. Errors: cannot be read, larger than 1 MiB.
 Result<std::string> read_file(const std::string& path);
 

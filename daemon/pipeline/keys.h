@@ -12,7 +12,8 @@ namespace inferd::pipeline {
 // INVALID_ARGUMENT with the place of a key, or of the node where it lacks that key.
 Status bad_key(const config::NodeConfig& node, const std::string& key, const std::string& message);
 
-// A path, relative to the file that says it; "" where the key is missing.
+// A path, relative to the file that says it, or a credential's ("credential:NAME"); "" where the
+// key is missing.
 std::string path_key(config::NodeReader& reader, const config::NodeConfig& node,
                      const std::string& key);
 
