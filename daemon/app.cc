@@ -14,7 +14,10 @@
 
 #include "daemon/host/descriptors.h"
 #include "daemon/host/freed_memory.h"
+#include "daemon/host/kept_sockets.h"
+#include "daemon/host/start_progress.h"
 #include "daemon/host/systemd.h"
+#include "daemon/host/watchdog.h"
 #include "daemon/models/deploy/deployments.h"
 #include "daemon/models/repository.h"
 #include "daemon/models/store/store.h"
@@ -25,6 +28,7 @@
 #include "daemon/serve/local/local_server.h"
 #include "daemon/telemetry/log.h"
 #include "daemon/telemetry/trace.h"
+#include "daemon/telemetry/worker.h"
 
 namespace inferd {
 namespace {
@@ -42,6 +46,7 @@ struct Parts {
 // `only_look`: nothing on the disk is changed.
 Result<Parts> make_parts(const config::Config& config, const MakeEngine& make_engine,
                          bool only_look, const pipeline::Pipelines::ReadConfigs& read_pipelines) {
+  host::StartProgress progress;
   Parts parts;
   parts.shared_memory = std::make_unique<serve::SharedMemory>(serve::SharedMemoryOptions{
       config.server.system_shared_memory, config.server.max_shared_memory_bytes});
@@ -51,14 +56,19 @@ Result<Parts> make_parts(const config::Config& config, const MakeEngine& make_en
   options.prefer_kernels = config.engine.prefer_kernels;
   options.stripe_bytes = config.engine.stripe_bytes;
   options.allow_float16 = config.engine.allow_float16;
-  options.log = telemetry::log;
+  options.log = [](LogLevel level, std::string_view line) { telemetry::log(level, line); };
   INFERD_ASSIGN_OR_RETURN(parts.engine, make_engine(options));
-  host::notify_status("loading models");
   if (!config.models.root.empty()) {
     INFERD_ASSIGN_OR_RETURN(parts.store, models::Store::open(config.models, only_look));
   }
-  INFERD_ASSIGN_OR_RETURN(parts.repository, models::DeployableRepository::open(
-                                                config.models, parts.engine, parts.store.get()));
+  const auto tell = [&](size_t number, size_t of, const std::string& model) {
+    progress.begin("loading " + std::to_string(number) + " of " + std::to_string(of) + ": " +
+                   model);
+  };
+  INFERD_ASSIGN_OR_RETURN(
+      parts.repository,
+      models::DeployableRepository::open(config.models, parts.engine, parts.store.get(), tell));
+  progress.begin("building pipelines");
   INFERD_ASSIGN_OR_RETURN(
       parts.pipelines,
       pipeline::Pipelines::create(config.pipelines, *parts.repository, read_pipelines));
@@ -82,7 +92,8 @@ sigset_t block_signals() {
   return signals;
 }
 
-void reload(pipeline::Pipelines& pipelines) {
+void reload(pipeline::Pipelines& pipelines, telemetry::Worker& worker) {
+  const telemetry::Work work(worker);
   host::notify_reloading();
   const Status status = pipelines.reload();
   if (status.ok()) {
@@ -97,10 +108,11 @@ void reload(pipeline::Pipelines& pipelines) {
 int wait_for(const sigset_t& signals, pipeline::Pipelines& pipelines) {
   constexpr timespec kPause{.tv_sec = 20, .tv_nsec = 0};
   host::FreedMemory freed;
+  telemetry::Worker worker("reading the pipelines again (SIGHUP)");
   for (;;) {
     const int signal = sigtimedwait(&signals, nullptr, &kPause);
     if (signal == SIGHUP) {
-      reload(pipelines);
+      reload(pipelines, worker);
     } else if (signal > 0) {
       return signal;
     }
@@ -129,6 +141,27 @@ Result<Servers> start_servers(const config::ServerConfig& config, Parts& parts,
                                                                        *parts.pipelines, version));
   }
   return servers;
+}
+
+// What stopping takes beside draining: pipelines that do not end are waited for.
+constexpr int64_t kStopMs = 25'000;
+
+// At the end of the start. What systemd handed over and no listener wanted must not go on
+// listening.
+void drop_unused_sockets() {
+  for (const std::string& address : host::KeptSockets::of_process().drop_rest()) {
+    telemetry::log(LogLevel::kWarning,
+                   "inferd.socket listens on '" + address +
+                       "', which no listener of the configuration takes over: who connects waits "
+                       "in vain. Add it under 'server' (grpc, or local), or take it out of "
+                       "inferd.socket ('systemctl edit inferd.socket')");
+  }
+}
+
+std::string serving_status(const Parts& parts) {
+  const size_t pipelines = parts.pipelines->list().size();
+  return "serving " + std::to_string(parts.repository->list().size()) + " models" +
+         (pipelines == 0 ? "" : " and " + std::to_string(pipelines) + " pipelines");
 }
 
 // Answers are finished up to `drain_timeout_ms`; then what still waits in queues is refused, and
@@ -171,6 +204,8 @@ Status run(const config::Config& config, const std::string& config_path, const s
            const MakeEngine& make_engine) {
   host::share_heaps();
   telemetry::set_up_log(config.log);
+  for (const std::string& wrong : host::KeptSockets::of_process().adopt())
+    telemetry::log(LogLevel::kWarning, wrong);
   const sigset_t signals = block_signals();
   if (const Status raised = host::raise_descriptor_limit(); !raised.ok())
     telemetry::log(LogLevel::kWarning, raised.message());
@@ -184,8 +219,10 @@ Status run(const config::Config& config, const std::string& config_path, const s
   parts.pipelines->start();
   INFERD_ASSIGN_OR_RETURN(const Servers servers, start_servers(config.server, parts, version));
   for (const models::ModelStatus& model : parts.repository->list()) {
-    telemetry::log(LogLevel::kInfo, "model " + model.name + " version " +
-                                        std::to_string(model.version) + " is ready");
+    telemetry::log(
+        LogLevel::kInfo,
+        "model " + model.name + " version " + std::to_string(model.version) + " is ready",
+        {.model = model.name});
   }
   for (const config::GrpcListener& listener : config.server.grpc) {
     telemetry::log(LogLevel::kInfo, "serving on " + listener.address);
@@ -193,12 +230,14 @@ Status run(const config::Config& config, const std::string& config_path, const s
   for (const config::LocalListener& listener : config.server.local) {
     telemetry::log(LogLevel::kInfo, "serving on local:" + listener.path);
   }
-  host::notify_status("serving " + std::to_string(parts.repository->list().size()) + " models");
+  drop_unused_sockets();
+  host::notify_status(serving_status(parts));
   host::notify_ready();
+  const host::Watchdog watchdog(static_cast<int64_t>(config.server.stall_s * 1000));
 
   const int signal = wait_for(signals, *parts.pipelines);
   telemetry::log(LogLevel::kInfo, std::string(sigabbrev_np(signal)) + " received, draining");
-  host::notify_stopping();
+  host::notify_stopping(config.server.drain_timeout_ms + kStopMs);
   drain(config.server, parts, servers);
   telemetry::tracer().close();
   telemetry::log(LogLevel::kInfo, "stopped");

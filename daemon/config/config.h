@@ -87,6 +87,7 @@ struct ServerConfig {
   bool system_shared_memory = false;  // clients may register regions; see serve::SharedMemory
   int64_t max_shared_memory_bytes = int64_t{256} << 20;
   int64_t drain_timeout_ms = 10'000;
+  double stall_s = 60;  // who is at one piece of work for so long is stuck; 0: nobody
 };
 
 struct EngineConfig {

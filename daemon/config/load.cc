@@ -24,6 +24,7 @@ void read_server(MapReader& parent, ServerConfig& server) {
   r.read("system_shared_memory", server.system_shared_memory);
   r.read("max_shared_memory_bytes", server.max_shared_memory_bytes, 1 << 10, INT64_MAX / 4);
   r.read("drain_timeout_ms", server.drain_timeout_ms, 0, 3'600'000);
+  r.read("stall_s", server.stall_s, 0, 24 * 3600);
   read_listeners(r, server);
   r.finish();
 }
@@ -34,7 +35,7 @@ void read_deployments(MapReader& parent, DeploymentsConfig& deployments) {
   r.read("trusted_keys", keys);
   for (const std::string& key : keys)
     deployments.trusted_keys.push_back(
-        {resolve(r.file(), key), r.mark_of(r.child("trusted_keys"))});
+        {resolve_secret(r, r.child("trusted_keys"), key), r.mark_of(r.child("trusted_keys"))});
   r.read("max_package_age_s", deployments.max_package_age_s, 0, INT64_MAX / 4);
   r.read("max_package_bytes", deployments.max_package_bytes, 1 << 10, INT64_MAX / 4);
   r.read("quota_bytes", deployments.quota_bytes, 0, INT64_MAX / 4);

@@ -31,10 +31,13 @@ class FolderRepository final : public DeployableRepository {
             [this](const std::string& name) { return !dependent_of(name).empty(); }),
         loader_(config, std::move(engine), std::move(cache), residency_) {}
 
-  Status load_all() {
+  Status load_all(const Progress& progress) {
     INFERD_ASSIGN_OR_RETURN(const auto wanted, loader_.wanted_at_start());
+    size_t number = 0;
     for (const config::ModelConfig& model : wanted) {
+      ++number;
       if (serving_.current(model.name) != nullptr) continue;  // as part of an ensemble
+      if (progress) progress(number, wanted.size(), model.name);
       const Status status = load_now(model);
       if (status.ok()) continue;
       if (deployments_know(model.name)) {
@@ -219,9 +222,10 @@ class FolderRepository final : public DeployableRepository {
       if (made.ok()) return made;
       if (first.ok()) first = made.status();
       if (!deployments_decide(wanted.name)) break;
-      telemetry::log(LogLevel::kWarning, "version " + std::to_string(version) + " of model '" +
-                                             wanted.name +
-                                             "' cannot be loaded: " + made.status().message());
+      telemetry::log(LogLevel::kWarning,
+                     "version " + std::to_string(version) + " of model '" + wanted.name +
+                         "' cannot be loaded: " + made.status().message(),
+                     {.model = wanted.name});
     }
     return first;
   }
@@ -252,10 +256,11 @@ class FolderRepository final : public DeployableRepository {
         others.push_back(*made);
         continue;
       }
-      telemetry::log(LogLevel::kWarning, "version " + std::to_string(version) + " of model '" +
-                                             wanted.name + "' cannot serve beside version " +
-                                             std::to_string(main.version) + ": " +
-                                             made.status().message());
+      telemetry::log(LogLevel::kWarning,
+                     "version " + std::to_string(version) + " of model '" + wanted.name +
+                         "' cannot serve beside version " + std::to_string(main.version) + ": " +
+                         made.status().message(),
+                     {.model = wanted.name});
     }
     return others;
   }
@@ -352,7 +357,7 @@ class FolderRepository final : public DeployableRepository {
     std::string line = "model " + config.name + ":";
     for (const std::string& note : config.notes) line += " " + note + ";";
     line.pop_back();
-    telemetry::log(LogLevel::kWarning, line);
+    telemetry::log(LogLevel::kWarning, line, {.model = config.name});
   }
 
   void log_load(const std::string& name, const Status& status) const {
@@ -361,7 +366,7 @@ class FolderRepository final : public DeployableRepository {
     if (!status.ok()) what += " cannot be loaded: " + status.message();
     if (!status.ok() && serves != nullptr) what += ";";
     if (serves != nullptr) what += " version " + std::to_string(serves->version) + " serves";
-    telemetry::log(status.ok() ? LogLevel::kInfo : LogLevel::kWarning, what);
+    telemetry::log(status.ok() ? LogLevel::kInfo : LogLevel::kWarning, what, {.model = name});
   }
 
   Status unload_now(const std::string& name, bool with_parts) {
@@ -370,12 +375,13 @@ class FolderRepository final : public DeployableRepository {
     INFERD_ASSIGN_OR_RETURN(const VersionPtr version, serving_.withdraw(name));
     if (version == nullptr) return ok_status();
     version->queue->close();
-    telemetry::log(LogLevel::kInfo, "model " + name + " is unloaded");
+    telemetry::log(LogLevel::kInfo, "model " + name + " is unloaded", {.model = name});
     if (!with_parts) return ok_status();
     for (const config::EnsembleStep& step : version->config.ensemble.steps) {
       if (serving_.current(step.model) == nullptr) continue;  // it stands in two steps
       if (const Status left = unload_now(step.model, true); !left.ok())
-        telemetry::log(LogLevel::kInfo, "model " + step.model + " stays: " + left.message());
+        telemetry::log(LogLevel::kInfo, "model " + step.model + " stays: " + left.message(),
+                       {.model = step.model});
     }
     return ok_status();
   }
@@ -395,14 +401,15 @@ class FolderRepository final : public DeployableRepository {
 }  // namespace
 
 Result<std::unique_ptr<DeployableRepository>> DeployableRepository::open(
-    const config::ModelsConfig& config, std::shared_ptr<Engine> engine, Store* store) {
+    const config::ModelsConfig& config, std::shared_ptr<Engine> engine, Store* store,
+    const Progress& progress) {
   std::shared_ptr<schedule::ResponseCache> cache;
   if (config.response_cache_bytes > 0) {
     INFERD_ASSIGN_OR_RETURN(cache, schedule::ResponseCache::create(config.response_cache_bytes));
   }
   auto repository =
       std::make_unique<FolderRepository>(config, std::move(engine), std::move(cache), store);
-  INFERD_RETURN_IF_ERROR(repository->load_all());
+  INFERD_RETURN_IF_ERROR(repository->load_all(progress));
   return std::unique_ptr<DeployableRepository>(std::move(repository));
 }
 

@@ -112,10 +112,12 @@ class DeployableRepository : public Repository {
   // Loads every model that the configuration names, or all found under the root. Fails when one
   // cannot be loaded of which deployments know nothing; the message says which file and why. A
   // model of which an older version may serve in the place of the one that cannot be loaded does
-  // so. `store` may be null, and outlives it.
+  // so. `store` may be null, and outlives it. `progress` is told of each model before it is loaded.
+  using Progress = std::function<void(size_t number, size_t of, const std::string& model)>;
   static Result<std::unique_ptr<DeployableRepository>> open(const config::ModelsConfig& config,
                                                             std::shared_ptr<Engine> engine,
-                                                            Store* store);
+                                                            Store* store,
+                                                            const Progress& progress = {});
 
   // Loads a version at low priority without letting it serve; 0: the first that can be loaded of
   // those that may serve. Seconds; not from the repository's own thread. Fails as load() does.

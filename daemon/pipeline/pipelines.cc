@@ -4,12 +4,14 @@
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "daemon/config/pipeline_file.h"
 #include "daemon/pipeline/pipeline.h"
 #include "daemon/pipeline/sinks/draw_result.h"
 #include "daemon/telemetry/log.h"
+#include "daemon/telemetry/worker.h"
 
 namespace inferd::pipeline {
 namespace {
@@ -122,6 +124,7 @@ class PipelineSet final : public Pipelines {
     {
       const std::lock_guard lock(mutex_);
       entries_ = after;
+      changed_.notify_all();
     }
     std::vector<std::string> ran;
     for (const auto& old : before) {
@@ -138,8 +141,8 @@ class PipelineSet final : public Pipelines {
                                          [&](const auto& old) { return old->config.name == name; });
       const bool starts = was_there ? std::find(ran.begin(), ran.end(), name) != ran.end()
                                     : entry->config.autostart;
-      telemetry::log(LogLevel::kInfo,
-                     "pipeline " + name + (was_there ? " has changed" : " is new"));
+      telemetry::log(LogLevel::kInfo, "pipeline " + name + (was_there ? " has changed" : " is new"),
+                     {.pipeline = name});
       const std::lock_guard changing(entry->changing);
       if (starts) current(*entry)->start();
     }
@@ -195,9 +198,10 @@ class PipelineSet final : public Pipelines {
     std::mutex changing;  // held by who starts or stops it, for as long as that takes
     bool gone = false;    // by changing; it is not configured any more
     mutable std::mutex mutex;
-    std::shared_ptr<Pipeline> pipeline;  // by mutex
-    uint64_t restarts = 0;               // by mutex
-    std::string stuck;                   // by mutex; why it was not started again
+    std::shared_ptr<Pipeline> pipeline;            // by mutex
+    uint64_t restarts = 0;                         // by mutex
+    std::string stuck;                             // by mutex; why it was not started again
+    std::optional<telemetry::Worker> beyond_help;  // by mutex; the same for the watchdog
   };
   using Entries = std::vector<std::shared_ptr<Entry>>;
 
@@ -268,6 +272,7 @@ class PipelineSet final : public Pipelines {
     if (!pipeline->stop_within(kPatienceNs)) give_up(pipeline);
     const std::lock_guard lock(entry.mutex);
     entry.stuck.clear();
+    entry.beyond_help.reset();
   }
 
   // Some may have come back by now; the others are left behind.
@@ -283,8 +288,10 @@ class PipelineSet final : public Pipelines {
   }
 
   void give_up(const std::shared_ptr<Pipeline>& pipeline) {
-    telemetry::log(LogLevel::kError, "pipeline " + pipeline->name() +
-                                         " has a node that does not end; it is left behind");
+    telemetry::log(
+        LogLevel::kError,
+        "pipeline " + pipeline->name() + " has a node that does not end; it is left behind",
+        {.pipeline = pipeline->name()});
     const std::lock_guard lock(mutex_);
     stuck_.keep(pipeline);
   }
@@ -301,14 +308,19 @@ class PipelineSet final : public Pipelines {
 
   void watch() {
     std::unique_lock lock(mutex_);
+    // A daemon without pipelines sleeps.
+    changed_.wait(lock, [&] { return closed_ || !entries_.empty(); });
     while (!closed_) {
       changed_.wait_for(lock, std::chrono::milliseconds(500), [&] { return closed_; });
       if (closed_) return;
       const Entries entries = entries_;
       lock.unlock();
-      const int64_t now = schedule::now_ns();
-      feeds_.look_after(now);
-      for (const auto& entry : entries) look_after(*entry, now);
+      {
+        const telemetry::Work work(watch_);
+        const int64_t now = schedule::now_ns();
+        feeds_.look_after(now);
+        for (const auto& entry : entries) look_after(*entry, now);
+      }
       lock.lock();
     }
   }
@@ -322,7 +334,8 @@ class PipelineSet final : public Pipelines {
     const std::string node = pipeline->stuck_node(now);
     if (node.empty() || pipeline->status().state != PipelineState::kRunning) return;
     const std::string what = "node '" + node + "' is stuck";
-    telemetry::log(LogLevel::kError, "pipeline " + entry.config.name + ": " + what);
+    telemetry::log(LogLevel::kError, "pipeline " + entry.config.name + ": " + what,
+                   {.pipeline = entry.config.name});
     if (!pipeline->stop_within(kSecondNs)) give_up(pipeline);
     Status started = unavailable("too many pipelines are stuck");
     {
@@ -335,6 +348,8 @@ class PipelineSet final : public Pipelines {
       ++entry.restarts;
     } else {
       entry.stuck = what + ", and it was not started again: " + started.message();
+      entry.beyond_help.emplace("pipeline " + entry.config.name + ", of which " + what + ",");
+      entry.beyond_help->begin();
     }
   }
 
@@ -356,6 +371,7 @@ class PipelineSet final : public Pipelines {
   Stuck stuck_;          // by mutex_
   Entries entries_;      // by mutex_
   bool closed_ = false;  // by mutex_
+  telemetry::Worker watch_{"the watch over pipelines"};
   std::thread watchman_;
 };
 

@@ -16,6 +16,7 @@
 #include "daemon/schedule/sequences.h"
 #include "daemon/schedule/waiting_list.h"
 #include "daemon/telemetry/running.h"
+#include "daemon/telemetry/worker.h"
 
 namespace inferd::schedule {
 namespace {
@@ -48,7 +49,7 @@ class BatchingQueue final : public ModelQueue {
     for (int i = 0; i < options_.instances; ++i) {
       ContextOptions context_options;
       context_options.threads = options_.threads;
-      auto runner = std::make_unique<Runner>();
+      auto runner = std::make_unique<Runner>("model " + label_);
       INFERD_ASSIGN_OR_RETURN(runner->context, model_->create_context(context_options));
       INFERD_RETURN_IF_ERROR(prepare_batches(*runner->context));
       runner->memory = runner->context->memory();
@@ -153,7 +154,9 @@ class BatchingQueue final : public ModelQueue {
 
   // What one run needs. Belongs to whoever took it from idle_.
   struct Runner {
+    explicit Runner(std::string name) : worker(std::move(name)) {}
     std::unique_ptr<Context> context;
+    telemetry::Worker worker;  // at work while it computes, and while it answers
     Batch batch;
     uint64_t ticket = kNoTicket;  // its place in the order of answers
     int64_t entered = 0;          // when it was given a place to compute in; 0: it has none
@@ -472,6 +475,7 @@ class BatchingQueue final : public ModelQueue {
   Result<std::span<const TensorView>> compute(Runner& runner, std::span<const TensorView> inputs,
                                               std::span<const Waiting> part) {
     const telemetry::Running running(label_.c_str());
+    const telemetry::Work work(runner.worker);
     return runner.context->run(inputs, runner.batch.states(part));
   }
 
@@ -493,6 +497,7 @@ class BatchingQueue final : public ModelQueue {
     leave(runner, wants_more && !runner.is_callers);
     wait_for_turn(runner);
     int first = 0;
+    const telemetry::Work work(runner.worker);
     for (const Waiting& waiting : part) {
       Outcome outcome{outputs.status(), {}, timing_of(waiting, clock, size)};
       if (outputs.ok()) outcome.outputs = runner.batch.cut(*outputs, size, first, waiting.batch);

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "daemon/host/kept_sockets.h"
 #include "daemon/serve/socket_file.h"
 
 namespace inferd::serve {
@@ -39,6 +40,15 @@ Result<Target> parse(std::string address) {
   if (target.host.starts_with('[') && target.host.ends_with(']'))
     target.host = target.host.substr(1, target.host.size() - 2);
   return target;
+}
+
+Result<sockaddr_un> name_of(const std::string& path) {
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  if (path.size() >= sizeof name.sun_path)
+    return invalid_argument("the socket path '" + path + "' is too long");
+  std::memcpy(name.sun_path, path.data(), path.size());
+  return name;
 }
 
 using Addresses = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>;
@@ -72,23 +82,40 @@ std::string with_bound_port(const std::string& address, int fd) {
 
 Result<std::unique_ptr<ListeningSocket>> ListeningSocket::open(const std::string& address,
                                                                int mode) {
-  if (!address.starts_with(kUnix)) return open_tcp(address);
-  return open_unix(address.substr(kUnix.size()), mode, {SOCK_STREAM, kBacklog});
+  if (!address.starts_with(kUnix)) {
+    INFERD_ASSIGN_OR_RETURN(const Addresses addresses, resolve(address));
+    return bind_tcp(address, *addresses);
+  }
+  return bind_unix(address.substr(kUnix.size()), mode, {SOCK_STREAM, kBacklog});
 }
 
 Result<std::unique_ptr<ListeningSocket>> ListeningSocket::open_packets(const std::string& path,
                                                                        int mode) {
-  return open_unix(path, mode, {SOCK_SEQPACKET, SOMAXCONN});
+  return keep_unix(path, mode, {SOCK_SEQPACKET, SOMAXCONN});
 }
 
-Result<std::unique_ptr<ListeningSocket>> ListeningSocket::open_unix(const std::string& path,
+Result<std::unique_ptr<ListeningSocket>> ListeningSocket::keep_unix(const std::string& path,
+                                                                    int mode, Kind kind) {
+  INFERD_ASSIGN_OR_RETURN(const sockaddr_un name, name_of(path));
+  const auto kept = host::KeptSockets::of_process().take(reinterpret_cast<const sockaddr*>(&name),
+                                                         sizeof name, kind.type);
+  if (!kept) {
+    INFERD_ASSIGN_OR_RETURN(auto fresh, bind_unix(path, mode, kind));
+    fresh->keep();
+    return fresh;
+  }
+  std::unique_ptr<ListeningSocket> opened(new ListeningSocket(kept->fd, std::string(kUnix) + path));
+  opened->is_kept_ = true;
+  // Those of inferd.socket have the mode that stands there.
+  if (kept->is_stored && ::chmod(path.c_str(), static_cast<mode_t>(mode)) != 0)
+    return failure(opened->address_);
+  return opened;
+}
+
+Result<std::unique_ptr<ListeningSocket>> ListeningSocket::bind_unix(const std::string& path,
                                                                     int mode, Kind kind) {
   const std::string address = std::string(kUnix) + path;
-  sockaddr_un name{};
-  name.sun_family = AF_UNIX;
-  if (path.size() >= sizeof name.sun_path)
-    return invalid_argument("the socket path '" + path + "' is too long");
-  std::memcpy(name.sun_path, path.data(), path.size());
+  INFERD_ASSIGN_OR_RETURN(const sockaddr_un name, name_of(path));
   INFERD_RETURN_IF_ERROR(clear_socket_file(path));
   const int fd = ::socket(AF_UNIX, kind.type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return failure(address);
@@ -108,13 +135,14 @@ Result<std::vector<std::unique_ptr<ListeningSocket>>> ListeningSocket::open_all(
     const std::string& address, int mode) {
   std::vector<std::unique_ptr<ListeningSocket>> opened;
   if (address.starts_with(kUnix)) {
-    INFERD_ASSIGN_OR_RETURN(opened.emplace_back(), open(address, mode));
+    INFERD_ASSIGN_OR_RETURN(opened.emplace_back(),
+                            keep_unix(address.substr(kUnix.size()), mode, {SOCK_STREAM, kBacklog}));
     return opened;
   }
   INFERD_ASSIGN_OR_RETURN(const Addresses addresses, resolve(address));
   Status failed = ok_status();
   for (const addrinfo* at = addresses.get(); at != nullptr; at = at->ai_next) {
-    auto one = bind_tcp(address, *at);
+    auto one = keep_tcp(address, *at);
     if (one.ok()) {
       opened.push_back(std::move(*one));
     } else if (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL) {
@@ -127,9 +155,19 @@ Result<std::vector<std::unique_ptr<ListeningSocket>>> ListeningSocket::open_all(
   return opened;
 }
 
-Result<std::unique_ptr<ListeningSocket>> ListeningSocket::open_tcp(const std::string& address) {
-  INFERD_ASSIGN_OR_RETURN(const Addresses addresses, resolve(address));
-  return bind_tcp(address, *addresses);
+Result<std::unique_ptr<ListeningSocket>> ListeningSocket::keep_tcp(const std::string& address,
+                                                                   const addrinfo& target) {
+  const auto kept =
+      host::KeptSockets::of_process().take(target.ai_addr, target.ai_addrlen, SOCK_STREAM);
+  if (kept) {
+    std::unique_ptr<ListeningSocket> opened(new ListeningSocket(kept->fd, address));
+    opened->is_kept_ = true;
+    return opened;
+  }
+  auto fresh = bind_tcp(address, target);
+  // Nobody would ask for a port that was any free one.
+  if (fresh.ok() && (*fresh)->address_ == address) (*fresh)->keep();
+  return fresh;
 }
 
 Result<std::unique_ptr<ListeningSocket>> ListeningSocket::bind_tcp(const std::string& address,
@@ -144,6 +182,11 @@ Result<std::unique_ptr<ListeningSocket>> ListeningSocket::bind_tcp(const std::st
     return failure(address);
   opened->address_ = with_bound_port(address, fd);
   return opened;
+}
+
+void ListeningSocket::keep() {
+  is_kept_ = host::KeptSockets::of_process().keep(fd_);
+  if (is_kept_) path_.clear();
 }
 
 ListeningSocket::~ListeningSocket() {

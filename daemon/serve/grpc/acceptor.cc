@@ -40,7 +40,8 @@ Acceptor::Acceptor(std::vector<std::unique_ptr<ListeningSocket>> sockets, int mo
       most_(static_cast<size_t>(most)),
       admit_(std::move(admit)),
       stop_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-      poller_(::epoll_create1(EPOLL_CLOEXEC)) {}
+      poller_(::epoll_create1(EPOLL_CLOEXEC)),
+      worker_("what accepts connections of " + sockets_[0]->address()) {}
 
 Acceptor::~Acceptor() {
   stop();
@@ -59,6 +60,12 @@ Status Acceptor::watch() {
   return ok_status();
 }
 
+void Acceptor::leave_kept() {
+  for (const auto& socket : sockets_) {
+    if (socket->is_kept()) ::epoll_ctl(poller_, EPOLL_CTL_DEL, socket->fd(), nullptr);
+  }
+}
+
 void Acceptor::stop() {
   const uint64_t one = 1;
   static_cast<void>(!::write(stop_, &one, sizeof one));
@@ -71,6 +78,7 @@ void Acceptor::serve() {
   for (;;) {
     const int count = ::epoll_wait(poller_, events.data(), static_cast<int>(events.size()), -1);
     if (count < 0 && errno != EINTR) return;
+    const telemetry::Work work(worker_);
     for (int i = 0; i < count; ++i) {
       const int fd = events[static_cast<size_t>(i)].data.fd;
       if (fd == stop_) return;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "daemon/serve/listening_socket.h"
+#include "daemon/telemetry/worker.h"
 
 namespace inferd::serve {
 
@@ -28,6 +29,8 @@ class Acceptor {
       std::vector<std::unique_ptr<ListeningSocket>> sockets, int most, Admit admit);
   ~Acceptor();
 
+  // Who comes by a socket that is kept waits for the next daemon from now on. Any thread.
+  void leave_kept();
   // Accepts nobody any more. What is kept for connections stays until this is destroyed.
   void stop();
 
@@ -41,8 +44,9 @@ class Acceptor {
   const std::vector<std::unique_ptr<ListeningSocket>> sockets_;
   const size_t most_;
   const Admit admit_;
-  const int stop_;                                          // an eventfd
-  const int poller_;                                        // of epoll
+  const int stop_;    // an eventfd
+  const int poller_;  // of epoll
+  telemetry::Worker worker_;
   bool full_ = false;                                       // by the thread, as the next
   std::map<int, std::shared_ptr<const void>> connections_;  // by the second descriptor
   std::thread thread_;

@@ -78,6 +78,7 @@ std::vector<std::shared_ptr<Endpoint>> TcpPeers::endpoints() {
 }
 
 void TcpPeers::announce_shutdown() {
+  acceptor_->leave_kept();
   {
     const std::lock_guard lock(mutex_);
     announced_ = true;

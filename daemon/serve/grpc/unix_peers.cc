@@ -41,6 +41,7 @@ std::shared_ptr<Endpoint> UnixPeers::admit(int client) {
 }
 
 void UnixPeers::announce_shutdown() {
+  acceptor_->leave_kept();
   const std::lock_guard lock(mutex_);
   announced_ = true;
   for (const auto& [roles, endpoint] : endpoints_) endpoint->announce_shutdown();

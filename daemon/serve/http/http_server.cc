@@ -26,6 +26,7 @@
 #include "daemon/serve/http/tls_session.h"
 #include "daemon/serve/listening_socket.h"
 #include "daemon/telemetry/log.h"
+#include "daemon/telemetry/worker.h"
 
 namespace inferd::serve {
 namespace {
@@ -328,6 +329,8 @@ MHD_Result MicroHttpServer::on_request(void* cls, MHD_Connection* connection, co
                                        size_t* size, void** context) {
   const Listener& listener = *static_cast<Listener*>(cls);
   MicroHttpServer& server = *listener.server;
+  static thread_local telemetry::Worker worker("a thread of HTTP");  // the library's
+  const telemetry::Work work(worker);
   if (*context == nullptr) {
     auto* const exchange = new Exchange;
     *context = exchange;

@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <chrono>
 #include <map>
+#include <memory>
 #include <span>
 #include <thread>
 #include <utility>
@@ -22,6 +23,7 @@
 #include "daemon/serve/access.h"
 #include "daemon/serve/listening_socket.h"
 #include "daemon/serve/local/connection.h"
+#include "daemon/telemetry/worker.h"
 
 namespace inferd::serve {
 namespace {
@@ -63,15 +65,21 @@ class LocalServer final : public Server {
     for (int i = 0; i < kThreads; ++i) {
       // Allocated here: a thread may begin to run after the first requests.
       std::vector<std::byte> buffer(Connection::kReceiveBytes);
-      threads_.emplace_back([this, buffer = std::move(buffer)]() mutable { serve(buffer); });
+      auto worker = std::make_unique<telemetry::Worker>("a thread of the local socket " +
+                                                        shared_->limits.path);
+      threads_.emplace_back([this, buffer = std::move(buffer),
+                             worker = std::move(worker)]() mutable { serve(buffer, *worker); });
     }
     return ok_status();
   }
 
-  void announce_shutdown() override {}
+  void announce_shutdown() override {
+    if (listener_ != nullptr && listener_->is_kept()) shared_->poller.forget(listener_->fd());
+  }
 
   void shut_down(int64_t timeout_ms) override {
     if (listener_ == nullptr) return;
+    LocalServer::announce_shutdown();
     shared_->stopping = true;
     using Clock = std::chrono::steady_clock;
     const auto until = Clock::now() + std::chrono::milliseconds(timeout_ms);
@@ -91,8 +99,9 @@ class LocalServer final : public Server {
  private:
   static Descriptor open_reserve() { return Descriptor(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
 
-  void serve(std::span<std::byte> buffer) {
+  void serve(std::span<std::byte> buffer, telemetry::Worker& worker) {
     for (Poller::Event event; wait(event);) {
+      const telemetry::Work work(worker);
       if (event.token == kListenerToken) {
         accept_all();
       } else if (const auto connection = find(event.token)) {

@@ -6,11 +6,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <thread>
 
+#include "daemon/telemetry/worker.h"
 #include "tests/unit/fakes.h"
 #include "tests/unit/pipeline/nodes.h"
 #include "tests/unit/temporary_folder.h"
@@ -125,6 +127,39 @@ TEST_F(PipelinesTest, APipelineThatIsStuckRunsAgain) {
   const uint64_t before = pipelines_->status("p")->processed;
   while (pipelines_->status("p")->processed < before + 5)
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  pipelines_->stop();
+}
+
+// One that is stuck again and again is not started any more when too many of it are left behind:
+// it is the watchdog's, until somebody starts it.
+TEST_F(PipelinesTest, APipelineThatIsBeyondHelpIsAtWorkForEver) {
+  Gate gate;
+  std::atomic<int> runs{0};
+  repository_.add(
+      "model",
+      std::make_shared<FakeModel>(
+          std::vector<TensorInfo>{{"x", DType::kUInt8, {1, 8, 8, 3}, {}}},
+          std::vector<TensorInfo>{{"y", DType::kFloat32, {1, 1}, {}}},
+          [&](std::span<const TensorView>) -> Result<std::vector<FakeTensor>> {
+            if (++runs >= 3) gate.pass();
+            return std::vector<FakeTensor>{{DType::kFloat32, {1, 1}, std::vector<std::byte>(4)}};
+          }));
+  config::PipelineConfig c = config("p", "0");
+  c.stages = {node("resize"), node("infer", {{"model", "model"}})};
+  c.stall_s = 0.001;
+  make({c});
+  const auto is_reported = [] {
+    const auto busy = telemetry::busy_workers(0);
+    return std::any_of(busy.begin(), busy.end(), [](const telemetry::Busy& one) {
+      return one.name.starts_with("pipeline p, of which node");
+    });
+  };
+  while (!is_reported()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  EXPECT_EQ(state("p"), PipelineState::kFailed);
+  EXPECT_THAT(pipelines_->status("p")->reason, HasSubstr("was not started again"));
+  gate.open();
+  EXPECT_TRUE(pipelines_->start("p").ok());
+  EXPECT_FALSE(is_reported());
   pipelines_->stop();
 }
 
