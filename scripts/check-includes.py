@@ -66,6 +66,7 @@ LIBRARIES = {
     "openssl/": ["daemon/schedule"],
     "gst/": ["daemon/pipeline/sources"],
     "alsa/": ["daemon/pipeline/sources"],
+    "iio.h": ["daemon/pipeline/sources"],
     "sodium.h": ["package"],
     "zstd.h": ["package"],
 }

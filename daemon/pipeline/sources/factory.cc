@@ -20,6 +20,7 @@ struct Row {
   const char* library = "";  // that it needs beyond what every build has
   bool samples = false;      // gives samples; else it may do so where it has the key `columns`
   int columns = 0;           // of samples, where it has no key for that
+  const char* names = "";    // the key that lists the columns of its frames, which have `rows` rows
 };
 
 #ifdef INFERD_GSTREAMER
@@ -35,6 +36,12 @@ constexpr Make kAlsa = alone<make_alsa>;
 constexpr Make kAlsa = nullptr;
 #endif
 
+#ifdef INFERD_IIO
+constexpr Make kIio = alone<make_iio>;
+#else
+constexpr Make kIio = nullptr;
+#endif
+
 #ifdef INFERD_MQTT
 constexpr Make kMqtt = alone<make_mqtt_source>;
 #else
@@ -45,6 +52,7 @@ const Row kRows[] = {
     {"alsa", kAlsa, "ALSA", true, 1},
     {"can", alone<make_can>, "", true},
     {"gstreamer", kGstreamer, "GStreamer"},
+    {"iio", kIio, "libiio", true, 0, "channels"},
     {"images", alone<make_images>},
     {"rtsp", kRtsp, "GStreamer"},
     {"lines", alone<make_lines>, "", true},
@@ -66,6 +74,10 @@ Signal signal_of(const config::NodeConfig& node) {
     if (node.type != row.type) continue;
     signal.samples = signal.samples || row.samples;
     signal.columns = node.entries.contains("channels") ? 0 : row.columns;
+    if (*row.names == '\0') continue;
+    config::NodeReader r(node);
+    signal.columns = static_cast<int>(r.list(row.names).size());
+    signal.rows = static_cast<int>(r.integer("rows", 1, 1, INT32_MAX));
   }
   return signal;
 }

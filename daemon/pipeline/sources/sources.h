@@ -21,6 +21,9 @@ Result<std::unique_ptr<Source>> make_wav(const config::NodeConfig& node);
 // Only where there is ALSA.
 Result<std::unique_ptr<Source>> make_alsa(const config::NodeConfig& node);
 
+// Only where there is libiio.
+Result<std::unique_ptr<Source>> make_iio(const config::NodeConfig& node);
+
 // Only where there is libmosquitto.
 Result<std::unique_ptr<Source>> make_mqtt_source(const config::NodeConfig& node);
 
