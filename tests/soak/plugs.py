@@ -8,12 +8,14 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import threading
 import time
 import tty
 
-from daemon_process import free_port
+from daemon_process import free_port, wait_until
 
+HERE = pathlib.Path(__file__).resolve().parent
 PATTERN = {"test_pattern": {"fps": 20, "width": 64, "height": 48}}
 
 
@@ -160,6 +162,69 @@ class Datagrams(Plug):
         self._socket.close()
 
 
+class Scanner(Datagrams):
+    """Sends scans of two datagrams each, and goes in the middle of one."""
+
+    def __init__(self, watch):
+        self._port, self._scan = free_port(), 0
+        Plug.__init__(self, "points", watch, {"points": {"udp": self._port, "columns": ["x", "y", "z"]}})
+
+    def _part(self, part, is_last):
+        head = struct.pack("<4s4BIHHQIf", b"IFPT", 1, 0, 3, is_last, self._scan, part, 0, time.time_ns(), 10, 1)
+        return head + struct.pack("<30f", *range(30))
+
+    def _send(self, part):
+        self._socket.sendto(part, ("127.0.0.1", self._port))
+
+    def _send_scan(self, unused):
+        self._scan += 1
+        self._send(self._part(0, False))
+        self._send(self._part(1, True))
+
+    def plug(self):
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._writer = Writer(self._send_scan)
+
+    def unplug(self):
+        self._writer.stop()
+        self._scan += 1
+        with contextlib.suppress(OSError):  # nobody listens when all is over
+            self._send(self._part(0, False))
+        self._socket.close()
+
+
+class Sensors(FailingSource):
+    """Another machine with sensors of its kernel, which goes and comes back."""
+
+    def __init__(self, watch):
+        self._port = free_port()
+        super().__init__("iio", watch, {"iio": {"device": "imu", "context": f"ip:127.0.0.1:{self._port}", "rate": 200,
+                                                "rows": 5}})
+
+    def plug(self):
+        self._process = subprocess.Popen([sys.executable, str(HERE.parent / "integration" / "iio_server.py"), str(self._port)])
+
+    def pull(self):
+        self._process.kill()
+        self._process.wait()
+
+
+class Pusher(Plug):
+    """Another program that gives its pictures by shared memory, and is killed in the middle of that."""
+
+    def __init__(self, watch, find_endpoint):
+        self._find_endpoint = find_endpoint
+        super().__init__("push", watch, {"push": {"name": "soak", "width": 64, "height": 48}})
+
+    def plug(self):
+        self._process = subprocess.Popen([sys.executable, str(HERE / "push_frames.py"), self._find_endpoint(), "soak", "64",
+                                          "48"], stderr=subprocess.DEVNULL)
+
+    def unplug(self):
+        self._process.kill()
+        self._process.wait()
+
+
 class SerialLine(FailingSource):
     """A pseudo terminal, as an adapter that is pulled out and comes back with another number."""
 
@@ -207,6 +272,35 @@ class Broker(Plug):
         heard = subprocess.run(["mosquitto_sub", "-h", "127.0.0.1", "-p", str(self._port), "-t", "soak", "-C", "1", "-W", "5"],
                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         return heard.stdout.startswith(b"{")
+
+
+class Publisher(FailingSource):
+    """A broker with somebody who publishes, which go together."""
+
+    def __init__(self, watch, folder, program):
+        self._port, self._program, self._file = free_port(), program, folder / "publisher.conf"
+        self._file.write_text(f"listener {self._port} 127.0.0.1\nallow_anonymous true\n")
+        super().__init__("mqtt_source", watch, {"mqtt": {"broker": "127.0.0.1", "port": self._port, "topic": "imu",
+                                                         "columns": ["a", "b"]}})
+
+    def plug(self):
+        self._broker = subprocess.Popen([self._program, "-c", str(self._file)], stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL)
+        wait_until(self._listens, "the broker listens")
+        self._client = subprocess.Popen(["mosquitto_pub", "-h", "127.0.0.1", "-p", str(self._port), "-t", "imu", "-l"],
+                                        stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0)
+        self._writer = Writer(self._client.stdin.write)
+
+    def _listens(self):
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self._port)) == 0
+
+    def pull(self):
+        self._writer.stop()
+        for process in (self._client, self._broker):
+            process.kill()
+            process.wait()
+        self._client.stdin.close()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -365,6 +459,33 @@ class Disk(Plug):
 
     def close(self):
         subprocess.run(["umount", "-l", str(self._disk)], check=True)
+
+
+class Archive(Disk):
+    """The same with files that are kept: clips and captured frames, which count when they are whole."""
+
+    def __init__(self, watch, folder):
+        self._disk = folder / "archive"
+        self._disk.mkdir()
+        # Larger than both may get, so that what they remove themselves makes no room.
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "none", str(self._disk)], check=True)
+        kept = {"path": str(self._disk), "max_bytes": 1_000_000}
+        Plug.__init__(self, "archive", watch, sinks=[
+            {"record": {**kept, "on": "every", "max_clip_s": 1, "before_s": 0}},
+            {"capture": {**kept, "every": 1, "min_interval_ms": 100}}])
+
+    def _written(self):
+        """The newest of each kind."""
+        return [max((path.name for path in self._disk.glob(kind)), default=None) for kind in ("*.mkv", "*.jpg")]
+
+    def noticed(self):
+        """That there is nothing new for longer than a clip takes."""
+        before = self._written()
+        end = time.monotonic() + 1.5
+        while time.monotonic() < end:
+            self.unplug()  # takes what they gave back
+            time.sleep(0.05)
+        return before == self._written()
 
 
 class Library(Plug):

@@ -48,18 +48,21 @@ class Watch:
             return self._seen[name]
 
 
-def make_plugs(arguments, watch, folder, daemon_pid):
+def make_plugs(arguments, watch, folder, daemon):
     made = [plugs.PictureFolder(watch, folder, sorted((arguments.models / "images").glob("street_*.jpg"))[:3]),
             plugs.Pipe(watch, folder), plugs.Datagrams(watch), plugs.SerialLine(watch, folder), plugs.WebServer(watch),
-            plugs.Receiver(watch), plugs.Browsers(watch),
-            plugs.Library(watch, arguments.brightness, lambda: plugs.hosts_of(daemon_pid()))]
+            plugs.Receiver(watch), plugs.Browsers(watch), plugs.Scanner(watch),
+            plugs.Pusher(watch, lambda: f"local:{daemon().target.local}"),
+            plugs.Library(watch, arguments.brightness, lambda: plugs.hosts_of(daemon().process.pid))]
+    if arguments.iio:
+        made.append(plugs.Sensors(watch))
     if arguments.rtsp_server:
         made.append(plugs.NetworkCamera(watch, arguments.rtsp_server))
     broker = shutil.which("mosquitto", path="/usr/sbin:/usr/bin")
     if broker:
-        made.append(plugs.Broker(watch, folder, broker))
+        made += [plugs.Broker(watch, folder, broker), plugs.Publisher(watch, folder, broker)]
     try:
-        made.append(plugs.Disk(watch, folder, arguments.brightness))
+        made += [plugs.Disk(watch, folder, arguments.brightness), plugs.Archive(watch, folder)]
     except Exception as error:  # noqa: BLE001: whoever may not mount runs the rest
         print(f"no disk is filled: {error}")
     return made
@@ -127,7 +130,7 @@ def settled_use(daemon, before, at_most_s=60):
 def report(rounds):
     for one in rounds:
         if one.seconds:
-            print(f"{one.plug.name:10} {len(one.seconds):4} times; back after {statistics.median(one.seconds):.2f} s (median), "
+            print(f"{one.plug.name:11} {len(one.seconds):4} times; back after {statistics.median(one.seconds):.2f} s (median), "
                   f"{max(one.seconds):.2f} s (longest)")
     failures = [f"{one.plug.name}: {one.failure}" for one in rounds if one.failure]
     for text in failures:
@@ -138,7 +141,7 @@ def report(rounds):
 def soak(arguments, folder):
     watch = Watch()
     daemon = None
-    made = make_plugs(arguments, watch, folder, lambda: daemon.process.pid)
+    made = make_plugs(arguments, watch, folder, lambda: daemon)
     try:
         daemon = WatchedDaemon(arguments.inferd.resolve(), lambda unused: None,
                                pipelines=[plug.config for plug in made] + steady_pipelines(arguments))
@@ -179,6 +182,7 @@ def main():
     parser.add_argument("--models", type=pathlib.Path, required=True)
     parser.add_argument("--brightness", type=pathlib.Path, required=True, help="the example of a stage")
     parser.add_argument("--rtsp-server", type=pathlib.Path, help="tests/integration/rtsp-server; without, no GStreamer")
+    parser.add_argument("--iio", action="store_true", help="inferd was built with libiio")
     parser.add_argument("--times", type=int, default=100)
     parser.add_argument("--warm-up", type=int, default=10)
     parser.add_argument("--slack-kb", type=int, default=4096, help="more anonymous memory in the end")
