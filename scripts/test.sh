@@ -3,19 +3,22 @@
 #
 # Installs what is needed, builds, and runs every test. Can be run from anywhere, again and again.
 #
-#   scripts/test.sh [--no-arm64] [--no-fuzz]      without the cross-compiled kernel tests under qemu; without the minute
-#                                                 of each fuzzer
+#   scripts/test.sh [--no-arm64] [--no-fuzz] [--no-devices]      without the cross-compiled kernel tests under qemu;
+#                                                                without the minute of each fuzzer; without simulated
+#                                                                cameras, CAN and GPIO lines
 set -eu
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 arm64=yes
 fuzz=yes
+devices=yes
 for option in "$@"; do
   case $option in
     --no-arm64) arm64=no ;;
     --no-fuzz) fuzz=no ;;
-    *) die "unknown option '$option' (known: --no-arm64, --no-fuzz)" ;;
+    --no-devices) devices=no ;;
+    *) die "unknown option '$option' (known: --no-arm64, --no-fuzz, --no-devices)" ;;
   esac
 done
 
@@ -43,6 +46,17 @@ say "checking the service unit"
 
 say "running the tests"
 ctest --test-dir "$build" --output-on-failure -j "$(nproc)"
+
+if [ $devices = yes ] && [ "$(uname -m)" = x86_64 ]; then
+  say "testing with cameras, CAN and GPIO lines that a kernel simulates"
+  status=0
+  "$root/scripts/test-devices.sh" || status=$?
+  case $status in
+    0) ;;
+    77) say "not reachable: tests that need devices of the kernel are left out" ;;
+    *) exit "$status" ;;
+  esac
+fi
 
 if [ $fuzz = yes ]; then
   say "fuzzing, each target for a minute"

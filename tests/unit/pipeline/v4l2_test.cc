@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The source `v4l2` on a driver that the test plays, and on the kernel's own test camera where it
-// is loaded (modprobe vivid).
+// The source `v4l2` on a driver that the test plays.
 #include <gmock/gmock.h>
 
 #include <filesystem>
@@ -244,31 +243,6 @@ TEST_F(V4l2, MistakesAreNamedWhereTheyStand) {
               HasSubstr("p.yaml:4:7: 'format' must be one of auto, nv12"));
   EXPECT_THAT(refusal(node("v4l2", {{"device", "/dev/video0"}, {"control.gain", "much"}})),
               HasSubstr("p.yaml:4:7: 'control.gain' must be a whole number"));
-}
-
-TEST(V4l2Kernel, GivesPicturesOfVivid) {
-  std::string device;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator("/sys/class/video4linux", error)) {
-    std::string name;
-    std::getline(std::ifstream(entry.path() / "name"), name);
-    if (name.find("vivid") != std::string::npos && name.find("vid-cap") != std::string::npos)
-      device = "/dev/" + entry.path().filename().string();
-  }
-  if (device.empty()) GTEST_SKIP() << "no camera of the kernel's vivid: modprobe vivid";
-  const auto source = source_of(node("v4l2", {{"device", device}}));
-  Stopper stopper;
-  for (int round = 0; round < 2; ++round) {
-    const Status opened = source->open();
-    ASSERT_TRUE(opened.ok()) << opened.to_string();
-    Frame frame;
-    int64_t last = 0;
-    for (int i = 0; i < 10; ++i) {
-      ASSERT_TRUE(give(*source, stopper, frame));
-      EXPECT_GT(frame.capture_ns, last);
-      last = frame.capture_ns;
-    }
-  }
 }
 
 }  // namespace
