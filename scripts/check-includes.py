@@ -67,6 +67,7 @@ LIBRARIES = {
     "gst/": ["daemon/pipeline/sources"],
     "alsa/": ["daemon/pipeline/sources"],
     "iio.h": ["daemon/pipeline/sources"],
+    "libcamera/": ["daemon/pipeline/sources"],
     "sodium.h": ["package"],
     "zstd.h": ["package"],
 }

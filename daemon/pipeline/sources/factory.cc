@@ -42,6 +42,12 @@ constexpr Make kIio = alone<make_iio>;
 constexpr Make kIio = nullptr;
 #endif
 
+#ifdef INFERD_LIBCAMERA
+constexpr Make kLibcamera = alone<make_libcamera>;
+#else
+constexpr Make kLibcamera = nullptr;
+#endif
+
 #ifdef INFERD_MQTT
 constexpr Make kMqtt = alone<make_mqtt_source>;
 #else
@@ -54,6 +60,7 @@ const Row kRows[] = {
     {"gstreamer", kGstreamer, "GStreamer"},
     {"iio", kIio, "libiio", true, 0, "channels"},
     {"images", alone<make_images>},
+    {"libcamera", kLibcamera, "libcamera"},
     {"rtsp", kRtsp, "GStreamer"},
     {"lines", alone<make_lines>, "", true},
     {"mqtt", kMqtt, "libmosquitto"},

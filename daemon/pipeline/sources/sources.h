@@ -24,6 +24,9 @@ Result<std::unique_ptr<Source>> make_alsa(const config::NodeConfig& node);
 // Only where there is libiio.
 Result<std::unique_ptr<Source>> make_iio(const config::NodeConfig& node);
 
+// Only where there is libcamera.
+Result<std::unique_ptr<Source>> make_libcamera(const config::NodeConfig& node);
+
 // Only where there is libmosquitto.
 Result<std::unique_ptr<Source>> make_mqtt_source(const config::NodeConfig& node);
 

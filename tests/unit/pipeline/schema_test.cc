@@ -80,6 +80,7 @@ class Elements {
 // Keys with which an element asks for others than without.
 const std::map<std::string, std::vector<Keys>> kVariants = {
     {"crop", {{}, {{"x", "0"}}}},
+    {"libcamera", {{{"control.ExposureTime", "1"}}}},
     {"v4l2", {{{"control.gain", "1"}}}},
 };
 
