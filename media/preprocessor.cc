@@ -235,8 +235,7 @@ Result<Placement> Preprocessor::fill(const Picture& picture, std::span<std::byte
     return invalid_argument("input '" + input_.name + "' needs another number of bytes");
   }
   if (picture.width < 1 || picture.height < 1) return invalid_argument("the picture has no pixels");
-  if (picture.format != format_ || picture.width != width_ || picture.height != height_)
-    plan(picture);
+  if (!is_planned_for(picture)) plan(picture);
   fill_pads(tensor.data());
   for (Plane& plane : planes_) plane.rows = {-1, -1};
   for (int line = 0; line < mapping_.down.count; ++line) {

@@ -27,6 +27,11 @@ class Preprocessor {
   // Of a new version of the model, alike in everything else.
   Status set_quantization(const Quantization& quantization);
 
+  // Whether the picture is like the one before.
+  bool is_planned_for(const Picture& picture) const {
+    return picture.format == format_ && picture.width == width_ && picture.height == height_;
+  }
+
   // As fill_tensor().
   Result<Placement> fill(const Picture& picture, std::span<std::byte> tensor);
 

@@ -271,12 +271,22 @@ struct NodeConfig {
   bool operator==(const NodeConfig&) const = default;
 };
 
+// `each: {tile: ...}`: parts of a large picture, so that small things are not lost in it.
+struct TileConfig {
+  int width = 0, height = 0;  // pixels of the frame
+  double overlap = 0.2;       // of neighbours, in parts of their width and height
+  bool whole = true;          // the whole picture is one more of them
+  double iou = 0.5;           // things of different tiles that overlap more are one
+  bool operator==(const TileConfig&) const = default;
+};
+
 // `each: box`: what a node's stages are done for, instead of for the frame.
 struct EachConfig {
   std::vector<std::string> classes = {};  // labels; none: of all
   double min_score = 0;
-  double margin = 0;  // parts of the box's width and height on each side
-  int max = 16;       // boxes of a frame, the best ones
+  double margin = 0;                    // parts of the box's width and height on each side
+  int max = 16;                         // boxes of a frame, the best ones
+  std::optional<TileConfig> tile = {};  // instead of boxes, and of all above
   bool operator==(const EachConfig&) const = default;
 };
 

@@ -298,11 +298,30 @@ class Reader {
       return;
     }
     MapReader e(each, r.file(), r.errors());
+    if (e.child("tile").IsDefined()) {
+      read_tile(e, node.each->tile.emplace());
+      return e.finish();  // the others are of boxes
+    }
     e.read("classes", node.each->classes);
     e.read("min_score", node.each->min_score, 0, 1);
     e.read("margin", node.each->margin, 0, 10);
     e.read("max", node.each->max, 1, 64);
     e.finish();
+  }
+
+  static void read_tile(MapReader& e, TileConfig& tile) {
+    const YAML::Node body = e.child("tile");
+    MapReader t(body, e.file(), e.errors());
+    t.read("width", tile.width, 32, 16'384);
+    t.read("height", tile.height, 32, 16'384);
+    if (!t.child("width").IsDefined() && !t.child("height").IsDefined())
+      e.error(body, "'tile' needs a 'width', in pixels of the frame");
+    if (tile.width == 0) tile.width = tile.height;
+    if (tile.height == 0) tile.height = tile.width;
+    t.read("overlap", tile.overlap, 0, 0.9);
+    t.read("whole", tile.whole);
+    t.read("iou", tile.iou, 0, 1);
+    t.finish();
   }
 
   static void read_join(MapReader& r, PipelineNode& node) {

@@ -186,7 +186,7 @@ std::string describe(const Graph& graph, const GraphNode& instance) {
     if (rate.ends_with('.')) rate.pop_back();
     say("at most " + rate + " fps");
   }
-  if (node.each) say("each box");
+  if (node.each) say(node.each->tile ? "each tile" : "each box");
   for (const config::NodeConfig& stage : node.stages) {
     const auto model = stage.entries.find("model");
     const bool names_model = stage.type == "infer" && model != stage.entries.end();

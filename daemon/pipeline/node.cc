@@ -2,9 +2,6 @@
 #include "daemon/pipeline/node.h"
 
 #include <algorithm>
-#include <cmath>
-
-#include "media/picture.h"
 
 namespace inferd::pipeline {
 namespace {
@@ -13,28 +10,6 @@ using schedule::now_ns;
 
 // Samples belong together: none is left out because a model took its time for once.
 constexpr int kQueueBeforeWindows = 64;
-
-// The picture below one box, and what is found there.
-struct Region {
-  int x = 0, y = 0, width = 0, height = 0;  // pixels
-};
-
-// Even, so that pixels that share their colours stay together.
-Region region_of(const Box& box, double margin, const media::Picture& picture) {
-  const double dx = (box.x_max - box.x_min) * margin;
-  const double dy = (box.y_max - box.y_min) * margin;
-  const auto low = [](double part, int size) {
-    return static_cast<int>(std::clamp(std::floor(part * size), 0.0, size - 1.0)) & ~1;
-  };
-  const auto high = [](double part, int size) {
-    return std::min(
-        (static_cast<int>(std::clamp(std::ceil(part * size), 1.0, size * 1.0)) + 1) & ~1, size);
-  };
-  Region r{low(box.x_min - dx, picture.width), low(box.y_min - dy, picture.height), 0, 0};
-  r.width = std::max(high(box.x_max + dx, picture.width) - r.x, 1);
-  r.height = std::max(high(box.y_max + dy, picture.height) - r.y, 1);
-  return r;
-}
 
 template <typename T>
 void append(std::vector<T>& to, const std::vector<T>& more) {
@@ -58,19 +33,12 @@ void append_results(Work& work, const Work& other) {
 
 }  // namespace
 
-struct Node::Lane {
-  SharedFrame frame;  // its picture is a part of the frame's
-  Work work;
-  Region region;
-  size_t box = 0;  // of the work's detections
-  bool good = false;
-};
-
 Node::Node(NodeParts parts, Owner& owner)
     : parts_(std::move(parts)),
       owner_(owner),
       limit_(parts_.config->every, parts_.config->max_fps),
       splits_(!parts_.stages.empty() && parts_.stages[0].stage->splits()),
+      wanted_(parts_.config->each ? Wanted::of(*parts_.config->each) : Wanted()),
       meters_(std::make_unique<Meter[]>(parts_.stages.size() + parts_.sinks.size())) {
   // A second one of a kind gets a number: "count", "count#2".
   const auto add = [&](const std::string& name) {
@@ -233,7 +201,9 @@ void Node::show(const Packet& packet) {
 }
 
 bool Node::process(Work& work) {
-  return parts_.config->each ? run_for_each_box(work) : run_stages(work, false);
+  if (!parts_.config->each) return run_stages(work, false);
+  if (work.frame->picture.width == 0) return true;
+  return parts_.config->each->tile ? run_for_each_tile(work) : run_for_each_box(work);
 }
 
 bool Node::run_stages(Work& work, bool first_started) {
@@ -253,6 +223,9 @@ bool Node::run_stages(Work& work, bool first_started) {
 }
 
 bool Node::fail(size_t stage, const Status& status) {
+  const bool tiled = parts_.config->each && parts_.config->each->tile;
+  if (tiled && told_) return false;  // a frame fails once, with the first of its tiles
+  told_ = true;
   failed_ = status.code() == StatusCode::kDeadlineExceeded ? Fate::kStale : Fate::kFailed;
   if (failed_ == Fate::kStale) {
     count_drop(DropReason::kStale);
@@ -261,92 +234,6 @@ bool Node::fail(size_t stage, const Status& status) {
     owner_.on_error(parts_.stages[stage].name, status);
   }
   return false;
-}
-
-void Node::choose_boxes(const Work& work) {
-  const config::EachConfig& each = *parts_.config->each;
-  boxes_.clear();
-  for (size_t i = 0; i < work.detections.size(); ++i) {
-    const Detection& d = work.detections[i];
-    const bool wanted = each.classes.empty() || std::find(each.classes.begin(), each.classes.end(),
-                                                          d.label) != each.classes.end();
-    if (wanted && d.score >= each.min_score && d.box.x_max > d.box.x_min &&
-        d.box.y_max > d.box.y_min) {
-      boxes_.push_back(i);
-    }
-  }
-  std::sort(boxes_.begin(), boxes_.end(), [&](size_t a, size_t b) {
-    return work.detections[a].score > work.detections[b].score;
-  });
-  if (boxes_.size() > static_cast<size_t>(each.max)) boxes_.resize(static_cast<size_t>(each.max));
-}
-
-void Node::prepare_lane(Lane& lane, const Work& work, size_t number) {
-  lane.box = boxes_[number];
-  const media::Picture& picture = work.frame->picture;
-  lane.region = region_of(work.detections[lane.box].box, parts_.config->each->margin, picture);
-  lane.frame.picture =
-      media::crop(picture, lane.region.x, lane.region.y, lane.region.width, lane.region.height);
-  lane.frame.identify_as(*work.frame);
-  lane.work.hold.reset();
-  lane.work.frame = &lane.frame;
-  lane.work.deadline_ns = work.deadline_ns;
-  lane.work.lane = number;
-  lane.work.joined = work.joined;
-  lane.work.clear_results();
-}
-
-// The first stage begins with all boxes before it is waited for: a model takes them as a batch.
-// What fails for a box costs that box's results only.
-bool Node::run_for_each_box(Work& work) {
-  if (work.frame->picture.width == 0) return true;
-  choose_boxes(work);
-  while (lanes_.size() < boxes_.size()) lanes_.push_back(std::make_unique<Lane>());
-  Stage& first = *parts_.stages[0].stage;
-  for (size_t b = 0; b < boxes_.size(); ++b) {
-    Lane& lane = *lanes_[b];
-    prepare_lane(lane, work, b);
-    const int64_t start = now_ns();
-    const Status status = first.start(lane.work);
-    meters_[0].total_ns.fetch_add(now_ns() - start, std::memory_order_relaxed);
-    lane.good = status.ok() || fail(0, status);
-  }
-  for (size_t b = 0; b < boxes_.size(); ++b) {
-    Lane& lane = *lanes_[b];
-    lane.good = lane.good && run_stages(lane.work, true);
-  }
-  for (size_t b = 0; b < boxes_.size(); ++b) {
-    if (lanes_[b]->good) merge(*lanes_[b], work);
-    lanes_[b]->work.model.reset();
-    lanes_[b]->work.hold.reset();
-    lanes_[b]->frame.picture = {};
-  }
-  return true;
-}
-
-// What was found in a box is said of it; things in it get places in the whole frame.
-void Node::merge(Lane& lane, Work& work) {
-  const media::Picture& picture = work.frame->picture;
-  const Region& r = lane.region;
-  const auto x = [&](float v) {
-    return (static_cast<float>(r.x) + v * static_cast<float>(r.width)) /
-           static_cast<float>(picture.width);
-  };
-  const auto y = [&](float v) {
-    return (static_cast<float>(r.y) + v * static_cast<float>(r.height)) /
-           static_cast<float>(picture.height);
-  };
-  work.detections[lane.box].classes = lane.work.classes;
-  work.detections[lane.box].text = lane.work.text;
-  for (Detection& d : lane.work.detections) {
-    d.box = {x(d.box.x_min), y(d.box.y_min), x(d.box.x_max), y(d.box.y_max)};
-    for (Keypoint& k : d.keypoints) {
-      k.x = x(k.x);
-      k.y = y(k.y);
-    }
-    work.detections.push_back(d);
-  }
-  append(work.values, lane.work.values);
 }
 
 void Node::fill(FrameResult& result, const Work& work) const {

@@ -15,11 +15,14 @@
 #include "daemon/pipeline/feed.h"
 #include "daemon/pipeline/inbox.h"
 #include "daemon/pipeline/join.h"
+#include "daemon/pipeline/lane.h"
 #include "daemon/pipeline/pipelines.h"
 #include "daemon/pipeline/rate_limit.h"
 #include "daemon/pipeline/sink.h"
 #include "daemon/pipeline/snapshots.h"
 #include "daemon/pipeline/stage.h"
+#include "daemon/pipeline/tiles.h"
+#include "daemon/pipeline/wanted.h"
 #include "daemon/pipeline/window.h"
 
 namespace inferd::pipeline {
@@ -96,7 +99,6 @@ class Node {
     Node* node;
     size_t input;
   };
-  struct Lane;
 
   void run();
   bool take(Ref<Packet>& packet);
@@ -105,11 +107,15 @@ class Node {
   void work_once(Ref<Packet> packet);
   bool process(Work& work);
   bool run_stages(Work& work, bool first_started);
+  bool fail(size_t stage, const Status& status);
+  // Those of `each`, in node_each.cc.
   bool run_for_each_box(Work& work);
   void choose_boxes(const Work& work);
+  void merge_box(Work& found, const Region& region, Detection& box, Work& work);
+  bool run_for_each_tile(Work& work);
+  void run_lanes(const Work& work);
   void prepare_lane(Lane& lane, const Work& work, size_t number);
-  bool fail(size_t stage, const Status& status);
-  void merge(Lane& lane, Work& work);
+  void clear_lanes();
   void publish(const Packet& packet);
   void show(const Packet& packet);
   void fill(FrameResult& result, const Work& work) const;
@@ -122,6 +128,7 @@ class Node {
   std::unique_ptr<Join> join_;  // instead of the inbox, or null
   RateLimit limit_;             // of the thread that puts
   const bool splits_;           // its first stage makes several frames of one
+  const Wanted wanted_;         // boxes
   std::atomic<bool> stopping_{false}, ended_{false};
   std::thread thread_;
 
@@ -129,9 +136,13 @@ class Node {
   Pool<Packet> pool_;
   std::vector<Ref<Packet>> joined_;
   std::vector<std::unique_ptr<Lane>> lanes_;
-  std::vector<size_t> boxes_;
-  Fate::Value failed_ = Fate::kFailed;   // of the last frame that failed
-  std::shared_ptr<FrameResult> result_;  // used again when nobody else has it
+  std::vector<Region> regions_;  // of the lanes
+  std::vector<size_t> boxes_;    // of the regions, by number
+  TileMerger merger_;
+  int tiled_width_ = 0, tiled_height_ = 0;  // of pictures that the regions are tiles of
+  Fate::Value failed_ = Fate::kFailed;      // of the last frame that failed
+  bool told_ = false;                       // of a frame in tiles: that it failed
+  std::shared_ptr<FrameResult> result_;     // used again when nobody else has it
 
   const std::unique_ptr<Meter[]> meters_;  // of stages, then sinks
   std::vector<std::string> elements_;      // their names; the stages go when the thread ends

@@ -77,6 +77,7 @@ class NodeMaker {
       context.joined.push_back(contexts_[instance.inputs[i]].signal);
     if (!has_stage(node, "infer") && !node.join) context.model = contexts_[input].model;
     parts.copies_outputs = context.model != nullptr;
+    context.parts = node.each.has_value();
     make_stages(index, node, parts, errors);
     make_sinks(instance.config, node, errors);
     parts.sinks = sinks_[instance.config];
@@ -106,7 +107,8 @@ class NodeMaker {
     if (!node.each) return;
     if (parts.stages.empty()) {
       errors.note(invalid_argument(node.mark.to_string() + ": node '" + node.name +
-                                   "' works on each box, and has no stage that does something"));
+                                   "' works on parts of a frame, and has no stage that does "
+                                   "something"));
     }
   }
 

@@ -97,6 +97,8 @@ struct StageContext {
   bool tracked = false;                               // detections have tracks; set by track
   Signal signal = {};                                 // kept true by stages that change frames
   std::vector<Signal> joined = {};                    // of the other inputs of a join
+  // The node's stages are done for parts of frames (`each`), several of them for one frame.
+  bool parts = false;
   // False for a file that a client sent to be checked: no library that it names is loaded.
   bool trusted = true;
 };

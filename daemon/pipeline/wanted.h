@@ -23,6 +23,10 @@ struct Wanted {
     return wanted;
   }
 
+  static Wanted of(const config::EachConfig& each) {
+    return {each.classes, static_cast<float>(each.min_score)};
+  }
+
   bool has_class(const std::string& label) const {
     return classes.empty() || std::find(classes.begin(), classes.end(), label) != classes.end();
   }

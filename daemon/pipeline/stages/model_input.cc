@@ -65,7 +65,7 @@ Result<ModelInput> ModelInput::create(TensorInfo input, const media::Preprocess&
                             "' takes float32; say what it expects with a 'normalize' stage before "
                             "'infer' (mean: 0, std: 1 for raw pixels)");
   }
-  INFERD_RETURN_IF_ERROR(made.preprocessor().status());
+  INFERD_RETURN_IF_ERROR(media::Preprocessor::create(made.preprocess_, made.info_).status());
   return made;
 }
 
@@ -105,21 +105,27 @@ int ModelInput::width_for(const media::Picture& picture) const {
   return std::min(steps * kWidthStep, max_width_);
 }
 
-// For pictures of the width that info_ has.
-Result<media::Preprocessor*> ModelInput::preprocessor() {
-  const int64_t width = max_width_ > 0 ? info_.shape[width_dim_] : 0;
-  auto found = pictures_.find(width);
-  if (found == pictures_.end()) {
-    INFERD_ASSIGN_OR_RETURN(auto made, media::Preprocessor::create(preprocess_, info_));
-    found = pictures_.emplace(width, std::move(made)).first;
+// For pictures of the width that info_ has; one that had a picture like this before, if it can be.
+Result<media::Preprocessor*> ModelInput::preprocessor(const media::Picture& picture) {
+  Kept& kept = pictures_[max_width_ > 0 ? info_.shape[width_dim_] : 0];
+  for (media::Preprocessor& one : kept.two) {
+    if (one.is_planned_for(picture)) return &one;
   }
-  return &found->second;
+  if (kept.next == kept.two.size()) {
+    INFERD_ASSIGN_OR_RETURN(auto made, media::Preprocessor::create(preprocess_, info_));
+    kept.two.push_back(std::move(made));
+  }
+  media::Preprocessor* const chosen = &kept.two[kept.next];
+  kept.next = 1 - kept.next;
+  return chosen;
 }
 
 Status ModelInput::set_quantization(const Quantization& quantization) {
   info_.quantization = quantization;
-  for (auto& [width, preprocessor] : pictures_)
-    INFERD_RETURN_IF_ERROR(preprocessor.set_quantization(quantization));
+  for (auto& [width, kept] : pictures_) {
+    for (media::Preprocessor& one : kept.two)
+      INFERD_RETURN_IF_ERROR(one.set_quantization(quantization));
+  }
   return takes_pictures_ ? ok_status() : media::takes_reals(info_);
 }
 
@@ -129,7 +135,7 @@ Result<media::Placement> ModelInput::fill(const Frame& frame, std::vector<std::b
   bytes.resize(static_cast<size_t>(info_.shape.elements()) * dtype_size(info_.dtype));
   tensor = {info_.dtype, info_.shape, bytes};
   if (takes_pictures_) {
-    INFERD_ASSIGN_OR_RETURN(media::Preprocessor * picture, preprocessor());
+    INFERD_ASSIGN_OR_RETURN(media::Preprocessor * picture, preprocessor(frame.picture));
     return picture->fill(frame.picture, bytes);
   }
   const Samples& samples = frame.samples;

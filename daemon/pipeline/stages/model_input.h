@@ -42,13 +42,18 @@ class ModelInput {
 
   Status fix_size(const PictureSize& size);
   int width_for(const media::Picture& picture) const;
-  Result<media::Preprocessor*> preprocessor();
+  Result<media::Preprocessor*> preprocessor(const media::Picture& picture);
 
   TensorInfo info_;
   media::Preprocess preprocess_;
   bool takes_pictures_ = false;
-  int width_dim_ = 0, max_width_ = 0;                // of widths that follow, else 0
-  std::map<int64_t, media::Preprocessor> pictures_;  // by width
+  int width_dim_ = 0, max_width_ = 0;  // of widths that follow, else 0
+  // Of one width. Two sizes of pictures may take turns, as a frame and its tiles do.
+  struct Kept {
+    std::vector<media::Preprocessor> two;
+    size_t next = 0;  // to be used for another size
+  };
+  std::map<int64_t, Kept> pictures_;  // by width
 };
 
 }  // namespace inferd::pipeline

@@ -94,6 +94,11 @@ StageResult make_track(const config::NodeConfig& node, StageContext& context) {
     return invalid_argument(node.mark.to_string() +
                             ": 'low' must not be above 'high', nor 'high' above 'start'");
   }
+  if (context.parts) {
+    return invalid_argument(node.mark.to_string() +
+                            ": 'track' follows things from frame to frame, and its node works on "
+                            "parts of each: it belongs into a node that reads that one");
+  }
   context.tracked = true;
   return std::unique_ptr<Stage>(std::make_unique<Track>(o));
 }

@@ -9,10 +9,13 @@ float area(const Box& box) {
   return std::max(box.x_max - box.x_min, 0.F) * std::max(box.y_max - box.y_min, 0.F);
 }
 
+float shared_area(const Box& a, const Box& b) {
+  return area({std::max(a.x_min, b.x_min), std::max(a.y_min, b.y_min), std::min(a.x_max, b.x_max),
+               std::min(a.y_max, b.y_max)});
+}
+
 float overlap(const Box& a, const Box& b) {
-  const Box both{std::max(a.x_min, b.x_min), std::max(a.y_min, b.y_min), std::min(a.x_max, b.x_max),
-                 std::min(a.y_max, b.y_max)};
-  const float shared = area(both);
+  const float shared = shared_area(a, b);
   const float all = area(a) + area(b) - shared;
   return all > 0 ? shared / all : 0;
 }

@@ -61,6 +61,10 @@ nodes:
     from: [people]
     each: {classes: [person], min_score: 0.5, margin: 0.2, max: 4}
     stages: [infer: {model: faces}]
+  small:
+    from: [front]
+    each: {tile: {height: 480, overlap: 0.1, whole: false, iou: 0.4}}
+    stages: [infer: {model: faces}]
   all:
     from: [faces, imu]
     join: {tolerance_ms: 20}
@@ -69,7 +73,7 @@ nodes:
   ASSERT_TRUE(p.ok()) << p.status().to_string();
   EXPECT_EQ(p->deadline_ms, 250);
   EXPECT_EQ(p->stall_s, 5);
-  ASSERT_EQ(p->nodes.size(), 5U);
+  ASSERT_EQ(p->nodes.size(), 6U);
   EXPECT_EQ(p->nodes[0].source->entries.at("fps").items[0], "30");
   EXPECT_EQ(p->nodes[1].source->type, "test_pattern");
   EXPECT_THAT(p->nodes[2].from, ElementsAre("front"));
@@ -79,8 +83,10 @@ nodes:
   EXPECT_EQ(p->nodes[2].mark.line, 10);
   EXPECT_THAT(p->nodes[3].each->classes, ElementsAre("person"));
   EXPECT_EQ(p->nodes[3].each->max, 4);
-  EXPECT_EQ(p->nodes[4].join->tolerance_ms, 20);
-  EXPECT_EQ(p->nodes[4].join->wait_ms, 200);
+  EXPECT_FALSE(p->nodes[3].each->tile);
+  EXPECT_EQ(p->nodes[4].each->tile, (TileConfig{480, 480, 0.1, false, 0.4})) << "a square";
+  EXPECT_EQ(p->nodes[5].join->tolerance_ms, 20);
+  EXPECT_EQ(p->nodes[5].join->wait_ms, 200);
 }
 
 TEST_F(PipelineFileTest, ParametersStandForTextsAndLists) {
@@ -190,6 +196,8 @@ nodes:
     join: {}
     stages: {}
     max_fps: fast
+  d: {from: c, each: {tile: {overlap: 1}, max: 3}}
+  e: {from: c, each: {tile: 640}}
 sinks: [jsonl]
 )");
   for (const char* expected : {
@@ -200,6 +208,10 @@ sinks: [jsonl]
            "p.yaml:9:11: 'join' needs 'tolerance_ms'",
            "p.yaml:10:13: must be a list of stages",
            "p.yaml:11:14: 'max_fps' must be a number",
+           "p.yaml:12:29: 'tile' needs a 'width', in pixels of the frame",
+           "p.yaml:12:39: 'overlap' must be a number from 0 to 0.9",
+           "p.yaml:12:43: unknown key 'max'",
+           "p.yaml:13:29: expected a mapping",
            "p.yaml:2:1: with 'nodes', stages and sinks belong to one of them",
            "p.yaml:2:1: a pipeline needs a name of letters",
        }) {

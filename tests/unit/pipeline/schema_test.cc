@@ -223,7 +223,8 @@ TEST(Schema, HasTheKeysOfPipelinesAndNodes) {
   const std::string text =
       "name: p\nnodes:\n"
       "  a: {source: test_pattern}\n"
-      "  b: {from: a, each: {}, join: {}, stages: [nms], sinks: [jsonl]}\n";
+      "  b: {from: a, each: {}, join: {}, stages: [nms], sinks: [jsonl]}\n"
+      "  c: {from: a, each: {tile: {}}, stages: [nms]}\n";
   std::set<std::string> asked;
   {
     const AskedKeys keys;
