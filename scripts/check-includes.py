@@ -36,7 +36,7 @@ DAEMON = {
     "daemon/host": CONFIG + ["daemon/host/", "daemon/telemetry/"],
     "daemon/schedule": CONFIG + ["daemon/schedule/", "daemon/telemetry/"],
     "daemon/models": MODELS + ["media/npy.h"] + PACKAGE,
-    "daemon/pipeline": MODELS + ["daemon/config/pipeline_file.h", "daemon/pipeline/", "inferd/stage.h", "media/"],
+    "daemon/pipeline": MODELS + ["daemon/config/calibration.h", "daemon/config/pipeline_file.h", "daemon/pipeline/", "inferd/stage.h", "media/"],
     "daemon/serve": SERVE + NAMES + ["daemon/config/triton_json.h"],  # what comes with calls that load
     "daemon/serve/grpc": SERVE + NAMES + ["daemon/serve/grpc/", "inference/", "inferd/v1/", "grpc_health/"],
     "daemon/serve/http": SERVE + ["package/base64.h", "daemon/serve/http/"],

@@ -203,7 +203,8 @@ class Reader {
     if (!key.IsScalar() || !read_value(node, value) || value.missing)
       return error(node, file, "must be a text, a number or a list of them");
     // Paths are relative to the file that says them.
-    const bool is_path = key.Scalar() == "path" || key.Scalar() == "library";
+    const bool is_path =
+        key.Scalar() == "path" || key.Scalar() == "library" || key.Scalar() == "calibration";
     if (is_path && !value.is_list && value.items[0] != "-")
       value.items[0] = resolve(file, value.items[0]);
     NodeConfig::Entry entry{std::move(value.items), value.is_list, mark_of(node, file)};

@@ -17,6 +17,7 @@ const Row kRows[] = {
     {"crop", make_crop},
     {"rotate", make_rotate},
     {"normalize", make_normalize},
+    {"undistort", make_undistort},
     {"window", make_window},
     {"spectrum", make_spectrum},
     {"log_mel", make_log_mel},

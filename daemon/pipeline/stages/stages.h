@@ -17,6 +17,8 @@ StageResult make_letterbox(const config::NodeConfig&, StageContext&);
 StageResult make_crop(const config::NodeConfig&, StageContext&);
 StageResult make_rotate(const config::NodeConfig&, StageContext&);
 StageResult make_normalize(const config::NodeConfig&, StageContext&);
+// undistort.cc
+StageResult make_undistort(const config::NodeConfig&, StageContext&);
 // window.cc
 StageResult make_window(const config::NodeConfig&, StageContext&);
 // features.cc
