@@ -2,7 +2,6 @@
 #include "daemon/pipeline/feed.h"
 
 #include <algorithm>
-#include <random>
 
 #include "daemon/telemetry/log.h"
 
@@ -12,11 +11,6 @@ namespace {
 using schedule::now_ns;
 
 std::string seconds(int64_t ns) { return std::to_string(ns / 1'000'000'000) + " s"; }
-
-int64_t with_jitter(int64_t ns) {
-  thread_local std::minstd_rand random(std::random_device{}());
-  return std::uniform_int_distribution<int64_t>(ns - ns / 5, ns + ns / 5)(random);
-}
 
 // Two sources with the same key read the same thing in the same way.
 std::string key_of(const config::NodeConfig& source) {
@@ -57,7 +51,7 @@ double rate_of(const Window<int64_t>& window, int64_t now) {
          static_cast<double>(times.back() - times.front());
 }
 
-Feed::Feed(std::string name, std::unique_ptr<Source> source, FeedPauses pauses)
+Feed::Feed(std::string name, std::unique_ptr<Source> source, const Pauses& pauses)
     : name_(std::move(name)),
       source_(std::move(source)),
       live_(source_->live()),
@@ -155,7 +149,6 @@ void Feed::set_state(FeedState state, const Status& why) {
 }
 
 void Feed::run() {
-  int64_t next_pause = pauses_.first_ns;
   for (;;) {
     set_state(FeedState::kOpening, ok_status());
     Status why;
@@ -163,9 +156,8 @@ void Feed::run() {
     if (!read_until_error(why)) return finish(ok_status());
     if (!live_) return finish(why);
     set_state(FeedState::kWaiting, why);
-    if (status().frames != before) next_pause = pauses_.first_ns;
-    if (!pause(with_jitter(next_pause))) return finish(ok_status());
-    next_pause = std::min(next_pause * 2, pauses_.longest_ns);
+    if (status().frames != before) pauses_.reset();
+    if (!pause(pauses_.next_ns())) return finish(ok_status());
   }
 }
 

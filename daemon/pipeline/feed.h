@@ -14,6 +14,7 @@
 
 #include "daemon/pipeline/inlet.h"
 #include "daemon/pipeline/packet.h"
+#include "daemon/pipeline/pauses.h"
 #include "daemon/pipeline/source.h"
 #include "daemon/pipeline/window.h"
 
@@ -35,13 +36,6 @@ struct FeedStatus {
   double fps = 0;         // over the last seconds
 };
 
-// Pauses before a live source is opened again: they double, and go back to the first when a frame
-// came. A fifth more or less, so that what failed together does not come back together.
-struct FeedPauses {
-  int64_t first_ns = 250'000'000;
-  int64_t longest_ns = 10'000'000'000;
-};
-
 // Thread-safe.
 class Feed {
  public:
@@ -55,8 +49,9 @@ class Feed {
     virtual void end(const Status& why) = 0;
   };
 
-  // `name`: for messages.
-  Feed(std::string name, std::unique_ptr<Source> source, FeedPauses pauses = {});
+  // `name`: for messages. `pauses`: before a live source is opened again; a frame resets them.
+  Feed(std::string name, std::unique_ptr<Source> source,
+       const Pauses& pauses = {250'000'000, 10'000'000'000});
   ~Feed();  // without consumers
 
   bool live() const { return live_; }
@@ -82,7 +77,7 @@ class Feed {
   const std::unique_ptr<Source> source_;  // of the thread while it runs
   const bool live_;
   const int64_t patience_ns_;
-  const FeedPauses pauses_;
+  Pauses pauses_;  // of the thread
   Pool<SharedFrame> pool_;
 
   std::mutex changing_;               // held by who adds or removes

@@ -14,13 +14,14 @@
 #include <utility>
 
 #include "daemon/pipeline/mqtt/mosquitto_handle.h"
+#include "daemon/pipeline/pauses.h"
 #include "daemon/schedule/request.h"
 
 namespace inferd::pipeline {
 namespace {
 
 constexpr size_t kMaxInFlight = 10;  // brokers end connections with more than theirs, often 20
-constexpr int64_t kFirstPauseMs = 100, kLongestPauseMs = 30'000;
+constexpr int64_t kFirstPauseNs = 100'000'000, kLongestPauseNs = 30'000'000'000;
 constexpr int64_t kConnectNs = 10'000'000'000, kFarewellNs = 1'000'000'000;
 constexpr int kMiscMs = 1000;  // how often libmosquitto looks after its keepalive
 
@@ -234,8 +235,8 @@ void MqttClient::refuse(const std::string& error) {
 }
 
 // False: it is time to stop.
-bool MqttClient::pause(int64_t ms) {
-  const int64_t end = schedule::now_ns() + ms * 1'000'000;
+bool MqttClient::pause(int64_t ns) {
+  const int64_t end = schedule::now_ns() + ns;
   for (int64_t now = schedule::now_ns(); !stopping_ && now < end; now = schedule::now_ns()) {
     pollfd fd = {wake_fd_, POLLIN, 0};
     ::poll(&fd, 1, static_cast<int>((end - now) / 1'000'000) + 1);
@@ -246,19 +247,19 @@ bool MqttClient::pause(int64_t ms) {
 
 void MqttClient::run() {
   block_broken_pipes();
-  int64_t pause_ms = kFirstPauseMs;
+  Pauses pauses(kFirstPauseNs, kLongestPauseNs);
   do {
     Status ended;
     {
       Session session(*this);
       ended = session.run();
-      if (session.was_connected()) pause_ms = kFirstPauseMs;
+      if (session.was_connected()) pauses.reset();
     }
     buffer_.take_again();
     const std::lock_guard lock(mutex_);
     state_ = "waiting to connect again";
     if (!ended.ok()) last_error_ = options_.broker.name() + ": " + ended.message();
-  } while (pause(std::exchange(pause_ms, std::min(2 * pause_ms, kLongestPauseMs))));
+  } while (pause(pauses.next_ns()));
 }
 
 SinkStatus MqttClient::status() const {

@@ -47,7 +47,7 @@ class MqttClient {
   };
 
   void run();
-  bool pause(int64_t ms);
+  bool pause(int64_t ns);
   bool next_kept(std::string& topic, std::string& value);
   void begin_session();
   void refuse(const std::string& error);

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <thread>
 
+#include "daemon/pipeline/pauses.h"
 #include "daemon/pipeline/result_json.h"
 #include "daemon/pipeline/sinks/draw_result.h"
 #include "daemon/pipeline/sinks/options.h"
@@ -20,9 +21,7 @@
 namespace inferd::pipeline {
 namespace {
 
-using std::chrono::milliseconds;
-
-constexpr int64_t kFirstPauseMs = 500, kLongestPauseMs = 30'000;
+constexpr int64_t kFirstPauseNs = 500'000'000, kLongestPauseNs = 30'000'000'000;
 constexpr int64_t kFarewellNs = 1'000'000'000;
 constexpr int kJpegQuality = 85;
 
@@ -199,7 +198,7 @@ class Webhook final : public Sink {
 
   // Why it could not be sent; empty: it was.
   std::string send(Poster& poster, const Message& message) {
-    int64_t pause_ms = kFirstPauseMs;
+    Pauses pauses(kFirstPauseNs, kLongestPauseNs);
     for (int left = options_.retries;; --left) {
       const Answer answer = poster.post(message, [this] { return out_of_time(); });
       if (answer.error.empty()) return "";
@@ -207,8 +206,8 @@ class Webhook final : public Sink {
       last_error_ = answer.error;
       if (left > 0 && answer.again) state_ = "waiting to try again";
       if (left <= 0 || !answer.again || stop_ns_ != 0) return answer.error;
-      changed_.wait_for(lock, milliseconds(pause_ms), [&] { return stop_ns_ != 0; });
-      pause_ms = std::min(2 * pause_ms, kLongestPauseMs);
+      changed_.wait_for(lock, std::chrono::nanoseconds(pauses.next_ns()),
+                        [&] { return stop_ns_ != 0; });
     }
   }
 

@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <utility>
 
 #include "daemon/pipeline/custom/exchange.h"
 #include "daemon/pipeline/custom/hosted_stage.h"
+#include "daemon/pipeline/pauses.h"
 #include "daemon/pipeline/stages/stages.h"
 #include "daemon/schedule/request.h"
 
@@ -42,16 +44,14 @@ class OwnStage final : public Stage {
     inferd_stage_output output;
     const auto goes_on = hosted_->process(*work.frame, exchange_.show(work), output);
     if (goes_on.status().code() == StatusCode::kUnavailable) return died(goes_on.status());
-    pause_ns_ = 0;
+    works_ = true;
+    pauses_.reset();
     if (!goes_on.ok()) return goes_on.status();
     work.gated = !*goes_on;
     return *goes_on ? exchange_.take(output, work) : ok_status();
   }
 
  private:
-  static constexpr int64_t kFirstPauseNs = 100'000'000;
-  static constexpr int64_t kLongestPauseNs = 10'000'000'000;
-
   Status launch() {
     if (now_ns() < not_before_ns_) return reason_.with_context("waits to be started again");
     auto hosted = HostedStage::start(options_);
@@ -63,8 +63,7 @@ class OwnStage final : public Stage {
   Status died(const Status& why) {
     hosted_.reset();
     reason_ = why;
-    not_before_ns_ = now_ns() + pause_ns_;
-    pause_ns_ = pause_ns_ == 0 ? kFirstPauseNs : std::min(2 * pause_ns_, kLongestPauseNs);
+    not_before_ns_ = now_ns() + (std::exchange(works_, false) ? 0 : pauses_.next_ns());
     return why;
   }
 
@@ -72,8 +71,9 @@ class OwnStage final : public Stage {
   // Null: dead, or not begun. Of the thread that works on frames, with which it dies.
   std::unique_ptr<HostedStage> hosted_;
   Exchange exchange_;
-  Status reason_;              // why it died last
-  int64_t pause_ns_ = 0;       // after the next death
+  Status reason_;      // why it died last
+  bool works_ = true;  // it has worked on a frame, or was not begun yet
+  Pauses pauses_{100'000'000, 10'000'000'000};
   int64_t not_before_ns_ = 0;  // CLOCK_MONOTONIC
 };
 

@@ -226,8 +226,8 @@ class FeedTest : public ::testing::Test {
  protected:
   FeedTest() : script_(new Script) {}
   void make() {
-    feed_ = std::make_unique<Feed>("camera", std::unique_ptr<Source>(script_),
-                                   FeedPauses{kMs / 10, kMs});
+    feed_ =
+        std::make_unique<Feed>("camera", std::unique_ptr<Source>(script_), Pauses(kMs / 10, kMs));
   }
   static void wait_until(const std::function<bool()>& condition) {
     while (!condition()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
