@@ -37,6 +37,7 @@ enum class FrameType : uint16_t {
   kUnwatch = 11,
   kResult = 12,  // of the daemon, unasked
 };
+inline uint16_t number(FrameType type) { return static_cast<uint16_t>(type); }
 inline constexpr uint16_t kAnswer = 0x8000;     // added to the type of what is answered
 inline constexpr uint16_t kViolation = 0xFFFF;  // the type of the last frame before the end
 

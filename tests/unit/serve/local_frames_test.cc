@@ -15,8 +15,6 @@ using testing::HasSubstr;
 
 using Bytes = std::vector<std::byte>;
 
-uint16_t number(FrameType type) { return static_cast<uint16_t>(type); }
-
 Bytes frame(FrameType type, const std::function<void(FrameWriter&)>& body) {
   Bytes bytes;
   FrameWriter writer(bytes);
