@@ -33,7 +33,7 @@ Result<std::vector<uint8_t>> read_file(const std::string& path) {
 }
 
 Status write_file(const std::string& path, std::span<const std::byte> bytes) {
-  const std::string temporary = path + ".tmp" + std::to_string(::getpid());
+  const std::string temporary = path + kTemporary + std::to_string(::getpid());
   std::ofstream stream(temporary, std::ios::binary | std::ios::trunc);
   stream.write(reinterpret_cast<const char*>(bytes.data()),
                static_cast<std::streamsize>(bytes.size()));

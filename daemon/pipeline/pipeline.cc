@@ -2,6 +2,8 @@
 #include "daemon/pipeline/pipeline.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <map>
 
 #include "daemon/telemetry/log.h"
 
@@ -115,10 +117,22 @@ class NodeMaker {
   void make_sinks(size_t config_index, const config::PipelineNode& node, Errors& errors) {
     auto& made = sinks_[config_index];
     if (!made.empty()) return;
+    std::map<std::filesystem::path, std::string> folders;  // and where they are said
     for (const config::NodeConfig& sink : node.sinks) {
       auto one = make_sink(sink);
       errors.note(one.status());
       if (!one.ok()) continue;
+      const std::string folder = (*one)->folder();
+      const std::string where = sink.mark.to_string();
+      if (!folder.empty()) {
+        const auto [other, is_new] =
+            folders.emplace((std::filesystem::path(folder) / "").lexically_normal(), where);
+        if (!is_new) {
+          errors.note(invalid_argument(where + ": '" + sink.type + "' would give its files in '" +
+                                       folder + "' the same names as the sink at " + other->second +
+                                       ": it needs a folder of its own"));
+        }
+      }
       made.push_back(std::make_shared<SharedSink>());
       made.back()->name = sink.type;
       made.back()->sink = std::move(*one);

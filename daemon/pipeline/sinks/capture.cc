@@ -67,6 +67,8 @@ class Capture final : public Sink {
     return trouble;
   }
 
+  std::string folder() const override { return files_.folder(); }
+
   SinkStatus status() const override {
     const size_t queued = slots_.size();
     const std::lock_guard lock(mutex_);

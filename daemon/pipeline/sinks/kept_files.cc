@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "daemon/schedule/request.h"
+#include "media/file.h"
 
 namespace inferd::pipeline {
 namespace {
@@ -70,6 +71,17 @@ bool KeptFiles::is_ours(const std::string& name, const std::string& prefix,
          is_time(std::string_view(name).substr(prefix.size() + 1, kTimePattern.size()));
 }
 
+// As media::write_file() calls it, by whichever process.
+bool KeptFiles::is_half(const std::string& name, const std::string& prefix) const {
+  const size_t at = name.rfind(media::kTemporary);
+  if (at == std::string::npos) return false;
+  const auto number =
+      std::string_view(name).substr(at + std::string_view(media::kTemporary).size());
+  return !number.empty() && std::all_of(number.begin(), number.end(), is_digit) &&
+         std::any_of(extensions_.begin(), extensions_.end(),
+                     [&](const std::string& e) { return is_ours(name.substr(0, at), prefix, e); });
+}
+
 Status KeptFiles::find(const std::string& prefix, const std::string& extension,
                        const std::function<void(const std::string& path)>& leftover) {
   namespace fs = std::filesystem;
@@ -78,7 +90,11 @@ Status KeptFiles::find(const std::string& prefix, const std::string& extension,
     fs::directory_iterator file(folder_, error);
     for (; !error && file != fs::directory_iterator(); file.increment(error)) body(*file);
   };
-  std::vector<std::string> leftovers;
+  std::vector<std::string> leftovers, halves;
+  for_each_name([&](const fs::directory_entry& file) {
+    if (is_half(file.path().filename(), prefix)) halves.push_back(file.path());
+  });
+  for (const std::string& path : halves) ::unlink(path.c_str());
   if (leftover != nullptr) {
     const std::string part = extension + ".part";
     for_each_name([&](const fs::directory_entry& file) {

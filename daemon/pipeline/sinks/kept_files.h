@@ -24,7 +24,8 @@ class KeptFiles {
   // The begin of the names for what comes from where this result does.
   static std::string prefix_for(const FrameResult& result);
 
-  // Counts what earlier runs have left with this prefix. Before that, `leftover` is called with the
+  // Counts what earlier runs have left with this prefix, and removes what they had begun to write
+  // when they crashed. Before that, `leftover` is called with the
   // path, without extension, of each PREFIX_TIME`extension`.part. UNAVAILABLE: the folder cannot be
   // read.
   Status find(const std::string& prefix, const std::string& extension,
@@ -60,6 +61,7 @@ class KeptFiles {
   void forget(size_t set);
   bool is_ours(const std::string& name, const std::string& prefix,
                const std::string& extension) const;
+  bool is_half(const std::string& name, const std::string& prefix) const;
 
   const std::string folder_;
   const int64_t max_bytes_;

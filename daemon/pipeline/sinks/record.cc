@@ -70,6 +70,8 @@ class Record final : public Sink {
     return trouble;
   }
 
+  std::string folder() const override { return files_.folder(); }
+
   SinkStatus status() const override {
     SinkStatus status;
     status.queued = slots_.size();

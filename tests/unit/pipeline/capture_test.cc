@@ -180,5 +180,20 @@ TEST_F(Capture, RefusesWhatMakesNoSense) {
   EXPECT_THAT(refusal({{"path", "/tmp"}, {"when_full", "wait"}}), HasSubstr("oldest, stop"));
 }
 
+TEST_F(Capture, WhatACrashHasLeftHalfWrittenIsRemoved) {
+  const std::string name = "yard_people_20260101T000000.000Z";
+  const std::vector<std::string> half = {name + ".jpg.tmp123", name + ".json.tmp4"};
+  const std::vector<std::string> others = {name + ".jpg.tmp", name + ".jpg.tmp1x",
+                                           "yard_cats_20260101T000000.000Z.jpg.tmp123",
+                                           name + ".mkv.tmp123", "notes.jpg.tmp123"};
+  for (const auto& names : {half, others}) {
+    for (const std::string& file : names) std::ofstream(folder_.file(file)) << "x";
+  }
+  const auto sink = make();
+  EXPECT_TRUE(show(*sink, 1, 0.5F).ok());
+  for (const std::string& file : half) EXPECT_FALSE(fs::exists(folder_.file(file))) << file;
+  for (const std::string& file : others) EXPECT_TRUE(fs::exists(folder_.file(file))) << file;
+}
+
 }  // namespace
 }  // namespace inferd::pipeline

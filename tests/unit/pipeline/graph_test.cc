@@ -317,6 +317,20 @@ TEST_F(GraphTest, ErrorsOfAllNodesAreToldAtOnceAndOnce) {
   EXPECT_EQ(std::count(errors.begin(), errors.end(), '\n'), 2) << errors;
 }
 
+TEST_F(GraphTest, SinksOfANodeDoNotShareNamesOfFiles) {
+  const std::string folder = folder_.path();
+  config::PipelineNode both = reader("both", {"cam"});
+  both.sinks = {node("capture", {{"path", folder}}), node("record", {{"path", folder + "/./"}})};
+  EXPECT_EQ(Pipeline::create(graph_of({source("cam"), both}), repository_).status().message(),
+            "p.yaml:3:5: 'record' would give its files in '" + folder +
+                "/./' the same names as the sink at p.yaml:3:5: it needs a folder of its own");
+  both.sinks.pop_back();
+  config::PipelineNode other = reader("other", {"cam"});
+  other.sinks = {node("record", {{"path", folder}})};
+  const auto made = Pipeline::create(graph_of({source("cam"), both, other}), repository_);
+  EXPECT_TRUE(made.ok()) << "their names begin with the node's: " << made.status().to_string();
+}
+
 TEST_F(GraphTest, ACameraThatIsAwayComesBack) {
   const std::string folder = folder_.file("pictures");
   config::PipelineNode camera;
