@@ -24,7 +24,7 @@ modprobe configfs
 mount -t configfs config /sys/kernel/config
 modprobe vivid n_devs=1
 modprobe -a vcan can-raw gpio-sim vimc iio_dummy iio-trig-hrtimer
-mkdir /sys/kernel/config/iio/devices/dummy/inferd-dummy
+mkdir /sys/kernel/config/iio/devices/dummy/iio_dummy_inferd
 mkdir /sys/kernel/config/iio/triggers/hrtimer/inferd-trigger
 udevadm trigger
 udevadm settle

@@ -49,7 +49,8 @@ class Notifications:
                 for fd in fds:
                     self.store[name] = fd
             if "FDSTOREREMOVE" in message:
-                os.close(self.store.pop(name))
+                os.close(self.store[name])
+                del self.store[name]  # who sees that it is gone may count on its being closed
             if "WATCHDOG" in message:
                 self.fed = time.monotonic()
             self.messages.append(message)

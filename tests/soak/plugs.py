@@ -469,14 +469,15 @@ class Archive(Disk):
         self._disk.mkdir()
         # Larger than both may get, so that what they remove themselves makes no room.
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "none", str(self._disk)], check=True)
-        kept = {"path": str(self._disk), "max_bytes": 1_000_000}
+        for name in ("clips", "frames"):
+            (self._disk / name).mkdir()
         Plug.__init__(self, "archive", watch, sinks=[
-            {"record": {**kept, "on": "every", "max_clip_s": 1, "before_s": 0}},
-            {"capture": {**kept, "every": 1, "min_interval_ms": 100}}])
+            {"record": {"path": str(self._disk / "clips"), "max_bytes": 1_000_000, "on": "every", "max_clip_s": 1, "before_s": 0}},
+            {"capture": {"path": str(self._disk / "frames"), "max_bytes": 1_000_000, "every": 1, "min_interval_ms": 100}}])
 
     def _written(self):
         """The newest of each kind."""
-        return [max((path.name for path in self._disk.glob(kind)), default=None) for kind in ("*.mkv", "*.jpg")]
+        return [max((path.name for path in self._disk.glob(kind)), default=None) for kind in ("clips/*.mkv", "frames/*.jpg")]
 
     def noticed(self):
         """That there is nothing new for longer than a clip takes."""
