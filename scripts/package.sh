@@ -7,6 +7,7 @@
 #
 # They come to build/packages, debug symbols apart (-dbgsym).
 set -eu
+# shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 native=$(dpkg --print-architecture)

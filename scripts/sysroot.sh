@@ -8,6 +8,7 @@
 #
 # Prints where it lies, <cache>/sysroot/ARCHITECTURE; makes it anew when the list of packages has changed.
 set -eu
+# shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 architecture=${1:-}

@@ -9,10 +9,11 @@
 # --short: boot, install, serve, swap, stop. --keep: leave the board running and say how to log in.
 # The first run makes the board's disk, which takes minutes; then it is kept. Needs root once, for that.
 set -eu
-here=$(cd "$(dirname "$0")" && pwd)
-root=$(cd "$here/../.." && pwd)
-cd "$root"
+cd "$(dirname "$0")/../.."
 scripts/package.sh arm64
+cmake --preset release >/dev/null
+cmake --build --preset release --target inferctl
 image=$(tests/board/image.sh)
-exec /usr/bin/python3 -B tests/board/board_test.py --image "$image" --package "$(ls -t build/packages/inferd_*_arm64.deb | head -1)" \
-  --inferctl build/release/clients/inferctl --models "$root/../shared/models" "$@"
+version=$(sed -n 's/^project(inferd VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)
+exec /usr/bin/python3 -B tests/board/board_test.py --image "$image" --package "build/packages/inferd_${version}_arm64.deb" \
+  --inferctl build/release/clients/inferctl --models ../shared/models "$@"
