@@ -110,11 +110,13 @@ class Scenario:
         with self.step("install the package") as seen:
             self.board.copy(self.arguments.package, to="/tmp/inferd.deb")
             self.board.run("dpkg --install /tmp/inferd.deb")
-            seen(self.board.run("inferd --version; dpkg-query -W -f '${Installed-Size} kB installed' inferd"))
+            seen(self.board.run("inferd --version"))
+            seen(self.board.run("dpkg-query -W -f '${Installed-Size} kB installed' inferd"))
         with self.step("the service is up") as seen:
             wait_until(self.is_active, "the service")
             seen(self.unit("StatusText"))
             self.control("health")
+            self.control("doctor")
             pss, private, rss = self.memory()
             seen(f"without models: RSS {rss:.1f} MB, PSS {pss:.1f} MB")
 
@@ -216,6 +218,8 @@ class Scenario:
             self.board.run("dpkg --remove inferd")
             self.board.run("test -e /etc/inferd/inferd.yaml && test -d /var/lib/inferd/models/faces")
             seen("configuration and models stay until the purge")
+            # What the administrator wrote is the administrator's to remove.
+            self.board.run("rm -r /etc/inferd/tls /etc/inferd/pipelines/door.yaml")
             self.board.run("dpkg --purge inferd")
             left = self.board.run("ls -d /etc/inferd /var/lib/inferd /run/inferd /usr/bin/inferd /usr/bin/inferctl 2>/dev/null",
                                   check=False)
