@@ -202,6 +202,23 @@ def people(points, scores, given=None):
     return found(boxes[keep], scores[keep], np.zeros(len(boxes)), places[keep], points[keep][:, :, 2])
 
 
+def centernet():
+    """ctdet_decode of CenterNet: cells that a 3x3 max pooling leaves as they are; sizes and offsets in cells."""
+    o = outputs()
+    if o[1].shape[1] != 2:
+        o = [np.moveaxis(a, -1, 1) for a in o]
+    heat = sigmoid(o[0][0]) if OPTIONS.get("logits", True) else np.minimum(o[0][0], 1)
+    rows, columns = heat.shape[1:]
+    padded = np.pad(o[0][0], ((0, 0), (1, 1), (1, 1)), constant_values=-np.inf)
+    pooled = np.max([padded[:, y:y + rows, x:x + columns] for y in range(3) for x in range(3)], 0)
+    row, column, kind = np.nonzero(np.moveaxis((o[0][0] == pooled) & (heat >= MIN_SCORE), 0, -1))
+    offset = o[2][0][:, row, column] if len(o) > 2 else np.zeros((2, len(row)))
+    stride = HEIGHT / rows
+    size = o[1][0][:, row, column] * stride
+    return found(corners((column + offset[0]) * stride, (row + offset[1]) * stride, size[0], size[1]),
+                 heat[kind, row, column], kind)
+
+
 def movenet():
     """TensorFlow Hub, movenet/singlepose: [1, 1, 17, (y, x, score)]."""
     points = outputs()[0][0]
@@ -261,7 +278,7 @@ def segments():
             "mask": {"width": int(grid_w), "height": int(grid_h), "runs": runs}}
 
 
-FAMILIES = [yunet, blazeface, fastestdet, nanodet, nanodet_plus, yolox, yolo_v5, yolo_v8, yolo_v10, movenet, movenet_multi,
+FAMILIES = [yunet, blazeface, fastestdet, nanodet, nanodet_plus, yolox, yolo_v5, yolo_v8, yolo_v10, centernet, movenet, movenet_multi,
             posenet, classes, segments]
 expected = {"detections": [], "classes": [], "areas": [], "mask": None}
 expected.update({f.__name__: f for f in FAMILIES}[FAMILY]())

@@ -4,6 +4,7 @@
 // coordinates of the frame.
 #include <algorithm>
 
+#include "daemon/pipeline/decode/centernet.h"
 #include "daemon/pipeline/decode/nanodet.h"
 #include "daemon/pipeline/decode/pose.h"
 #include "daemon/pipeline/decode/yolo.h"
@@ -101,6 +102,15 @@ StageResult make_decode_nanodet(const config::NodeConfig& node, StageContext& co
   const double min_score = r.number("min_score", 0.5, 0, 1);
   INFERD_RETURN_IF_ERROR(r.finish());
   return make_decoder(node, context, min_score, make_nanodet);
+}
+
+StageResult make_decode_centernet(const config::NodeConfig& node, StageContext& context) {
+  config::NodeReader r(node);
+  const double min_score = r.number("min_score", 0.3, 0, 1);
+  const bool logits = r.boolean("logits", true);
+  INFERD_RETURN_IF_ERROR(r.finish());
+  return make_decoder(node, context, min_score,
+                      [&](const ModelShapes& shapes) { return make_centernet(shapes, logits); });
 }
 
 StageResult make_decode_yolo(const config::NodeConfig& node, StageContext& context) {

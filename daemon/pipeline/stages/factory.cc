@@ -30,6 +30,7 @@ const Row kRows[] = {
     {"decode_detections", make_decode_detections},
     {"decode_yunet", make_decode_yunet},
     {"decode_nanodet", make_decode_nanodet},
+    {"decode_centernet", make_decode_centernet},
     {"decode_yolo", make_decode_yolo},
     {"decode_pose", make_decode_pose},
     {"decode_classes", make_decode_classes},

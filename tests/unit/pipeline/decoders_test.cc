@@ -76,6 +76,8 @@ const Family kFamilies[] = {
     {"decode_yunet", kYunet},
     {"decode_nanodet", kNanodet},
     {"decode_nanodet", {{1, 128, 35}}},
+    {"decode_centernet", {{1, 3, 16, 24}, {1, 2, 16, 24}, {1, 2, 16, 24}}},
+    {"decode_centernet", {{1, 16, 24, 3}, {1, 16, 24, 2}}},
     {"decode_yolo", {{1, 126, 8}}},
     {"decode_yolo", {{1, 378, 8}}},
     {"decode_yolo", {{1, 7, 126}}},
@@ -150,6 +152,9 @@ TEST(BoxDecoders, SayWhatTheyExpectAndWhatIsThere) {
   EXPECT_THAT(message("decode_nanodet", other),
               HasSubstr("[1,96,classes], [1,24,classes], [1,6,classes], [1,96,4*steps]"));
   EXPECT_THAT(message("decode_pose", other), HasSubstr("MoveNet's [1,1,points,3]"));
+  EXPECT_THAT(message("decode_centernet", other), HasSubstr("[1,2,rows,columns] (sizes)"));
+  EXPECT_THAT(message("decode_centernet", {{1, 3, 16, 12}, {1, 2, 16, 12}}),
+              HasSubstr("square cells"));
   EXPECT_THAT(message("decode_yolo", {{1, 126, 8}}, {{"layout", "v10"}}),
               HasSubstr("the model gives FP32[1,126,8]"));
   EXPECT_THAT(message("decode_yolo", {{1, 126, 8}}, {{"strides", "0.5"}}),
