@@ -176,6 +176,35 @@ def yolo_v5():
     return yolo_rows(o[:, :4], o[:, 4:5] * o[:, 5:])
 
 
+def yolo_heads():
+    """darknet's yolo_layer.c, and Detect of ultralytics/yolov5; each output as [anchors, rows, columns, numbers]."""
+    heads, sizes = [], np.reshape(OPTIONS["anchors"], (len(META["quantization"]), -1, 2))
+    for o in outputs():
+        o, count = o[0], sizes.shape[1]
+        if OPTIONS["layout"] == "first":
+            o = np.moveaxis(o.reshape(count, -1, *o.shape[1:]), 1, -1)
+        elif OPTIONS["layout"] == "last":
+            o = np.moveaxis(o.reshape(*o.shape[:2], count, -1), 2, 0)
+        heads.append(o)
+    heads.sort(key=lambda o: -o.shape[1])
+    boxes, scores, kinds = [], [], []
+    f = OPTIONS.get("scale_xy", 1)
+    for o, anchors in zip(heads, sizes):
+        stride = HEIGHT / o.shape[1]
+        rows, columns = np.mgrid[0:o.shape[1], 0:o.shape[2]]
+        x = (columns + f * sigmoid(o[..., 0]) - (f - 1) / 2) * stride
+        y = (rows + f * sigmoid(o[..., 1]) - (f - 1) / 2) * stride
+        grow = (2 * sigmoid(o[..., 2:4])) ** 2 if OPTIONS.get("squared") else np.exp(o[..., 2:4])
+        size = anchors[:, None, None] * grow
+        score = sigmoid(o[..., 4]) * sigmoid(o[..., 5:]).max(-1)
+        row, column, anchor = np.nonzero(np.moveaxis(score >= MIN_SCORE, 0, -1))
+        at = (anchor, row, column)
+        boxes.append(corners(x[at], y[at], size[..., 0][at], size[..., 1][at]))
+        scores.append(score[at])
+        kinds.append(o[..., 5:].argmax(-1)[at])
+    return found(np.concatenate(boxes), np.concatenate(scores), np.concatenate(kinds))
+
+
 def yolo_v8():
     """ultralytics, utils/ops.py non_max_suppression: [4 + classes, boxes], no object."""
     o = outputs()[0][0].T
@@ -278,7 +307,7 @@ def segments():
             "mask": {"width": int(grid_w), "height": int(grid_h), "runs": runs}}
 
 
-FAMILIES = [yunet, blazeface, fastestdet, nanodet, nanodet_plus, yolox, yolo_v5, yolo_v8, yolo_v10, centernet, movenet, movenet_multi,
+FAMILIES = [yunet, blazeface, fastestdet, nanodet, nanodet_plus, yolox, yolo_v5, yolo_heads, yolo_v8, yolo_v10, centernet, movenet, movenet_multi,
             posenet, classes, segments]
 expected = {"detections": [], "classes": [], "areas": [], "mask": None}
 expected.update({f.__name__: f for f in FAMILIES}[FAMILY]())

@@ -8,6 +8,7 @@
 #include "daemon/pipeline/decode/nanodet.h"
 #include "daemon/pipeline/decode/pose.h"
 #include "daemon/pipeline/decode/yolo.h"
+#include "daemon/pipeline/decode/yolo_heads.h"
 #include "daemon/pipeline/decode/yunet.h"
 #include "daemon/pipeline/stages/stages.h"
 
@@ -132,6 +133,23 @@ StageResult make_decode_yolo(const config::NodeConfig& node, StageContext& conte
   }
   return make_decoder(node, context, min_score,
                       [&](const ModelShapes& shapes) { return make_yolo(shapes, options); });
+}
+
+StageResult make_decode_yolo_heads(const config::NodeConfig& node, StageContext& context) {
+  config::NodeReader r(node);
+  const double min_score = r.number("min_score", 0.5, 0, 1);
+  YoloHeadsOptions options;
+  options.squared = r.one_of("sizes", "exp", {"exp", "squared"}) == "squared";
+  options.scale_xy = static_cast<float>(r.number("scale_xy", options.squared ? 2 : 1, 1, 10));
+  const std::vector<double> anchors = r.numbers("anchors");
+  INFERD_RETURN_IF_ERROR(r.finish());
+  for (const double anchor : anchors) {
+    if (!(anchor > 0 && anchor <= 100'000))
+      return invalid_argument(node.mark.to_string() + ": 'anchors' are pixels, more than 0");
+    options.anchors.push_back(static_cast<float>(anchor));
+  }
+  return make_decoder(node, context, min_score,
+                      [&](const ModelShapes& shapes) { return make_yolo_heads(shapes, options); });
 }
 
 StageResult make_decode_pose(const config::NodeConfig& node, StageContext& context) {

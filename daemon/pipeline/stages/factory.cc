@@ -32,6 +32,7 @@ const Row kRows[] = {
     {"decode_nanodet", make_decode_nanodet},
     {"decode_centernet", make_decode_centernet},
     {"decode_yolo", make_decode_yolo},
+    {"decode_yolo_heads", make_decode_yolo_heads},
     {"decode_pose", make_decode_pose},
     {"decode_classes", make_decode_classes},
     {"decode_segments", make_decode_segments},

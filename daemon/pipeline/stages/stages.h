@@ -41,6 +41,7 @@ StageResult make_decode_yunet(const config::NodeConfig&, StageContext&);
 StageResult make_decode_nanodet(const config::NodeConfig&, StageContext&);
 StageResult make_decode_centernet(const config::NodeConfig&, StageContext&);
 StageResult make_decode_yolo(const config::NodeConfig&, StageContext&);
+StageResult make_decode_yolo_heads(const config::NodeConfig&, StageContext&);
 StageResult make_decode_pose(const config::NodeConfig&, StageContext&);
 // decode_frame.cc
 StageResult make_decode_classes(const config::NodeConfig&, StageContext&);

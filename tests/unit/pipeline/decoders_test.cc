@@ -68,14 +68,23 @@ const std::vector<Shape> kNanodet = {{1, 96, 3},  {1, 24, 3},  {1, 6, 3},
                                      {1, 96, 32}, {1, 24, 32}, {1, 6, 32}};
 
 // Every family and layout.
+using Keys = std::map<std::string, std::string>;
+
 struct Family {
   const char* type;
   std::vector<Shape> shapes;
+  std::vector<std::string> anchors = {};
+  config::NodeConfig config(const Keys& keys) const {
+    return anchors.empty() ? node(type, keys) : node(type, keys, "anchors", anchors);
+  }
 };
 const Family kFamilies[] = {
     {"decode_yunet", kYunet},
     {"decode_nanodet", kNanodet},
     {"decode_nanodet", {{1, 128, 35}}},
+    {"decode_yolo_heads",
+     {{1, 16, 4, 6}, {1, 16, 8, 12}},
+     {"9", "8", "7", "6", "5", "4", "3", "2"}},
     {"decode_centernet", {{1, 3, 16, 24}, {1, 2, 16, 24}, {1, 2, 16, 24}}},
     {"decode_centernet", {{1, 16, 24, 3}, {1, 16, 24, 2}}},
     {"decode_yolo", {{1, 126, 8}}},
@@ -108,7 +117,7 @@ TEST(BoxDecoders, LetNoNumberThroughThatIsNone) {
       {0.9F, kNan, 0.5F, kInfinite, 0.99F, -kInfinite, 0.7F, 1e38F, 0.8F, 0.95F, 0.6F}};
   for (const Family& family : kFamilies) {
     SCOPED_TRACE(family.type + family.shapes[0].to_string());
-    Decoder decoder(node(family.type, {{"min_score", "0.1"}}), family.shapes);
+    Decoder decoder(family.config({{"min_score", "0.1"}}), family.shapes);
     std::mt19937 random(1);
     for (const std::vector<float>& palette : palettes) {
       for (int round = 0; round < 5; ++round) {
@@ -129,7 +138,7 @@ TEST(BoxDecoders, LetNoNumberThroughThatIsNone) {
 TEST(BoxDecoders, AnOutputOfAnotherSizeIsNotRead) {
   for (const Family& family : kFamilies) {
     SCOPED_TRACE(family.type + family.shapes[0].to_string());
-    Decoder decoder(node(family.type), family.shapes);
+    Decoder decoder(family.config({}), family.shapes);
     std::vector<Tensor> outputs;
     for (const Shape& shape : family.shapes) outputs.push_back(floats({0, shape[1]}, {}));
     decoder.run(std::move(outputs));
@@ -152,6 +161,12 @@ TEST(BoxDecoders, SayWhatTheyExpectAndWhatIsThere) {
   EXPECT_THAT(message("decode_nanodet", other),
               HasSubstr("[1,96,classes], [1,24,classes], [1,6,classes], [1,96,4*steps]"));
   EXPECT_THAT(message("decode_pose", other), HasSubstr("MoveNet's [1,1,points,3]"));
+  EXPECT_THAT(message("decode_yolo_heads", other), HasSubstr("needs 'anchors': width and height"));
+  EXPECT_THAT(message("decode_yolo_heads", other, {{"anchors", "0"}}), HasSubstr("more than 0"));
+  EXPECT_THAT(Decoder(node("decode_yolo_heads", {}, "anchors", {"1", "2", "3", "4"}),
+                      {{1, 18, 4, 6}, {1, 18, 4, 6}})
+                  .message(),
+              HasSubstr("each of another size, with 1 anchors"));
   EXPECT_THAT(message("decode_centernet", other), HasSubstr("[1,2,rows,columns] (sizes)"));
   EXPECT_THAT(message("decode_centernet", {{1, 3, 16, 12}, {1, 2, 16, 12}}),
               HasSubstr("square cells"));
