@@ -22,6 +22,8 @@ def become(steps, handed, command):
     for step in steps:
         step()
     copies = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 200) for fd in handed]
+    for fd in handed:
+        os.close(fd)  # or the daemon would have it twice
     for i, copy in enumerate(copies):
         os.dup2(copy, FIRST_HANDED + i)  # inheritable
     os.environ["LISTEN_PID"] = str(os.getpid())

@@ -178,12 +178,15 @@ TEST(Gstreamer, IsOpenedAgainWithoutLosingFiles) {
   Stopper stopper;
   Frame frame;
   ptrdiff_t files = 0;
-  for (int round = 0; round < 20; ++round) {
+  constexpr int kRounds = 20, kFirst = 2;
+  for (int round = 0; round < kRounds; ++round) {
     ASSERT_TRUE(source->open().ok());
     ASSERT_TRUE(give(*source, stopper, frame));
-    if (round == 2) files = open_files();
+    if (round == kFirst) files = open_files();
   }
-  EXPECT_EQ(open_files(), files);
+  // A leak would be one file in each round; other libraries (LTTng, which libcamera brings) have a
+  // few for a while.
+  EXPECT_LT(open_files(), files + kRounds - kFirst - 1);
 }
 
 TEST(Gstreamer, AWaitIsStopped) {

@@ -225,15 +225,8 @@ class ServiceTest(unittest.TestCase):
         self.assertEqual(set(service.systemd.store), {f"inferd-listener=unix={service.folder}/grpc"})
         self.assertFalse((service.folder / "local").exists())
 
-        def refused():
-            try:
-                socket.create_connection(("127.0.0.1", service.port)).close()
-            except ConnectionRefusedError:
-                return True
-            return False
-
-        # Not at once: libraries that fork as they are loaded hold what was handed over for a moment longer.
-        wait_until(refused, "nobody listens there any more")
+        with self.assertRaises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", service.port)).close()
         self.ask(f"unix:{service.folder}/grpc")
 
     def test_a_stored_socket_whose_file_has_gone_is_made_anew(self):
