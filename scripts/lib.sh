@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh
 #
-# What demo.sh and test.sh share: packages, configure, build. Sourced; sets `root` (the checkout) and `build`.
+# What scripts share: packages, configure, build. Sourced; sets `build`, and `root` (the checkout) where it is not set.
 
-root=$(cd "$(dirname "$0")/.." && pwd)
+root=${root:-$(cd "$(dirname "$0")/.." && pwd)}
 build=$root/build/release
 # shellcheck disable=SC2034 # for those who source this
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/inferd
@@ -43,6 +43,27 @@ install_packages() {
 
 # packages_in FILE...
 packages_in() { (cd "$root/scripts" && cat "$@"); }
+
+# The line for mmdebstrap that says where Debian 12 is: where this machine has its own packages from. The release alone:
+# interfaces do not change with security updates.
+debian_release() {
+  # shellcheck disable=SC2016 # apt's own words
+  site=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Codename: bookworm' | head -n 1)
+  [ -n "$site" ] || die "apt knows no packages of Debian 12 (bookworm): are its lists there (apt-get update)?"
+  echo "deb $site bookworm main"
+}
+
+# module_files ROOT RELEASE MODULE...: files of these modules of an unpacked kernel and of what they need, in the order in
+# which they are loaded, each once.
+module_files() {
+  module_root=$1
+  module_release=$2
+  shift 2
+  steps=$(for module in "$@"; do
+    modprobe --dirname="$module_root" --set-version "$module_release" --show-depends "$module" || exit 1
+  done) || die "the kernel $module_release lacks one of: $*"
+  printf '%s\n' "$steps" | awk '$1 == "insmod" && !seen[$2]++ { print $2 }'
+}
 
 # build_release TARGET...: all when none is named.
 build_release() {

@@ -23,11 +23,10 @@ if [ "$(cat "$sysroot.packages" 2>/dev/null)" != "$packages" ]; then
   say "unpacking Debian's packages for $architecture into $sysroot"
   rm -rf "$sysroot" "$sysroot.packages"
   mkdir -p "$(dirname "$sysroot")"
-  # Links that begin with '/' mean the machine's own root when they are followed from here.
-  # Interfaces do not change with security updates: the release alone will do.
+  release=$(debian_release)
   mmdebstrap --quiet --mode=root --variant=extract --architectures="$architecture" --skip=check/qemu,essential/unlink,cleanup/apt \
-    --include="$packages,libc6-dev,libstdc++-12-dev" bookworm "$sysroot" \
-    "deb ${DEBIAN_MIRROR:-http://deb.debian.org/debian} bookworm main" >&2
+    --include="$packages,libc6-dev,libstdc++-12-dev" bookworm "$sysroot" "$release" >&2
+  # Links that begin with '/' mean the machine's own root when they are followed from here.
   find "$sysroot" -type l -lname '/*' -printf '%p %l\n' | while read -r link target; do
     ln -sfn "$(realpath -m --relative-to="$(dirname "$link")" "$sysroot$target")" "$link"
   done

@@ -125,12 +125,11 @@ mkdir -p "$initramfs/bin" "$initramfs/modules"
 cp "$(command -v busybox)" "$initramfs/bin/busybox"
 cp "$root/tests/devices/init.sh" "$initramfs/init"
 chmod 755 "$initramfs/init"
-for module in virtio_pci 9pnet_virtio 9p overlay; do
-  modprobe -d "$kernel" -S "$release" --show-depends "$module"
-done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' | while read -r path; do
+module_files "$kernel" "$release" virtio_pci 9pnet_virtio 9p overlay >"$scratch/modules"
+while read -r path; do
   cp "$path" "$initramfs/modules/"
   basename "$path"
-done >"$initramfs/modules/order"
+done <"$scratch/modules" >"$initramfs/modules/order"
 (cd "$initramfs" && find . | cpio --quiet -o -H newc) >"$scratch/initramfs.cpio"
 
 results=$scratch/results

@@ -12,10 +12,8 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from machine import Board, wait_until
-
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "integration"))
-from keys import Keys  # noqa: E402
+from machine import Board, wait_until  # which also finds what is in tests/integration
+from keys import Keys
 
 MTLS_PORT = 8001
 MEMORY_LIMIT_MB = 160  # of the service with a detector and a camera, page cache of its own files included
@@ -65,12 +63,17 @@ class Scenario:
         """inferctl on the board."""
         return self.board.run("inferctl " + " ".join(words))
 
+    def from_here(self, *words):
+        """inferctl here, by TLS."""
+        return subprocess.run([self.arguments.inferctl, "--endpoint", f"grpcs://localhost:{self.board.forwarded(MTLS_PORT)}",
+                               "--ca", self.keys / "ca.pem", *words], capture_output=True, text=True)
+
     def remote(self, *words, check=True):
-        """inferctl here, by TLS with a certificate."""
-        return subprocess.run(
-            [self.arguments.inferctl, "--endpoint", f"grpcs://localhost:{self.board.forwarded(MTLS_PORT)}",
-             "--ca", self.keys / "ca.pem", "--cert", self.keys / "operator.pem", "--key", self.keys / "operator.key", *words],
-            check=check, capture_output=True, text=True).stdout
+        """What it prints with a certificate."""
+        done = self.from_here("--cert", self.keys / "operator.pem", "--key", self.keys / "operator.key", *words)
+        if check:
+            done.check_returncode()
+        return done.stdout
 
     def unit(self, name):
         return self.board.run(f"systemctl show inferd --value --property={name}")
@@ -97,10 +100,10 @@ class Scenario:
             raise AssertionError(answer)
 
     def memory(self):
-        """MB that are the daemon's share (PSS), and of which only it has (private)."""
+        """MB of the daemon: its share (PSS), and all that is mapped (RSS)."""
         text = self.board.run("cat /proc/$(systemctl show inferd --value --property=MainPID)/smaps_rollup")
         fields = {line.split(":")[0]: int(line.split()[1]) for line in text.splitlines()[1:]}
-        return fields["Pss"] / 1024, (fields["Private_Clean"] + fields["Private_Dirty"]) / 1024, fields["Rss"] / 1024
+        return fields["Pss"] / 1024, fields["Rss"] / 1024
 
     def models(self):
         return {model["name"]: model for model in json.loads(self.control("model", "list", "--json"))}
@@ -123,7 +126,7 @@ class Scenario:
             seen(self.unit("StatusText"))
             self.control("health")
             self.control("doctor")
-            pss, private, rss = self.memory()
+            pss, rss = self.memory()
             seen(f"without models: RSS {rss:.1f} MB, PSS {pss:.1f} MB")
 
     def serve(self):
@@ -133,7 +136,7 @@ class Scenario:
                             models / "images/grace_hopper.bmp", to="/var/tmp/")
             self.control("model push /var/tmp/tf2_mobilenet_v2_1.0_224_ptq.tflite --name classifier --labels /var/tmp/imagenet_labels.txt --probation 0")
             self.classify()
-            pss, private, rss = self.memory()
+            pss, rss = self.memory()
             seen(f"military uniform; RSS {rss:.1f} MB, PSS {pss:.1f} MB")
         with self.step("a detector on a camera (V4L2: vivid)") as seen:
             self.board.copy(models / "onnx/yunet_n_320_320.onnx", to="/tmp/")
@@ -154,13 +157,12 @@ class Scenario:
             self.board.run("install -d -m 750 -g inferd /etc/inferd/tls")
             self.board.copy(self.keys / "board.pem", self.keys / "board.key", self.keys / "ca.pem", to="/etc/inferd/tls/")
             self.board.run("chgrp inferd /etc/inferd/tls/*; chmod 640 /etc/inferd/tls/*")
-            self.board.run(f"sed -i '/^  grpc:/r /dev/stdin' /etc/inferd/inferd.yaml", input=LISTENER)
+            self.board.run("sed -i '/^  grpc:/r /dev/stdin' /etc/inferd/inferd.yaml", input=LISTENER)
             self.board.run("systemctl restart inferd")
             wait_until(self.is_active, "the service")
             wait_until(lambda: "classifier" in self.remote("status", check=False), "the status from here")
             seen("status")
-            if subprocess.run([self.arguments.inferctl, "--endpoint", f"grpcs://localhost:{self.board.forwarded(MTLS_PORT)}",
-                               "--ca", self.keys / "ca.pem", "status"], capture_output=True).returncode != 3:
+            if self.from_here("status").returncode != 3:
                 raise AssertionError("a client without a certificate was let in")
             seen("refused without a certificate")
         with self.step("push and swap while the camera runs") as seen:
@@ -208,7 +210,7 @@ class Scenario:
 
     def measure(self):
         with self.step("memory and idle CPU") as seen:
-            pss, private, rss = self.memory()
+            pss, rss = self.memory()
             total = int(self.unit("MemoryCurrent")) / 2**20
             seen(f"with 2 models and a camera: RSS {rss:.1f} MB, PSS {pss:.1f} MB; the service {total:.1f} MB")
             if total > MEMORY_LIMIT_MB:

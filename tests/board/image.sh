@@ -9,17 +9,16 @@
 # Kept in <cache>/board until its parts change. Making it takes minutes: packages are set up under emulation.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/inferd
+root=$(cd "$here/../.." && pwd)
+# shellcheck source=scripts/lib.sh
+. "$root/scripts/lib.sh"
 board=$cache/board
-mirror="deb ${DEBIAN_MIRROR:-http://deb.debian.org/debian} bookworm main"
-say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
 
-# libblas: what OpenBLAS's alternatives stand for.
-libraries=$(grep '^lib' "$here/../../scripts/packages-runtime.txt" | paste -sd,)
+libraries=$(packages_in packages-runtime.txt | grep '^lib' | paste -sd,)
 packages=systemd-sysv,udev,kmod,dbus,iproute2,procps,openssh-server,zlib1g,$libraries
-# Of the kernel: the disk, the network, and test devices.
-modules="virtio_mmio virtio_blk virtio_net virtio_rng ext4 vivid v4l2-tpg videobuf2-v4l2 videobuf2-vmalloc
-  videobuf2-dma-contig v4l2-async vcan can-raw gpio-mockup industrialio autofs4 configfs"
+# Of the kernel: up to the disk, and the network, a camera and what the service asks for.
+disk_modules="virtio_mmio virtio_blk ext4"
+modules="$disk_modules virtio_net virtio_rng vivid industrialio autofs4 configfs"
 
 stamp=$(cat "$0" "$here/overlay.sh" | sha256sum | cut -c -16)-$(printf %s "$packages" | sha256sum | cut -c -16)
 if [ "$(cat "$board/stamp" 2>/dev/null)" = "$stamp" ]; then
@@ -36,8 +35,9 @@ if [ ! -e /proc/sys/fs/binfmt_misc/register ]; then
 fi
 [ -e /proc/sys/fs/binfmt_misc/qemu-aarch64 ] || update-binfmts --enable qemu-aarch64
 
-root=$board/root
-rm -rf "$root" kernel
+mirror=$(debian_release)
+system=$board/root
+rm -rf "$system" kernel
 if [ "$(cat rootfs.packages 2>/dev/null)" != "$packages" ]; then
   say "setting up Debian for arm64 under emulation (about ten minutes)"
   mmdebstrap --quiet --mode=root --variant=minbase --architectures=arm64 --include="$packages" bookworm rootfs.tar "$mirror" >&2
@@ -53,14 +53,13 @@ cp "kernel/boot/vmlinuz-$version" vmlinuz
 
 # Those modules and what they need. modprobe tells, once depmod has listed them all.
 depmod -b kernel "$version"
-for module in $modules; do
-  modprobe --dirname="$board/kernel" --set-version "$version" --show-depends "$module" 2>/dev/null || echo "missing $module"
-done >modules.list
-awk '$1 == "insmod" { print $2 }' modules.list | sort -u | while read -r file; do
+# shellcheck disable=SC2086 # a list of words
+module_files "$board/kernel" "$version" $modules >modules.list
+while read -r file; do
   target=root/usr/lib/modules/$version/${file#*/lib/modules/"$version"/}
   mkdir -p "$(dirname "$target")"
   cp "$file" "$target"
-done
+done <modules.list
 cp "kernel/lib/modules/$version/"modules.builtin* "kernel/lib/modules/$version/modules.order" "root/usr/lib/modules/$version/"
 depmod -b root "$version"
 
@@ -68,9 +67,8 @@ depmod -b root "$version"
 rm -rf initial
 mkdir -p initial/bin initial/proc initial/sys initial/dev initial/root initial/modules
 cp kernel/bin/busybox initial/bin/
-for module in virtio_mmio virtio_blk ext4; do
-  modprobe --dirname="$board/root" --set-version "$version" --show-depends "$module" | awk '$1 == "insmod" { print $2 }'
-done | awk '!seen[$0]++' >initial.list
+# shellcheck disable=SC2086 # a list of words
+module_files "$board/kernel" "$version" $disk_modules >initial.list
 while read -r file; do
   cp "$file" initial/modules/
   echo "/bin/busybox insmod /modules/$(basename "$file")"
@@ -91,7 +89,7 @@ chmod +x initial/init
 (cd initial && find . | cpio --quiet -o -H newc) | gzip -1 >initrd.img
 
 [ -e key ] || ssh-keygen -q -t ed25519 -N '' -f key
-sh "$here/overlay.sh" "$root" "$board/key.pub"
+sh "$here/overlay.sh" "$system" "$board/key.pub"
 say "making the disk"
 rm -f disk.img
 truncate -s 3G disk.img

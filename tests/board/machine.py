@@ -2,18 +2,15 @@
 """An emulated arm64 board: qemu with the disk that image.sh has made. What is written to it is gone with the object."""
 import pathlib
 import shutil
-import socket
 import subprocess
+import sys
 import tempfile
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "integration"))
+from daemon_process import free_port  # noqa: E402
+
 PATIENCE_S = 240  # for what must come: nothing is fast under emulation
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def wait_until(condition, what, patience_s=PATIENCE_S, pause_s=1):
