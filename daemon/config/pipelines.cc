@@ -19,6 +19,11 @@ struct Value {
 };
 using Values = std::map<std::string, Value>;
 
+Result<YAML::Node> read_yaml(const std::string& path, const ReadFile& read) {
+  INFERD_ASSIGN_OR_RETURN(const std::string text, read(path));
+  return parse_text(path, text);
+}
+
 // Reads one pipeline, with what it includes.
 class Reader {
  public:
@@ -243,8 +248,7 @@ class Reader {
       error(name, file, "files include each other more than 8 deep, or more than 100 of them");
     } else {
       path = resolve(file, name.Scalar());
-      const auto text = read_(path);
-      const auto node = text.ok() ? parse_text(path, *text) : Result<YAML::Node>(text.status());
+      const auto node = read_yaml(path, read_);
       if (node.ok()) {
         substitute(*node, path);
         return *node;
@@ -359,8 +363,7 @@ void check_name(const PipelineConfig& pipeline, const Mark& mark, Errors& errors
 // noted there.
 std::optional<PipelineConfig> read_whole(MapReader& p, const std::string& path, const Values& with,
                                          const ReadFile& read) {
-  const auto text = read(path);
-  const auto root = text.ok() ? parse_text(path, *text) : Result<YAML::Node>(text.status());
+  const auto root = read_yaml(path, read);
   if (!root.ok()) {
     p.error(p.node(), root.status().message());
     return std::nullopt;
@@ -464,8 +467,7 @@ void read_pipelines(MapReader& r, std::vector<PipelineConfig>& pipelines) {
 
 PipelineConfig read_pipeline_file(const std::string& path, const ReadFile& read,
                                   const std::map<std::string, std::string>& with, Errors& errors) {
-  const auto text = read(path);
-  const auto root = text.ok() ? parse_text(path, *text) : Result<YAML::Node>(text.status());
+  const auto root = read_yaml(path, read);
   if (!root.ok()) {
     errors.add_text(root.status().message());
     return {};

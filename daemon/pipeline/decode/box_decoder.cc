@@ -25,6 +25,13 @@ bool is_readable(const TensorInfo& output) {
 
 float sigmoid(float logit) { return 1.F / (1.F + std::exp(-logit)); }
 
+float logit(float probability) { return std::log(probability / (1.F - probability)); }
+
+bool has_square_cells(const media::ImageTensor& input, int64_t rows, int64_t columns) {
+  return rows > 0 && columns > 0 && input.height % rows == 0 && input.width % columns == 0 &&
+         input.height / rows == input.width / columns;
+}
+
 std::vector<Cell> grid_cells(const media::ImageTensor& input, std::span<const int> strides) {
   std::vector<Cell> cells;
   for (const int stride : strides) {

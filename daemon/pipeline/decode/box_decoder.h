@@ -50,6 +50,10 @@ Status unlike(const std::string& expected, std::span<const TensorInfo> outputs);
 bool is_readable(const TensorInfo& output);
 
 float sigmoid(float logit);
+float logit(float probability);  // sigmoid() of it is the probability, of 0 to 1
+
+// Whether a grid of so many cells covers the input with squares.
+bool has_square_cells(const media::ImageTensor& input, int64_t rows, int64_t columns);
 
 // A cell of one of the grids that lie behind each other in an output, row by row.
 struct Cell {

@@ -2,7 +2,6 @@
 #include "daemon/pipeline/decode/centernet.h"
 
 #include <algorithm>
-#include <cmath>
 
 namespace inferd::pipeline {
 namespace {
@@ -35,9 +34,7 @@ class Centernet final : public BoxDecoder {
   // Whether the outputs are over one grid with cells that are square in the input.
   bool fits(const media::ImageTensor& input) const {
     const Planes& centres = planes_[0];
-    if (centres.rows < 1 || centres.columns < 1 || centres.channels < 1) return false;
-    return input.height % centres.rows == 0 && input.width % centres.columns == 0 &&
-           input.height / centres.rows == input.width / centres.columns &&
+    return centres.channels > 0 && has_square_cells(input, centres.rows, centres.columns) &&
            std::all_of(planes_.begin() + 1, planes_.end(), [&](const Planes& other) {
              return other.channels == 2 && other.same_grid(centres);
            });
@@ -47,7 +44,7 @@ class Centernet final : public BoxDecoder {
               std::vector<Detection>& found) const override {
     const Planes& centres = planes_[0];
     // Compared before the sigmoid, which is monotonic and dear.
-    const float least = logits_ ? std::log(min_score / (1.F - min_score)) : min_score;
+    const float least = logits_ ? logit(min_score) : min_score;
     for (int64_t row = 0; row < centres.rows; ++row) {
       for (int64_t column = 0; column < centres.columns; ++column) {
         for (int64_t c = 0; c < centres.channels; ++c) {

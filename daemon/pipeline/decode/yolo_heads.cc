@@ -57,11 +57,7 @@ std::optional<Grid> grid_of(const TensorInfo& output, int64_t anchors,
   const Shape& shape = output.shape;
   if (!is_readable(output) || !shape.is_static() || shape.rank() < 4 || shape[0] != 1) return {};
   for (const Grid& grid : ways_to_read(shape, anchors)) {
-    if (grid.rows > 0 && grid.columns > 0 && grid.numbers > kBoxNumbers &&
-        input.height % grid.rows == 0 && input.width % grid.columns == 0 &&
-        input.height / grid.rows == input.width / grid.columns) {
-      return grid;
-    }
+    if (grid.numbers > kBoxNumbers && has_square_cells(input, grid.rows, grid.columns)) return grid;
   }
   return {};
 }
@@ -86,7 +82,7 @@ class YoloHeads final : public BoxDecoder {
   void decode(std::span<const std::span<const float>> outputs, float min_score,
               std::vector<Detection>& found) const override {
     // No score is above its object's; compared before the sigmoid, which is dear.
-    const float least = std::log(min_score / (1.F - min_score));
+    const float least = logit(min_score);
     for (const Grid& grid : grids_) {
       const std::span<const float> values = outputs[grid.output];
       for (int64_t row = 0; row < grid.rows; ++row) {
