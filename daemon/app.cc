@@ -15,6 +15,7 @@
 #include "daemon/host/descriptors.h"
 #include "daemon/host/freed_memory.h"
 #include "daemon/host/kept_sockets.h"
+#include "daemon/host/linking.h"
 #include "daemon/host/start_progress.h"
 #include "daemon/host/systemd.h"
 #include "daemon/host/watchdog.h"
@@ -202,6 +203,7 @@ Status check(const config::Config& config) {
 
 Status run(const config::Config& config, const std::string& config_path, const std::string& version,
            const MakeEngine& make_engine) {
+  host::forget_linking();
   host::share_heaps();
   telemetry::set_up_log(config.log);
   for (const std::string& wrong : host::KeptSockets::of_process().adopt())

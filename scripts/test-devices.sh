@@ -73,20 +73,8 @@ build_drivers() {
     command -v $tool >/dev/null || die "$tool is missing, which compiles drivers"
   done
   unpack "$1" "linux-headers-$2" "linux-headers-${2%-*}-common" linux-kbuild-6.1
-  # The only absolute path in there.
-  sed -i "s|^include /usr/src/|include $1/usr/src/|" "$1/usr/src/linux-headers-$2/Makefile"
   unpack "$scratch/source" linux-source-6.1
-  drivers=$scratch/drivers
-  mkdir "$drivers"
-  tar -C "$drivers" --strip-components=1 -xJf "$scratch/source/usr/src/linux-source-6.1.tar.xz" --wildcards \
-    --files-from="$root/tests/devices/modules/sources"
-  cp "$root/tests/devices/modules/"* "$drivers"
-  make -C "$1/usr/src/linux-headers-$2" "M=$drivers" modules >"$scratch/make.log" 2>&1 || {
-    cat "$scratch/make.log" >&2
-    die "drivers of linux-source-6.1 do not compile"
-  }
-  mkdir "$1/lib/modules/$2/extra"
-  find "$drivers" -name '*.ko' -exec cp '{}' "$1/lib/modules/$2/extra/" \;
+  "$root/tests/devices/drivers.sh" "$1" "$2" "$scratch/source/usr/src/linux-source-6.1.tar.xz" || die "no drivers"
 }
 
 # The kernel lies in $devices/kernel, with `release` in it, once all is there. Made anew when the list of drivers changes.

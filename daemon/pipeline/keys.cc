@@ -38,4 +38,9 @@ Status check_readable(const config::NodeConfig& node, const std::string& key,
   return bad_key(node, key, "'" + key + "': cannot read '" + path + "'");
 }
 
+Status without_module(const config::NodeConfig& node, const std::string& library,
+                      const Status& why) {
+  return why.with_context(node.mark.to_string() + ": '" + node.type + "' needs " + library);
+}
+
 }  // namespace inferd::pipeline

@@ -21,4 +21,9 @@ std::string path_key(config::NodeReader& reader, const config::NodeConfig& node,
 Status check_readable(const config::NodeConfig& node, const std::string& key,
                       const std::string& path);
 
+// What to say of a node whose module (daemon/host/module.h), which stands on `library`, could not
+// be had: where it is, and what is missing. Keeps the code of `why`.
+Status without_module(const config::NodeConfig& node, const std::string& library,
+                      const Status& why);
+
 }  // namespace inferd::pipeline

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/serve/certificates.h"
 
-#include <gnutls/gnutls.h>
-#include <gnutls/x509.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -12,7 +15,6 @@
 #include <ctime>
 #include <fstream>
 #include <memory>
-#include <span>
 #include <sstream>
 
 #include "daemon/schedule/request.h"
@@ -43,41 +45,43 @@ Result<std::string> read(const NamedFile& file) {
   return content.str();
 }
 
-gnutls_datum_t datum(const std::string& text) {
-  // The library does not write to it.
-  return {reinterpret_cast<unsigned char*>(const_cast<char*>(text.data())),
-          static_cast<unsigned>(text.size())};
+struct Free {
+  void operator()(BIO* bio) const { ::BIO_free(bio); }
+  void operator()(X509* certificate) const { ::X509_free(certificate); }
+  void operator()(EVP_PKEY* key) const { ::EVP_PKEY_free(key); }
+};
+using Bio = std::unique_ptr<BIO, Free>;
+using Certificate = std::unique_ptr<X509, Free>;
+using Key = std::unique_ptr<EVP_PKEY, Free>;
+
+// A view of `text`, below a MiB.
+Bio view(const std::string& text) {
+  return Bio(::BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
 }
 
-// All certificates of one file.
-class Certificates {
- public:
-  Certificates() = default;
-  ~Certificates() {
-    for (gnutls_x509_crt_t one : all()) gnutls_x509_crt_deinit(one);
-    gnutls_free(list_);
-  }
-  Certificates(const Certificates&) = delete;
-  Certificates& operator=(const Certificates&) = delete;
+// All of a file, in its order. Empty: there is none, or one that is malformed.
+std::vector<Certificate> parse(const std::string& pem) {
+  std::vector<Certificate> all;
+  const Bio bio = view(pem);
+  while (X509* const one = ::PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr))
+    all.emplace_back(one);
+  if (ERR_GET_REASON(::ERR_peek_last_error()) != PEM_R_NO_START_LINE) all.clear();
+  ::ERR_clear_error();
+  return all;
+}
 
-  // False: there is none, or one that is malformed.
-  bool parse(const std::string& pem) {
-    const gnutls_datum_t text = datum(pem);
-    return gnutls_x509_crt_list_import2(&list_, &size_, &text, GNUTLS_X509_FMT_PEM, 0) >= 0 &&
-           size_ > 0;
-  }
-  std::span<gnutls_x509_crt_t> all() const { return {list_, size_}; }
+std::string subject(const X509& certificate) {
+  const Bio bio(::BIO_new(::BIO_s_mem()));
+  ::X509_NAME_print_ex(bio.get(), ::X509_get_subject_name(&certificate), 0, XN_FLAG_RFC2253);
+  char* text = nullptr;
+  const long size = ::BIO_get_mem_data(bio.get(), &text);
+  return {text, static_cast<size_t>(std::max(0L, size))};
+}
 
- private:
-  gnutls_x509_crt_t* list_ = nullptr;
-  unsigned size_ = 0;
-};
-
-std::string subject(gnutls_x509_crt_t certificate) {
-  std::array<char, 256> name{};
-  size_t size = name.size();
-  const bool named = gnutls_x509_crt_get_dn(certificate, name.data(), &size) == 0;
-  return named ? std::string(name.data(), size) : "(a long name)";
+// Of a time that cannot be read, the epoch.
+time_t seconds(const ASN1_TIME* time) {
+  tm utc{};
+  return ::ASN1_TIME_to_tm(time, &utc) == 1 ? ::timegm(&utc) : 0;
 }
 
 std::string day(time_t time) {
@@ -87,14 +91,14 @@ std::string day(time_t time) {
   return {text.data(), std::strftime(text.data(), text.size(), "%F %T UTC", &utc)};
 }
 
-void check_time(const NamedFile& file, const Certificates& certificates,
+void check_time(const NamedFile& file, const std::vector<Certificate>& certificates,
                 std::vector<std::string>& warnings) {
   const time_t now = std::time(nullptr);
-  for (gnutls_x509_crt_t one : certificates.all()) {
-    const time_t begin = gnutls_x509_crt_get_activation_time(one);
-    const time_t end = gnutls_x509_crt_get_expiration_time(one);
+  for (const Certificate& one : certificates) {
+    const time_t begin = seconds(::X509_get0_notBefore(one.get()));
+    const time_t end = seconds(::X509_get0_notAfter(one.get()));
     if (begin <= now && now <= end) continue;
-    warnings.push_back(wrong(file, "has a certificate of " + subject(one) +
+    warnings.push_back(wrong(file, "has a certificate of " + subject(*one) +
                                        (now > end ? ", which expired on " + day(end)
                                                   : ", which is not valid before " + day(begin)))
                            .message());
@@ -103,22 +107,29 @@ void check_time(const NamedFile& file, const Certificates& certificates,
 
 Result<std::string> read_certificates(const NamedFile& file, std::vector<std::string>& warnings) {
   INFERD_ASSIGN_OR_RETURN(std::string pem, read(file));
-  Certificates certificates;
-  if (!certificates.parse(pem)) return wrong(file, "holds no certificate in PEM format");
+  const std::vector<Certificate> certificates = parse(pem);
+  if (certificates.empty()) return wrong(file, "holds no certificate in PEM format");
   check_time(file, certificates, warnings);
   return pem;
 }
 
+// Null: there is none in it, or one with a password, which then sets `asked`.
+Key parse_key(const std::string& pem, bool& asked) {
+  const auto ask = [](char*, int, int, void* was_asked) {
+    *static_cast<bool*>(was_asked) = true;
+    return -1;
+  };
+  Key key(::PEM_read_bio_PrivateKey(view(pem).get(), nullptr, ask, &asked));
+  ::ERR_clear_error();
+  return key;
+}
+
 Result<std::string> read_key(const NamedFile& file, std::vector<std::string>& warnings) {
   INFERD_ASSIGN_OR_RETURN(std::string pem, read(file));
-  gnutls_x509_privkey_t key = nullptr;
-  if (gnutls_x509_privkey_init(&key) != 0) return resource_exhausted("no memory for a key");
-  const gnutls_datum_t text = datum(pem);
-  const int code = gnutls_x509_privkey_import2(key, &text, GNUTLS_X509_FMT_PEM, nullptr, 0);
-  gnutls_x509_privkey_deinit(key);
-  if (code == GNUTLS_E_DECRYPTION_FAILED)
-    return wrong(file, "has a password; the daemon needs a key without one");
-  if (code != 0) return wrong(file, "holds no private key in PEM format");
+  bool asked = false;
+  const Key key = parse_key(pem, asked);
+  if (asked) return wrong(file, "has a password; the daemon needs a key without one");
+  if (key == nullptr) return wrong(file, "holds no private key in PEM format");
   struct stat info {};
   if (::stat(file.path.c_str(), &info) == 0 && (info.st_mode & S_IROTH) != 0)
     warnings.push_back(wrong(file, "is a key that every user can read; chmod o-r it").message());
@@ -127,19 +138,13 @@ Result<std::string> read_key(const NamedFile& file, std::vector<std::string>& wa
 
 // Whether the key is that of the first certificate.
 Status check_pair(const config::TlsConfig& config, const TlsFiles& files) {
-  gnutls_certificate_credentials_t pair = nullptr;
-  if (gnutls_certificate_allocate_credentials(&pair) != 0)
-    return resource_exhausted("no memory for a certificate");
-  const gnutls_datum_t certificate = datum(files.certificate);
-  const gnutls_datum_t key = datum(files.key);
-  const int code =
-      gnutls_certificate_set_x509_key_mem(pair, &certificate, &key, GNUTLS_X509_FMT_PEM);
-  gnutls_certificate_free_credentials(pair);
-  if (code >= 0) return ok_status();
-  if (code == GNUTLS_E_CERTIFICATE_KEY_MISMATCH)
-    return wrong(config.key, "is not the key of '" + config.certificate.path + "'");
-  return wrong(config.certificate,
-               std::string("and its key cannot be used: ") + gnutls_strerror(code));
+  bool asked = false;
+  const std::vector<Certificate> certificates = parse(files.certificate);
+  const Key key = parse_key(files.key, asked);
+  const bool is_pair = ::X509_check_private_key(certificates.front().get(), key.get()) == 1;
+  ::ERR_clear_error();
+  if (is_pair) return ok_status();
+  return wrong(config.key, "is not the key of '" + config.certificate.path + "'");
 }
 
 void check_listener(const config::Listener& listener, std::string& errors) {

@@ -3,7 +3,6 @@
 // Who asks, for limits on each (schedule::Request::client): one connection, whatever it speaks.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <string_view>
@@ -11,10 +10,7 @@
 namespace inferd::serve {
 
 // A number that no other connection of the process gets. Thread-safe.
-inline uint64_t new_client() {
-  static std::atomic<uint64_t> last{0};
-  return ++last;
-}
+uint64_t new_client();
 
 // The number of a connection that its protocol knows by a name, which no other one that is open
 // has; never one that new_client() gives.

@@ -32,10 +32,7 @@ class Running {
   static constexpr size_t kMaxRunning = 64;
   using Slots = std::array<std::atomic<const char*>, kMaxRunning>;
   // Labels, or null.
-  static Slots& slots() {
-    static constinit Slots all{};
-    return all;
-  }
+  static Slots& slots();
 
  private:
   std::atomic<const char*>* slot_ = nullptr;

@@ -2,13 +2,16 @@
 //
 // Large float products through OpenBLAS: fully connected, matrix product and 1x1 convolution with
 // constant weights, read where they lie in the model. OpenBLAS runs on one thread; the rows are
-// split over the engine's own pool.
+// split over the engine's own pool. The library is loaded for the first such product: quantized
+// models need none of its tens of megabytes, and where it is not installed other kernels serve.
 #if defined(INFERD_HAVE_OPENBLAS)
 
 #include <cblas.h>
+#include <dlfcn.h>
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <span>
 
 #include "engine/kernels/folders.h"
@@ -18,12 +21,34 @@
 namespace inferd::kernels::openblas {
 namespace {
 
+// What is used of the library, valid to the end of the process. Null: it is not installed.
+struct Library {
+  decltype(&::cblas_sgemm) sgemm;
+
+  static const Library* get() {
+    static const std::optional<Library> library = load();
+    return library ? &*library : nullptr;
+  }
+
+ private:
+  static std::optional<Library> load() {
+    void* const file = ::dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    if (file == nullptr) return std::nullopt;
+    const auto sgemm = reinterpret_cast<decltype(&::cblas_sgemm)>(::dlsym(file, "cblas_sgemm"));
+    const auto set_threads = reinterpret_cast<decltype(&::openblas_set_num_threads)>(
+        ::dlsym(file, "openblas_set_num_threads"));
+    if (sgemm == nullptr || set_threads == nullptr) return std::nullopt;
+    set_threads(1);  // process-wide
+    return Library{sgemm};
+  }
+};
+
 bool accepts(const OpDesc& op) {
   if (!generic::accepts_float_matrix(op) || op.inputs[1].dtype != DType::kFloat32) return false;
   const generic::MatrixForm form = generic::matrix_form(op);
   constexpr int64_t kMost = std::numeric_limits<blasint>::max();
   return form.rows_are_input && form.rows <= kMost && form.columns <= kMost && form.depth > 0 &&
-         form.depth <= kMost;
+         form.depth <= kMost && Library::get() != nullptr;
 }
 
 // Its packing of both operands on every call pays only in large products, and a few rows are bound
@@ -40,12 +65,6 @@ double cost(const OpDesc& op) {
 }
 
 void run(const RunArgs& args) {
-  // Process-wide; idempotent.
-  static const bool single = [] {
-    openblas_set_num_threads(1);
-    return true;
-  }();
-  static_cast<void>(single);
   const generic::MatrixForm form = generic::matrix_form(args.op);
   const Activation activation = generic::activation_of(args.op);
   const float* const x = args.input<float>(0);
@@ -58,10 +77,11 @@ void run(const RunArgs& args) {
     for (int64_t row = begin; row < end && bias != nullptr; ++row) {
       std::copy_n(bias, form.columns, y + row * form.columns);
     }
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, form.weights_by_depth ? CblasNoTrans : CblasTrans,
-                static_cast<blasint>(end - begin), columns, depth, 1.F, x + begin * form.depth,
-                depth, w, form.weights_by_depth ? columns : depth, bias != nullptr ? 1.F : 0.F,
-                y + begin * form.columns, columns);
+    Library::get()->sgemm(CblasRowMajor, CblasNoTrans,
+                          form.weights_by_depth ? CblasNoTrans : CblasTrans,
+                          static_cast<blasint>(end - begin), columns, depth, 1.F,
+                          x + begin * form.depth, depth, w, form.weights_by_depth ? columns : depth,
+                          bias != nullptr ? 1.F : 0.F, y + begin * form.columns, columns);
     if (activation.none()) return;
     for (int64_t i = begin * form.columns; i < end * form.columns; ++i) {
       y[i] = std::min(std::max(y[i], activation.min), activation.max);

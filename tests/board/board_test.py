@@ -7,6 +7,8 @@ import argparse
 import contextlib
 import json
 import pathlib
+import re
+import shutil
 import subprocess
 import sys
 import time
@@ -30,6 +32,19 @@ stages:
   - nms: {{iou: 0.3}}
 sinks:
   - jsonl: {{path: /var/lib/inferd/door.jsonl}}
+"""
+
+BENCH = """
+name: bench
+autostart: true
+source: {libcamera: {width: 320, height: 240}}
+stages:
+  - letterbox
+  - normalize: {mean: 0, std: 1, order: bgr}
+  - infer: {model: faces}
+  - decode_yunet: {min_score: 0.5}
+sinks:
+  - jsonl: {path: /var/lib/inferd/bench.jsonl}
 """
 
 LISTENER = f"""    - address: 0.0.0.0:{MTLS_PORT}
@@ -81,15 +96,15 @@ class Scenario:
     def is_active(self):
         return self.unit("ActiveState") == "active"
 
-    def pipeline(self):
-        return json.loads(self.control("pipeline", "show", "door", "--json"))
+    def pipeline(self, name="door"):
+        return json.loads(self.control("pipeline", "show", name, "--json"))
 
-    def wait_for_frames(self, more=2):
+    def wait_for_frames(self, more=2, of="door"):
         """So many more than there are now; what the pipeline says then."""
-        before = self.pipeline()["processed"]
+        before = self.pipeline(of)["processed"]
 
         def enough():
-            state = self.pipeline()
+            state = self.pipeline(of)
             return state if state["processed"] >= before + more else None
 
         return wait_until(enough, f"{more} frames more than {before}")
@@ -148,6 +163,39 @@ class Scenario:
             wait_until(lambda: "door" in self.control("pipeline list"), "the pipeline")
             state = self.wait_for_frames()
             seen(f"{state['processed']} frames, median latency {state['latency_median_ms']:.0f} ms")
+
+    def watch_by_libcamera(self):
+        with self.step("a detector on a camera (libcamera: vimc)") as seen:
+            self.board.run("modprobe vimc")
+            self.board.run("cat > /etc/inferd/pipelines/bench.yaml", input=BENCH)
+            self.board.run("systemctl reload inferd")
+            wait_until(lambda: "bench" in self.control("pipeline list"), "the pipeline")
+            state = self.wait_for_frames(of="bench")
+            seen(f"{state['processed']} frames, median latency {state['latency_median_ms']:.0f} ms")
+            self.board.run("rm /etc/inferd/pipelines/bench.yaml && systemctl reload inferd")
+            wait_until(lambda: "bench" not in self.control("pipeline list"), "its end")
+
+    def upgrade(self):
+        """To the same package under a later version's name."""
+        with self.step("upgrade the package") as seen:
+            folder = self.board.folder / "upgrade"
+            subprocess.run(["dpkg-deb", "--raw-extract", self.arguments.package, folder], check=True)
+            control = folder / "DEBIAN/control"
+            control.write_text(re.sub(r"(?m)^(Version: .*)$", r"\1+later", control.read_text()))
+            later = self.board.folder / "later.deb"
+            subprocess.run(["dpkg-deb", "--root-owner-group", "-Zgzip", "--build", folder, later], check=True, capture_output=True)
+            shutil.rmtree(folder)
+            self.board.copy(later, to="/tmp/later.deb")
+            pid = self.unit("MainPID")
+            self.board.run("dpkg --install /tmp/later.deb")
+            seen(self.board.run("dpkg-query -W -f '${Version}' inferd"))
+            wait_until(lambda: self.unit("MainPID") not in ("0", pid) and self.is_active(), "the service")
+            drained = self.board.run("journalctl --no-pager -q -o cat -u inferd _PID=" + pid + " | tail -1")
+            if self.board.run("test -s /etc/inferd/tls/board.pem && grep -c client_ca /etc/inferd/inferd.yaml") != "1":
+                raise AssertionError("the configuration was changed")
+            self.wait_for_frames()
+            self.classify()
+            seen(f"models and configuration stay; the daemon before it said at last: {drained}")
 
     def swap_from_afar(self):
         with self.step("gRPC from this machine, with certificates") as seen:
@@ -245,6 +293,8 @@ class Scenario:
         self.serve()
         self.swap_from_afar()
         if not self.arguments.short:
+            self.watch_by_libcamera()
+            self.upgrade()
             self.survive()
             self.measure()
         self.remove()

@@ -18,9 +18,9 @@ libraries=$(packages_in packages-runtime.txt | grep '^lib' | paste -sd,)
 packages=systemd-sysv,udev,kmod,dbus,iproute2,procps,openssh-server,zlib1g,$libraries
 # Of the kernel: up to the disk, and the network, a camera and what the service asks for.
 disk_modules="virtio_mmio virtio_blk ext4"
-modules="$disk_modules virtio_net virtio_rng vivid industrialio autofs4 configfs"
+modules="$disk_modules virtio_net virtio_rng vivid vimc industrialio autofs4 configfs"
 
-stamp=$(cat "$0" "$here/overlay.sh" | sha256sum | cut -c -16)-$(printf %s "$packages" | sha256sum | cut -c -16)
+stamp=$(cat "$0" "$here/overlay.sh" "$here/../devices/drivers.sh" "$here/../devices/modules/"* | sha256sum | cut -c -16)-$(printf %s "$packages" | sha256sum | cut -c -16)
 if [ "$(cat "$board/stamp" 2>/dev/null)" = "$stamp" ]; then
   echo "$board"
   exit
@@ -47,9 +47,16 @@ say "unpacking"
 mkdir root
 tar -x -f rootfs.tar -C root
 mmdebstrap --quiet --mode=root --variant=extract --architectures=arm64 --skip=check/qemu \
-  --include=linux-image-arm64,busybox-static bookworm kernel "$mirror" >&2
+  --include=linux-image-arm64,linux-headers-arm64,linux-source-6.1,libcamera-ipa,busybox-static bookworm kernel "$mirror" >&2
 version=$(basename kernel/lib/modules/*)
 cp "kernel/boot/vmlinuz-$version" vmlinuz
+say "compiling drivers"
+# Programs of the headers are arm64 ones.
+QEMU_LD_PREFIX=$board/kernel "$here/../devices/drivers.sh" "$board/kernel" "$version" kernel/usr/src/linux-source-6.1.tar.xz \
+  ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu-
+# What is in libcamera-ipa needs no setting up.
+cp -r kernel/usr/lib/aarch64-linux-gnu/libcamera root/usr/lib/aarch64-linux-gnu/
+cp -r kernel/usr/share/libcamera root/usr/share/
 
 # Those modules and what they need. modprobe tells, once depmod has listed them all.
 depmod -b kernel "$version"

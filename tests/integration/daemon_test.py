@@ -345,6 +345,18 @@ class Lifecycle(unittest.TestCase):
             result = subprocess.run([ARGS.inferd, "--config", str(config)], capture_output=True, text=True, timeout=60)
             return result.returncode, result.stderr.replace(folder, "")
 
+    def test_a_quantized_model_needs_no_library_of_a_module(self):
+        """Cameras, brokers and web servers cost memory only where they are asked for."""
+        model = model_path("tflite/vww_96_int8.tflite")
+        daemon = Daemon({"vww": (model, {})})
+        self.addCleanup(daemon.stop)
+        daemon.infer("vww", inputs_for(model, 0))
+        mapped = pathlib.Path(f"/proc/{daemon.process.pid}/maps").read_text()
+        self.assertIn("libinferd-daemon.so", mapped)
+        for library in ("gstreamer", "libcamera", "lttng", "asound", "libiio", "curl", "mosquitto", "microhttpd", "gnutls",
+                        "gpiod", "openblas", "gfortran", "lib/inferd-"):
+            self.assertNotIn(library, mapped)
+
     def test_bad_configuration_is_one_clear_line_and_exit_1(self):
         self.assertEqual(self.start("server:\n  grpcc: []\n"),
                          (1, "inferd: /inferd.yaml:2:3: unknown key 'grpcc'; did you mean 'grpc'?\n"))

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "daemon/host/module.h"
 #include "daemon/pipeline/sinks/gpio.h"
 #include "daemon/pipeline/sinks/sinks.h"
 
@@ -69,8 +70,6 @@ class GpiodLine final : public OutputLine {
   bool requested_ = false;
 };
 
-}  // namespace
-
 Result<std::unique_ptr<Sink>> make_gpio(const config::NodeConfig& node) {
   config::NodeReader r(node);
   std::string chip = r.text("chip", "gpiochip0");
@@ -84,4 +83,7 @@ Result<std::unique_ptr<Sink>> make_gpio(const config::NodeConfig& node) {
       std::make_unique<GpiodLine>(std::move(chip), std::move(line), active_low));
 }
 
+}  // namespace
 }  // namespace inferd::pipeline
+
+INFERD_MODULE_FUNCTION(sink_gpio, inferd::pipeline::MakeSink, inferd::pipeline::make_gpio)

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <thread>
 
+#include "daemon/host/module.h"
 #include "daemon/pipeline/sinks/draw_result.h"
 #include "daemon/pipeline/sinks/mjpeg_server.h"
 #include "daemon/pipeline/sinks/options.h"
@@ -108,8 +109,6 @@ class Mjpeg final : public Sink {
   std::thread encoder_;
 };
 
-}  // namespace
-
 Result<std::unique_ptr<Sink>> make_mjpeg(const config::NodeConfig& node) {
   config::NodeReader r(node);
   MjpegOptions o;
@@ -132,4 +131,7 @@ Result<std::unique_ptr<Sink>> make_mjpeg(const config::NodeConfig& node) {
   return std::unique_ptr<Sink>(std::make_unique<Mjpeg>(std::move(o), fps, quality));
 }
 
+}  // namespace
 }  // namespace inferd::pipeline
+
+INFERD_MODULE_FUNCTION(sink_mjpeg, inferd::pipeline::MakeSink, inferd::pipeline::make_mjpeg)

@@ -7,6 +7,7 @@
 #include <limits>
 #include <optional>
 
+#include "daemon/host/module.h"
 #include "daemon/pipeline/result_json.h"
 #include "daemon/pipeline/sinks/home_assistant.h"
 #include "daemon/pipeline/sinks/mqtt_client.h"
@@ -110,8 +111,6 @@ Status check(const config::NodeConfig& node, const Options& o) {
   return check_broker(node, o.client.broker);
 }
 
-}  // namespace
-
 Result<std::unique_ptr<Sink>> make_mqtt(const config::NodeConfig& node) {
   config::NodeReader r(node);
   Options o;
@@ -133,4 +132,7 @@ Result<std::unique_ptr<Sink>> make_mqtt(const config::NodeConfig& node) {
   return std::unique_ptr<Sink>(std::make_unique<Mqtt>(std::move(o)));
 }
 
+}  // namespace
 }  // namespace inferd::pipeline
+
+INFERD_MODULE_FUNCTION(sink_mqtt, inferd::pipeline::MakeSink, inferd::pipeline::make_mqtt)

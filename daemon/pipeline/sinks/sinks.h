@@ -11,12 +11,11 @@ Result<std::unique_ptr<Sink>> make_annotated(const config::NodeConfig& node);
 Result<std::unique_ptr<Sink>> make_best_shots(const config::NodeConfig& node);
 Result<std::unique_ptr<Sink>> make_capture(const config::NodeConfig& node);
 Result<std::unique_ptr<Sink>> make_csv(const config::NodeConfig& node);
-Result<std::unique_ptr<Sink>> make_gpio(const config::NodeConfig& node);
 Result<std::unique_ptr<Sink>> make_jsonl(const config::NodeConfig& node);
-Result<std::unique_ptr<Sink>> make_mjpeg(const config::NodeConfig& node);
-Result<std::unique_ptr<Sink>> make_mqtt(const config::NodeConfig& node);
 Result<std::unique_ptr<Sink>> make_record(const config::NodeConfig& node);
 Result<std::unique_ptr<Sink>> make_udp(const config::NodeConfig& node);
-Result<std::unique_ptr<Sink>> make_webhook(const config::NodeConfig& node);
+
+// What modules (daemon/host/module.h) have under the names sink_gpio, sink_mqtt, ...
+using MakeSink = Result<std::unique_ptr<Sink>> (*)(const config::NodeConfig& node);
 
 }  // namespace inferd::pipeline

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <thread>
 
+#include "daemon/host/module.h"
 #include "daemon/pipeline/pauses.h"
 #include "daemon/pipeline/result_json.h"
 #include "daemon/pipeline/sinks/draw_result.h"
@@ -234,8 +235,6 @@ class Webhook final : public Sink {
   std::thread thread_;
 };
 
-}  // namespace
-
 Result<std::unique_ptr<Sink>> make_webhook(const config::NodeConfig& node) {
   config::NodeReader r(node);
   Options o;
@@ -261,4 +260,7 @@ Result<std::unique_ptr<Sink>> make_webhook(const config::NodeConfig& node) {
   return std::unique_ptr<Sink>(std::make_unique<Webhook>(std::move(o), std::move(choice)));
 }
 
+}  // namespace
 }  // namespace inferd::pipeline
+
+INFERD_MODULE_FUNCTION(sink_webhook, inferd::pipeline::MakeSink, inferd::pipeline::make_webhook)

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "daemon/host/module.h"
 #include "daemon/pipeline/sources/sources.h"
 #include "daemon/pipeline/sources/wait.h"
 #include "daemon/telemetry/log.h"
@@ -238,8 +239,6 @@ int64_t Alsa::capture_ns() {
   return at - std::min(age, kNear);
 }
 
-}  // namespace
-
 Result<std::unique_ptr<Source>> make_alsa(const config::NodeConfig& node) {
   config::NodeReader r(node);
   Options options;
@@ -252,4 +251,7 @@ Result<std::unique_ptr<Source>> make_alsa(const config::NodeConfig& node) {
   return std::unique_ptr<Source>(std::make_unique<Alsa>(std::move(options)));
 }
 
+}  // namespace
 }  // namespace inferd::pipeline
+
+INFERD_MODULE_FUNCTION(source_alsa, inferd::pipeline::MakeSource, inferd::pipeline::make_alsa)

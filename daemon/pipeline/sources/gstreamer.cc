@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <mutex>
 
+#include "daemon/host/module.h"
 #include "daemon/pipeline/sources/gstreamer_frame.h"
 #include "daemon/pipeline/sources/sources.h"
 #include "daemon/pipeline/sources/without_passwords.h"
@@ -262,8 +263,6 @@ Result<std::unique_ptr<Source>> checked(const config::Mark& mark, Options option
   return std::unique_ptr<Source>(std::make_unique<Gstreamer>(std::move(options)));
 }
 
-}  // namespace
-
 Result<std::unique_ptr<Source>> make_gstreamer(const config::NodeConfig& node) {
   config::NodeReader r(node);
   Options options;
@@ -314,4 +313,10 @@ Result<std::unique_ptr<Source>> make_video(const config::NodeConfig& node) {
   return checked(node.mark, std::move(options));
 }
 
+}  // namespace
 }  // namespace inferd::pipeline
+
+INFERD_MODULE_FUNCTION(source_gstreamer, inferd::pipeline::MakeSource,
+                       inferd::pipeline::make_gstreamer)
+INFERD_MODULE_FUNCTION(source_rtsp, inferd::pipeline::MakeSource, inferd::pipeline::make_rtsp)
+INFERD_MODULE_FUNCTION(source_video, inferd::pipeline::MakeSource, inferd::pipeline::make_video)

@@ -10,6 +10,7 @@
 #include <set>
 #include <thread>
 
+#include "daemon/host/module.h"
 #include "daemon/pipeline/keys.h"
 #include "daemon/pipeline/sources/iio_device.h"
 #include "daemon/pipeline/sources/sources.h"
@@ -151,8 +152,6 @@ Status check_context(const config::NodeConfig& node, const std::string& context)
                      "; such as 'ip:sensors.local' for a machine that runs iiod");
 }
 
-}  // namespace
-
 Result<std::unique_ptr<Source>> make_iio(const config::NodeConfig& node) {
   constexpr int64_t kMaxRows = 65536;
   config::NodeReader r(node);
@@ -174,4 +173,7 @@ Result<std::unique_ptr<Source>> make_iio(const config::NodeConfig& node) {
   return std::unique_ptr<Source>(std::make_unique<Iio>(std::move(o), timeout_ms));
 }
 
+}  // namespace
 }  // namespace inferd::pipeline
+
+INFERD_MODULE_FUNCTION(source_iio, inferd::pipeline::MakeSource, inferd::pipeline::make_iio)

@@ -13,6 +13,7 @@
 #include <ctime>
 #include <mutex>
 
+#include "daemon/host/module.h"
 #include "daemon/pipeline/sources/left_out.h"
 #include "daemon/pipeline/sources/libcamera_buffer.h"
 #include "daemon/pipeline/sources/libcamera_controls.h"
@@ -329,8 +330,6 @@ Status Libcamera::read_picture(Slot& slot, Frame& frame) {
   return ok_status();
 }
 
-}  // namespace
-
 Result<std::unique_ptr<Source>> make_libcamera(const config::NodeConfig& node) {
   config::NodeReader r(node);
   Options options;
@@ -353,4 +352,8 @@ Result<std::unique_ptr<Source>> make_libcamera(const config::NodeConfig& node) {
   return std::unique_ptr<Source>(std::make_unique<Libcamera>(std::move(options)));
 }
 
+}  // namespace
 }  // namespace inferd::pipeline
+
+INFERD_MODULE_FUNCTION(source_libcamera, inferd::pipeline::MakeSource,
+                       inferd::pipeline::make_libcamera)

@@ -7,6 +7,7 @@
 #include <deque>
 #include <utility>
 
+#include "daemon/host/module.h"
 #include "daemon/pipeline/keys.h"
 #include "daemon/pipeline/mqtt/mosquitto_handle.h"
 #include "daemon/pipeline/sources/left_out.h"
@@ -228,9 +229,7 @@ Status check(const config::NodeConfig& node, const Options& o, bool pictures) {
   return check_broker(node, o.broker);
 }
 
-}  // namespace
-
-Result<std::unique_ptr<Source>> make_mqtt_source(const config::NodeConfig& node) {
+Result<std::unique_ptr<Source>> make_mqtt(const config::NodeConfig& node) {
   config::NodeReader r(node);
   Options o;
   o.broker = read_broker(r, node, "");
@@ -254,4 +253,7 @@ Result<std::unique_ptr<Source>> make_mqtt_source(const config::NodeConfig& node)
   return std::unique_ptr<Source>(std::make_unique<Mqtt>(std::move(o), std::move(rows)));
 }
 
+}  // namespace
 }  // namespace inferd::pipeline
+
+INFERD_MODULE_FUNCTION(source_mqtt, inferd::pipeline::MakeSource, inferd::pipeline::make_mqtt)

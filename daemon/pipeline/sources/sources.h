@@ -18,21 +18,7 @@ Result<std::unique_ptr<Source>> make_test_pattern(const config::NodeConfig& node
 Result<std::unique_ptr<Source>> make_v4l2(const config::NodeConfig& node);
 Result<std::unique_ptr<Source>> make_wav(const config::NodeConfig& node);
 
-// Only where there is ALSA.
-Result<std::unique_ptr<Source>> make_alsa(const config::NodeConfig& node);
-
-// Only where there is libiio.
-Result<std::unique_ptr<Source>> make_iio(const config::NodeConfig& node);
-
-// Only where there is libcamera.
-Result<std::unique_ptr<Source>> make_libcamera(const config::NodeConfig& node);
-
-// Only where there is libmosquitto.
-Result<std::unique_ptr<Source>> make_mqtt_source(const config::NodeConfig& node);
-
-// Only where there is GStreamer.
-Result<std::unique_ptr<Source>> make_gstreamer(const config::NodeConfig& node);
-Result<std::unique_ptr<Source>> make_rtsp(const config::NodeConfig& node);
-Result<std::unique_ptr<Source>> make_video(const config::NodeConfig& node);
+// What modules (daemon/host/module.h) have under the names source_alsa, source_iio, ...
+using MakeSource = Result<std::unique_ptr<Source>> (*)(const config::NodeConfig& node);
 
 }  // namespace inferd::pipeline

@@ -17,6 +17,7 @@
 #include <mutex>
 #include <set>
 
+#include "daemon/host/module.h"
 #include "daemon/schedule/request.h"
 #include "daemon/serve/certificates.h"
 #include "daemon/serve/client.h"
@@ -582,14 +583,15 @@ void MicroHttpServer::end(Exchange& exchange) {
   changed_.notify_all();
 }
 
-}  // namespace
-
-Result<std::unique_ptr<HttpServer>> HttpServer::start(const config::ServerConfig& config,
-                                                      std::vector<Route> routes) {
+Result<std::unique_ptr<HttpServer>> start(const config::ServerConfig& config,
+                                          std::vector<Route> routes) {
   auto server = std::make_unique<MicroHttpServer>(config, std::move(routes));
   for (const config::HttpListener& listener : config.http)
     INFERD_RETURN_IF_ERROR(server->listen(listener));
   return std::unique_ptr<HttpServer>(std::move(server));
 }
 
+}  // namespace
 }  // namespace inferd::serve
+
+INFERD_MODULE_FUNCTION(http_server, inferd::serve::StartHttpServer, inferd::serve::start)

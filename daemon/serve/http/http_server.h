@@ -28,7 +28,7 @@ class HttpServer {
  public:
   // Listens on all of `config.http` and serves at once. UNAVAILABLE when an address is taken; the
   // message names it; errors of rules and certificates are Access::create()'s and
-  // read_tls_files()'s.
+  // read_tls_files()'s. The server is a module (daemon/host/module.h), with its errors.
   static Result<std::unique_ptr<HttpServer>> start(const config::ServerConfig& config,
                                                    std::vector<Route> routes);
   virtual ~HttpServer() = default;  // shut_down(0)
@@ -40,5 +40,9 @@ class HttpServer {
   // to be received, answered and sent; those that a route works on are waited for longer.
   virtual void shut_down(int64_t timeout_ms) = 0;
 };
+
+// What the module has under the name http_server.
+using StartHttpServer = Result<std::unique_ptr<HttpServer>> (*)(const config::ServerConfig& config,
+                                                                std::vector<Route> routes);
 
 }  // namespace inferd::serve

@@ -2,8 +2,8 @@
 //
 // GET /metrics. Names that begin with nv_ are Triton's, so that dashboards made for it show
 // something; the others are ours and have base units (seconds, bytes).
+#include "daemon/serve/http/failed_handshakes.h"
 #include "daemon/serve/http/routes.h"
-#include "daemon/serve/http/tls_session.h"
 #include "daemon/telemetry/metrics.h"
 #include "daemon/telemetry/process.h"
 #include "daemon/telemetry/trace.h"
@@ -197,7 +197,7 @@ void add_process(const Backend& backend, MetricsPage& page) {
              backend.repository.ready() && !backend.stopping ? 1 : 0);
   page.counter("inferd_http_failed_handshakes_total",
                "TLS handshakes of HTTP that clients began and that failed", {},
-               number(failed_handshakes()));
+               number(failed_handshakes().load()));
   page.counter("inferd_traces_dropped_total", "Traces that could not be written", {},
                number(telemetry::tracer().dropped()));
   page.gauge("process_resident_memory_bytes", "Memory of the daemon", {},

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "daemon/schedule/request.h"
+#include "daemon/serve/http/failed_handshakes.h"
 #include "daemon/telemetry/log.h"
 
 namespace inferd::serve {
@@ -65,7 +66,6 @@ int note_message(gnutls_session_t session, unsigned type, unsigned when, unsigne
   return 0;
 }
 
-std::atomic<uint64_t> failed{0};
 std::atomic<int64_t> next_report_ns{0};
 
 }  // namespace
@@ -102,7 +102,7 @@ void watch_handshake(MHD_Connection* connection, Handshake& handshake) {
 void report_handshake(const Handshake& handshake, const std::string& address) {
   if (handshake.is_done() || handshake.last.empty()) return;
   constexpr int64_t kEveryNs = 1'000'000'000;
-  const uint64_t count = ++failed;
+  const uint64_t count = ++failed_handshakes();
   const int64_t now = schedule::now_ns();
   int64_t due = next_report_ns;
   if (now < due || !next_report_ns.compare_exchange_strong(due, now + kEveryNs)) return;
@@ -112,8 +112,6 @@ void report_handshake(const Handshake& handshake, const std::string& address) {
   telemetry::log(LogLevel::kInfo, "a TLS handshake on " + address + " failed (" +
                                       std::to_string(count) + " so far): " + why);
 }
-
-uint64_t failed_handshakes() { return failed; }
 
 void ask_for_certificate(MHD_Connection* connection, bool required) {
   gnutls_session_t session = session_of(connection);

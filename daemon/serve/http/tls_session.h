@@ -50,9 +50,6 @@ void watch_handshake(MHD_Connection* connection, Handshake& handshake);
 // why as far as that is known, one a second at most. `address` is the listener's.
 void report_handshake(const Handshake& handshake, const std::string& address);
 
-// Of all listeners, since the daemon began.
-uint64_t failed_handshakes();
-
 // Before the handshake of a new connection of a listener with `client_ca`, which is watched.
 void ask_for_certificate(MHD_Connection* connection, bool required);
 
