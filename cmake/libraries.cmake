@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # What the programs share. With the daemon, each part is a private shared library, so that inferd, inferctl and the modules
-# (daemon/module.h) have one copy of it on the disk and in memory; an engine alone is an archive.
+# (daemon/host/module.h) have one copy of it on the disk and in memory. An engine alone is an archive, and fuzzers have all in
+# one program.
 set(INFERD_PRIVATE_LIBDIR ${CMAKE_INSTALL_LIBDIR}/inferd)
 set(INFERD_LIBRARY_TYPE STATIC)
-if(INFERD_BUILD_DAEMON)
+if(INFERD_BUILD_DAEMON AND NOT INFERD_BUILD_FUZZERS)
   set(INFERD_LIBRARY_TYPE SHARED)
 endif()
 
@@ -54,5 +55,7 @@ endfunction()
 
 # inferd_small(sources...): what runs at a start, at a change or for a user is made small instead of fast.
 function(inferd_small)
-  set_property(SOURCE ${ARGN} APPEND PROPERTY COMPILE_OPTIONS $<$<CONFIG:Release,RelWithDebInfo>:-Os>)
+  if(NOT INFERD_SANITIZE)
+    set_property(SOURCE ${ARGN} APPEND PROPERTY COMPILE_OPTIONS $<$<CONFIG:Release,RelWithDebInfo>:-Os>)
+  endif()
 endfunction()
