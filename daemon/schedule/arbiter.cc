@@ -31,7 +31,7 @@ void Arbiter::enter(Account& account) {
 
 bool Arbiter::try_enter(Account& account) {
   const std::lock_guard lock(mutex_);
-  if (free_ == 0) return false;
+  if (free_ <= 0) return false;
   --free_;
   start(account);
   return true;
@@ -40,21 +40,41 @@ bool Arbiter::try_enter(Account& account) {
 bool Arbiter::leave(Account& account, int64_t ns, bool wants_more) {
   const std::lock_guard lock(mutex_);
   account.clock_ns_ += static_cast<double>(ns) / account.weight_;
+  if (free_ < 0) {
+    ++free_;  // there are fewer places now
+    return false;
+  }
   if (waiting_.empty()) {
     if (!wants_more) ++free_;
     return wants_more;
   }
-  const auto next = std::min_element(
-      waiting_.begin(), waiting_.end(),
-      [](const Ticket* a, const Ticket* b) { return before(*a->account, *b->account); });
-  if (wants_more && before(account, *(*next)->account)) {
+  const auto first = next();
+  if (wants_more && before(account, *(*first)->account)) {
     start(account);
     return true;
   }
+  call(first);
+  return false;
+}
+
+std::list<Arbiter::Ticket*>::iterator Arbiter::next() {
+  return std::min_element(waiting_.begin(), waiting_.end(), [](const Ticket* a, const Ticket* b) {
+    return before(*a->account, *b->account);
+  });
+}
+
+// Gives a place to who waits with this ticket.
+void Arbiter::call(std::list<Ticket*>::iterator next) {
   (*next)->called = true;
   waiting_.erase(next);
   changed_.notify_all();
-  return false;
+}
+
+void Arbiter::set_places(int places) {
+  const std::lock_guard lock(mutex_);
+  free_ += places - places_;
+  places_ = places;
+  for (; free_ > 0 && !waiting_.empty(); --free_) call(next());
 }
 
 int Arbiter::waiting() const {

@@ -20,7 +20,7 @@ namespace inferd::schedule {
 // Thread-safe. Runs are not interrupted: a real-time model waits for one run at most.
 class Arbiter {
  public:
-  explicit Arbiter(int places) : free_(places) {}
+  explicit Arbiter(int places) : free_(places), places_(places) {}
 
   // A model's account. Used by as many threads as it has instances.
   class Account {
@@ -42,6 +42,10 @@ class Arbiter {
   // the same, it keeps its place: true, and it leaves once more later.
   bool leave(Account& account, int64_t ns, bool wants_more);
 
+  // From now on there are so many places, at least 1. Where more are taken, they are not given out
+  // again until fewer are.
+  void set_places(int places);
+
   int waiting() const;  // threads in enter()
 
  private:
@@ -50,12 +54,15 @@ class Arbiter {
     bool called = false;
   };
   static bool before(const Account& a, const Account& b);
-  void start(Account& account);  // by mutex_
+  void start(Account& account);                  // by mutex_
+  std::list<Ticket*>::iterator next();           // by mutex_; of those that wait
+  void call(std::list<Ticket*>::iterator next);  // by mutex_
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::list<Ticket*> waiting_;  // by mutex_; in the order in which they came
-  int free_;                    // by mutex_
+  int free_;                    // by mutex_; below 0: so many are to be taken away
+  int places_;                  // by mutex_
   double clock_ns_ = 0;         // by mutex_: of who was served last
 };
 

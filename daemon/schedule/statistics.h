@@ -38,9 +38,10 @@ enum class Refusal {
   kCancelled,  // its caller went
   kClosed,     // the model went
   kAsleep,     // the model was asleep and could not be woken
+  kShed,       // the machine is to do less, and it was not urgent enough
 };
-inline constexpr std::array<std::string_view, 7> kRefusals = {
-    "full", "deadline", "timeout", "invalid", "cancelled", "closed", "asleep"};
+inline constexpr std::array<std::string_view, 8> kRefusals = {
+    "full", "deadline", "timeout", "invalid", "cancelled", "closed", "asleep", "shed"};
 
 // A snapshot; counters only grow. Names follow Triton's ModelStatistics.
 struct QueueStatistics {

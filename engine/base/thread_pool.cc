@@ -63,7 +63,7 @@ thread_local bool in_function = false;
 // How many threads are inside functions of the pool, and how many may be.
 struct Crowd {
   std::atomic<int> inside{0};
-  const int most;
+  std::atomic<int> most;
 
   void enter() {
     inside.fetch_add(1, std::memory_order_relaxed);
@@ -74,8 +74,12 @@ struct Crowd {
     inside.fetch_sub(1, std::memory_order_relaxed);
   }
 
-  bool has_room() const { return inside.load(std::memory_order_relaxed) < most; }
-  bool too_many() const { return inside.load(std::memory_order_relaxed) > most; }
+  bool has_room() const {
+    return inside.load(std::memory_order_relaxed) < most.load(std::memory_order_relaxed);
+  }
+  bool too_many() const {
+    return inside.load(std::memory_order_relaxed) > most.load(std::memory_order_relaxed);
+  }
 };
 
 // One call of parallel_for, on the caller's stack while it is listed in the pool.
@@ -162,6 +166,7 @@ struct ThreadPool::Impl {
   int sleepers = 0;                // by mutex
   bool stop = false;               // by mutex
   std::atomic<uint64_t> epoch{0};  // grows with every job listed and at stop
+  const int threads;               // that there are, the caller included
   Crowd crowd;
   bool spin = true;
   std::vector<CpuClass> classes;
@@ -170,8 +175,10 @@ struct ThreadPool::Impl {
   std::vector<int> idle;            // workers of each class without a job; by mutex
   std::vector<std::thread> workers;
 
-  Impl(int threads, std::vector<CpuClass> of_cpus)
-      : crowd{.inside = {}, .most = threads}, classes(std::move(of_cpus)) {
+  Impl(int all_threads, std::vector<CpuClass> of_cpus)
+      : threads(all_threads),
+        crowd{.inside = {}, .most = all_threads},
+        classes(std::move(of_cpus)) {
     if (classes.empty()) classes.push_back({.capacity = 1, .cpus = allowed_cpus()});
     class_of = class_of_threads(classes, threads);
     int64_t sum = 0;
@@ -279,13 +286,19 @@ ThreadPool::~ThreadPool() {
   for (std::thread& worker : impl_->workers) worker.join();
 }
 
-int ThreadPool::threads() const { return impl_->crowd.most; }
+int ThreadPool::threads() const { return impl_->threads; }
+
+void ThreadPool::limit(int threads) {
+  const int all = impl_->threads;
+  impl_->crowd.most.store(threads > 0 ? std::min(threads, all) : all, std::memory_order_relaxed);
+}
 
 void ThreadPool::parallel_for(int64_t count, int64_t grain, RangeFunction f, int max_threads) {
   if (count <= 0) return;
   grain = std::max<int64_t>(grain, 1);
   const int64_t grains = (count - 1) / grain + 1;
-  int64_t workers = max_threads > 0 ? std::min(max_threads, threads()) : threads();
+  const int most = impl_->crowd.most.load(std::memory_order_relaxed);
+  int64_t workers = max_threads > 0 ? std::min(max_threads, most) : most;
   workers = std::min(workers, grains);
   if (threads() == 1 || in_function) {
     f(0, count, 0);

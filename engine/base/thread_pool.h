@@ -50,6 +50,10 @@ class ThreadPool {
 
   int threads() const;
 
+  // As if there were only so many threads, from now on, until it is called again; 0, or more than
+  // there are: all. Calls in progress lose those beyond it before their next piece. Any thread.
+  void limit(int threads);
+
   // Calls `f` on disjoint pieces that cover [0, count), each a multiple of `grain` long but the
   // last, on at most `max_threads` threads (0: all). `worker` is unique among the threads inside
   // this call, less than threads() and less than `max_threads` when that is given. Allocates

@@ -140,6 +140,7 @@ class SharedEngine final : public Engine {
   }
 
   int threads() const override { return pool_->threads(); }
+  void limit_threads(int threads) override { pool_->limit(threads); }
   std::string_view isa() const override { return isa_name(best_isa()); }
   double measure_peak_gmacs(DType dtype) const override {
     return runtime::measure_peak_gmacs(dtype);

@@ -22,6 +22,7 @@ class ScriptedEngine final : public Engine {
     return engine_->compile(path, output, options, load);
   }
   int threads() const override { return engine_->threads(); }
+  void limit_threads(int threads) override { engine_->limit_threads(threads); }
   std::string_view isa() const override { return engine_->isa(); }
   double measure_peak_gmacs(DType dtype) const override {
     return engine_->measure_peak_gmacs(dtype);

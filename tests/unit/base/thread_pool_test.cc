@@ -46,6 +46,11 @@ std::vector<Piece> pieces_of(ThreadPool& pool, int64_t count, int64_t grain, int
   return pieces;
 }
 
+size_t size_of(const std::set<int>& workers, std::mutex& mutex) {
+  const std::lock_guard lock(mutex);
+  return workers.size();
+}
+
 TEST(ThreadPool, CoversTheRangeOnceInPiecesOfGrain) {
   for (const int threads : {1, 2, 3, 5}) {
     ThreadPool pool(threads);
@@ -70,6 +75,31 @@ TEST(ThreadPool, WorkerNumbersStayBelowTheLimit) {
   ThreadPool pool(4);
   for (int round = 0; round < 200; ++round) {
     for (const Piece& p : pieces_of(pool, 64, 1, 2)) ASSERT_LT(p.worker, 2);
+  }
+}
+
+// Each waits for the others, as many as there may be: fewer would never end, more are counted.
+TEST(ThreadPool, OfFewerThreadsNoMoreWork) {
+  ThreadPool pool(4);
+  for (const int limit : {2, 1, 3, 0}) {
+    pool.limit(limit);
+    const int most = limit == 0 ? 4 : limit;
+    std::atomic<int> inside{0};
+    std::atomic<bool> too_many{false};
+    std::set<int> workers;
+    std::mutex mutex;
+    pool.parallel_for(64, 1, [&](int64_t, int64_t, int worker) {
+      if (++inside > most) too_many = true;
+      {
+        const std::lock_guard lock(mutex);
+        workers.insert(worker);
+      }
+      while (static_cast<int>(size_of(workers, mutex)) < most) std::this_thread::yield();
+      --inside;
+    });
+    EXPECT_FALSE(too_many) << limit;
+    EXPECT_EQ(static_cast<int>(workers.size()), most) << limit;
+    EXPECT_EQ(pool.threads(), 4);
   }
 }
 

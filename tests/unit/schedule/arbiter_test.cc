@@ -97,6 +97,33 @@ TEST(Arbiter, IdlingSavesNothingUp) {
   EXPECT_THAT(contest.run(busy), ElementsAre("late", "busy", "late", "late"));
 }
 
+TEST(Arbiter, PlacesThatAreTakenGoWhenTheyAreGivenBack) {
+  Arbiter arbiter(2);
+  Arbiter::Account one(1, false);
+  ASSERT_TRUE(arbiter.try_enter(one) && arbiter.try_enter(one));
+  arbiter.set_places(1);
+  EXPECT_FALSE(arbiter.leave(one, 1, true)) << "though it wants more";
+  EXPECT_FALSE(arbiter.try_enter(one)) << "the other one has the only place";
+  EXPECT_TRUE(arbiter.leave(one, 1, true));
+  EXPECT_FALSE(arbiter.leave(one, 1, false));
+  EXPECT_TRUE(arbiter.try_enter(one));
+  EXPECT_FALSE(arbiter.try_enter(one));
+}
+
+TEST(Arbiter, NewPlacesGoToThoseWhoWait) {
+  Arbiter arbiter(1);
+  Arbiter::Account one(1, false);
+  arbiter.enter(one);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 3; ++i) threads.emplace_back([&] { arbiter.enter(one); });
+  while (arbiter.waiting() < 3) std::this_thread::yield();
+  arbiter.set_places(3);
+  EXPECT_EQ(arbiter.waiting(), 1);
+  arbiter.set_places(4);
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_FALSE(arbiter.try_enter(one));
+}
+
 TEST(Arbiter, TriesWithoutWaiting) {
   Arbiter arbiter(1);
   Arbiter::Account one(1, false);

@@ -241,6 +241,11 @@ class Engine {
   // for LayerProfile::gmacs_per_s. Measured anew by each call, in some milliseconds; 0 for other
   // types.
   virtual double measure_peak_gmacs(DType dtype) const = 0;
+
+  // From now on no more than `threads` of its threads compute at one time, in runs that are under
+  // way as well (they leave at the end of a piece); 0, or as many as there are: all. Callers always
+  // compute: more of them than that are more threads. Answers stay the same. Any thread.
+  virtual void limit_threads(int threads) = 0;
 };
 
 }  // namespace inferd
