@@ -11,16 +11,11 @@
 #include <sstream>
 #include <string_view>
 
+#include "daemon/host/machine/pressure.h"
+#include "daemon/host/machine/small_file.h"
+
 namespace inferd::host {
 namespace {
-
-// The first number of a file; none: there is none, as where it says "max".
-std::optional<int64_t> number_in(const std::string& path) {
-  int64_t value = 0;
-  std::ifstream stream(path);
-  if (stream >> value) return value;
-  return std::nullopt;
-}
 
 // The number after `key` at the beginning of a line.
 std::optional<int64_t> number_after(const std::string& path, std::string_view key) {
@@ -31,19 +26,6 @@ std::optional<int64_t> number_after(const std::string& path, std::string_view ke
     int64_t value = 0;
     if (words >> word && word == key && words >> value) return value;
   }
-  return std::nullopt;
-}
-
-// "some avg10=1.53 avg60=..." gives 1.53.
-std::optional<double> pressure_in(const std::string& path) {
-  std::ifstream stream(path);
-  std::string some, average;
-  constexpr std::string_view kKey = "avg10=";
-  if (!(stream >> some >> average) || some != "some" || !average.starts_with(kKey))
-    return std::nullopt;
-  std::istringstream number(average.substr(kKey.size()));
-  double value = 0;
-  if (number >> value) return value;
   return std::nullopt;
 }
 
@@ -75,6 +57,7 @@ void take_group(const std::string& folder, const std::string& group, const Names
     const int64_t available = std::max<int64_t>(*limit - (*used - can_go), 0);
     if (available >= state.available) continue;
     state.available = available;
+    state.total = *limit;
     state.limit = "control group " + group;
   }
 }
@@ -97,9 +80,10 @@ MemoryState read_memory(const std::string& root) {
   MemoryState state;
   if (const auto kib = number_after(root + "/proc/meminfo", "MemAvailable:")) {
     state.available = *kib * 1024;
+    if (const auto all = number_after(root + "/proc/meminfo", "MemTotal:"))
+      state.total = *all * 1024;
     state.limit = "the machine";
   }
-  std::optional<double> pressure;
   std::ifstream groups(root + "/proc/self/cgroup");
   for (std::string line; std::getline(groups, line);) {
     // "hierarchy:controllers:/path"
@@ -112,13 +96,11 @@ MemoryState read_memory(const std::string& root) {
     const std::string mount = root + "/sys/fs/cgroup";
     if (controllers.empty()) {
       take_groups(mount, group, kVersion2, state);
-      pressure = pressure_in(mount + group + "/memory.pressure");
     } else if (("," + controllers + ",").find(",memory,") != std::string::npos) {
       take_groups(mount + "/memory", group, kVersion1, state);
     }
   }
-  if (!pressure) pressure = pressure_in(root + "/proc/pressure/memory");
-  state.pressure = pressure.value_or(0);
+  state.pressure = read_pressure(root).memory.value_or(0);
   return state;
 }
 
