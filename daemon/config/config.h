@@ -180,6 +180,12 @@ struct VersionPolicy {
   std::vector<int64_t> specific = {};  // only these; then `latest` is 0
 };
 
+// Another model of the repository that does the same with less.
+struct ModelVariant {
+  std::string model;
+  Mark mark = {};
+};
+
 // What is not said is left to whoever else says something, and at last to schedule::QueueOptions.
 struct ModelConfig {
   std::string name;
@@ -201,6 +207,7 @@ struct ModelConfig {
   std::string labels;     // file, relative to the model's folder
   std::string signature;  // of a TensorFlow Lite file; empty: the usual one
   EnsembleConfig ensemble;
+  std::map<std::string, ModelVariant> variants;  // by what they are called here
   RolloutConfig rollout;
   std::string file_name;  // in the version's folder; empty: "model.<ext>"
   DeclaredModel declared;
@@ -327,6 +334,38 @@ struct PipelineConfig {
   bool operator==(const PipelineConfig&) const = default;
 };
 
+// When something calls for doing less, and when that is over; in between, nothing changes.
+struct GovernorThreshold {
+  double enter = 0, leave = 0;
+};
+
+// What is to be done less; exactly one of these.
+struct GovernorStep {
+  std::string pipeline = {};  // takes `max_fps` of each of its sources
+  double max_fps = 0;
+  std::string model = {}, variant = {};  // takes the model's place
+  int threads = 0;                       // of the engine's, that compute
+  int shed = 0;                          // requests of this priority and of larger numbers
+  Mark mark = {};
+};
+
+// What is done when the machine gets too warm or has too much to do; see docs/governor.md.
+struct GovernorConfig {
+  double every_s = 2;     // it looks
+  double hold_s = 10;     // something has called for less, until the next step
+  double release_s = 30;  // nothing has, until a step is taken back
+  // Of temperatures, degrees Celsius; the first two below the trip point of each zone, where the
+  // other two are not said.
+  GovernorThreshold below_trip = {5, 12};
+  std::optional<GovernorThreshold> temperature;
+  std::vector<std::string> zones;  // names of their types; none: all
+  bool throttled = true;           // by the machine's firmware
+  // Percent of the last ten seconds in which somebody waited, of the memory limit that is used, of
+  // the battery's charge (from above).
+  std::optional<GovernorThreshold> cpu_pressure, memory_pressure, memory, battery;
+  std::vector<GovernorStep> steps;  // in this order
+};
+
 struct Config {
   ServerConfig server;
   EngineConfig engine;
@@ -334,6 +373,7 @@ struct Config {
   LogConfig log;
   TraceConfig trace;
   std::vector<PipelineConfig> pipelines;  // in line and from `pipelines: [files]`
+  std::optional<GovernorConfig> governor;
 };
 
 // Reads, checks types and ranges, resolves relative paths against the file's folder, reads the

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "daemon/config/config.h"
+#include "daemon/config/governor_options.h"
 #include "daemon/config/listeners.h"
 #include "daemon/config/model_options.h"
 #include "daemon/config/pipeline_file.h"
@@ -142,6 +143,7 @@ Result<Config> load(const std::string& path) {
   }
   read_trace(r, config.trace);
   read_pipelines(r, config.pipelines);
+  read_governor(r, config.governor);
   r.finish();
   INFERD_RETURN_IF_ERROR(errors.status());
   return config;

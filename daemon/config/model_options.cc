@@ -6,6 +6,7 @@
 #include "daemon/config/ensemble_options.h"
 #include "daemon/config/rollout_options.h"
 #include "daemon/config/said.h"
+#include "package/name.h"
 
 namespace inferd::config {
 namespace {
@@ -132,6 +133,27 @@ void read_version_policy(MapReader& parent, ModelConfig& model) {
   model.version_policy = std::move(policy);
 }
 
+// {small: {model: detector-small}}
+void read_variants(MapReader& parent, std::map<std::string, ModelVariant>& variants) {
+  const YAML::Node node = parent.child("variants");
+  if (!node.IsDefined()) return;
+  if (!node.IsMap()) return parent.error(node, "'variants' must map names to {model: NAME}");
+  for (const auto& item : node) {
+    const std::string name = item.first.IsScalar() ? item.first.Scalar() : "";
+    if (!package::is_model_name(name)) {
+      parent.error(item.first, "a variant's name has letters, digits, '.', '_' and '-'");
+      continue;
+    }
+    MapReader r(item.second, parent.file(), parent.errors());
+    ModelVariant& variant = variants[name];
+    variant.mark = r.mark_of(item.first);
+    r.read("model", variant.model);
+    r.finish();
+    if (!package::is_model_name(variant.model))
+      parent.error(item.first, "variant '" + name + "' needs 'model', the name of another model");
+  }
+}
+
 using config::take;  // which the next one would hide
 
 void take(QueuePolicyConfig& own, const QueuePolicyConfig& base) {
@@ -173,6 +195,7 @@ void read_model_options(MapReader& r, ModelConfig& model) {
   read_instance_group(r, model);
   read_response_cache(r, model);
   read_ensemble(r, model.ensemble);
+  read_variants(r, model.variants);
   if (const YAML::Node node = r.child("deployment"); node.IsDefined()) {
     MapReader d(node, r.file(), r.errors());
     read_rollout(d, model.rollout);
@@ -206,6 +229,7 @@ ModelConfig merge(const ModelConfig& base, ModelConfig own) {
   if (own.labels.empty()) own.labels = base.labels;
   if (own.signature.empty()) own.signature = base.signature;
   if (own.ensemble.steps.empty()) own.ensemble = base.ensemble;
+  if (own.variants.empty()) own.variants = base.variants;
   own.rollout = merge(base.rollout, own.rollout);
   if (own.file_name.empty()) own.file_name = base.file_name;
   if (own.declared.mark.file.empty()) own.declared = base.declared;

@@ -147,6 +147,12 @@ Result<std::vector<config::ModelConfig>> Loader::wanted_at_start() const {
   return wanted;
 }
 
+void Loader::limit_threads(int threads) const {
+  engine_->limit_threads(threads);
+  const int all = engine_->threads();
+  arbiter_->set_places(threads > 0 ? std::min(threads, all) : all);
+}
+
 std::vector<std::string> Loader::on_disk() const {
   std::vector<std::string> names;
   if (config_.root.empty()) return names;
@@ -294,7 +300,9 @@ Status Loader::make_queue(ModelVersion& loaded, const Read& read, Place place) c
     return schedule::ModelQueue::create(model, name, queueing, arbiter);
   };
   loaded.sleeper = std::make_shared<schedule::Sleeper>(loaded.model, loaded.name, queueing, make);
-  loaded.queue = schedule::make_sleeping_queue(loaded.sleeper);
+  // What is not taken wakes nothing; what the cache can answer is never refused.
+  loaded.queue =
+      schedule::make_shedding_queue(schedule::make_sleeping_queue(loaded.sleeper), shedding_);
   place.terms.estimate_bytes =
       read.memory.weights_bytes +
       queueing.instances * (read.memory.arena_bytes + read.memory.scratch_bytes);

@@ -11,6 +11,7 @@
 #include "daemon/models/residency.h"
 #include "daemon/models/steady_file.h"
 #include "daemon/schedule/response_cache.h"
+#include "daemon/schedule/shedding_queue.h"
 #include "inferd/engine/engine.h"
 
 namespace inferd::models {
@@ -30,6 +31,10 @@ class Loader {
   // The models that the configuration names, or all found under the root. NOT_FOUND when that is
   // no folder.
   Result<std::vector<config::ModelConfig>> wanted_at_start() const;
+
+  // As Repository's restrain() has them.
+  void limit_threads(int threads) const;
+  void shed(int priority, const std::string& why) const { shedding_->set(priority, why); }
 
   // Names of what looks like a model in the repository's folder.
   std::vector<std::string> on_disk() const;
@@ -81,6 +86,7 @@ class Loader {
   Residency& residency_;
   // Of all models: as many runs at one time as the engine has threads.
   const std::shared_ptr<schedule::Arbiter> arbiter_;
+  const std::shared_ptr<schedule::Shedding> shedding_ = std::make_shared<schedule::Shedding>();
 };
 
 }  // namespace inferd::models

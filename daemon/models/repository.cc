@@ -13,6 +13,7 @@
 #include "daemon/models/loader.h"
 #include "daemon/models/residency.h"
 #include "daemon/models/serving.h"
+#include "daemon/models/variants.h"
 #include "daemon/telemetry/log.h"
 
 namespace inferd::models {
@@ -55,7 +56,12 @@ class FolderRepository final : public DeployableRepository {
 
   Result<VersionPtr> find(const std::string& name, int64_t version,
                           const Asking& asking) const override {
-    return serving_.find(name, version, asking);
+    INFERD_ASSIGN_OR_RETURN(VersionPtr found, serving_.find(name, version, asking));
+    if (version != 0 || asking.caller == nullptr) return found;
+    VersionPtr variant = serving_.current(variants_.of(name));
+    const bool stands_in = variant != nullptr && found->model->info().states.empty() &&
+                           check_same_interface(found->model->info(), variant->model->info()).ok();
+    return stands_in ? variant : found;
   }
   std::vector<ModelStatus> list() const override { return serving_.list(); }
 
@@ -98,6 +104,12 @@ class FolderRepository final : public DeployableRepository {
               const std::lock_guard deleting(mutex_);
               dependents_.erase(at);
             }};
+  }
+
+  void restrain(const Restraint& restraint) override {
+    loader_.limit_threads(restraint.threads);
+    loader_.shed(restraint.shed_from, restraint.why);
+    variants_.set(restraint.variants);
   }
 
   void close() override { serving_.close(); }
@@ -395,6 +407,7 @@ class FolderRepository final : public DeployableRepository {
   Residency residency_;  // after what it asks, before the queues it wakes
   const Loader loader_;
   Serving serving_;
+  Variants variants_;
   Background background_;  // last: its work uses the others
 };
 

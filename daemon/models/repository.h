@@ -14,6 +14,7 @@
 
 #include "daemon/config/config.h"
 #include "daemon/models/asking.h"
+#include "daemon/models/restraint.h"
 #include "daemon/models/store/store.h"
 #include "daemon/schedule/model_queue.h"
 #include "daemon/schedule/sleeper.h"
@@ -57,7 +58,9 @@ class Repository {
   // Closes all queues and waits until nobody holds a version any more.
   virtual ~Repository() = default;
 
-  // `version` 0: the one that `asking` gets, which is the newest but while versions change.
+  // `version` 0: the one that `asking` gets, which is the newest but while versions change. Where
+  // somebody asks, and a variant stands in for the model that takes and gives the same and keeps
+  // no states, it is that (restrain()).
   // NOT_FOUND names what there is instead; UNAVAILABLE while it is loaded or when it could not be.
   virtual Result<std::shared_ptr<const ModelVersion>> find(const std::string& name, int64_t version,
                                                            const Asking& asking = {}) const = 0;
@@ -95,6 +98,10 @@ class Repository {
   // of it is refused (FAILED_PRECONDITION) unless it takes and gives the same and has labels where
   // the old one has them. `who` is for messages: "pipeline 'door'".
   virtual std::shared_ptr<const void> depend(const std::string& name, const std::string& who) = 0;
+
+  // From now on models do without what it says; they have again what it does not say any more. What
+  // runs or was accepted is finished. A variant that is not there is as if it were not named.
+  virtual void restrain(const Restraint& restraint) = 0;
 
   virtual void close() = 0;    // loads nothing more and drains every queue
   virtual void abandon() = 0;  // refuses what waits in any queue; does not wait for what runs

@@ -151,6 +151,7 @@ class FakeRepository final : public models::Repository {
   void close() override {
     for (auto& [name, model] : models_) model->queue->close();
   }
+  void restrain(const models::Restraint&) override {}
   void abandon() override {
     for (auto& [name, model] : models_) model->queue->abandon();
   }

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <future>
 
+#include "daemon/models/variants.h"
 #include "tests/unit/models/onnx_file.h"
 #include "tests/unit/models/repository_folder.h"
 
@@ -53,6 +54,85 @@ TEST_F(RepositoryTest, ServesTheNewestVersionOfEachModel) {
   EXPECT_EQ(repository->find("a", 1).status().message(),
             "model 'a' has no version 1 loaded; version 2 is");
   EXPECT_EQ(repository->find("c", 0).status().message(), "there is no model 'c'; loaded: a, b");
+}
+
+// For somebody who asks.
+class Somebody final : public Caller {
+ public:
+  std::vector<std::string> keys() const override { return {}; }
+};
+
+TEST_F(RepositoryTest, AVariantStandsInForAModelThatTakesAndGivesTheSame) {
+  write("a/1/model.onnx", relu_model(3));
+  write("same/1/model.onnx", relu_model(3));
+  write("smaller/1/model.onnx", relu_model(2));
+  const auto repository = open();
+  const Somebody somebody;
+  const auto name = [&](int64_t version, const Asking& asking) {
+    return (*repository->find("a", version, asking))->name;
+  };
+  Restraint restraint;
+  restraint.variants["a"] = "same";
+  repository->restrain(restraint);
+  EXPECT_EQ(name(0, {&somebody}), "same");
+  EXPECT_EQ(name(1, {&somebody}), "a") << "it was named";
+  EXPECT_EQ(name(0, {}), "a") << "nobody asks";
+  restraint.variants["a"] = "smaller";
+  repository->restrain(restraint);
+  EXPECT_EQ(name(0, {&somebody}), "a") << "the other takes other shapes";
+  restraint.variants["a"] = "gone";
+  repository->restrain(restraint);
+  EXPECT_EQ(name(0, {&somebody}), "a");
+  repository->restrain({});
+  EXPECT_EQ(name(0, {&somebody}), "a");
+}
+
+TEST_F(RepositoryTest, VariantsAreModelsThatServe) {
+  write("a/1/model.onnx", relu_model(3));
+  write("b/1/model.onnx", relu_model(2));
+  write("a/model.yaml", "variants:\n  small: {model: b}\n  none: {model: c}\n");
+  const auto repository = open();
+  EXPECT_EQ(*find_variant(*repository, "a", "small"), "b");
+  EXPECT_EQ(find_variant(*repository, "a", "tiny").status().message(),
+            "model 'a' declares no variant 'tiny'; there are: none, small");
+  EXPECT_THAT(find_variant(*repository, "b", "tiny").status().message(),
+              HasSubstr("its model.yaml has no 'variants'"));
+  const std::string wrong = check_variants(*repository).message();
+  EXPECT_THAT(wrong, HasSubstr("a/model.yaml:3:3: variant 'none' of model 'a' is model 'c', which "
+                               "does not serve"));
+  EXPECT_THAT(wrong, ::testing::Not(HasSubstr("small")));
+  ASSERT_TRUE(unload(*repository, "b").ok());
+  EXPECT_FALSE(find_variant(*repository, "a", "small").ok());
+}
+
+TEST_F(RepositoryTest, ARestrainedEngineComputesTheSame) {
+  write("a/1/model.onnx", relu_model(3));
+  const auto repository = open();
+  Restraint restraint;
+  restraint.threads = 1;
+  restraint.shed_from = 2;
+  restraint.why = "it is hot";
+  repository->restrain(restraint);
+  const std::vector<float> x = {-1, 2, 3, -4, 5, 6};
+  const std::vector<TensorView> inputs = {{DType::kFloat32, {2, 3}, std::as_bytes(std::span(x))}};
+  const auto ask = [&](int priority) {
+    std::promise<Status> answered;
+    schedule::Request request;
+    request.inputs = inputs;
+    request.priority = priority;
+    request.done = [&](const schedule::Outcome& outcome) {
+      if (outcome.status.ok()) {
+        EXPECT_THAT(outcome.outputs[0].as<float>(), ElementsAre(0, 2, 3, 0, 5, 6));
+      }
+      answered.set_value(outcome.status);
+    };
+    (*repository->find("a", 0))->queue->submit(std::move(request));
+    return answered.get_future().get();
+  };
+  EXPECT_TRUE(ask(1).ok());
+  EXPECT_THAT(ask(2).message(), HasSubstr("because it is hot"));
+  repository->restrain({});
+  EXPECT_TRUE(ask(2).ok());
 }
 
 TEST_F(RepositoryTest, TheIndexHasWhatCouldBeLoaded) {
