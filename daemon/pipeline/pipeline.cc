@@ -158,11 +158,21 @@ class Pipeline::Tap final : public Feed::Consumer {
   bool live() const { return feed_->live(); }
   void add_reader(Node* node, size_t input) { readers_.emplace_back(node, input); }
   void start() { feed_->add(this); }
-  void let_go() { feed_->remove(this); }
+  void let_go() {
+    throttle_.stop();
+    feed_->remove(this);
+  }
+  void set_max_fps(double max_fps) { throttle_.set(max_fps); }
+  const std::shared_ptr<Feed>& feed() const { return feed_; }
 
   void take(const Ref<SharedFrame>& frame) override {
     taken_.fetch_add(1, std::memory_order_relaxed);
     if (pipeline_.snapshots_.wanted()) show(frame);
+    if (!throttle_.passes(*frame, live())) {
+      skipped_.fetch_add(1, std::memory_order_relaxed);
+      if (frame->fate != nullptr) frame->fate->note(Fate::kSkipped);
+      return;
+    }
     Ref<Packet> packet = pool_.get();
     packet->show(frame);
     const auto deadline = static_cast<int64_t>(pipeline_.config_.deadline_ms * 1e6);
@@ -186,7 +196,10 @@ class Pipeline::Tap final : public Feed::Consumer {
     s.state = feed_state_name(feed.state);
     s.reason = feed.reason;
     s.failures = feed.failures;
-    s.taken = s.given = taken_.load(std::memory_order_relaxed);
+    s.taken = taken_.load(std::memory_order_relaxed);
+    const uint64_t skipped = std::min(skipped_.load(std::memory_order_relaxed), s.taken);
+    s.given = s.taken - skipped;
+    s.drops[static_cast<size_t>(DropReason::kSkipped)] = skipped;
     s.fps = feed.fps;
     return s;
   }
@@ -209,7 +222,21 @@ class Pipeline::Tap final : public Feed::Consumer {
   const std::shared_ptr<Feed> feed_;
   std::vector<std::pair<Node*, size_t>> readers_;
   Pool<Packet> pool_;  // of the feed's thread
-  std::atomic<uint64_t> taken_{0};
+  Throttle throttle_;
+  std::atomic<uint64_t> taken_{0}, skipped_{0};
+};
+
+// Wants the frames of a source only so that it goes on.
+class Pipeline::Keeper final : public Feed::Consumer {
+ public:
+  explicit Keeper(std::shared_ptr<Feed> feed) : feed_(std::move(feed)) { feed_->add(this); }
+  ~Keeper() override { feed_->remove(this); }
+
+  void take(const Ref<SharedFrame>&) override {}
+  void end(const Status&) override {}
+
+ private:
+  const std::shared_ptr<Feed> feed_;
 };
 
 const char* drop_reason_name(DropReason reason) {
@@ -286,6 +313,42 @@ Status Pipeline::make_nodes(models::Repository& repository, Feeds* feeds, bool t
   return ok_status();
 }
 
+void Pipeline::set_max_fps(double max_fps) {
+  for (const auto& tap : taps_) {
+    if (tap != nullptr) tap->set_max_fps(max_fps);
+  }
+}
+
+bool Pipeline::is_live() const {
+  return std::all_of(taps_.begin(), taps_.end(),
+                     [](const auto& tap) { return tap == nullptr || tap->live(); });
+}
+
+bool Pipeline::has_pictures() const {
+  return std::any_of(graph_.nodes.begin(), graph_.nodes.end(), [](const auto& node) {
+    return node.source && !signal_of(*node.source).samples;
+  });
+}
+
+std::shared_ptr<const void> Pipeline::keep_sources() const {
+  auto keepers = std::make_shared<std::vector<std::unique_ptr<Keeper>>>();
+  for (const auto& tap : taps_) {
+    if (tap != nullptr && tap->live()) keepers->push_back(std::make_unique<Keeper>(tap->feed()));
+  }
+  return keepers;
+}
+
+void Pipeline::take_mailboxes(Pipeline& from) {
+  std::set<std::shared_ptr<Mailbox>> mailboxes;
+  {
+    const std::lock_guard lock(from.mutex_);
+    mailboxes.swap(from.mailboxes_);
+  }
+  const std::lock_guard lock(mutex_);
+  mailboxes_.merge(mailboxes);
+  state_ = PipelineState::kRunning;
+}
+
 void Pipeline::start() {
   {
     const std::lock_guard lock(mutex_);
@@ -359,6 +422,7 @@ void Pipeline::end(PipelineState state, const std::string& reason) {
     reason_ = reason;
   }
   for (const auto& mailbox : mailboxes_) mailbox->close();
+  mailboxes_.clear();
   snapshots_.close();
 }
 

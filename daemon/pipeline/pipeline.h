@@ -15,6 +15,7 @@
 #include "daemon/pipeline/mailbox.h"
 #include "daemon/pipeline/node.h"
 #include "daemon/pipeline/pipelines.h"
+#include "daemon/pipeline/throttle.h"
 
 namespace inferd::pipeline {
 
@@ -29,7 +30,16 @@ class Pipeline final : private Node::Owner {
 
   const std::string& name() const { return config_.name; }
   const Graph& graph() const { return graph_; }
-  void start();  // once
+  bool is_live() const;       // all its sources are
+  bool has_pictures() const;  // of a source, as far as the configuration says so
+  void start();               // once
+  // Of each source it takes no more pictures a second, from now on; 0: all. Any thread.
+  void set_max_fps(double max_fps);
+  // Live sources of a pipeline that runs go on until this has gone, whoever takes their frames.
+  std::shared_ptr<const void> keep_sources() const;
+  // Before start(), which must follow: who watches `from` watches this, and is not told that it
+  // has ended.
+  void take_mailboxes(Pipeline& from);
   // Lets go of the sources, finishes the frames that are worked on, closes mailboxes.
   void stop();
   // The same, waiting so long at most. False: a node is still at work, and the pipeline must be
@@ -48,6 +58,7 @@ class Pipeline final : private Node::Owner {
 
  private:
   class Tap;
+  class Keeper;
 
   explicit Pipeline(config::PipelineConfig config);
   Status make_nodes(models::Repository& repository, Feeds* feeds, bool trusted);

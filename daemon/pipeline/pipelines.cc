@@ -9,6 +9,7 @@
 
 #include "daemon/config/pipeline_file.h"
 #include "daemon/pipeline/pipeline.h"
+#include "daemon/pipeline/replace_models.h"
 #include "daemon/pipeline/sinks/draw_result.h"
 #include "daemon/telemetry/log.h"
 #include "daemon/telemetry/worker.h"
@@ -18,13 +19,36 @@ namespace {
 
 constexpr int64_t kSecondNs = 1'000'000'000;
 
+// A pipeline as it is configured, and the one that runs, or ran.
+struct Entry {
+  config::PipelineConfig config;
+  std::mutex changing;               // held by who starts or stops it, for as long as that takes
+  bool gone = false;                 // by changing; it is not configured any more
+  config::PipelineConfig built;      // by changing; with models in the place of others
+  std::shared_ptr<const void> kept;  // by changing; the models whose place they took
+  mutable std::mutex mutex;
+  std::shared_ptr<Pipeline> pipeline;            // by mutex
+  uint64_t restarts = 0;                         // by mutex
+  std::string stuck;                             // by mutex; why it was not started again
+  std::optional<telemetry::Worker> beyond_help;  // by mutex; the same for the watchdog
+};
+
+// Who watches goes on with the pipeline that takes over: what is unsubscribed from is the one that
+// there is then.
 class MailboxSubscription final : public Subscription {
  public:
-  MailboxSubscription(std::shared_ptr<Pipeline> pipeline, size_t capacity,
+  MailboxSubscription(std::shared_ptr<Entry> entry, size_t capacity,
                       std::function<void()> on_change)
-      : pipeline_(std::move(pipeline)),
-        mailbox_(pipeline_->subscribe(capacity, std::move(on_change))) {}
-  ~MailboxSubscription() override { pipeline_->unsubscribe(mailbox_); }
+      : entry_(std::move(entry)) {
+    const std::lock_guard lock(entry_->mutex);
+    pipeline_ = entry_->pipeline;
+    mailbox_ = entry_->pipeline->subscribe(capacity, std::move(on_change));
+  }
+  ~MailboxSubscription() override {
+    const std::lock_guard lock(entry_->mutex);
+    if (const auto pipeline = pipeline_.lock()) pipeline->unsubscribe(mailbox_);
+    entry_->pipeline->unsubscribe(mailbox_);
+  }
 
   std::shared_ptr<const FrameResult> next(int64_t timeout_ms) override {
     return mailbox_->take(timeout_ms);
@@ -34,8 +58,9 @@ class MailboxSubscription final : public Subscription {
   void close() override { mailbox_->close(); }
 
  private:
-  const std::shared_ptr<Pipeline> pipeline_;
-  const std::shared_ptr<Mailbox> mailbox_;
+  const std::shared_ptr<Entry> entry_;
+  std::weak_ptr<Pipeline> pipeline_;  // that was subscribed to
+  std::shared_ptr<Mailbox> mailbox_;
 };
 
 // Pipelines that were stopped while a node was stuck: kept until it comes back. Not thread-safe.
@@ -149,6 +174,39 @@ class PipelineSet final : public Pipelines {
     return ok_status();
   }
 
+  Status restrain(const Restraint& restraint) override {
+    const std::lock_guard reloading(reloading_);
+    {
+      const std::lock_guard lock(mutex_);
+      restraint_ = restraint;
+    }
+    std::string errors;
+    for (const auto& entry : entries()) {
+      const std::lock_guard changing(entry->changing);
+      if (closed()) return unavailable("the daemon stops and changes nothing more");
+      current(*entry)->set_max_fps(max_fps_of(restraint, entry->config.name));
+      const Status changed = change_models(*entry, restraint);
+      if (!changed.ok()) errors += (errors.empty() ? "" : "\n") + changed.message();
+    }
+    return errors.empty() ? ok_status() : failed_precondition(errors);
+  }
+
+  Status check(const Restraint& restraint) override {
+    for (const auto& [name, unused] : restraint.max_fps) {
+      INFERD_ASSIGN_OR_RETURN(const auto entry, find(name));
+      if (current(*entry)->has_pictures()) continue;
+      return failed_precondition("pipeline '" + name + "' has no pictures, and samples of sound " +
+                                 "or sensors are not left out");
+    }
+    for (const auto& entry : entries()) {
+      const auto wanted = replace_models(entry->config, restraint.models);
+      if (wanted == entry->config) continue;
+      const Status made = Pipeline::create(wanted, repository_, nullptr, false).status();
+      INFERD_RETURN_IF_ERROR(made.with_context("pipeline '" + entry->config.name + "'"));
+    }
+    return ok_status();
+  }
+
   Result<PipelineDrawing> check(const std::string& path,
                                 const std::map<std::string, std::string>& parameters,
                                 const ReadFile& read) override {
@@ -173,7 +231,7 @@ class PipelineSet final : public Pipelines {
                                                   std::function<void()> on_change) override {
     INFERD_ASSIGN_OR_RETURN(const auto entry, find(name));
     return std::unique_ptr<Subscription>(
-        std::make_unique<MailboxSubscription>(current(*entry), capacity, std::move(on_change)));
+        std::make_unique<MailboxSubscription>(entry, capacity, std::move(on_change)));
   }
 
   Result<Snapshot> snapshot(const std::string& name, const SnapshotOptions& options) override {
@@ -193,16 +251,6 @@ class PipelineSet final : public Pipelines {
   Inlets& inlets() override { return feeds_.inlets(); }
 
  private:
-  struct Entry {
-    config::PipelineConfig config;
-    std::mutex changing;  // held by who starts or stops it, for as long as that takes
-    bool gone = false;    // by changing; it is not configured any more
-    mutable std::mutex mutex;
-    std::shared_ptr<Pipeline> pipeline;            // by mutex
-    uint64_t restarts = 0;                         // by mutex
-    std::string stuck;                             // by mutex; why it was not started again
-    std::optional<telemetry::Worker> beyond_help;  // by mutex; the same for the watchdog
-  };
   using Entries = std::vector<std::shared_ptr<Entry>>;
 
   // Those of `before` that stay as they are, and new ones.
@@ -216,14 +264,14 @@ class PipelineSet final : public Pipelines {
         entries.push_back(*same);
         continue;
       }
-      auto made = Pipeline::create(config, repository_, &feeds_);
+      auto made = make(config);
       if (!made.ok()) {
         errors += (errors.empty() ? "" : "\n") + made.status().message();
         continue;
       }
       entries.push_back(std::make_shared<Entry>());
       entries.back()->config = config;
-      entries.back()->pipeline = std::move(*made);
+      take(*entries.back(), *std::move(made));
     }
     if (!errors.empty()) return invalid_argument(errors);
     return entries;
@@ -354,11 +402,95 @@ class PipelineSet final : public Pipelines {
   }
 
   Status start_anew(Entry& entry) {
-    INFERD_ASSIGN_OR_RETURN(std::shared_ptr<Pipeline> next,
-                            Pipeline::create(entry.config, repository_, &feeds_));
-    next->start();
+    INFERD_ASSIGN_OR_RETURN(Made next, make(entry.config));
+    next.pipeline->start();
+    take(entry, std::move(next));
+    return ok_status();
+  }
+
+  // ---- Doing with less ----
+
+  struct Made {
+    std::shared_ptr<Pipeline> pipeline;
+    config::PipelineConfig built;
+    std::shared_ptr<const void> kept;
+  };
+
+  // By entry.changing, or before others know it.
+  static void take(Entry& entry, Made made) {
+    entry.built = std::move(made.built);
+    entry.kept = std::move(made.kept);
     const std::lock_guard lock(entry.mutex);
-    entry.pipeline = std::move(next);
+    entry.pipeline = std::move(made.pipeline);
+  }
+
+  Restraint restraint() const {
+    const std::lock_guard lock(mutex_);
+    return restraint_;
+  }
+
+  // With the models and at the rate that pipelines have at this moment. A model's variant that does
+  // not fit does not keep a pipeline from running.
+  Result<Made> make(const config::PipelineConfig& config) {
+    const Restraint restraint = this->restraint();
+    auto made = make_with(replace_models(config, restraint.models), restraint);
+    if (made.ok() || replace_models(config, restraint.models) == config) return made;
+    telemetry::log(
+        LogLevel::kWarning,
+        "pipeline " + config.name + " runs with its own models: " + made.status().message(),
+        {.pipeline = config.name});
+    return make_with(config, restraint);
+  }
+
+  Result<Made> make_with(config::PipelineConfig built, const Restraint& restraint) {
+    Made made;
+    INFERD_ASSIGN_OR_RETURN(made.pipeline, Pipeline::create(built, repository_, &feeds_));
+    made.pipeline->set_max_fps(max_fps_of(restraint, built.name));
+    made.kept = keep_models(built, restraint);
+    made.built = std::move(built);
+    return made;
+  }
+
+  static double max_fps_of(const Restraint& restraint, const std::string& name) {
+    const auto limit = restraint.max_fps.find(name);
+    return limit == restraint.max_fps.end() ? 0 : limit->second;
+  }
+
+  // Those whose places others took in this pipeline must be there when it wants them back.
+  std::shared_ptr<const void> keep_models(const config::PipelineConfig& built,
+                                          const Restraint& restraint) const {
+    auto kept = std::make_shared<std::vector<std::shared_ptr<const void>>>();
+    for (const auto& [model, variant] : restraint.models) {
+      if (uses_model(built, variant))
+        kept->push_back(repository_.depend(model, "pipeline '" + built.name + "'"));
+    }
+    return kept;
+  }
+
+  // By entry.changing.
+  Status change_models(Entry& entry, const Restraint& restraint) {
+    constexpr int64_t kPatienceNs = 20 * kSecondNs;
+    const auto before = current(entry);
+    auto wanted = replace_models(entry.config, restraint.models);
+    if (wanted == entry.built || before->status().state != PipelineState::kRunning)
+      return ok_status();
+    const std::string title = "pipeline " + entry.config.name;
+    if (!before->is_live()) {
+      return failed_precondition(title + " would read its source from the beginning; it takes " +
+                                 "other models with its next start");
+    }
+    auto made = make_with(std::move(wanted), restraint);
+    if (!made.ok()) return made.status().with_context(title + " goes on as it is");
+    const auto sources = before->keep_sources();
+    const auto next = made->pipeline;
+    {
+      const std::lock_guard lock(entry.mutex);
+      next->take_mailboxes(*before);
+      entry.pipeline = next;
+    }
+    if (!before->stop_within(kPatienceNs)) give_up(before);
+    next->start();
+    take(entry, *std::move(made));
     return ok_status();
   }
 
@@ -370,6 +502,7 @@ class PipelineSet final : public Pipelines {
   std::condition_variable changed_;
   Stuck stuck_;          // by mutex_
   Entries entries_;      // by mutex_
+  Restraint restraint_;  // by mutex_
   bool closed_ = false;  // by mutex_
   telemetry::Worker watch_{"the watch over pipelines"};
   std::thread watchman_;

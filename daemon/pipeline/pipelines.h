@@ -19,6 +19,12 @@ namespace inferd::pipeline {
 
 class Inlets;
 
+// What pipelines do without for a while (docs/governor.md). Nothing, as it is made.
+struct Restraint {
+  std::map<std::string, double> max_fps;      // by pipeline: pictures a second of each source
+  std::map<std::string, std::string> models;  // and those that take their places
+};
+
 //   stopped --start--> running --stop--> stopped
 //                         |
 //                         +-- the source has ended --> finished --start--> running
@@ -147,6 +153,16 @@ class Pipelines {
   // it changes (and starts it where it ran), and leaves all others alone. With an error, the same
   // as create() gives, nothing is changed.
   virtual Status reload() = 0;
+
+  // From now on pipelines do without what it says, and have again what it does not say any more, as
+  // they are and as they will be built. Sources go on; a pipeline whose models change is built
+  // anew, and who watches it goes on with the new one. Where that cannot be done, it goes on as it
+  // was, and the status says why, a line for each; so does one that reads a source which is not
+  // live, as it would begin anew, until its next start.
+  virtual Status restrain(const Restraint& restraint) = 0;
+  // Whether that could change anything: NOT_FOUND for a pipeline that is not configured,
+  // FAILED_PRECONDITION for one without pictures, or why one with other models cannot be built.
+  virtual Status check(const Restraint& restraint) = 0;
 
   // Checks a file of a pipeline (docs/pipelines.md), with values of its parameters: it is built
   // against the models and never started; libraries that it names are not loaded. `read` gives the
