@@ -12,8 +12,10 @@
 #include <mutex>
 #include <thread>
 
+#include "daemon/governed.h"
 #include "daemon/host/descriptors.h"
 #include "daemon/host/freed_memory.h"
+#include "daemon/host/host.h"
 #include "daemon/host/kept_sockets.h"
 #include "daemon/host/linking.h"
 #include "daemon/host/start_progress.h"
@@ -22,6 +24,7 @@
 #include "daemon/models/deploy/deployments.h"
 #include "daemon/models/repository.h"
 #include "daemon/models/store/store.h"
+#include "daemon/models/variants.h"
 #include "daemon/pipeline/pipelines.h"
 #include "daemon/serve/certificates.h"
 #include "daemon/serve/grpc/grpc_server.h"
@@ -42,7 +45,33 @@ struct Parts {
   std::unique_ptr<models::DeployableRepository> repository;
   std::unique_ptr<models::Deployments> deployments;  // null without a store
   std::unique_ptr<pipeline::Pipelines> pipelines;
+  std::unique_ptr<Governed> governed;
+  std::unique_ptr<host::Governor> governor;  // null where none is configured
+  std::unique_ptr<host::Host> host;
 };
+
+// A check says what is wrong as an error; a daemon starts with what it has, and warns.
+Status check_less(const config::Config& config, Parts& parts, bool only_look) {
+  const Status variants = models::check_variants(*parts.repository);
+  const Status steps =
+      config.governor ? check_steps(*config.governor, *parts.governed) : ok_status();
+  if (only_look) {
+    INFERD_RETURN_IF_ERROR(variants);
+    return steps;
+  }
+  for (const Status& status : {variants, steps}) {
+    if (!status.ok()) telemetry::log(LogLevel::kWarning, status.message());
+  }
+  return ok_status();
+}
+
+void make_governor(const config::Config& config, const std::string& root, Parts& parts) {
+  if (config.governor) {
+    parts.governor = std::make_unique<host::Governor>(
+        *config.governor, [root] { return host::read_machine(root); }, *parts.governed);
+  }
+  parts.host = std::make_unique<host::Host>(root, parts.governor.get());
+}
 
 // `only_look`: nothing on the disk is changed.
 Result<Parts> make_parts(const config::Config& config, const MakeEngine& make_engine,
@@ -77,6 +106,9 @@ Result<Parts> make_parts(const config::Config& config, const MakeEngine& make_en
     parts.deployments = std::make_unique<models::Deployments>(config.models.deployments,
                                                               *parts.repository, *parts.store);
   }
+  parts.governed =
+      std::make_unique<Governed>(*parts.repository, *parts.pipelines, parts.engine->threads());
+  INFERD_RETURN_IF_ERROR(check_less(config, parts, only_look));
   return parts;
 }
 
@@ -130,12 +162,12 @@ Result<Servers> start_servers(const config::ServerConfig& config, Parts& parts,
   INFERD_ASSIGN_OR_RETURN(
       servers.emplace_back(),
       serve::start_grpc(config, *parts.repository, *parts.pipelines, *parts.shared_memory, version,
-                        parts.deployments.get()));
+                        parts.deployments.get(), parts.host.get()));
   if (!config.http.empty()) {
     INFERD_ASSIGN_OR_RETURN(
         servers.emplace_back(),
         serve::start_http(config, *parts.repository, *parts.pipelines, *parts.shared_memory,
-                          version, parts.deployments.get()));
+                          version, parts.deployments.get(), parts.host.get()));
   }
   for (const config::LocalListener& listener : config.local) {
     INFERD_ASSIGN_OR_RETURN(servers.emplace_back(), serve::start_local(listener, *parts.repository,
@@ -179,6 +211,8 @@ void drain(const config::ServerConfig& config, Parts& parts, const Servers& serv
     telemetry::log(LogLevel::kWarning, "the drain timeout has passed, refusing what still waits");
     parts.repository->abandon();
   });
+  // What it has had done less stays so: the daemon ends.
+  if (parts.governor != nullptr) parts.governor->stop();
   for (const auto& server : servers) server->announce_shutdown();
   if (parts.deployments != nullptr) parts.deployments->stop();
   parts.pipelines->stop();
@@ -202,7 +236,7 @@ Status check(const config::Config& config) {
 }
 
 Status run(const config::Config& config, const std::string& config_path, const std::string& version,
-           const MakeEngine& make_engine) {
+           const MakeEngine& make_engine, const std::string& machine_root) {
   host::forget_linking();
   host::share_heaps();
   telemetry::set_up_log(config.log);
@@ -217,6 +251,7 @@ Status run(const config::Config& config, const std::string& config_path, const s
     return std::move(now.pipelines);
   };
   INFERD_ASSIGN_OR_RETURN(Parts parts, make_parts(config, make_engine, false, read_pipelines));
+  make_governor(config, machine_root, parts);
   // Before the servers, so that whoever finds one answering finds the pipelines running.
   parts.pipelines->start();
   INFERD_ASSIGN_OR_RETURN(const Servers servers, start_servers(config.server, parts, version));
@@ -233,6 +268,7 @@ Status run(const config::Config& config, const std::string& config_path, const s
     telemetry::log(LogLevel::kInfo, "serving on local:" + listener.path);
   }
   drop_unused_sockets();
+  if (parts.governor != nullptr) parts.governor->start();
   host::notify_status(serving_status(parts));
   host::notify_ready();
   const host::Watchdog watchdog(static_cast<int64_t>(config.server.stall_s * 1000));

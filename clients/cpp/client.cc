@@ -16,9 +16,11 @@
 #include "clients/cpp/grpc_messages.h"
 #include "clients/cpp/grpc_pusher.h"
 #include "clients/cpp/grpc_stream.h"
+#include "clients/cpp/host.h"
 #include "clients/cpp/local_client.h"
 #include "clients/cpp/reconnecting.h"
 #include "grpc_health/health.grpc.pb.h"
+#include "inferd/v1/host.grpc.pb.h"
 #include "inferd/v1/pipeline.grpc.pb.h"
 #include "inference/grpc_service.grpc.pb.h"
 
@@ -142,6 +144,7 @@ class GrpcClient final : public Client {
         name_(options.name),
         inference_(inference::GRPCInferenceService::NewStub(channel)),
         pipelines_(inferd::v1::PipelineService::NewStub(channel)),
+        hosts_(inferd::v1::HostService::NewStub(channel)),
         health_(grpc::health::v1::Health::NewStub(channel)),
         reconnecting_(*health_) {}
 
@@ -330,6 +333,15 @@ class GrpcClient final : public Client {
                     from_proto(response.result())};
   }
 
+  Result<HostInfo> host() override {
+    grpc::ClientContext context;
+    prepare(context);
+    inferd::v1::Host response;
+    INFERD_RETURN_IF_ERROR(
+        ended(hosts_->ShowHost(&context, inferd::v1::ShowHostRequest(), &response)));
+    return inferd::from_proto(response);
+  }
+
  protected:
   std::function<void()> start(const std::string& model, const std::vector<NamedTensor>& inputs,
                               const InferOptions& options, InferDone done) override {
@@ -428,6 +440,7 @@ class GrpcClient final : public Client {
   GrpcCalls calls_;
   const std::unique_ptr<Inference> inference_;
   const std::unique_ptr<inferd::v1::PipelineService::Stub> pipelines_;
+  const std::unique_ptr<inferd::v1::HostService::Stub> hosts_;
   const std::unique_ptr<grpc::health::v1::Health::Stub> health_;
   Reconnecting reconnecting_;
 };

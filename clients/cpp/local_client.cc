@@ -118,6 +118,7 @@ class LocalClient final : public Client {
   Result<Snapshot> snapshot(const std::string&, const SnapshotOptions&) override {
     return only_over_grpc("snapshots");
   }
+  Result<HostInfo> host() override { return only_over_grpc("the host"); }
 
  protected:
   std::function<void()> start(const std::string& model, const std::vector<NamedTensor>& inputs,

@@ -5,6 +5,7 @@
 
 #include "clients/inferctl/command.h"
 #include "clients/inferctl/connect.h"
+#include "clients/inferctl/host_text.h"
 
 namespace inferd::ctl {
 namespace {
@@ -14,12 +15,16 @@ Status status(const Globals& globals) {
   INFERD_ASSIGN_OR_RETURN(const ServerInfo server, client->server());
   INFERD_ASSIGN_OR_RETURN(const auto statistics, client->statistics());
   INFERD_ASSIGN_OR_RETURN(const auto pipelines, client->pipelines());
+  const Result<HostInfo> host = client->host();
+  // Daemons from before it could be asked are as good without.
+  if (!host.ok() && host.status().code() != StatusCode::kUnimplemented) return host.status();
   if (globals.json) {
     nlohmann::json json = {{"name", server.name},
                            {"version", server.version},
                            {"ready", server.ready},
                            {"models", nlohmann::json::array()},
-                           {"pipelines", nlohmann::json::array()}};
+                           {"pipelines", nlohmann::json::array()},
+                           {"host", host.ok() ? to_json(*host) : nlohmann::json()}};
     for (const auto& m : statistics) {
       json["models"].push_back({{"name", m.name},
                                 {"version", m.version},
@@ -37,6 +42,7 @@ Status status(const Globals& globals) {
   }
   std::printf("%s %s, %s\n", server.name.c_str(), server.version.c_str(),
               server.ready ? "ready" : "not ready");
+  if (host.ok()) print_host(*host);
   for (const auto& m : statistics) {
     std::printf(
         "model    %-24s version %-4s %llu inferences in %llu runs, %llu failed, queue %.2f ms, "
@@ -65,7 +71,7 @@ Status health(const Globals& globals) {
 }  // namespace
 
 void add_status(CLI::App& app, const Globals& globals, Run& chosen) {
-  CLI::App* command = app.add_subcommand("status", "the daemon, its models and pipelines");
+  CLI::App* command = app.add_subcommand("status", "the daemon, its machine, models and pipelines");
   command->callback([&] { chosen = [&globals] { return status(globals); }; });
 }
 

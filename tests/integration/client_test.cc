@@ -242,7 +242,7 @@ TEST(LocalClientTest, TellsThatTooManyAreOnTheirWay) {
 TEST(LocalClientTest, SaysWhereToAskForWhatItDoesNotSpeak) {
   const auto client = Client::connect("local:/nonexistent/socket");
   for (const Status& status : {client->statistics().status(), client->pipelines().status(),
-                               client->snapshot("street", {}).status()}) {
+                               client->snapshot("street", {}).status(), client->host().status()}) {
     EXPECT_EQ(status.code(), StatusCode::kUnimplemented);
     EXPECT_THAT(status.message(), testing::HasSubstr("unix:/run/inferd/inferd.sock"));
   }

@@ -40,7 +40,8 @@ Endpoint::Endpoint(const Served& served, Callers callers)
       inference_(callers, served.config, served.repository, served.memory, served.version,
                  served.deployments),
       pipelines_(served.pipelines, served.config.max_message_bytes, callers),
-      deployments_(served.deployments, std::move(callers)) {}
+      deployments_(served.deployments, callers),
+      host_(served.host, std::move(callers)) {}
 
 Status Endpoint::start(const std::shared_ptr<grpc::ServerCredentials>& credentials) {
   grpc::ServerBuilder builder;
@@ -48,6 +49,7 @@ Status Endpoint::start(const std::shared_ptr<grpc::ServerCredentials>& credentia
   builder.RegisterService(&inference_);
   builder.RegisterService(&pipelines_);
   builder.RegisterService(&deployments_);
+  builder.RegisterService(&host_);
   builder.RegisterService(&health_);
   using From = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
   if (credentials != nullptr)
@@ -73,6 +75,7 @@ void Endpoint::announce_ready() {
   health_.set(inference::GRPCInferenceService::service_full_name(), true);
   health_.set(inferd::v1::PipelineService::service_full_name(), true);
   health_.set(inferd::v1::DeploymentService::service_full_name(), true);
+  health_.set(inferd::v1::HostService::service_full_name(), true);
   health_.set("", true);
 }
 

@@ -12,6 +12,7 @@
 #include "daemon/serve/grpc/deployment_service.h"
 #include "daemon/serve/grpc/guarded_inference_service.h"
 #include "daemon/serve/grpc/health_service.h"
+#include "daemon/serve/grpc/host_service.h"
 #include "daemon/serve/grpc/pipeline_service.h"
 
 namespace inferd::serve {
@@ -24,6 +25,7 @@ struct Served {
   SharedMemory& memory;
   const std::string& version;
   models::Deployments* deployments;  // null: none
+  const host::Host* host;            // null: nothing is told of it
 };
 
 // One of gRPC's servers with its services, for callers whose roles are told in one way. It listens
@@ -51,6 +53,7 @@ class Endpoint {
   GuardedInferenceService inference_;
   PipelineService pipelines_;
   DeploymentService deployments_;
+  HostService host_;
   HealthService health_;
   std::shared_ptr<const void> changes_;  // of models, for health_
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;  // with credentials

@@ -16,9 +16,9 @@ class GrpcServer final : public Server {
  public:
   GrpcServer(const config::ServerConfig& config, models::Repository& repository,
              pipeline::Pipelines& pipelines, SharedMemory& memory, const std::string& version,
-             models::Deployments* deployments)
-      : config_(config), version_(version), served_{config_, repository, pipelines,
-                                                    memory,  version_,   deployments} {}
+             models::Deployments* deployments, const host::Host* host)
+      : config_(config), version_(version), served_{config_,  repository,  pipelines, memory,
+                                                    version_, deployments, host} {}
   ~GrpcServer() override { GrpcServer::shut_down(0); }
 
   Status listen() {
@@ -56,10 +56,11 @@ Result<std::unique_ptr<Server>> start_grpc(const config::ServerConfig& config,
                                            models::Repository& repository,
                                            pipeline::Pipelines& pipelines, SharedMemory& memory,
                                            const std::string& version,
-                                           models::Deployments* deployments) {
+                                           models::Deployments* deployments,
+                                           const host::Host* host) {
   if (config.grpc.empty()) return invalid_argument("server.grpc lists no address to listen on");
-  auto server =
-      std::make_unique<GrpcServer>(config, repository, pipelines, memory, version, deployments);
+  auto server = std::make_unique<GrpcServer>(config, repository, pipelines, memory, version,
+                                             deployments, host);
   INFERD_RETURN_IF_ERROR(server->listen());
   return std::unique_ptr<Server>(std::move(server));
 }

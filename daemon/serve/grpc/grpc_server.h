@@ -5,6 +5,7 @@
 #include <string>
 
 #include "daemon/config/config.h"
+#include "daemon/host/host.h"
 #include "daemon/models/deploy/deployments.h"
 #include "daemon/models/repository.h"
 #include "daemon/pipeline/pipelines.h"
@@ -13,13 +14,15 @@
 
 namespace inferd::serve {
 
-// The Open Inference Protocol, inferd.v1 pipelines and deployments, health and reflection on every
-// listener of `config.grpc`. Health knows "" (the whole daemon), the services by their full names,
-// and every model by its name. `deployments` null: there is nothing to deploy to.
+// The Open Inference Protocol, inferd.v1 (pipelines, deployments, the host), health and reflection
+// on every listener of `config.grpc`. Health knows "" (the whole daemon), the services by their
+// full names, and every model by its name. `deployments` null: there is nothing to deploy to.
+// `host` null: nothing is told of it.
 Result<std::unique_ptr<Server>> start_grpc(const config::ServerConfig& config,
                                            models::Repository& repository,
                                            pipeline::Pipelines& pipelines, SharedMemory& memory,
                                            const std::string& version,
-                                           models::Deployments* deployments = nullptr);
+                                           models::Deployments* deployments = nullptr,
+                                           const host::Host* host = nullptr);
 
 }  // namespace inferd::serve

@@ -12,8 +12,9 @@ class HttpService final : public Server {
  public:
   HttpService(const config::ServerConfig& config, models::Repository& repository,
               const pipeline::Pipelines& pipelines, SharedMemory& memory,
-              const std::string& version, models::Deployments* deployments)
-      : config_(config), backend_{config_, repository, pipelines, memory, version, deployments} {}
+              const std::string& version, models::Deployments* deployments, const host::Host* host)
+      : config_(config), backend_{config_, repository,  pipelines, memory,
+                                  version, deployments, host} {}
 
   Status listen() {
     INFERD_ASSIGN_OR_RETURN(server_, HttpServer::start(config_, all_routes(backend_)));
@@ -53,9 +54,10 @@ Result<std::unique_ptr<Server>> start_http(const config::ServerConfig& config,
                                            models::Repository& repository,
                                            const pipeline::Pipelines& pipelines,
                                            SharedMemory& memory, const std::string& version,
-                                           models::Deployments* deployments) {
-  auto service =
-      std::make_unique<HttpService>(config, repository, pipelines, memory, version, deployments);
+                                           models::Deployments* deployments,
+                                           const host::Host* host) {
+  auto service = std::make_unique<HttpService>(config, repository, pipelines, memory, version,
+                                               deployments, host);
   INFERD_RETURN_IF_ERROR(service->listen());
   return std::unique_ptr<Server>(std::move(service));
 }

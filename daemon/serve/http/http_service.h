@@ -5,6 +5,7 @@
 #include <string>
 
 #include "daemon/config/config.h"
+#include "daemon/host/host.h"
 #include "daemon/models/deploy/deployments.h"
 #include "daemon/models/repository.h"
 #include "daemon/pipeline/pipelines.h"
@@ -14,11 +15,12 @@
 namespace inferd::serve {
 
 // The Open Inference Protocol over HTTP on every listener of `config.http`. `deployments` null:
-// there is nothing to deploy to.
+// there is nothing to deploy to. `host` null: nothing is told of it.
 Result<std::unique_ptr<Server>> start_http(const config::ServerConfig& config,
                                            models::Repository& repository,
                                            const pipeline::Pipelines& pipelines,
                                            SharedMemory& memory, const std::string& version,
-                                           models::Deployments* deployments = nullptr);
+                                           models::Deployments* deployments = nullptr,
+                                           const host::Host* host = nullptr);
 
 }  // namespace inferd::serve

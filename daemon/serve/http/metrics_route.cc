@@ -27,7 +27,8 @@ double number(uint64_t value) { return static_cast<double>(value); }
 // Triton's reasons and what of ours they are.
 void add_failures(const QueueStatistics& s, const Labels& model, MetricsPage& page) {
   const uint64_t rejected = s.count(Refusal::kFull) + s.count(Refusal::kDeadline) +
-                            s.count(Refusal::kTimeout) + s.count(Refusal::kAsleep);
+                            s.count(Refusal::kTimeout) + s.count(Refusal::kAsleep) +
+                            s.count(Refusal::kShed);
   const uint64_t other = s.count(Refusal::kInvalid) + s.count(Refusal::kClosed);
   const uint64_t cancelled = s.count(Refusal::kCancelled);
   const uint64_t backend = s.fail.count - rejected - other - cancelled;
@@ -209,6 +210,11 @@ void add_process(const Backend& backend, MetricsPage& page) {
 Response metrics(const Backend& backend) {
   MetricsPage page;
   add_process(backend, page);
+  if (backend.host != nullptr) {
+    const host::HostState host = backend.host->state();
+    host::add_metrics(host.machine, page);
+    if (host.governor) host::add_metrics(*host.governor, page);
+  }
   for (const models::ModelStatus& status : backend.repository.list()) {
     const auto model = backend.repository.find(status.name, status.version);
     if (model.ok()) add_model(**model, page);

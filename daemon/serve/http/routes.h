@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "daemon/config/config.h"
+#include "daemon/host/host.h"
 #include "daemon/models/deploy/deployments.h"
 #include "daemon/models/repository.h"
 #include "daemon/pipeline/pipelines.h"
@@ -24,6 +25,7 @@ struct Backend {
   SharedMemory& memory;
   const std::string version;
   models::Deployments* deployments = nullptr;  // null: there are none
+  const host::Host* host = nullptr;            // null: nothing is told of it
   std::atomic<bool> stopping{false};           // not ready any more, though still answering
 };
 

@@ -14,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -164,6 +165,47 @@ struct Snapshot {
   WatchedFrame frame;  // and what was found in it
 };
 
+// What the daemon says of its machine; what is not there, the machine does not say.
+struct HostZone {
+  std::string name, type;  // "thermal_zone0", "cpu-thermal"
+  double celsius = 0;
+  std::optional<double> passive, critical;  // from where on it is made slower, and switched off
+};
+
+// CPUs that have one clock.
+struct HostClock {
+  std::string name;  // "policy0"
+  std::vector<int> cpus;
+  int64_t hertz = 0, allowed_hertz = 0, most_hertz = 0;  // now, the most now, the most ever
+  int64_t capacity = 0;                                  // of 1024 for the fastest
+};
+
+// What the daemon's governor may do less, and does.
+struct GovernorStepInfo {
+  std::string what;
+  bool taken = false;
+  std::string vain;             // why it does nothing although it is taken
+  uint64_t ups = 0, downs = 0;  // how often it was taken, and taken back
+};
+struct GovernorInfo {
+  std::vector<GovernorStepInfo> steps;
+  int level = 0;       // how many are taken
+  std::string reason;  // of the last decision; empty: there was none
+};
+
+struct HostInfo {
+  std::vector<HostZone> zones;
+  std::vector<HostClock> clocks;
+  std::optional<std::string> throttled;  // why the firmware makes it slower; empty: it does not
+  std::optional<double> cpu_pressure, memory_pressure, io_pressure;  // percent of the last 10 s
+  std::optional<double> battery;                                     // percent
+  bool discharging = false;
+  std::optional<bool> mains;
+  std::string memory_limit;  // whose the nearest limit is; empty: not known
+  int64_t memory_limit_bytes = 0, memory_available_bytes = 0;
+  std::optional<GovernorInfo> governor;  // nothing: none is configured
+};
+
 enum class PipelineChange { kStart, kStop, kRestart };
 
 class Client {
@@ -242,6 +284,8 @@ class Client {
   // DEADLINE_EXCEEDED: no frame came in time.
   virtual Result<Snapshot> snapshot(const std::string& pipeline,
                                     const SnapshotOptions& options) = 0;
+  // UNIMPLEMENTED: a daemon from before it could tell.
+  virtual Result<HostInfo> host() = 0;
 
  protected:
   // As infer_async(). What it returns cancels the inference: `done` gets CANCELLED, unless it has
