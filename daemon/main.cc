@@ -4,6 +4,7 @@
 
 #include "daemon/app.h"
 #include "daemon/config/config.h"
+#include "daemon/config/listener_list.h"
 #include "daemon/options.h"
 
 namespace {
@@ -21,6 +22,12 @@ int main(int argc, char** argv) {
   inferd::add_options(app, options, INFERD_VERSION);
   CLI11_PARSE(app, argc, argv);
 
+  if (!options.listeners.empty()) {
+    const auto config = inferd::config::load(options.listeners);
+    if (!config.ok()) return fail(config.status());
+    std::cout << inferd::config::listener_list(config->server) << "\n";
+    return 0;
+  }
   const bool only_check = !options.check.empty();
   const auto config = inferd::config::load(only_check ? options.check : options.config);
   if (!config.ok()) return fail(config.status());

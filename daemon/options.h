@@ -10,7 +10,8 @@ namespace inferd {
 
 struct Options {
   std::string config = "/etc/inferd/inferd.yaml";
-  std::string check;  // empty: run
+  std::string check;      // empty: run
+  std::string listeners;  // the same
 };
 
 // `options` must live as long as `app` parses.
@@ -19,6 +20,8 @@ inline void add_options(CLI::App& app, Options& options, const std::string& vers
   app.add_option("--config", options.config, "configuration file")->capture_default_str();
   app.add_option("--check", options.check,
                  "validate a configuration file and everything it refers to, start nothing");
+  app.add_option("--listeners", options.listeners,
+                 "say where a daemon with this configuration file listens, as JSON, start nothing");
   app.set_version_flag("--version", version);
 }
 

@@ -6,22 +6,6 @@
 namespace inferd::config {
 namespace {
 
-// Of "HOST:PORT", with gRPC's prefixes for numeric addresses. Only numbers and "localhost" are
-// known to stay on this machine: any other name is whatever a name server says.
-bool is_loopback(std::string_view address) {
-  for (const std::string_view prefix : {"ipv4:", "ipv6:"}) {
-    if (address.starts_with(prefix)) address.remove_prefix(prefix.size());
-  }
-  std::string host(address.substr(0, address.rfind(':')));
-  if (host == "localhost") return true;
-  in_addr v4{};
-  if (::inet_pton(AF_INET, host.c_str(), &v4) == 1) return ntohl(v4.s_addr) >> 24 == 127;
-  if (!host.starts_with('[') || !host.ends_with(']')) return false;
-  host = host.substr(1, host.size() - 2);
-  in6_addr v6{};
-  return ::inet_pton(AF_INET6, host.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
-}
-
 void check_listener(MapReader& r, const YAML::Node& node, const Listener& listener) {
   if (listener.address.empty()) return r.error(node, "a listener needs an address");
   if (listener.address.starts_with("unix:")) {
@@ -203,6 +187,20 @@ bool read_list(MapReader& r, const std::string& key, std::vector<OfProtocol>& li
 }
 
 }  // namespace
+
+bool is_loopback(std::string_view address) {
+  for (const std::string_view prefix : {"ipv4:", "ipv6:"}) {
+    if (address.starts_with(prefix)) address.remove_prefix(prefix.size());
+  }
+  std::string host(address.substr(0, address.rfind(':')));
+  if (host == "localhost") return true;
+  in_addr v4{};
+  if (::inet_pton(AF_INET, host.c_str(), &v4) == 1) return ntohl(v4.s_addr) >> 24 == 127;
+  if (!host.starts_with('[') || !host.ends_with(']')) return false;
+  host = host.substr(1, host.size() - 2);
+  in6_addr v6{};
+  return ::inet_pton(AF_INET6, host.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
 
 void read_listeners(MapReader& r, ServerConfig& server) {
   if (!read_list(r, "grpc", server.grpc)) {

@@ -41,7 +41,8 @@ void examine_daemon(const Patient& patient, Findings& findings);
 void examine_socket(const Patient& patient, Findings& findings);
 // What `inferd --check` says.
 void examine_configuration(const Patient& patient, Findings& findings);
-// Where the daemon can be reached from.
+// Where the daemon can be reached from, and what keeps it from listening where the configuration
+// says, or lets in more than was meant.
 void examine_ports(const Patient& patient, Findings& findings);
 void examine_models(const Patient& patient, Findings& findings);
 void examine_processor(const Patient& patient, Findings& findings);

@@ -30,6 +30,16 @@ std::optional<uint32_t> as_id(const std::string& text) {
   return std::nullopt;
 }
 
+// `wanted`: as bits of others'.
+bool has_rights(const User& user, const std::string& path, mode_t wanted) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return false;
+  if (user.id == 0) return true;
+  if (status.st_uid == user.id) return (status.st_mode >> 6 & wanted) == wanted;
+  if (user.groups.contains(status.st_gid)) return (status.st_mode >> 3 & wanted) == wanted;
+  return (status.st_mode & wanted) == wanted;
+}
+
 }  // namespace
 
 std::optional<std::string> first_line(const std::string& path) {
@@ -84,13 +94,11 @@ std::string group_name(const std::string& root, uint32_t id) {
 }
 
 bool may_use(const User& user, const std::string& path) {
-  struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) return false;
-  if (user.id == 0) return true;
-  const mode_t wanted = S_IROTH | S_IWOTH;
-  if (status.st_uid == user.id) return (status.st_mode >> 6 & wanted) == wanted;
-  if (user.groups.contains(status.st_gid)) return (status.st_mode >> 3 & wanted) == wanted;
-  return (status.st_mode & wanted) == wanted;
+  return has_rights(user, path, S_IROTH | S_IWOTH);
+}
+
+bool may_write_in(const User& user, const std::string& folder) {
+  return has_rights(user, folder, S_IWOTH | S_IXOTH);
 }
 
 }  // namespace inferd::ctl

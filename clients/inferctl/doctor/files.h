@@ -29,5 +29,7 @@ std::string group_name(const std::string& root, uint32_t id);
 
 // Whether the file's permissions let the user read and write it; false where there is no such file.
 bool may_use(const User& user, const std::string& path);
+// Whether the user may make files in a folder; the same.
+bool may_write_in(const User& user, const std::string& folder);
 
 }  // namespace inferd::ctl

@@ -2,42 +2,14 @@
 //
 // The daemon: does it run, may one talk to it, is what it was told right.
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-#include <array>
-#include <cstdio>
-#include <fstream>
-#include <sstream>
 
 #include "clients/inferctl/connect.h"
 #include "clients/inferctl/doctor/check.h"
+#include "clients/inferctl/doctor/daemon_program.h"
 #include "clients/inferctl/doctor/files.h"
 
 namespace inferd::ctl {
-namespace {
-
-// The daemon that lies beside this program, or else that of the path.
-std::string daemon_program() {
-  std::array<char, 4096> self;
-  const ssize_t size = ::readlink("/proc/self/exe", self.data(), self.size());
-  if (size > 0) {
-    const std::string here(self.data(), static_cast<size_t>(size));
-    const std::string beside = here.substr(0, here.rfind('/')) + "/inferd";
-    if (::access(beside.c_str(), X_OK) == 0) return beside;
-  }
-  return "inferd";
-}
-
-// In single quotes for a shell.
-std::string quoted(const std::string& text) {
-  std::string out = "'";
-  for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
-}
-
-}  // namespace
-
 void examine_daemon(const Patient& patient, Findings& findings) {
   const std::string& endpoint = patient.globals->endpoint;
   const auto client = connect(*patient.globals);
@@ -88,57 +60,14 @@ void examine_configuration(const Patient& patient, Findings& findings) {
         {Level::kWarning, "cannot read " + path, "run as root, or name the file with --config"});
     return;
   }
-  const std::string command = quoted(daemon_program()) + " --check " + quoted(path) + " 2>&1";
-  FILE* check = ::popen(command.c_str(), "r");
-  std::string said;
-  std::array<char, 4096> buffer;
-  while (check != nullptr) {
-    const size_t size = std::fread(buffer.data(), 1, buffer.size(), check);
-    if (size == 0) break;
-    said.append(buffer.data(), size);
-  }
-  const int result = check == nullptr ? -1 : ::pclose(check);
-  while (said.ends_with('\n')) said.pop_back();
-  if (result == 0) {
+  const Said said = ask_daemon_program("--check", path, true);
+  if (said.status == 0) {
     findings.push_back({Level::kOk, path + " is in order", ""});
-  } else if (result != -1 && WIFEXITED(result) && WEXITSTATUS(result) == 127) {
+  } else if (said.status == 127) {
     findings.push_back({Level::kError, "there is no program inferd", "sudo apt install inferd"});
   } else {
-    findings.push_back({Level::kError, said, "correct it, then: inferd --check " + path});
+    findings.push_back({Level::kError, said.text, "correct it, then: inferd --check " + path});
   }
-}
-
-void examine_ports(const Patient& patient, Findings& findings) {
-  const auto user = find_user(patient.root, patient.user);
-  if (!user) return;  // the check of devices says so
-  // proc(5): local address, state (0A: listening) and user are fields 2, 4 and 8.
-  for (const char* file : {"/proc/net/tcp", "/proc/net/tcp6"}) {
-    std::ifstream stream(patient.root + file);
-    std::string line;
-    std::getline(stream, line);
-    while (std::getline(stream, line)) {
-      std::istringstream fields(line);
-      std::string number, local, remote, state, queues, timer, retransmits;
-      uint32_t owner = 0;
-      if (!(fields >> number >> local >> remote >> state >> queues >> timer >> retransmits >>
-            owner))
-        continue;
-      const size_t colon = local.find(':');
-      if (state != "0A" || owner != user->id || colon == std::string::npos) continue;
-      const std::string address = local.substr(0, colon);
-      const bool loopback =
-          address.ends_with("7F") || address == "00000000000000000000000001000000";
-      const auto port = std::to_string(std::stoul(local.substr(colon + 1), nullptr, 16));
-      findings.push_back(
-          {Level::kOk,
-           "port " + port +
-               (loopback ? " is open to this machine only" : " is open to other machines"),
-           ""});
-    }
-  }
-  if (findings.empty())
-    findings.push_back(
-        {Level::kOk, "no port is open: only programs on this machine can connect", ""});
 }
 
 void examine_models(const Patient& patient, Findings& findings) {

@@ -11,6 +11,7 @@
 
 #include "clients/inferctl/doctor/check.h"
 #include "clients/inferctl/doctor/files.h"
+#include "clients/inferctl/doctor/listeners.h"
 #include "tests/unit/temporary_folder.h"
 
 namespace inferd::ctl {
@@ -47,6 +48,34 @@ class DoctorTest : public ::testing::Test {
   Findings examine(void (*check)(const Patient&, Findings&)) const {
     Findings findings;
     check(patient_, findings);
+    return findings;
+  }
+
+  // As the kernel lists those that programs listen on: address and port, user, inode.
+  struct Socket {
+    const char* address;
+    int user = 0, inode = 0;
+  };
+  void listen(const std::vector<Socket>& sockets, const std::string& file = "tcp") const {
+    std::string text = "  sl  local_address\n";
+    for (const Socket& socket : sockets) {
+      text += "   0: " + std::string(socket.address) +
+              " 00000000:0000 0A 00000000:00000000 00:00000000 00000000 " +
+              std::to_string(socket.user) + " 0 " + std::to_string(socket.inode) + " 1\n";
+    }
+    write("/proc/net/" + file, text);
+  }
+  // A process that has a socket.
+  void run(int process, const std::string& name, int inode) const {
+    const std::string folder = "/proc/" + std::to_string(process);
+    write(folder + "/comm", name + "\n");
+    std::filesystem::create_directories(folder_.path() + folder + "/fd");
+    std::filesystem::create_symlink("socket:[" + std::to_string(inode) + "]",
+                                    folder_.path() + folder + "/fd/3");
+  }
+  Findings examine(const Listener& listener) const {
+    Findings findings;
+    examine_listeners(patient_, {listener}, findings);
     return findings;
   }
 
@@ -131,6 +160,112 @@ TEST_F(DoctorTest, PortsOfTheDaemonsUser) {
   EXPECT_THAT(examine(examine_ports),
               ElementsAre(found(Level::kOk, "port 8000 is open to this machine only", ""),
                           found(Level::kOk, "port 8001 is open to other machines", "")));
+}
+
+// With all that there is nothing to say against.
+Listener safe(const std::string& protocol, const std::string& address) {
+  return {protocol, address, false, true, true, "inferd.yaml:3:7"};
+}
+
+TEST_F(DoctorTest, ReadsWhereTheDaemonListens) {
+  const auto listeners = read_listeners(
+      R"([{"protocol": "http", "address": "0.0.0.0:80", "loopback": false, "tls": true,
+           "rules": true, "at": "inferd.yaml:3:7"},
+          {"protocol": "grpc", "address": "unix:/run/inferd/inferd.sock", "loopback": false,
+           "tls": false, "rules": false, "at": ""}])");
+  ASSERT_TRUE(listeners.ok());
+  ASSERT_EQ(listeners->size(), 2U);
+  const Listener& first = listeners->front();
+  EXPECT_EQ(first.protocol + " " + first.address + " " + first.at,
+            "http 0.0.0.0:80 inferd.yaml:3:7");
+  EXPECT_TRUE(!first.loopback && first.tls && first.rules);
+  EXPECT_TRUE(!listeners->back().tls && !listeners->back().rules);
+  EXPECT_FALSE(read_listeners("inferd: no such option").ok());
+  EXPECT_FALSE(read_listeners("[1]").ok());
+}
+
+TEST_F(DoctorTest, APortThatAnotherProgramHas) {
+  const auto taken = found(Level::kError,
+                           "port 8001 of grpc 0.0.0.0:8001 is taken by nginx "
+                           "(process 812)",
+                           "another port at inferd.yaml:3:7");
+  run(812, "nginx", 77);
+  for (const char* address : {"00000000:1F41", "0100007F:1F41"}) {
+    listen({{address, 0, 77}});
+    EXPECT_THAT(examine(safe("grpc", "0.0.0.0:8001")), ElementsAre(taken)) << address;
+  }
+  EXPECT_THAT(examine(safe("grpc", "0.0.0.0:8002")), IsEmpty());
+  EXPECT_THAT(examine(safe("grpc", "192.168.0.2:8001")), IsEmpty()) << "another address";
+  EXPECT_THAT(examine(safe("grpc", "localhost:8001")),
+              ElementsAre(found(Level::kError, "is taken by nginx", "another port")));
+  // All of IPv6, and so of IPv4.
+  listen({});
+  listen({{"00000000000000000000000000000000:1F41", 0, 77}}, "tcp6");
+  EXPECT_THAT(examine(safe("grpc", "0.0.0.0:8001")), ElementsAre(taken));
+  EXPECT_THAT(examine(safe("grpc", "[::1]:8001")),
+              ElementsAre(found(Level::kError, "is taken by nginx", "another port")));
+  // Who is not root does not see who has it.
+  std::filesystem::remove_all(folder_.path() + "/proc/812");
+  EXPECT_THAT(examine(safe("grpc", "0.0.0.0:8001")),
+              ElementsAre(found(Level::kWarning, "is taken by a program of user 0", "sudo")));
+}
+
+TEST_F(DoctorTest, APortOfTheDaemon) {
+  listen({{"00000000:1F41", 990, 77}});
+  EXPECT_THAT(examine(safe("grpc", "0.0.0.0:8001")), IsEmpty());
+  run(1, "systemd", 78);
+  listen({{"00000000:1F41", 0, 78}});
+  EXPECT_THAT(examine(safe("grpc", "0.0.0.0:8001")), IsEmpty()) << "kept by systemd";
+  run(900, "inferd", 79);
+  listen({{"00000000:0050", 990, 79}});
+  EXPECT_THAT(examine(safe("http", "0.0.0.0:80")), IsEmpty()) << "it has it already";
+}
+
+TEST_F(DoctorTest, APortThatNeedsAPrivilege) {
+  EXPECT_THAT(examine(safe("http", "0.0.0.0:80")),
+              ElementsAre(found(Level::kError, "inferd may not open port 80 of http 0.0.0.0:80",
+                                "AmbientCapabilities=CAP_NET_BIND_SERVICE")));
+  EXPECT_THAT(examine(safe("grpc", "0.0.0.0:443")),
+              ElementsAre(found(Level::kError, "below 1024", "ListenStream=0.0.0.0:443")));
+  write("/etc/systemd/system/inferd.socket.d/port.conf", "[Socket]\nListenStream=0.0.0.0:443\n");
+  EXPECT_THAT(examine(safe("grpc", "0.0.0.0:443")), IsEmpty());
+  write("/etc/systemd/system/inferd.service.d/override.conf",
+        "[Service]\nAmbientCapabilities=CAP_NET_BIND_SERVICE\n");
+  EXPECT_THAT(examine(safe("http", "0.0.0.0:80")), IsEmpty());
+  std::filesystem::remove_all(folder_.path() + "/etc/systemd");
+  write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "80\n");
+  EXPECT_THAT(examine(safe("http", "0.0.0.0:80")), IsEmpty());
+  EXPECT_THAT(examine(safe("http", "0.0.0.0:79")),
+              ElementsAre(found(Level::kError, "below 80", "a port from 80 on")));
+}
+
+TEST_F(DoctorTest, AListenerThatLetsEverybodyIn) {
+  Listener listener = safe("grpc", "0.0.0.0:8001");
+  listener.tls = listener.rules = false;
+  EXPECT_THAT(examine(listener),
+              ElementsAre(found(Level::kWarning, "open to other machines without encryption",
+                                "tls at inferd.yaml:3:7"),
+                          found(Level::kWarning, "whoever reaches this machine", "allow:")));
+  listener.loopback = true;
+  EXPECT_THAT(examine(listener),
+              ElementsAre(found(Level::kWarning, "every program on this machine", "allow:")));
+}
+
+TEST_F(DoctorTest, AFolderForSockets) {
+  const Listener listener = safe("grpc", "unix:/run/inferd/inferd.sock");
+  EXPECT_THAT(examine(listener), ElementsAre(found(Level::kError, "there is no folder /run/inferd",
+                                                   "systemd-tmpfiles --create")));
+  EXPECT_THAT(examine(safe("local", "unix:/run/arm/local.sock")),
+              ElementsAre(found(Level::kError, "there is no folder /run/arm",
+                                "sudo install -d -o inferd -g inferd /run/arm")));
+  const std::string folder = folder_.path() + "/run/inferd";
+  std::filesystem::create_directories(folder);
+  ASSERT_EQ(::chmod(folder.c_str(), 0755), 0);
+  EXPECT_THAT(examine(listener),
+              ElementsAre(found(Level::kError, "inferd may not make a socket in /run/inferd",
+                                "sudo chown inferd:inferd /run/inferd")));
+  ASSERT_EQ(::chmod(folder.c_str(), 0777), 0);
+  EXPECT_THAT(examine(listener), IsEmpty());
 }
 
 TEST_F(DoctorTest, ADaemonThatIsNotThere) {
