@@ -7,16 +7,18 @@
 #
 #   scripts/test-devices.sh [--filter GTEST_FILTER] [COMMAND...]
 #
-# COMMAND (a shell's) runs there, in the checkout, instead of the test program. The exit status is that of the tests, or 77
-# where the machine's kernel cannot be downloaded. The first time downloads some 220 MB of packages and compiles drivers; ~/.cache/inferd/devices keeps what comes of it.
+# COMMAND (a shell's) runs there, in the checkout, instead of the test programs; with --filter, only that of GoogleTest
+# does. The exit status is that of the tests, or 77 where the machine's kernel cannot be downloaded. The first time downloads some 220 MB of packages and compiles drivers; ~/.cache/inferd/devices keeps what comes of it.
 set -eu
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
+every=yes  # test
 filter='V4l2Kernel.*:CanInterface.*:GpioKernel.*:Iio*Kernel*:LibcameraKernel.*'
 if [ "${1:-}" = --filter ]; then
   [ $# -ge 2 ] || die "--filter needs a filter of GoogleTest"
   filter=$2
+  every=no
   shift 2
 fi
 limit_s=600  # for the whole machine
@@ -130,7 +132,14 @@ if [ $# -gt 0 ]; then
 else
   program=$build/tests/unit/unit-pipeline-test
   [ -x "$program" ] || die "there is no $program; cmake --build build/release --target unit-pipeline-test"
-  echo "exec '$program' --gtest_filter='$filter'" >"$results/command"
+  {
+    echo 'status=0'
+    echo "'$program' --gtest_filter='$filter' || status=1"
+    # The first minutes of a user: from a camera to a pipeline that runs.
+    [ $every = no ] || echo "/usr/bin/python3 -B tests/integration/setup_test.py --inferd '$build/daemon/inferd' \
+      --inferctl '$build/clients/inferctl' --models '${INFERD_TEST_MODELS:-$root/../shared/models}' || status=1"
+    echo "exit \$status"
+  } >"$results/command"
 fi
 took "preparing"
 

@@ -296,6 +296,22 @@ class GrpcClient final : public Client {
     return from_proto(response);
   }
 
+  Result<std::vector<CameraInfo>> cameras() override {
+    grpc::ClientContext context;
+    prepare(context);
+    inferd::v1::ListCamerasResponse response;
+    INFERD_RETURN_IF_ERROR(
+        ended(pipelines_->ListCameras(&context, inferd::v1::ListCamerasRequest(), &response)));
+    std::vector<CameraInfo> cameras;
+    for (const auto& camera : response.cameras()) {
+      CameraInfo& info =
+          cameras.emplace_back(CameraInfo{camera.source(), camera.id(), camera.model(), {}});
+      for (const auto& mode : camera.modes())
+        info.modes.push_back({mode.format(), mode.width(), mode.height()});
+    }
+    return cameras;
+  }
+
   Status watch(const std::string& pipeline,
                const std::function<bool(const WatchedFrame&)>& on_frame) override {
     grpc::ClientContext context;

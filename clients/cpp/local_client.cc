@@ -119,6 +119,7 @@ class LocalClient final : public Client {
     return only_over_grpc("snapshots");
   }
   Result<HostInfo> host() override { return only_over_grpc("the host"); }
+  Result<std::vector<CameraInfo>> cameras() override { return only_over_grpc("cameras"); }
 
  protected:
   std::function<void()> start(const std::string& model, const std::vector<NamedTensor>& inputs,

@@ -6,9 +6,9 @@
 namespace inferd::ctl {
 namespace {
 
-const AddCommand kCommands[] = {add_inspect,  add_run,  add_bench,  add_compile, add_quantize,
-                                add_evaluate, add_key,  add_status, add_health,  add_doctor,
-                                add_infer,    add_load, add_model,  add_pipeline};
+const AddCommand kCommands[] = {add_inspect,  add_run,   add_bench,  add_compile, add_quantize,
+                                add_evaluate, add_key,   add_status, add_health,  add_doctor,
+                                add_setup,    add_infer, add_load,   add_model,   add_pipeline};
 
 }  // namespace
 
@@ -26,6 +26,7 @@ void add_everything(CLI::App& app, Globals& globals, Run& chosen, const std::str
       "--preprocess mean=127.5,std=127.5\n"
       "  inferctl --endpoint unix:/tmp/inferd.sock infer detector --input photo.jpg\n"
       "  inferctl --endpoint unix:/tmp/inferd.sock load detector --rate 200 --poisson\n"
+      "  inferctl setup camera --list\n"
       "  inferctl pipeline watch demo\n"
       "  inferctl key generate release.key\n"
       "  inferctl model sign models/detector/3 --name detector --version 3 --key release.key\n"

@@ -43,6 +43,7 @@ void add_infer(CLI::App& app, const Globals& globals, Run& chosen);
 void add_key(CLI::App& app, const Globals& globals, Run& chosen);
 void add_load(CLI::App& app, const Globals& globals, Run& chosen);
 void add_model(CLI::App& app, const Globals& globals, Run& chosen);
+void add_setup(CLI::App& app, const Globals& globals, Run& chosen);
 void add_pipeline(CLI::App& app, const Globals& globals, Run& chosen);
 
 // Subcommands of `model`.

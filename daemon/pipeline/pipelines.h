@@ -97,6 +97,23 @@ struct PipelineDrawing {
   std::string dot;   // for Graphviz
 };
 
+// What a camera can give.
+struct CameraMode {
+  std::string format;         // as the source's key of that name takes it
+  int width = 0, height = 0;  // pixels
+};
+
+struct CameraInfo {
+  std::string source;  // which kind of source opens it: "libcamera"
+  std::string id;      // what that source's key `camera` takes
+  std::string model;   // may be empty
+  std::vector<CameraMode> modes;
+};
+
+// Cameras of libraries. Any thread; looks for them anew, which takes up to a second.
+// UNIMPLEMENTED: this build has no such library. UNAVAILABLE: it does not start.
+Result<std::vector<CameraInfo>> list_cameras();
+
 // A bounded mailbox of results: the newest `capacity` results wait for next(); older ones are
 // dropped and counted. Thread-safe.
 class Subscription {

@@ -161,7 +161,8 @@ class UnixUsers(unittest.TestCase):
         self.assertEqual(
             in_child(NOBODY, self.address, "ModelMetadata", ["RepositoryModelUnload", unload()], "RepositoryIndex",
                      "/inferd.v1.PipelineService/ListPipelines", "/inferd.v1.PipelineService/StopPipeline",
-                     "/inferd.v1.PipelineService/Snapshot", "/inferd.v1.PipelineService/PushFrames",
+                     "/inferd.v1.PipelineService/Snapshot", "/inferd.v1.PipelineService/ListCameras",
+                     "/inferd.v1.PipelineService/PushFrames",
                      "ServerLive").splitlines(),
             ["NOT_FOUND: there is no model ''; none is loaded",
              "PERMISSION_DENIED: RepositoryModelUnload needs the role 'admin', and the caller has: infer",
@@ -169,6 +170,7 @@ class UnixUsers(unittest.TestCase):
              "PERMISSION_DENIED: ListPipelines needs the role 'observe', and the caller has: infer",
              "PERMISSION_DENIED: StopPipeline needs the role 'admin', and the caller has: infer",
              "PERMISSION_DENIED: Snapshot needs the role 'observe', and the caller has: infer",
+             "PERMISSION_DENIED: ListCameras needs the role 'admin', and the caller has: infer",
              "INVALID_ARGUMENT: the first message names no source", "ok"])
 
     def test_without_a_role_every_method_is_denied(self):

@@ -24,6 +24,7 @@ struct Row {
   bool samples = false;      // gives samples; else it may do so where it has the key `columns`
   int columns = 0;           // of samples, where it has no key for that
   const char* names = "";    // the key that lists the columns of its frames, which have `rows` rows
+  bool cameras = false;      // the module can list what this source may open
 };
 
 const Row kRows[] = {
@@ -32,7 +33,7 @@ const Row kRows[] = {
     {"gstreamer", nullptr, "gstreamer", "GStreamer"},
     {"iio", nullptr, "iio", "libiio", true, 0, "channels"},
     {"images", alone<make_images>},
-    {"libcamera", nullptr, "libcamera", "libcamera"},
+    {"libcamera", nullptr, "libcamera", "libcamera", false, 0, "", true},
     {"rtsp", nullptr, "gstreamer", "GStreamer"},
     {"lines", alone<make_lines>, "", "", true},
     {"mqtt", nullptr, "mqtt", "libmosquitto"},
@@ -68,6 +69,18 @@ Signal signal_of(const config::NodeConfig& node) {
     signal.rows = static_cast<int>(r.integer("rows", 1, 1, INT32_MAX));
   }
   return signal;
+}
+
+Result<std::vector<CameraInfo>> list_cameras() {
+  std::vector<CameraInfo> all;
+  for (const Row& row : kRows) {
+    if (!row.cameras) continue;
+    INFERD_ASSIGN_OR_RETURN(const auto* list, host::function_in_module<ListCameras>(
+                                                  row.module, std::string("list_") + row.type));
+    INFERD_ASSIGN_OR_RETURN(const auto cameras, (*list)());
+    all.insert(all.end(), cameras.begin(), cameras.end());
+  }
+  return all;
 }
 
 Result<std::unique_ptr<Source>> make_source(const config::NodeConfig& node,

@@ -87,6 +87,11 @@ std::vector<std::string> libcamera_format_names() {
   return names;
 }
 
+std::string libcamera_format_name(const libcamera::PixelFormat& format) {
+  const Row* row = row_of(format);
+  return row == nullptr ? "" : row->name;
+}
+
 bool libcamera_is_picture(const libcamera::PixelFormat& format) {
   const Row* row = row_of(format);
   return row != nullptr && row->format;

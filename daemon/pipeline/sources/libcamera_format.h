@@ -23,6 +23,9 @@ struct LibcameraWish {
 // "auto", "nv12", ...
 std::vector<std::string> libcamera_format_names();
 
+// Its name among them; empty: it is none of them.
+std::string libcamera_format_name(const libcamera::PixelFormat& format);
+
 // False: MJPEG, which has to be decoded; only of formats that choose_libcamera_format() takes.
 bool libcamera_is_picture(const libcamera::PixelFormat& format);
 

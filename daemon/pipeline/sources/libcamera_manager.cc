@@ -42,16 +42,12 @@ void removed(const std::string& id) {
   }
 }
 
-std::string model_of(const libcamera::Camera& camera) {
-  return std::string(camera.properties().get(libcamera::properties::Model).value_or(""));
-}
-
 using Cameras = std::vector<std::shared_ptr<libcamera::Camera>>;
 
 std::string list_of(const Cameras& cameras) {
   std::string list;
   for (size_t i = 0; i < cameras.size(); ++i) {
-    const std::string model = model_of(*cameras[i]);
+    const std::string model = libcamera_model(*cameras[i]);
     list += (list.empty() ? "" : ", ") + std::to_string(i) + ": '" + cameras[i]->id() + "'" +
             (model.empty() ? "" : " (" + model + ")");
   }
@@ -59,6 +55,10 @@ std::string list_of(const Cameras& cameras) {
 }
 
 }  // namespace
+
+std::string libcamera_model(const libcamera::Camera& camera) {
+  return std::string(camera.properties().get(libcamera::properties::Model).value_or(""));
+}
 
 Result<std::unique_ptr<LibcameraUse>> LibcameraUse::begin() {
   const std::lock_guard lock(shared().changing);
@@ -102,13 +102,18 @@ Result<std::shared_ptr<libcamera::Camera>> LibcameraUse::find(const std::string&
   Cameras of_model;
   for (const auto& camera : cameras) {
     if (camera->id() == wish) return camera;
-    if (model_of(*camera) == wish) of_model.push_back(camera);
+    if (libcamera_model(*camera) == wish) of_model.push_back(camera);
   }
   if (of_model.size() == 1) return of_model.front();
   if (of_model.size() > 1)
     return invalid_argument("there are several cameras '" + wish +
                             "'; name one by its id: " + list_of(of_model));
   return not_found("there is no camera '" + wish + "'; there is " + list_of(cameras));
+}
+
+std::vector<std::shared_ptr<libcamera::Camera>> LibcameraUse::cameras() const {
+  const std::lock_guard lock(shared().changing);
+  return shared().manager->cameras();
 }
 
 void LibcameraUse::when_unplugged(const std::string& id, std::function<void()> call) {

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "inferd/engine/status.h"
 
@@ -23,6 +24,9 @@ class LibcameraUse {
   LibcameraUse(const LibcameraUse&) = delete;
   LibcameraUse& operator=(const LibcameraUse&) = delete;
 
+  // All that are there now.
+  std::vector<std::shared_ptr<libcamera::Camera>> cameras() const;
+
   // `wish`: its id, its place in the list from 0 on, its model where only one has that, or empty:
   // the first. Give it up before this. NOT_FOUND: there is none; the message lists what there is.
   Result<std::shared_ptr<libcamera::Camera>> find(const std::string& wish) const;
@@ -33,5 +37,8 @@ class LibcameraUse {
  private:
   LibcameraUse() = default;
 };
+
+// Empty: it says none.
+std::string libcamera_model(const libcamera::Camera& camera);
 
 }  // namespace inferd::pipeline

@@ -4,6 +4,7 @@
 // docs/pipelines.md.
 #pragma once
 
+#include "daemon/pipeline/pipelines.h"
 #include "daemon/pipeline/source.h"
 
 namespace inferd::pipeline {
@@ -18,7 +19,9 @@ Result<std::unique_ptr<Source>> make_test_pattern(const config::NodeConfig& node
 Result<std::unique_ptr<Source>> make_v4l2(const config::NodeConfig& node);
 Result<std::unique_ptr<Source>> make_wav(const config::NodeConfig& node);
 
-// What modules (daemon/host/module.h) have under the names source_alsa, source_iio, ...
+// What modules (daemon/host/module.h) have under the names source_alsa, source_iio, ..., and where
+// the table says so, list_libcamera.
 using MakeSource = Result<std::unique_ptr<Source>> (*)(const config::NodeConfig& node);
+using ListCameras = Result<std::vector<CameraInfo>> (*)();
 
 }  // namespace inferd::pipeline

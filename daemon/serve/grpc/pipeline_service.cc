@@ -291,4 +291,27 @@ grpc::Status PipelineService::Snapshot(grpc::ServerContext* context,
   return grpc::Status::OK;
 }
 
+// Opens devices: for admins.
+grpc::Status PipelineService::ListCameras(grpc::ServerContext* context,
+                                          const inferd::v1::ListCamerasRequest*,
+                                          inferd::v1::ListCamerasResponse* response) {
+  const Status allowed = check_role(callers_.roles_of(*context), Role::kAdmin, "ListCameras");
+  if (!allowed.ok()) return to_grpc(allowed);
+  const auto cameras = pipeline::list_cameras();
+  if (!cameras.ok()) return to_grpc(cameras.status());
+  for (const pipeline::CameraInfo& camera : *cameras) {
+    auto* out = response->add_cameras();
+    out->set_source(camera.source);
+    out->set_id(camera.id);
+    out->set_model(camera.model);
+    for (const pipeline::CameraMode& mode : camera.modes) {
+      auto* m = out->add_modes();
+      m->set_format(mode.format);
+      m->set_width(mode.width);
+      m->set_height(mode.height);
+    }
+  }
+  return grpc::Status::OK;
+}
+
 }  // namespace inferd::serve

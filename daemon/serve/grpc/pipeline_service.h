@@ -40,6 +40,8 @@ class PipelineService final : public inferd::v1::PipelineService::WithCallbackMe
   PushStream::Reactor* PushFrames(grpc::CallbackServerContext*) override;
   grpc::Status Snapshot(grpc::ServerContext*, const inferd::v1::SnapshotRequest*,
                         inferd::v1::SnapshotResponse*) override;
+  grpc::Status ListCameras(grpc::ServerContext*, const inferd::v1::ListCamerasRequest*,
+                           inferd::v1::ListCamerasResponse*) override;
 
  private:
   using Change = Status (pipeline::Pipelines::*)(const std::string& name);

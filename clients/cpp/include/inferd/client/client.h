@@ -206,6 +206,19 @@ struct HostInfo {
   std::optional<GovernorInfo> governor;  // nothing: none is configured
 };
 
+// What a camera can give.
+struct CameraMode {
+  std::string format;         // as its source's key of that name takes it
+  int width = 0, height = 0;  // pixels
+};
+
+struct CameraInfo {
+  std::string source;  // which kind of source opens it: "libcamera"
+  std::string id;      // what that source's key `camera` takes
+  std::string model;   // may be empty
+  std::vector<CameraMode> modes;
+};
+
 enum class PipelineChange { kStart, kStop, kRestart };
 
 class Client {
@@ -286,6 +299,9 @@ class Client {
                                     const SnapshotOptions& options) = 0;
   // UNIMPLEMENTED: a daemon from before it could tell.
   virtual Result<HostInfo> host() = 0;
+  // Cameras that pipelines could have and that only the daemon's libraries can tell of.
+  // UNIMPLEMENTED: it was built without such a library. UNAVAILABLE: it does not start there.
+  virtual Result<std::vector<CameraInfo>> cameras() = 0;
 
  protected:
   // As infer_async(). What it returns cancels the inference: `done` gets CANCELLED, unless it has
