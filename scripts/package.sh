@@ -20,9 +20,15 @@ for architecture in "$@"; do
 done
 version=$(sed -n 's/^project(inferd VERSION \([0-9.]*\).*/\1/p' "$root/CMakeLists.txt")
 packages=$root/build/packages
+mkdir -p "$packages"
 # The same sources give the same packages.
-SOURCE_DATE_EPOCH=$(git -C "$root" log -1 --format=%ct 2>/dev/null || date +%s)
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$root" log -1 --format=%ct 2>/dev/null || date +%s)}
 export SOURCE_DATE_EPOCH
+
+# The names of all sources: what git knows of, or all files where there is no repository, as in a container.
+sources() {
+  git ls-files -z --cached --others --exclude-standard 2>/dev/null || find . -path ./build -prune -o ! -type d -print0
+}
 
 # shellcheck disable=SC2046 # lists of words
 install_packages $(packages_in packages-build.txt packages-package.txt)
@@ -51,7 +57,7 @@ for architecture in "$@"; do
   work=$packages/work-$architecture
   rm -rf "$work"
   mkdir -p "$work/source"
-  git ls-files -z --cached --others --exclude-standard | tar -c --null -T - | tar -x -C "$work/source"
+  sources | tar -c --null -T - | tar -x -C "$work/source"
   mv "$work/source/packaging/debian" "$work/source/debian"
   cat >"$work/source/debian/changelog" <<EOF
 inferd ($version) unstable; urgency=medium

@@ -44,6 +44,15 @@ fi
 say "checking the service unit"
 "$root/scripts/check-unit.sh"
 
+say "checking the files of docker/"
+status=0
+"$root/tests/container/lint.sh" || status=$?
+case $status in
+  0) ;;
+  77) say "not reachable: what looks at the files of docker/ is left out" ;;
+  *) exit "$status" ;;
+esac
+
 say "running the tests"
 ctest --test-dir "$build" --output-on-failure -j "$(nproc)"
 
