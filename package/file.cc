@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace inferd::package {
 namespace {
@@ -60,6 +61,7 @@ Result<size_t> InputFile::read(std::span<std::byte> buffer) const {
 
 Result<Mapping> Mapping::of(const InputFile& file) {
   if (file.bytes() == 0) return Mapping();
+  if (!std::in_range<ptrdiff_t>(file.bytes())) return failed("map", file.path(), EFBIG);
   const auto size = static_cast<size_t>(file.bytes());
   void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.fd(), 0);
   if (address == MAP_FAILED) return failed("map", file.path(), errno);

@@ -3,9 +3,10 @@
 #
 # Installs what is needed, builds, and runs every test. Can be run from anywhere, again and again.
 #
-#   scripts/test.sh [--no-arm64] [--no-fuzz] [--no-devices]      without the cross-compiled kernel tests under qemu;
-#                                                                without the minute of each fuzzer; without simulated
-#                                                                cameras, CAN and GPIO lines
+#   scripts/test.sh [--no-arm64] [--no-fuzz] [--no-devices] [--armhf]
+#
+# Without the cross-compiled kernel tests under qemu; without the minute of each fuzzer; without simulated cameras, CAN and GPIO
+# lines; and with the engine's tests for 32-bit ARM, which take many minutes more.
 set -eu
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -13,12 +14,14 @@ set -eu
 arm64=yes
 fuzz=yes
 devices=yes
+armhf=no
 for option in "$@"; do
   case $option in
     --no-arm64) arm64=no ;;
     --no-fuzz) fuzz=no ;;
     --no-devices) devices=no ;;
-    *) die "unknown option '$option' (known: --no-arm64, --no-fuzz, --no-devices)" ;;
+    --armhf) armhf=yes ;;
+    *) die "unknown option '$option' (known: --no-arm64, --no-fuzz, --no-devices, --armhf)" ;;
   esac
 done
 
@@ -39,6 +42,11 @@ build_release
 if [ $arm64 = yes ] && [ "$(uname -m)" != aarch64 ]; then
   say "testing the engine for arm64 under qemu"
   "$root/scripts/test-arm64.sh"
+fi
+
+if [ $armhf = yes ]; then
+  say "testing the engine for 32-bit ARM under qemu"
+  "$root/scripts/test-armhf.sh"
 fi
 
 say "checking the service unit"

@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "engine/base/checked.h"
+
 namespace inferd {
 namespace {
 
@@ -44,6 +46,10 @@ Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::string& pa
   if (info.st_size > max_bytes) {
     return resource_exhausted("'" + path + "' has " + std::to_string(info.st_size) +
                               " bytes, more than the limit of " + std::to_string(max_bytes));
+  }
+  if (!addressable(info.st_size)) {
+    return resource_exhausted("'" + path + "' has " + std::to_string(info.st_size) +
+                              " bytes, more than this machine can address");
   }
   const auto size = static_cast<size_t>(info.st_size);
   void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);

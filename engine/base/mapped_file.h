@@ -16,7 +16,8 @@ namespace inferd {
 class MappedFile {
  public:
   // NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT (a folder, a device, empty) or
-  // RESOURCE_EXHAUSTED (larger than `max_bytes`); the message names the path.
+  // RESOURCE_EXHAUSTED (larger than `max_bytes`, or than addresses reach); the message names the
+  // path.
   static Result<std::shared_ptr<const MappedFile>> open(const std::string& path, int64_t max_bytes);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;

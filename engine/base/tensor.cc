@@ -103,6 +103,10 @@ Result<int64_t> checked_bytes(DType dtype, const Shape& shape) {
   if (!checked_mul(elements, static_cast<int64_t>(dtype_size(dtype)), &bytes)) {
     return invalid_argument("a tensor of shape " + shape.to_string() + " is too large");
   }
+  if (!addressable(bytes)) {
+    return invalid_argument("a tensor of shape " + shape.to_string() + " has " +
+                            std::to_string(bytes) + " bytes, more than this machine can address");
+  }
   return bytes;
 }
 

@@ -23,6 +23,7 @@
 // precision is binary16's.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -98,11 +99,17 @@ struct PackedWeights {
   size_t bytes() const;
 };
 
+// Of `count` T, a number of what tensors have. An int64 holds it even where size_t does not.
+template <typename T>
+constexpr int64_t bytes_of(std::integral auto count) {
+  return static_cast<int64_t>(count) * static_cast<int64_t>(sizeof(T));
+}
+
 // What a kernel derives from shapes. Immutable, owned by one plan's step.
 struct Prepared {
   virtual ~Prepared() = default;
-  size_t scratch_bytes = 0;  // needed during run, whole step; 64-byte aligned, contents undefined
-  size_t line_scratch_bytes = 0;  // of these, what a run with RunArgs::lines needs
+  int64_t scratch_bytes = 0;  // needed during run, whole step; 64-byte aligned, contents undefined
+  int64_t line_scratch_bytes = 0;  // of these, what a run with RunArgs::lines needs
 };
 
 // Lines [begin, end) of one image of an output [N,H,W,C].

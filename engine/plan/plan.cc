@@ -121,8 +121,7 @@ class Planner {
     if (step.kernel->prepare == nullptr) return ok_status();
     step.prepared = step.kernel->prepare(step.op, step.packed.get());
     if (step.prepared == nullptr) return ok_status();
-    plan_->scratch_bytes =
-        std::max(plan_->scratch_bytes, static_cast<int64_t>(step.prepared->scratch_bytes));
+    plan_->scratch_bytes = std::max(plan_->scratch_bytes, step.prepared->scratch_bytes);
     return ok_status();
   }
 

@@ -344,7 +344,7 @@ void lay_out_buffers(StripedGroup* group, std::span<const Step> steps) {
     StripedStep& step = group->steps[i];
     const kernels::Prepared* prepared = steps[group->first + i].prepared.get();
     if (prepared != nullptr) {
-      scratch = std::max(scratch, static_cast<int64_t>(prepared->line_scratch_bytes));
+      scratch = std::max(scratch, prepared->line_scratch_bytes);
     }
     if (step.home != static_cast<int>(i) || i + 1 == group->steps.size()) continue;
     step.buffer = group->buffer_bytes;

@@ -32,8 +32,8 @@ struct Node {
     }
     const auto packed = kernel->pack != nullptr ? kernel->pack(op, nullptr) : nullptr;
     const auto prepared = kernel->prepare != nullptr ? kernel->prepare(op, packed.get()) : nullptr;
-    const size_t scratch_bytes = prepared != nullptr ? prepared->scratch_bytes : 0;
-    const Result<MemoryBlock> scratch = MemoryBlock::allocate(static_cast<int64_t>(scratch_bytes));
+    const Result<MemoryBlock> scratch =
+        MemoryBlock::allocate(prepared != nullptr ? prepared->scratch_bytes : 0);
     if (!scratch.ok()) throw std::bad_alloc();
     ThreadPool pool(1);
     kernel->run({op, packed.get(), prepared.get(), in, out, scratch->data(), pool});

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "engine/base/checked.h"
 #include "engine/base/pages.h"
 
 namespace inferd::runtime {
@@ -11,7 +12,7 @@ namespace inferd::runtime {
 Result<MemoryBlock> MemoryBlock::allocate(int64_t bytes) {
   MemoryBlock block;
   if (bytes == 0) return block;
-  void* address = map_pages(static_cast<size_t>(bytes));
+  void* address = addressable(bytes) ? map_pages(static_cast<size_t>(bytes)) : nullptr;
   if (address == nullptr) {
     return resource_exhausted("no memory for " + std::to_string(bytes) + " bytes of activations");
   }

@@ -43,7 +43,8 @@ double peak_of(DType activations, DType weights) {
   for (const kernels::Kernel* kernel : kernels::accepting(op)) {
     const auto packed = kernel->pack != nullptr ? kernel->pack(op, nullptr) : nullptr;
     const auto prepared = kernel->prepare != nullptr ? kernel->prepare(op, packed.get()) : nullptr;
-    std::vector<std::byte> scratch((prepared != nullptr ? prepared->scratch_bytes : 0) + 64);
+    const int64_t needed = prepared != nullptr ? prepared->scratch_bytes : 0;
+    std::vector<std::byte> scratch(static_cast<size_t>(needed) + 64);
     ThreadPool pool(1);
     const std::byte* const inputs[] = {ones.data(), ones.data()};
     std::byte* const outputs[] = {output.data()};

@@ -99,7 +99,7 @@ Prepared::Prepared(const Problem& problem, const kernels::Kernel& kernel, int th
       pool_(threads),
       packed_(kernel.pack != nullptr ? kernel.pack(problem.op, nullptr) : nullptr),
       prepared_(kernel.prepare != nullptr ? kernel.prepare(problem.op, packed_.get()) : nullptr),
-      scratch_((prepared_ != nullptr ? prepared_->scratch_bytes : 0) + 64),
+      scratch_(static_cast<size_t>(prepared_ != nullptr ? prepared_->scratch_bytes : 0) + 64),
       output_(problem.op.outputs[0].bytes()) {}
 
 void Prepared::run() {

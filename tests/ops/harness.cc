@@ -55,6 +55,7 @@ const std::byte* const kGone = reinterpret_cast<const std::byte*>(kGuard);
 // `size` bytes between guards, 64-byte aligned.
 class Fenced {
  public:
+  explicit Fenced(int64_t size) : Fenced(static_cast<size_t>(size)) {}
   explicit Fenced(size_t size) : size_(size), memory_(size + 3 * kGuard, kUntouched) {
     const auto address = reinterpret_cast<uintptr_t>(memory_.data());
     start_ = kGuard + (kGuard - address % kGuard) % kGuard;

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 #include <string>
+#include <utility>
 
 namespace inferd::serve::local {
 namespace {
@@ -98,6 +99,10 @@ Result<std::shared_ptr<const Region>> Region::map(const Descriptor& file, uint64
       static_cast<uint64_t>(info.st_size) != bytes || bytes > kMaxBytes) {
     return invalid_argument("the buffer's file has " + std::to_string(info.st_size) +
                             " bytes, not the " + std::to_string(bytes) + " of the request");
+  }
+  if (!std::in_range<ptrdiff_t>(bytes)) {
+    return resource_exhausted("the buffer has " + std::to_string(bytes) +
+                              " bytes, more than this machine can address");
   }
   const int64_t mapped = whole_pages(bytes);
   if (mapped > most) {

@@ -5,6 +5,7 @@
 // a graph must be by ir::verify().
 #include <flatbuffers/flatbuffers.h>
 
+#include "engine/base/checked.h"
 #include "engine/import/flat_vector.h"
 #include "engine/import/ifd/attributes.h"
 #include "engine/import/ifd/file_header.h"
@@ -132,10 +133,10 @@ class Reader {
   // Address space is all that these take, but of that no more than a whole file might.
   Result<std::shared_ptr<const Constant>> left_out(uint64_t bytes) {
     left_out_bytes_ += static_cast<int64_t>(bytes);
-    if (left_out_bytes_ > limits_.max_file_bytes) {
+    if (left_out_bytes_ > limits_.max_file_bytes || !addressable(left_out_bytes_)) {
       return resource_exhausted("constants that were left out have more bytes than a file may");
     }
-    return Constant::left_out(bytes);
+    return Constant::left_out(static_cast<size_t>(bytes));
   }
 
   Result<std::shared_ptr<const Constant>> read_constant(const ifd::Block& block) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <new>
 #include <span>
@@ -24,7 +25,7 @@ class AlignedArray {
  public:
   AlignedArray() = default;
   explicit AlignedArray(size_t size)
-      : data_(static_cast<T*>(allocate(size * sizeof(T)))), size_(size) {}
+      : data_(static_cast<T*>(allocate(bytes_of(size)))), size_(size) {}
   // The next array of `stored`, to be read only; without `stored` one of its own.
   AlignedArray(size_t size, StoredWeights* stored)
       : AlignedArray(stored == nullptr ? AlignedArray(size) : view(size, *stored)) {}
@@ -57,10 +58,16 @@ class AlignedArray {
  private:
   static constexpr size_t kMapped = size_t{256} << 10;  // from here on straight from the system
 
+  // What is packed may be wider than what the tensor's own bytes were checked for.
+  static size_t bytes_of(size_t size) {
+    if (size > PTRDIFF_MAX / sizeof(T)) throw std::bad_alloc();
+    return size * sizeof(T);
+  }
+
   static AlignedArray view(size_t size, StoredWeights& stored) {
     AlignedArray array;
     // const_cast: whoever fills arrays has made them.
-    array.data_ = reinterpret_cast<T*>(const_cast<std::byte*>(stored.take(size * sizeof(T))));
+    array.data_ = reinterpret_cast<T*>(const_cast<std::byte*>(stored.take(bytes_of(size))));
     array.size_ = array.data_ == nullptr ? 0 : size;
     array.borrowed_ = true;
     return array;

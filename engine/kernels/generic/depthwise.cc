@@ -111,8 +111,8 @@ std::unique_ptr<Prepared> plan_depthwise(const OpDesc& op, int interleave, int c
   const int64_t pointers = 2 * plan->taps * static_cast<int64_t>(sizeof(void*));
   plan->worker_bytes = round_up(pointers + plan->taps * copied * element, 64);
   plan->max_workers = static_cast<int>(std::max(std::thread::hardware_concurrency(), 1U));
-  plan->scratch_bytes = static_cast<size_t>(plan->worker_bytes * plan->max_workers);
-  plan->line_scratch_bytes = static_cast<size_t>(plan->worker_bytes);
+  plan->scratch_bytes = plan->worker_bytes * plan->max_workers;
+  plan->line_scratch_bytes = plan->worker_bytes;
   return plan;
 }
 

@@ -254,8 +254,8 @@ std::unique_ptr<Prepared> plan_detection_post_process(const OpDesc& op, const Pa
       ++plan->lowest_rank;
     }
   }
-  plan->scratch_bytes = (plan->anchors + plan->classes) * sizeof(uint64_t) +
-                        plan->kept * sizeof(Kept) + plan->classes * sizeof(float);
+  plan->scratch_bytes = bytes_of<uint64_t>(plan->anchors + plan->classes) +
+                        bytes_of<Kept>(plan->kept) + bytes_of<float>(plan->classes);
   return plan;
 }
 

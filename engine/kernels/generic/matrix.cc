@@ -386,8 +386,8 @@ void plan_scratch(MatrixPlan* plan, Tile tile, int64_t element_bytes, int64_t wi
   if (plan->depth_step > 0) plan->worker_bytes += 4 * rows * tile.columns;
   plan->wide_panel = round_up(plan->worker_bytes, 64);
   if (wide_bytes > 0) plan->worker_bytes = plan->wide_panel + wide_bytes;
-  plan->scratch_bytes = static_cast<size_t>(plan->worker_bytes * plan->max_workers);
-  plan->line_scratch_bytes = static_cast<size_t>(plan->worker_bytes);
+  plan->scratch_bytes = plan->worker_bytes * plan->max_workers;
+  plan->line_scratch_bytes = plan->worker_bytes;
 }
 
 }  // namespace

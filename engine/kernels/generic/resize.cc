@@ -72,7 +72,7 @@ std::unique_ptr<Prepared> plan_linear_resize(const OpDesc& op, const PackedWeigh
   plan->worker_bytes = round_up(
       2 * static_cast<int64_t>(plan->columns.size()) * plan->channels * int64_t{sizeof(float)}, 64);
   plan->max_workers = static_cast<int>(std::max(std::thread::hardware_concurrency(), 1U));
-  plan->scratch_bytes = static_cast<size_t>(plan->worker_bytes * plan->max_workers);
+  plan->scratch_bytes = plan->worker_bytes * plan->max_workers;
   return plan;
 }
 

@@ -137,7 +137,7 @@ std::unique_ptr<Prepared> plan_winograd(const OpDesc& op, Tile tile) {
   plan->v_bytes = round_up(plan->block * tile_bytes, 64);
   plan->worker_bytes = plan->v_bytes + plan->block * kWinogradProducts * tile.columns * 4;
   plan->worker_bytes = round_up(plan->worker_bytes, 64);
-  plan->scratch_bytes = static_cast<size_t>(plan->worker_bytes * plan->max_workers);
+  plan->scratch_bytes = plan->worker_bytes * plan->max_workers;
   plan->zeros.assign(
       static_cast<size_t>(std::max<int64_t>(round_up(plan->in_c, kWinogradLanes), tile.columns)),
       0.F);

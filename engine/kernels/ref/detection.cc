@@ -164,7 +164,7 @@ std::unique_ptr<Prepared> prepare_detection_post_process(const OpDesc& op, const
   scratch->kept = static_cast<size_t>(attrs.max_detections) + scratch->anchors;
   const size_t candidates =
       scratch->anchors + scratch->kept + static_cast<size_t>(attrs.num_classes);
-  scratch->scratch_bytes = candidates * sizeof(Candidate) + scratch->anchors * sizeof(BoxCorners);
+  scratch->scratch_bytes = bytes_of<Candidate>(candidates) + bytes_of<BoxCorners>(scratch->anchors);
   return scratch;
 }
 

@@ -51,9 +51,9 @@ bool accepts_determinant(const OpDesc& op) {
 }
 
 std::unique_ptr<Prepared> prepare_determinant(const OpDesc& op, const PackedWeights*) {
-  const auto n = static_cast<size_t>(op.inputs[0].shape.back());
+  const int64_t n = op.inputs[0].shape.back();
   auto prepared = std::make_unique<Prepared>();
-  prepared->scratch_bytes = n * n * sizeof(double);
+  prepared->scratch_bytes = bytes_of<double>(n * n);
   return prepared;
 }
 

@@ -228,8 +228,8 @@ bool accepts_quantized_lstm(const OpDesc& op) {
 
 std::unique_ptr<Prepared> prepare_quantized_lstm(const OpDesc& op, const PackedWeights*) {
   auto prepared = std::make_unique<Prepared>();
-  const auto rows = static_cast<size_t>(op.inputs[2].shape[0]);
-  prepared->scratch_bytes = rows * (sizeof(int16_t) + sizeof(int8_t));
+  const int64_t rows = op.inputs[2].shape[0];
+  prepared->scratch_bytes = bytes_of<int16_t>(rows) + bytes_of<int8_t>(rows);
   return prepared;
 }
 

@@ -233,7 +233,7 @@ bool accepts_lstm(const OpDesc& op) {
 // Room for the sums of all gates and for one more number of each cell.
 std::unique_ptr<Prepared> prepare_recurrent(const OpDesc& op, const PackedWeights*) {
   auto prepared = std::make_unique<Prepared>();
-  prepared->scratch_bytes = static_cast<size_t>(op.inputs[1].shape[0]) * 2 * sizeof(float);
+  prepared->scratch_bytes = 2 * bytes_of<float>(op.inputs[1].shape[0]);
   return prepared;
 }
 

@@ -107,7 +107,7 @@ bool accepts_top_k(const OpDesc& op) { return same_type(op); }
 std::unique_ptr<Prepared> prepare_top_k(const OpDesc& op, const PackedWeights*) {
   auto scratch = std::make_unique<Scratch>();
   const int64_t count = op.inputs[0].shape[op.attrs_as<TopKAttrs>().axis];
-  scratch->scratch_bytes = static_cast<size_t>(count) * sizeof(int64_t);
+  scratch->scratch_bytes = bytes_of<int64_t>(count);
   return scratch;
 }
 
@@ -158,7 +158,7 @@ bool accepts_unique(const OpDesc& op) { return same_type(op); }
 std::unique_ptr<Prepared> prepare_unique(const OpDesc& op, const PackedWeights*) {
   auto scratch = std::make_unique<Scratch>();
   const int64_t count = op.inputs[0].shape[op.attrs_as<UniqueAttrs>().axis];
-  scratch->scratch_bytes = 3 * static_cast<size_t>(count) * sizeof(int64_t);
+  scratch->scratch_bytes = 3 * bytes_of<int64_t>(count);
   return scratch;
 }
 

@@ -119,7 +119,7 @@ bool accepts_non_max_suppression(const OpDesc& op) {
 
 std::unique_ptr<Prepared> prepare_non_max_suppression(const OpDesc& op, const PackedWeights*) {
   auto scratch = std::make_unique<Scratch>();
-  scratch->scratch_bytes = static_cast<size_t>(op.inputs[1].shape[2]) * sizeof(Candidate);
+  scratch->scratch_bytes = bytes_of<Candidate>(op.inputs[1].shape[2]);
   return scratch;
 }
 

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <limits>
 
 #include "engine/base/checked.h"
@@ -62,8 +63,29 @@ TEST(Shape, CheckedElementsRefusesWhatDoesNotFit) {
 
 TEST(Shape, CheckedBytesRefusesWhatDoesNotFit) {
   EXPECT_EQ(*checked_bytes(DType::kFloat32, Shape{2, 3}), 24);
-  EXPECT_EQ(*checked_bytes(DType::kInt8, Shape{kMax}), kMax);
+  EXPECT_EQ(*checked_bytes(DType::kInt8, Shape{PTRDIFF_MAX}), PTRDIFF_MAX);
+  EXPECT_FALSE(checked_bytes(DType::kInt16, Shape{PTRDIFF_MAX}).ok());
   EXPECT_FALSE(checked_bytes(DType::kInt16, Shape{kMax}).ok());
+}
+
+// 4 GiB: the size_t of a 32-bit machine counts them as none.
+TEST(Shape, CheckedBytesRefusesWhatPointersDoNotReach) {
+  const Result<int64_t> bytes = checked_bytes(DType::kFloat32, Shape{1 << 15, 1 << 15});
+  if constexpr (sizeof(size_t) > 4) {
+    EXPECT_EQ(*bytes, int64_t{1} << 32);
+  } else {
+    ASSERT_FALSE(bytes.ok());
+    EXPECT_NE(bytes.status().message().find("4294967296 bytes, more than this machine can address"),
+              std::string::npos)
+        << bytes.status().message();
+  }
+}
+
+TEST(CheckInputs, NoBytesAreNotFourGigabytes) {
+  const TensorInfo image{"image", DType::kFloat32, {kDynamicDim, 1 << 15}, {}};
+  const TensorView empty{DType::kFloat32, {1 << 15, 1 << 15}, {}};
+  EXPECT_EQ(check_inputs(std::span(&image, 1), std::span(&empty, 1)).code(),
+            StatusCode::kInvalidArgument);
 }
 
 template <typename T>
