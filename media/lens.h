@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <optional>
 
 #include "inferd/engine/status.h"
@@ -27,6 +28,8 @@ struct Lens {
   Model model = Model::kPinhole;
   double fx = 1, fy = 1, cx = 0, cy = 0;  // pixels
   std::array<double, 8> k{};
+
+  bool operator==(const Lens&) const = default;
 };
 
 // INVALID_ARGUMENT for numbers that no camera has, saying which.
@@ -45,5 +48,39 @@ double reach_of(const Lens& lens, double limit);
 
 // The same lens for pictures that are `scale_x` and `scale_y` times as large.
 Lens scaled(const Lens& lens, double scale_x, double scale_y);
+
+// How pictures are to be straightened.
+struct LensView {
+  Lens lens;                  // that check_lens() accepts
+  int width = 0, height = 0;  // of pictures that `lens` is for; 0: of those that come
+  // The focal length of the straight picture, in parts of the lens's: below 1 shows more of what is
+  // outside, smaller.
+  double zoom = 1;
+
+  bool operator==(const LensView&) const = default;
+};
+
+// Where a camera's picture of one size shows what the straight one of the same size would.
+class LensMap {
+ public:
+  static constexpr int64_t kMostPixels = int64_t{1} << 24;
+
+  // INVALID_ARGUMENT: another aspect ratio than that of `view`; smaller than 4x4 or more than
+  // kMostPixels.
+  static Result<LensMap> of(const LensView& view, int width, int height);
+
+  // From the straight picture to the camera's, in pixels whose centres are whole numbers, at most
+  // half of one beyond the outer ones; nothing where the camera saw nothing.
+  std::optional<PlanePoint> at(double x, double y) const;
+
+  // What to say of a picture of which the camera saw nothing.
+  Status saw_nothing() const;
+
+ private:
+  Lens lens_;
+  int width_ = 0, height_ = 0;
+  double fx_ = 1, fy_ = 1;  // of the straight picture
+  double reach_ = 0;
+};
 
 }  // namespace inferd::media

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "media/resample/gather.h"
+#include "media/resample/warp.h"
 
 namespace inferd::media {
 namespace {
@@ -37,6 +38,13 @@ Result<Preprocessor> Preprocessor::create(const Preprocess& options, const Tenso
   return preprocessor;
 }
 
+Result<Preprocessor> Preprocessor::create(const Preprocess& options, const TensorInfo& input,
+                                          const LensView& view, const RowKernels& kernels) {
+  INFERD_ASSIGN_OR_RETURN(Preprocessor preprocessor, create(options, input, kernels));
+  preprocessor.view_ = view;
+  return preprocessor;
+}
+
 Status Preprocessor::set_quantization(const Quantization& quantization) {
   input_.quantization = quantization;
   INFERD_ASSIGN_OR_RETURN(elements_, Elements::of(options_, input_));
@@ -44,7 +52,7 @@ Status Preprocessor::set_quantization(const Quantization& quantization) {
   return ok_status();
 }
 
-void Preprocessor::plan(const Picture& picture) {
+Status Preprocessor::plan(const Picture& picture) {
   format_ = picture.format;
   width_ = picture.width;
   height_ = picture.height;
@@ -53,10 +61,44 @@ void Preprocessor::plan(const Picture& picture) {
   for (int i = 0; i < mapping_.down.count; ++i) lines_.push_back(tap_at(mapping_.down, i));
   count_ = mapping_.across.count;
   room_ = (count_ + kBlock - 1) / kBlock * kBlock;
-  plan_planes(picture);
   if (mapping_.turned) strip_.resize(as_size(tensor_.channels * kStrip * count_) * elements_.size);
-  plan_copy();
   make_pads();
+  if (view_) {
+    const Status planned = plan_warps(picture);
+    if (!planned.ok()) width_ = 0;  // it is not planned for any
+    return planned;
+  }
+  plan_planes(picture);
+  plan_copy();
+  return ok_status();
+}
+
+// Each position is found by way of the straight picture, once, and from there looks at the bent one
+// as resizing looks at a picture: four pixels, whatever the scale.
+Status Preprocessor::plan_warps(const Picture& picture) {
+  INFERD_ASSIGN_OR_RETURN(const LensMap lens, LensMap::of(*view_, width_, height_));
+  const int lines = mapping_.down.count;
+  std::vector<std::optional<PlanePoint>> places;  // once for all planes
+  places.reserve(as_size(lines) * as_size(count_));
+  for (int line = 0; line < lines; ++line) {
+    const double y = place_at(mapping_.down, line);
+    for (int i = 0; i < count_; ++i) places.push_back(lens.at(place_at(mapping_.across, i), y));
+  }
+  const Components& components = components_of(picture.format);
+  resampled_.resize(3 * as_size(room_));
+  warped_.clear();
+  for (const auto [first, count] : warp_groups(components)) {
+    Warped warped;
+    warped.first = first;
+    warped.warp = make_warp(
+        std::span(components.at).subspan(first, count), width_, height_, count_, lines,
+        [&](int line, int i) { return places[as_size(line) * as_size(count_) + as_size(i)]; });
+    if (warped.warp.blind) return lens.saw_nothing();
+    for (size_t c = 0; c < count; ++c)
+      warped.values[c] = resampled_.data() + (first + c) * as_size(room_);
+    warped_.push_back(std::move(warped));
+  }
+  return ok_status();
 }
 
 void Preprocessor::plan_planes(const Picture& picture) {
@@ -130,7 +172,6 @@ size_t Preprocessor::resampled(Plane& plane, const Picture& picture, int row, in
 
 // The rows of all components that a line of the tensor lies between.
 Line Preprocessor::line_of(const Picture& picture, const Tap& tap) {
-  const Components& components = components_of(format_);
   Line line;
   line.weight = tap.weight == kOne ? 0 : tap.weight;
   for (Plane& plane : planes_) {
@@ -143,6 +184,25 @@ Line Preprocessor::line_of(const Picture& picture, const Tap& tap) {
       line.high[plane.first + as_size(c)] = plane.values[b][as_size(c)];
     }
   }
+  describe(line, picture);
+  return line;
+}
+
+// The same of a lens, where values are blended in both directions already.
+Line Preprocessor::warped_line(const Picture& picture, int number) const {
+  Line line;
+  for (const Warped& w : warped_) {
+    warp_line(*kernels_, w.warp, picture, w.first, number, w.values);
+    for (size_t c = 0; c < as_size(w.warp.components); ++c)
+      line.low[w.first + c] = line.high[w.first + c] = w.values[c];
+  }
+  describe(line, picture);
+  return line;
+}
+
+// What all lines have in common.
+void Preprocessor::describe(Line& line, const Picture& picture) const {
+  const Components& components = components_of(format_);
   if (components.grey) {
     line.low.fill(line.low[0]);
     line.high.fill(line.high[0]);
@@ -155,7 +215,6 @@ Line Preprocessor::line_of(const Picture& picture, const Tap& tap) {
   line.steps = elements_.steps.data();
   line.reals = elements_.reals.data();
   line.count = count_;
-  return line;
 }
 
 // Of the element at the left end of row y of the picture's rectangle: its bytes' offset.
@@ -235,7 +294,7 @@ Result<Placement> Preprocessor::fill(const Picture& picture, std::span<std::byte
     return invalid_argument("input '" + input_.name + "' needs another number of bytes");
   }
   if (picture.width < 1 || picture.height < 1) return invalid_argument("the picture has no pixels");
-  if (!is_planned_for(picture)) plan(picture);
+  if (!is_planned_for(picture)) INFERD_RETURN_IF_ERROR(plan(picture));
   fill_pads(tensor.data());
   for (Plane& plane : planes_) plane.rows = {-1, -1};
   for (int line = 0; line < mapping_.down.count; ++line) {
@@ -243,7 +302,7 @@ Result<Placement> Preprocessor::fill(const Picture& picture, std::span<std::byte
       copy_line(picture, line, tensor.data());
       continue;
     }
-    Line values = line_of(picture, lines_[as_size(line)]);
+    Line values = view_ ? warped_line(picture, line) : line_of(picture, lines_[as_size(line)]);
     if (mapping_.turned) {
       write_turned(values, line, tensor.data());
     } else {

@@ -29,6 +29,14 @@ struct Avx2 : Mixing {
     return _mm256_shuffle_epi8(x, _mm256_broadcastsi128_si256(load128(table)));
   }
   static Bytes either(Bytes a, Bytes b) { return _mm256_or_si256(a, b); }
+  static Bytes load_corners(const uint8_t* p0, const uint8_t* p1, size_t stride) {
+    return both(load_two(p0, p0 + stride), load_two(p1, p1 + stride));
+  }
+  static Words words(Bytes x) { return x; }
+  static Words add_pairs(Bytes x, Bytes w) { return _mm256_maddubs_epi16(x, w); }
+  static __m256i add_word_pairs(Words x, Words w) { return _mm256_madd_epi16(x, w); }
+  static Words zip_low16(Words a, Words b) { return _mm256_unpacklo_epi16(a, b); }
+  static Words zip_high16(Words a, Words b) { return _mm256_unpackhi_epi16(a, b); }
   static Bytes zip_low32(Bytes a, Bytes b) { return _mm256_unpacklo_epi32(a, b); }
   static Bytes zip_high32(Bytes a, Bytes b) { return _mm256_unpackhi_epi32(a, b); }
   static Bytes zip_low64(Bytes a, Bytes b) { return _mm256_unpacklo_epi64(a, b); }

@@ -28,6 +28,16 @@ inline constexpr int kLargest = 127 * 256;
   return static_cast<int16_t>((a * w0 + b * w1 + kOne / 2) >> 14);
 }
 
+// Weights of neighbours where a lens has bent lines: sums of two bytes fit into 16 bits.
+inline constexpr int kWarpOne = 1 << 6;
+
+// Four neighbours: two above two, the lower ones with weight `down`, the right ones with `right`.
+[[gnu::always_inline]] inline int16_t blend_four(int a, int b, int c, int d, int up, int down,
+                                                 int left, int right) {
+  const int sum = (a * up + c * down) * left + (b * up + d * down) * right;
+  return static_cast<int16_t>((sum + 8 - 128 * kWarpOne * kWarpOne) >> 4);
+}
+
 // From Y, U and V to R, G and B in 1/kOne: R = luma * (Y - black) + red_v * (V - 128), and so on;
 // `offset` is what centring and rounding add. Each fits into 16 bits; that of blue is over 2 and
 // comes in two halves.

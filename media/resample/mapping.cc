@@ -43,10 +43,14 @@ void place(const Axis& axis, double first, double size, double side, float* scal
 
 }  // namespace
 
-Tap tap_at(const Axis& axis, int position) {
+double place_at(const Axis& axis, int position) {
   const double i = axis.backwards ? axis.count - 1 - position : position;
   const double middle = axis.start + (i + 0.5) * axis.extent / axis.count;
-  const double at = std::clamp(middle - 0.5, 0.0, static_cast<double>(axis.pixels - 1));
+  return std::clamp(middle - 0.5, 0.0, static_cast<double>(axis.pixels - 1));
+}
+
+Tap tap_at(const Axis& axis, int position) {
+  const double at = place_at(axis, position);
   const int low = std::clamp(static_cast<int>(at), 0, std::max(axis.pixels - 2, 0));
   return {low, std::min(low + 1, axis.pixels - 1),
           static_cast<int>(std::lround((at - low) * kOne))};

@@ -21,6 +21,8 @@ struct Tap {
   int low = 0, high = 0, weight = 0;
 };
 Tap tap_at(const Axis& axis, int position);
+// The same place, in pixels whose centres are whole numbers, within the outer ones.
+double place_at(const Axis& axis, int position);
 
 // The tensor's rectangle that shows the picture, and what is shown there.
 struct Mapping {

@@ -22,6 +22,25 @@ struct Neon {
   static Bytes pick(Bytes x, const uint8_t* table) { return vqtbl1q_u8(x, vld1q_u8(table)); }
   static Bytes pick_same(Bytes x, const uint8_t* table) { return pick(x, table); }
   static Bytes either(Bytes a, Bytes b) { return vorrq_u8(a, b); }
+  static Bytes load_corners(const uint8_t* p, const uint8_t*, size_t stride) {
+    return vcombine_u8(vld1_u8(p), vld1_u8(p + stride));
+  }
+  static Words words(Bytes x) { return vreinterpretq_s16_u8(x); }
+  static Words add_pairs(Bytes x, Bytes w) {
+    return vreinterpretq_s16_u16(
+        vpaddq_u16(vmull_u8(vget_low_u8(x), vget_low_u8(w)), vmull_high_u8(x, w)));
+  }
+  static int32x4_t add_word_pairs(Words x, Words w) {
+    return vpaddq_s32(vmull_s16(vget_low_s16(x), vget_low_s16(w)), vmull_high_s16(x, w));
+  }
+  static Words zip_low16(Words a, Words b) { return vzip1q_s16(a, b); }
+  static Words zip_high16(Words a, Words b) { return vzip2q_s16(a, b); }
+  static Words zip_low64(Words a, Words b) {
+    return vcombine_s16(vget_low_s16(a), vget_low_s16(b));
+  }
+  static Words zip_high64(Words a, Words b) {
+    return vcombine_s16(vget_high_s16(a), vget_high_s16(b));
+  }
   static Bytes zip_low32(Bytes a, Bytes b) {
     return vreinterpretq_u8_u32(vzip1q_u32(vreinterpretq_u32_u8(a), vreinterpretq_u32_u8(b)));
   }

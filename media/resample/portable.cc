@@ -70,8 +70,27 @@ void finish(const Line& l) {
   }
 }
 
+void warp(const Warp& w, int line, const uint8_t* plane, size_t stride, int16_t* const* out) {
+  warp_plainly(w, line, 0, w.count, plane, stride, out);
+}
+
 }  // namespace
 
-const RowKernels kPortableRows = {"portable", gather, finish};
+void warp_plainly(const Warp& w, int line, int first, int last, const uint8_t* plane, size_t stride,
+                  int16_t* const* out) {
+  const size_t at = w.at(line);
+  for (int i = first; i < last; ++i) {
+    const size_t place = at + static_cast<size_t>(i);
+    const uint8_t* upper = plane + w.rows[place] * stride + w.columns[place];
+    const uint8_t* lower = upper + stride;
+    const auto& [up, down, left, right] = w.weights[place];
+    for (int c = 0; c < w.components; ++c) {
+      const int a = w.first[static_cast<size_t>(c)], b = a + w.step;
+      out[c][i] = blend_four(upper[a], upper[b], lower[a], lower[b], up, down, left, right);
+    }
+  }
+}
+
+const RowKernels kPortableRows = {"portable", gather, finish, warp};
 
 }  // namespace inferd::media

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "media/lens.h"
 #include "media/preprocess.h"
 
 namespace inferd::media {
@@ -9,5 +10,10 @@ namespace inferd::media {
 // same bits.
 Result<Placement> fill_tensor_reference(const Picture& picture, const Preprocess& options,
                                         const TensorInfo& input, std::span<std::byte> tensor);
+
+// The same of a picture that a lens has bent.
+Result<Placement> fill_tensor_reference(const Picture& picture, const Preprocess& options,
+                                        const TensorInfo& input, const LensView& view,
+                                        std::span<std::byte> tensor);
 
 }  // namespace inferd::media

@@ -49,6 +49,41 @@ struct Gather {
   std::vector<uint8_t> pixel_picks;
 };
 
+// How positions of the tensor find the four pixels that they lie between where a lens has bent
+// lines, in one plane: components that share a grid, each position for itself.
+struct Warp {
+  int count = 0, lines = 0;    // positions of a line; lines
+  int components = 0;          // 1..3
+  int step = 0;                // bytes from a pixel to the next one in its row
+  std::array<int, 3> first{};  // of each component, from `columns`
+
+  // By position, [line][room()].
+  std::vector<int32_t> columns;  // of the upper left pixel: bytes from the begin of its row
+  std::vector<uint16_t> rows;
+  std::vector<std::array<uint8_t, 4>> weights;  // of upper, lower, left, right; of kWarpOne
+
+  // Vector units read 8 bytes from `columns` on, in two rows, and pick pairs of upper and lower
+  // bytes. Blocks some of whose windows would end behind the plane are careful, [line][block]:
+  // plain loops do them.
+  std::array<uint8_t, 16> picks{};
+  std::vector<uint8_t> careful;
+
+  // What the camera did not see: runs of positions, those of a line from unseen_of[line] to
+  // unseen_of[line + 1]. Kernels write anything there.
+  struct Run {
+    int begin, end;
+  };
+  std::vector<Run> unseen;
+  std::vector<size_t> unseen_of;
+  bool blind = true;  // it saw nothing at all
+
+  // Not of one instruction set: always inlined.
+  [[gnu::always_inline]] int room() const { return (count + kBlock - 1) / kBlock * kBlock; }
+  [[gnu::always_inline]] size_t at(int line) const {
+    return static_cast<size_t>(line) * static_cast<size_t>(room());
+  }
+};
+
 enum class ElementKind : uint8_t {
   kBytes,  // the pixel itself, rounded: to_byte() XOR flip
   kSteps,  // a real value, quantized: to_step() XOR flip
@@ -76,10 +111,16 @@ struct RowKernels {
   // out[c]: centred values of component c of the row at `row`, for whole blocks.
   void (*gather)(const Gather& g, const uint8_t* row, int16_t* const* out);
   void (*finish)(const Line& line);
+  // The same as gather() for a line of a bent picture's plane, with both sides blended.
+  void (*warp)(const Warp& w, int line, const uint8_t* plane, size_t stride, int16_t* const* out);
 };
 
 // Those that this CPU runs, the fastest first; the last is the portable one, plain loops.
 std::span<const RowKernels* const> row_kernels();
+
+// Positions [first, last) of warp() in plain loops.
+void warp_plainly(const Warp& w, int line, int first, int last, const uint8_t* plane, size_t stride,
+                  int16_t* const* out);
 
 extern const RowKernels kPortableRows;
 extern const RowKernels kSse4Rows, kAvx2Rows;  // x86-64

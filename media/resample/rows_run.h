@@ -8,7 +8,10 @@
 //   load(p0, p1), pick(x, table)      a window for each lane; see Gather
 //   load_pixels(row, at)              for each lane pixels at[0], at[1]; of the second at[8], at[9]
 //   pick_same(x, table)               with one table for all lanes
-//   zip_low32(a, b), ..., either      pairs of 32 and 64 bits in turn, within lanes; a | b
+//   zip_low32(a, b), ..., either      pairs of 16, 32 and 64 bits in turn, within lanes; a | b
+//   load_corners(p0, p1, stride)      for each lane 8 bytes at p, and 8 at p + stride
+//   add_pairs(x, w), add_word_pairs   x[2i] w[2i] + x[2i+1] w[2i+1]: Words; half of Sums
+//   words(x)                          the same bits
 //   dot_pairs(x, w)                   bytes 2i and 2i+1 times w[2i] and w[2i+1]
 //   dot(a, b, wa, wb), add(s, t), add(s, n)
 //   narrow<N>(s)                      s >> N, saturated
@@ -22,6 +25,21 @@
 
 namespace inferd::media {
 namespace {
+
+// From the weights of four positions, four bytes each: those of upper and lower of one of them,
+// eight times; those of left and right as words, four times.
+struct WarpPicks {
+  alignas(16) uint8_t down[4][16], across[4][16];
+  constexpr WarpPicks() : down(), across() {
+    for (int k = 0; k < 4; ++k) {
+      for (int i = 0; i < 16; ++i) {
+        down[k][i] = static_cast<uint8_t>(4 * k + i % 2);
+        across[k][i] = static_cast<uint8_t>(i % 2 == 0 ? 4 * k + 2 + i / 2 % 2 : Gather::kNothing);
+      }
+    }
+  }
+};
+constexpr WarpPicks kWarpPicks;
 
 template <class V>
 struct Rows {
@@ -86,6 +104,67 @@ struct Rows {
     gather_windows<3>(g, 0, g.pixels_begin, row, out);
     gather_pixels(g, row, out);
     gather_windows<3>(g, g.pixels_end, g.count, row, out);
+  }
+
+  // Of four positions from `at` on in each lane, two by two: their components and nothing.
+  static void warp_four(const Warp& w, size_t at, const uint8_t* plane, size_t stride,
+                        Words (&two)[2]) {
+    const auto corner = [&](size_t i) { return plane + w.rows[i] * stride + w.columns[i]; };
+    const Bytes weights =
+        V::load(w.weights[at].data(), w.weights[at + (V::kLanes - 1) * kHalf].data());
+    const auto sum = [&](size_t k) {
+      const Bytes corners =
+          V::load_corners(corner(at + k), corner(at + k + (V::kLanes - 1) * kHalf), stride);
+      const Words both = V::add_pairs(V::pick_same(corners, w.picks.data()),
+                                      V::pick_same(weights, kWarpPicks.down[k]));
+      return V::add_word_pairs(both, V::words(V::pick_same(weights, kWarpPicks.across[k])));
+    };
+    for (size_t k = 0; k < 2; ++k) {
+      const typename V::Sums sums{sum(2 * k), sum(2 * k + 1)};
+      two[k] = V::template narrow<4>(V::add(sums, 8 - 128 * kWarpOne * kWarpOne));
+    }
+  }
+
+  template <int C>
+  static void warp_block(const Warp& w, size_t at, const uint8_t* plane, size_t stride,
+                         int16_t* const* out) {
+    for (size_t half = 0; half < 2; half += V::kLanes) {
+      Words low[2], high[2];  // of components 0 and 1, of component 2; of four positions each
+      for (size_t k = 0; k < 2; ++k) {
+        Words two[2];
+        warp_four(w, at + kHalf * half + 4 * k, plane, stride, two);
+        const Words even = V::zip_low16(two[0], two[1]);
+        const Words odd = V::zip_high16(two[0], two[1]);
+        low[k] = V::zip_low16(even, odd);
+        high[k] = V::zip_high16(even, odd);
+      }
+      V::store(out[0] + kHalf * half, V::zip_low64(low[0], low[1]));
+      if (C > 1) V::store(out[1] + kHalf * half, V::zip_high64(low[0], low[1]));
+      if (C > 2) V::store(out[2] + kHalf * half, V::zip_low64(high[0], high[1]));
+    }
+  }
+
+  template <int C>
+  static void warp_line(const Warp& w, int line, const uint8_t* plane, size_t stride,
+                        int16_t* const* out) {
+    const size_t begin = w.at(line);
+    for (int i = 0; i < w.count; i += kBlock) {
+      const size_t at = begin + static_cast<size_t>(i);
+      if (w.careful[at / kBlock] != 0) {
+        warp_plainly(w, line, i, i + kBlock < w.count ? i + kBlock : w.count, plane, stride, out);
+        continue;
+      }
+      int16_t* to[C];
+      for (int c = 0; c < C; ++c) to[c] = out[c] + i;
+      warp_block<C>(w, at, plane, stride, to);
+    }
+  }
+
+  static void warp(const Warp& w, int line, const uint8_t* plane, size_t stride,
+                   int16_t* const* out) {
+    if (w.components == 1) return warp_line<1>(w, line, plane, stride, out);
+    if (w.components == 2) return warp_line<2>(w, line, plane, stride, out);
+    warp_line<3>(w, line, plane, stride, out);
   }
 
   static Words blended(const Line& l, size_t component, int at) {
@@ -191,7 +270,7 @@ struct Rows {
     }
   }
 
-  static constexpr RowKernels table(const char* name) { return {name, gather, finish}; }
+  static constexpr RowKernels table(const char* name) { return {name, gather, finish, warp}; }
 };
 
 }  // namespace

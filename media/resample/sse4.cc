@@ -20,6 +20,14 @@ struct Sse4 : Mixing {
   static Bytes pick(Bytes x, const uint8_t* table) { return _mm_shuffle_epi8(x, load128(table)); }
   static Bytes pick_same(Bytes x, const uint8_t* table) { return pick(x, table); }
   static Bytes either(Bytes a, Bytes b) { return _mm_or_si128(a, b); }
+  static Bytes load_corners(const uint8_t* p, const uint8_t*, size_t stride) {
+    return load_two(p, p + stride);
+  }
+  static Words words(Bytes x) { return x; }
+  static Words add_pairs(Bytes x, Bytes w) { return _mm_maddubs_epi16(x, w); }
+  static __m128i add_word_pairs(Words x, Words w) { return _mm_madd_epi16(x, w); }
+  static Words zip_low16(Words a, Words b) { return _mm_unpacklo_epi16(a, b); }
+  static Words zip_high16(Words a, Words b) { return _mm_unpackhi_epi16(a, b); }
   static Bytes zip_low32(Bytes a, Bytes b) { return _mm_unpacklo_epi32(a, b); }
   static Bytes zip_high32(Bytes a, Bytes b) { return _mm_unpackhi_epi32(a, b); }
   static Bytes zip_low64(Bytes a, Bytes b) { return _mm_unpacklo_epi64(a, b); }

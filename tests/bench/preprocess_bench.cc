@@ -10,6 +10,7 @@
 #include <random>
 
 #include "media/preprocessor.h"
+#include "media/undistorter.h"
 #include "tests/bench/rounds.h"
 
 namespace inferd::bench {
@@ -39,9 +40,32 @@ class OpenCv {
     planes_.resize(3);
   }
 
+  // From now on pictures are bent.
+  void look_through(const media::LensView& view) {
+    const bool nv12 = format_ == PixelFormat::kNv12;
+    const cv::Size size(picture_.cols, nv12 ? picture_.rows * 2 / 3 : picture_.rows);
+    const auto lens = media::LensMap::of(view, size.width, size.height).value();
+    cv::Mat places(size, CV_32FC2);
+    for (int y = 0; y < size.height; ++y) {
+      for (int x = 0; x < size.width; ++x) {
+        const auto at = lens.at(x, y).value_or(media::PlanePoint{-9, -9});
+        places.at<cv::Vec2f>(y, x) = {static_cast<float>(at.x), static_cast<float>(at.y)};
+      }
+    }
+    cv::convertMaps(places, cv::Mat(), map_, parts_, CV_16SC2);
+  }
+
   void run() {
     const cv::Size size(to_.side, to_.side);
-    if (format_ == PixelFormat::kBgr) {
+    if (!map_.empty()) {
+      const bool nv12 = format_ == PixelFormat::kNv12;
+      const bool bgr = format_ == PixelFormat::kBgr;
+      if (!bgr)
+        cv::cvtColor(picture_, whole_, nv12 ? cv::COLOR_YUV2RGB_NV12 : cv::COLOR_YUV2RGB_YUYV);
+      cv::remap(bgr ? picture_ : whole_, straight_, map_, parts_, cv::INTER_LINEAR);
+      cv::resize(straight_, bgr ? resized_ : rgb_, size, 0, 0, cv::INTER_LINEAR);
+      if (bgr) cv::cvtColor(resized_, rgb_, cv::COLOR_BGR2RGB);
+    } else if (format_ == PixelFormat::kBgr) {
       cv::resize(picture_, resized_, size, 0, 0, cv::INTER_LINEAR);
       cv::cvtColor(resized_, rgb_, cv::COLOR_BGR2RGB);
     } else {
@@ -67,6 +91,7 @@ class OpenCv {
   const PixelFormat format_;
   const Target to_;
   cv::Mat picture_, whole_, resized_, rgb_, tensor_;
+  cv::Mat map_, parts_, straight_;  // of a lens
   std::vector<cv::Mat> planes_;
 };
 
@@ -143,6 +168,53 @@ bool measure(PixelFormat format, int width, int height, const Target& to, int ro
   return true;
 }
 
+// A camera's lens in between: one pass beside undistort and then resize of our own, and beside
+// cvtColor, remap with fixed-point maps, resize and convertTo.
+bool measure_lens(PixelFormat format, int width, int height, const Target& to, int rounds,
+                  double seconds) {
+  auto bytes = picture_bytes(format, width, height);
+  const media::Picture picture = media::packed_picture(format, width, height, bytes).value();
+  TensorInfo input{"x", to.dtype, {1, to.side, to.side, 3}, {}};
+  if (to.nchw) input.shape = {1, 3, to.side, to.side};
+  media::Preprocess options;
+  options.normalize = to.dtype == DType::kFloat32;
+  options.std.fill(255);
+  const media::LensView view{{media::Lens::Model::kPinhole,
+                              0.7 * width,
+                              0.7 * width,
+                              width / 2.0,
+                              height / 2.0,
+                              {-0.28, 0.09, 0.001, -0.001, -0.015}},
+                             0,
+                             0,
+                             1};
+  auto one = media::Preprocessor::create(options, input, view);
+  auto second = media::Preprocessor::create(options, input);
+  media::Undistorter first(view);
+  std::vector<uint8_t> storage;
+  std::vector<std::byte> tensor(static_cast<size_t>(3 * to.side * to.side) * dtype_size(to.dtype));
+  const auto two = [&] {
+    const auto straight = first.undistort(picture, storage);
+    return straight.ok() && second->fill(*straight, tensor).ok();
+  };
+  if (!one.ok() || !second.ok() || !one->fill(picture, tensor).ok() || !two()) return false;
+  OpenCv theirs(format, width, height, bytes, to);
+  theirs.look_through(view);
+  theirs.run();
+  const Comparison ours =
+      compare([&] { std::ignore = two(); }, [&] { std::ignore = one->fill(picture, tensor).ok(); },
+              rounds, seconds);
+  const Comparison c =
+      compare([&] { theirs.run(); }, [&] { std::ignore = one->fill(picture, tensor).ok(); }, rounds,
+              seconds);
+  const double straight_ms =
+      round_ms([&] { std::ignore = first.undistort(picture, storage).ok(); }, seconds);
+  std::printf("| %s %dx%d | %s | %.3f | %.3f | %.3f | %.3f | %.2f | %.2f |\n",
+              media::pixel_format_name(format).c_str(), width, height, to.name, c.theirs_ms,
+              ours.theirs_ms, straight_ms, c.ours_ms, c.ratio, ours.ratio);
+  return true;
+}
+
 int run(int rounds, double seconds) {
   cv::setNumThreads(1);
   std::printf("OpenCV %s, one thread, inferd's rows: %s.\n\n", CV_VERSION,
@@ -154,6 +226,15 @@ int run(int rounds, double seconds) {
       for (const Target& to : kTargets) {
         if (!measure(format, width, height, to, rounds, seconds)) return 1;
       }
+    }
+  }
+  std::printf(
+      "\n| bent picture | tensor | OpenCV, ms | two steps, ms | first of them, ms | inferd, "
+      "ms | ratio | to two steps |\n");
+  std::printf("| --- | --- | --- | --- | --- | --- | --- | --- |\n");
+  for (const PixelFormat format : {PixelFormat::kNv12, PixelFormat::kYuyv, PixelFormat::kBgr}) {
+    for (const Target& to : kTargets) {
+      if (!measure_lens(format, 1280, 720, to, rounds, seconds)) return 1;
     }
   }
   return 0;
