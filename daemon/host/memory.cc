@@ -52,7 +52,8 @@ void take_group(const std::string& folder, const std::string& group, const Names
   const int64_t can_go = number_after(stat, names.inactive).value_or(0) +
                          number_after(stat, names.active).value_or(0) / 2;
   for (const char* name : names.limits) {
-    const auto limit = name == nullptr ? std::nullopt : number_in(folder + "/" + name);
+    if (name == nullptr) continue;
+    const auto limit = number_in(folder + "/" + name);
     if (!limit) continue;
     const int64_t available = std::max<int64_t>(*limit - (*used - can_go), 0);
     if (available >= state.available) continue;

@@ -13,9 +13,9 @@ struct MemoryState {
   // (`MemoryMax=` and `MemoryHigh=` of systemd, `--memory` of containers). What the kernel can take
   // back without anybody noticing counts as available. INT64_MAX: not known.
   int64_t available = INT64_MAX;
-  int64_t total = INT64_MAX;  // that limit
   std::string limit;  // whose that is: "the machine", "control group /system.slice/inferd.service"
   double pressure = 0;  // of the last 10 s, the percentage in which somebody waited for memory
+  int64_t total = INT64_MAX;  // that limit
 };
 
 // Reads /proc/meminfo, control groups of version 2 and 1, and the pressure that the kernel states

@@ -79,7 +79,7 @@ TEST(Signals, WhatIsNotConfiguredOrNotKnownIsNoSignal) {
   Machine machine;
   machine.pressure = {99, 99, 99};
   machine.power = {1, true, false};
-  machine.memory = {0, 100, "the machine", 0};
+  machine.memory = {0, "the machine", 0, 100};
   EXPECT_THAT(levels(machine, config), IsEmpty());
   config.cpu_pressure = config.memory_pressure = config.memory = GovernorThreshold{50, 30};
   config.battery = GovernorThreshold{20, 30};
