@@ -62,7 +62,17 @@ Node::Node(NodeParts parts, Owner& owner)
 
 Node::~Node() { join(); }
 
+bool Node::is_seen_after(size_t stage) const {
+  const auto stages = parts_.stages.begin() + static_cast<std::ptrdiff_t>(stage) + 1;
+  return !readers_.empty() || std::any_of(stages, parts_.stages.end(), [](const NamedStage& s) {
+    return s.stage->looks();
+  }) || std::any_of(parts_.sinks.begin(), parts_.sinks.end(), [](const auto& s) {
+    return s->sink->looks();
+  });
+}
+
 void Node::start() {
+  for (size_t i = 0; i < parts_.stages.size(); ++i) seen_.push_back(is_seen_after(i));
   thread_ = std::thread([this] { run(); });
 }
 
@@ -190,11 +200,14 @@ void Node::work_once(Ref<Packet> packet) {
     given_at_.add(now);
   }
   if (owner_.snapshots().wanted()) show(*packet);
+  packet->bent = nullptr;  // nobody looks any more
   for (const Reader& reader : readers_) reader.node->put(reader.input, packet);
   publish(*packet);
 }
 
-void Node::show(const Packet& packet) {
+void Node::show(Packet& packet) {
+  // infer looked through the lens without trouble, so that this goes well.
+  if (packet.bent != nullptr && !packet.bent->straighten(packet).ok()) return;
   FrameResult result;
   fill(result, packet);
   owner_.snapshots().show(parts_.name, parts_.is_last, packet.hold, result);
@@ -213,6 +226,7 @@ bool Node::run_stages(Work& work, bool first_started) {
     const int64_t start = now_ns();
     Status status = i == 0 && first_started ? ok_status() : stage.start(work);
     if (status.ok()) status = stage.process(work);
+    if (status.ok() && work.bent != nullptr && seen_[i]) status = work.bent->straighten(work);
     meters_[i].frames.fetch_add(1, std::memory_order_relaxed);
     meters_[i].total_ns.fetch_add(now_ns() - start, std::memory_order_relaxed);
     if (!status.ok()) return fail(i, status);

@@ -101,6 +101,7 @@ class Node {
   };
 
   void run();
+  bool is_seen_after(size_t stage) const;
   bool take(Ref<Packet>& packet);
   Ref<Packet> writable(Ref<Packet> packet);
   void work_at(Ref<Packet> packet);
@@ -117,7 +118,7 @@ class Node {
   void prepare_lane(Lane& lane, const Work& work, size_t number);
   void clear_lanes();
   void publish(const Packet& packet);
-  void show(const Packet& packet);
+  void show(Packet& packet);
   void fill(FrameResult& result, const Work& work) const;
   void count_drop(DropReason reason, uint64_t count = 1);
 
@@ -129,6 +130,7 @@ class Node {
   RateLimit limit_;             // of the thread that puts
   const bool splits_;           // its first stage makes several frames of one
   const Wanted wanted_;         // boxes
+  std::vector<bool> seen_;      // by stage: somebody after it looks at the picture
   std::atomic<bool> stopping_{false}, ended_{false};
   std::thread thread_;
 

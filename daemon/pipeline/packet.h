@@ -12,6 +12,7 @@ struct Packet : Work {
     clear_results();
     model.reset();
     frame = nullptr;
+    bent = nullptr;
     hold.reset();
   }
 };

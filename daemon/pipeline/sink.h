@@ -30,6 +30,8 @@ class Sink {
   // An error is counted and logged; the pipeline goes on. Each trouble is returned once, by the
   // call that finds it or a later one.
   virtual Status write(const Frame& frame, const FrameResult& result) = 0;
+  // Whether it looks at pixels of the frame's picture.
+  virtual bool looks() const { return true; }
   // Where it keeps files that are named after its node and a time: two sinks of a node must not do
   // so in one folder. Empty: nowhere.
   virtual std::string folder() const { return ""; }

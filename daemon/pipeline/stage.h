@@ -13,6 +13,7 @@
 #include "daemon/pipeline/frame.h"
 #include "daemon/pipeline/pool.h"
 #include "daemon/pipeline/result.h"
+#include "media/lens.h"
 #include "media/preprocess.h"
 
 namespace inferd::pipeline {
@@ -25,9 +26,23 @@ struct Tensor {
   Quantization quantization = {};  // of the version that made it
 };
 
+struct Work;
+
+// Who leaves it to others to take out what a lens bends: `undistort`.
+class Straightener {
+ public:
+  virtual ~Straightener() = default;
+  virtual const media::LensView& view() const = 0;
+  // Puts a frame with the straight picture, of the same size, in the place of the bent one.
+  virtual Status straighten(Work& work) = 0;
+};
+
 // One frame on its way. Buffers are kept from frame to frame.
 struct Work {
   const Frame* frame = nullptr;  // of `hold`, or borrowed while stages and sinks work on it
+  // The frame's picture is still bent: it is to be taken for the straight one, which infer looks at
+  // through the lens, and which a node makes for whoever else looks. Null: it is as it is.
+  Straightener* bent = nullptr;
   Ref<SharedFrame> hold;
   // At a join: those of its other inputs, borrowed while the node works. Nothing elsewhere.
   std::vector<const Frame*> joined;
@@ -84,6 +99,14 @@ class Stage {
   virtual bool has_more() const { return false; }
 
   static constexpr size_t kMaxLanes = 64;
+
+  // Whether it looks at pixels of the frame's picture; its size is no look. By its row in
+  // stages/factory.cc.
+  bool looks() const { return looks_; }
+  void set_looks(bool looks) { looks_ = looks; }
+
+ private:
+  bool looks_ = true;
 };
 
 // What stages tell the ones after them, of later nodes as well, while a pipeline is built. A stage

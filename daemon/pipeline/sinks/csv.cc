@@ -41,6 +41,7 @@ class Csv final : public Sink {
  public:
   Csv(std::unique_ptr<RotatingFile> file, bool values) : file_(std::move(file)), values_(values) {}
 
+  bool looks() const override { return false; }
   Status write(const Frame&, const FrameResult& result) override {
     rows_.clear();
     begin_of(result);

@@ -32,6 +32,7 @@ class Switch final : public Sink {
     thread_.join();
   }
 
+  bool looks() const override { return false; }
   Status write(const Frame&, const FrameResult& result) override {
     const bool seen = std::any_of(result.detections.begin(), result.detections.end(),
                                   [&](const Detection& d) { return wanted_.takes(d); });

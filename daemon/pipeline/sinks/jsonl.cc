@@ -13,6 +13,7 @@ class JsonLines final : public Sink {
  public:
   explicit JsonLines(std::unique_ptr<RotatingFile> file) : file_(std::move(file)) {}
 
+  bool looks() const override { return false; }
   Status write(const Frame&, const FrameResult& result) override {
     line_.clear();
     append_json(result, line_);

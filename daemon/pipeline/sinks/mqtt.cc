@@ -44,6 +44,7 @@ class Mqtt final : public Sink {
   explicit Mqtt(Options options)
       : options_(std::move(options)), buffer_(options_.buffer, options_.buffer_bytes) {}
 
+  bool looks() const override { return false; }
   Status write(const Frame&, const FrameResult& result) override {
     if (!client_.has_value()) begin(result.pipeline);
     if (home_assistant_.has_value()) home_assistant_->update(result);

@@ -25,6 +25,7 @@ class Udp final : public Sink {
     if (fd_ >= 0) ::close(fd_);
   }
 
+  bool looks() const override { return false; }
   Status write(const Frame&, const FrameResult& result) override {
     datagram_.clear();
     if (binary_) {

@@ -148,6 +148,7 @@ class Webhook final : public Sink {
     thread_.join();
   }
 
+  bool looks() const override { return options_.snapshot; }
   Status write(const Frame& frame, const FrameResult& result) override {
     const int64_t now = schedule::now_ns();
     const bool early = last_ns_ != 0 && now - last_ns_ < options_.min_interval_ms * 1'000'000;

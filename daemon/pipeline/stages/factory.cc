@@ -10,6 +10,8 @@ namespace {
 struct Row {
   const char* type;
   StageResult (*make)(const config::NodeConfig&, StageContext&);
+  // At pixels of the frame; infer not where a lens is in between, through which it sees by itself.
+  bool looks = true;
 };
 const Row kRows[] = {
     {"resize", make_resize},
@@ -24,32 +26,32 @@ const Row kRows[] = {
     {"mfcc", make_mfcc},
     {"standardize", make_standardize},
     {"statistics", make_statistics},
-    {"infer", make_infer},
-    {"decode_ssd", make_decode_ssd},
-    {"decode_fastestdet", make_decode_fastestdet},
-    {"decode_detections", make_decode_detections},
-    {"decode_yunet", make_decode_yunet},
-    {"decode_nanodet", make_decode_nanodet},
-    {"decode_centernet", make_decode_centernet},
-    {"decode_yolo", make_decode_yolo},
-    {"decode_yolo_heads", make_decode_yolo_heads},
-    {"decode_pose", make_decode_pose},
-    {"decode_classes", make_decode_classes},
-    {"decode_segments", make_decode_segments},
-    {"decode_text_boxes", make_decode_text_boxes},
-    {"decode_text", make_decode_text},
-    {"decode_values", make_decode_values},
+    {"infer", make_infer, false},
+    {"decode_ssd", make_decode_ssd, false},
+    {"decode_fastestdet", make_decode_fastestdet, false},
+    {"decode_detections", make_decode_detections, false},
+    {"decode_yunet", make_decode_yunet, false},
+    {"decode_nanodet", make_decode_nanodet, false},
+    {"decode_centernet", make_decode_centernet, false},
+    {"decode_yolo", make_decode_yolo, false},
+    {"decode_yolo_heads", make_decode_yolo_heads, false},
+    {"decode_pose", make_decode_pose, false},
+    {"decode_classes", make_decode_classes, false},
+    {"decode_segments", make_decode_segments, false},
+    {"decode_text_boxes", make_decode_text_boxes, false},
+    {"decode_text", make_decode_text, false},
+    {"decode_values", make_decode_values, false},
     {"anomaly", make_anomaly},
-    {"recognize", make_recognize},
-    {"expression", make_expression},
-    {"when", make_when},
-    {"switch", make_switch},
-    {"nms", make_nms},
-    {"labels", make_labels},
-    {"filter", make_filter},
-    {"track", make_track},
-    {"count", make_count},
-    {"confirm", make_confirm},
+    {"recognize", make_recognize, false},
+    {"expression", make_expression, false},
+    {"when", make_when, false},
+    {"switch", make_switch, false},
+    {"nms", make_nms, false},
+    {"labels", make_labels, false},
+    {"filter", make_filter, false},
+    {"track", make_track, false},
+    {"count", make_count, false},
+    {"confirm", make_confirm, false},
     {"blur", make_blur},
     {"motion_gate", make_motion_gate},
     {"custom", make_custom},
@@ -60,7 +62,11 @@ const Row kRows[] = {
 Result<std::unique_ptr<Stage>> make_stage(const config::NodeConfig& node, StageContext& context) {
   std::string known;
   for (const Row& row : kRows) {
-    if (node.type == row.type) return row.make(node, context);
+    if (node.type == row.type) {
+      auto made = row.make(node, context);
+      if (made.ok() && *made != nullptr) (*made)->set_looks(row.looks);
+      return made;
+    }
     known += (known.empty() ? "" : ", ") + std::string(row.type);
   }
   return invalid_argument(node.mark.to_string() + ": there is no stage '" + node.type +

@@ -107,8 +107,11 @@ class Infer final : public Stage {
     for (size_t i = 0; i < feedings_.size(); ++i) {
       const size_t from = feedings_[i].from;
       const Frame& frame = from == 0 ? *work.frame : *work.joined[from - 1];
-      INFERD_ASSIGN_OR_RETURN(const auto placement,
-                              feedings_[i].input.fill(frame, flight.buffers[i], flight.views[i]));
+      const bool bent = from == 0 && work.bent != nullptr;
+      INFERD_ASSIGN_OR_RETURN(
+          const auto placement,
+          feedings_[i].input.fill(frame, bent ? &work.bent->view() : nullptr, flight.buffers[i],
+                                  flight.views[i]));
       if (from == 0) work.placement = placement;
     }
     schedule::Request request;

@@ -106,13 +106,16 @@ int ModelInput::width_for(const media::Picture& picture) const {
 }
 
 // For pictures of the width that info_ has; one that had a picture like this before, if it can be.
-Result<media::Preprocessor*> ModelInput::preprocessor(const media::Picture& picture) {
-  Kept& kept = pictures_[max_width_ > 0 ? info_.shape[width_dim_] : 0];
+Result<media::Preprocessor*> ModelInput::preprocessor(const media::Picture& picture,
+                                                      const media::LensView* lens) {
+  Kept& kept = pictures_[{max_width_ > 0 ? info_.shape[width_dim_] : 0, lens != nullptr}];
   for (media::Preprocessor& one : kept.two) {
     if (one.is_planned_for(picture)) return &one;
   }
   if (kept.next == kept.two.size()) {
-    INFERD_ASSIGN_OR_RETURN(auto made, media::Preprocessor::create(preprocess_, info_));
+    INFERD_ASSIGN_OR_RETURN(
+        auto made, lens == nullptr ? media::Preprocessor::create(preprocess_, info_)
+                                   : media::Preprocessor::create(preprocess_, info_, *lens));
     kept.two.push_back(std::move(made));
   }
   media::Preprocessor* const chosen = &kept.two[kept.next];
@@ -122,20 +125,20 @@ Result<media::Preprocessor*> ModelInput::preprocessor(const media::Picture& pict
 
 Status ModelInput::set_quantization(const Quantization& quantization) {
   info_.quantization = quantization;
-  for (auto& [width, kept] : pictures_) {
+  for (auto& [like, kept] : pictures_) {
     for (media::Preprocessor& one : kept.two)
       INFERD_RETURN_IF_ERROR(one.set_quantization(quantization));
   }
   return takes_pictures_ ? ok_status() : media::takes_reals(info_);
 }
 
-Result<media::Placement> ModelInput::fill(const Frame& frame, std::vector<std::byte>& bytes,
-                                          TensorView& tensor) {
+Result<media::Placement> ModelInput::fill(const Frame& frame, const media::LensView* lens,
+                                          std::vector<std::byte>& bytes, TensorView& tensor) {
   if (max_width_ > 0) info_.shape[width_dim_] = width_for(frame.picture);
   bytes.resize(static_cast<size_t>(info_.shape.elements()) * dtype_size(info_.dtype));
   tensor = {info_.dtype, info_.shape, bytes};
   if (takes_pictures_) {
-    INFERD_ASSIGN_OR_RETURN(media::Preprocessor * picture, preprocessor(frame.picture));
+    INFERD_ASSIGN_OR_RETURN(media::Preprocessor * picture, preprocessor(frame.picture, lens));
     return picture->fill(frame.picture, bytes);
   }
   const Samples& samples = frame.samples;

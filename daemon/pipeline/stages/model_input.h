@@ -3,6 +3,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "daemon/pipeline/frame.h"
@@ -30,9 +31,9 @@ class ModelInput {
   Status set_quantization(const Quantization& quantization);
 
   // Fills `bytes`, of which `tensor` becomes a view. Where a picture lies in the tensor; of samples
-  // nothing.
-  Result<media::Placement> fill(const Frame& frame, std::vector<std::byte>& bytes,
-                                TensorView& tensor);
+  // nothing. `lens`, or null: what has bent the picture, the same for all that are bent.
+  Result<media::Placement> fill(const Frame& frame, const media::LensView* lens,
+                                std::vector<std::byte>& bytes, TensorView& tensor);
 
  private:
   static constexpr int kWidthStep = 32;  // of widths that follow
@@ -42,7 +43,8 @@ class ModelInput {
 
   Status fix_size(const PictureSize& size);
   int width_for(const media::Picture& picture) const;
-  Result<media::Preprocessor*> preprocessor(const media::Picture& picture);
+  Result<media::Preprocessor*> preprocessor(const media::Picture& picture,
+                                            const media::LensView* lens);
 
   TensorInfo info_;
   media::Preprocess preprocess_;
@@ -53,7 +55,7 @@ class ModelInput {
     std::vector<media::Preprocessor> two;
     size_t next = 0;  // to be used for another size
   };
-  std::map<int64_t, Kept> pictures_;  // by width
+  std::map<std::pair<int64_t, bool>, Kept> pictures_;  // by width, and whether they are bent
 };
 
 }  // namespace inferd::pipeline

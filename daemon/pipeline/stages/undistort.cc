@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Takes out what the lens bends: later stages, nodes and sinks see the picture as a camera without
-// distortion would have taken it.
+// distortion would have taken it. It is made only where somebody looks at it: infer alone looks
+// through the lens, at no more pixels than it needs.
 #include <algorithm>
 
 #include "daemon/config/calibration.h"
@@ -13,13 +14,20 @@ namespace {
 
 using media::Lens;
 
-class Undistort final : public Stage {
+class Undistort final : public Stage, public Straightener {
  public:
-  explicit Undistort(const media::Undistorter::Options& options) : undistorter_(options) {}
+  explicit Undistort(const media::LensView& view) : view_(view), undistorter_(view) {}
 
   Status process(Work& work) override {
+    if (work.frame->picture.width > 0) work.bent = this;
+    return ok_status();
+  }
+
+  const media::LensView& view() const override { return view_; }
+
+  Status straighten(Work& work) override {
+    work.bent = nullptr;
     const media::Picture& picture = work.frame->picture;
-    if (picture.width == 0) return ok_status();
     Ref<SharedFrame> made = pool_.get();
     INFERD_ASSIGN_OR_RETURN(made->picture, undistorter_.undistort(picture, made->image.pixels));
     made->samples = work.frame->samples;
@@ -29,6 +37,7 @@ class Undistort final : public Stage {
   }
 
  private:
+  const media::LensView view_;
   media::Undistorter undistorter_;
   Pool<SharedFrame> pool_;
 };
@@ -67,7 +76,7 @@ struct Keys {
   int width = 0, height = 0;
 };
 
-Result<media::Undistorter::Options> options_of(Keys keys) {
+Result<media::LensView> view_of(Keys keys) {
   if (keys.calibration.empty() == keys.matrix.empty())
     return invalid_argument("it needs either a 'calibration' or a 'camera_matrix'");
   if (!keys.calibration.empty()) {
@@ -82,14 +91,14 @@ Result<media::Undistorter::Options> options_of(Keys keys) {
   }
   if ((keys.width > 0) != (keys.height > 0))
     return invalid_argument("of 'width' and 'height', the one needs the other");
-  media::Undistorter::Options options;
-  options.lens.model = keys.model == "fisheye" ? Lens::Model::kFisheye : Lens::Model::kPinhole;
-  options.width = keys.width;
-  options.height = keys.height;
-  INFERD_RETURN_IF_ERROR(read_matrix(keys.matrix, options.lens));
-  INFERD_RETURN_IF_ERROR(read_distortion(keys.distortion, options.lens));
-  INFERD_RETURN_IF_ERROR(media::check_lens(options.lens));
-  return options;
+  media::LensView view;
+  view.lens.model = keys.model == "fisheye" ? Lens::Model::kFisheye : Lens::Model::kPinhole;
+  view.width = keys.width;
+  view.height = keys.height;
+  INFERD_RETURN_IF_ERROR(read_matrix(keys.matrix, view.lens));
+  INFERD_RETURN_IF_ERROR(read_distortion(keys.distortion, view.lens));
+  INFERD_RETURN_IF_ERROR(media::check_lens(view.lens));
+  return view;
 }
 
 }  // namespace
@@ -116,10 +125,10 @@ StageResult make_undistort(const config::NodeConfig& node, StageContext& context
   if (context.model != nullptr) {
     return invalid_argument(where + " comes before 'infer': what that found would lie elsewhere");
   }
-  auto options = options_of(std::move(keys));
-  if (!options.ok()) return options.status().with_context(where);
-  options->zoom = zoom;
-  return std::unique_ptr<Stage>(std::make_unique<Undistort>(*options));
+  auto view = view_of(std::move(keys));
+  if (!view.ok()) return view.status().with_context(where);
+  view->zoom = zoom;
+  return std::unique_ptr<Stage>(std::make_unique<Undistort>(*view));
 }
 
 }  // namespace inferd::pipeline

@@ -107,6 +107,19 @@ TEST(FramePath, AllocatesNothingOnceItRuns) {
   t_counted = true;
 }
 
+TEST(FramePath, AllocatesNothingThroughALens) {
+  t_counted = false;
+  config::PipelineConfig config;
+  config.name = "p";
+  config.source = node("test_pattern", {{"live", "false"}, {"width", "40"}, {"height", "30"}});
+  config.stages = {node("undistort", {}, "camera_matrix", {"30", "30", "20", "15"}),
+                   node("normalize", {{"mean", "127.5"}}), node("infer", {{"model", "detector"}}),
+                   node("decode_detections")};
+  config.stages[0].entries["distortion"] = {{"-0.3", "0.1", "0", "0"}, true, {"p.yaml", 4, 7}};
+  expect_quiet(config);
+  t_counted = true;
+}
+
 TEST(FramePath, AllocatesNothingInTiles) {
   t_counted = false;
   config::PipelineConfig config;

@@ -405,11 +405,11 @@ TEST(ModelInputs, SamplesMustBeAsManyAsTheModelTakes) {
   frame.samples = {2, 2, 0, {-100, 0, 0.75F, 100}, nullptr};
   std::vector<std::byte> tensor;
   TensorView view;
-  ASSERT_TRUE(bytes->fill(frame, tensor, view).ok());
+  ASSERT_TRUE(bytes->fill(frame, nullptr, tensor, view).ok());
   EXPECT_EQ(view.data.data(), tensor.data());
   EXPECT_THAT(tensor, ElementsAre(std::byte{0x80}, std::byte{1}, std::byte{3}, std::byte{127}));
   frame.samples.rows = 1;
-  EXPECT_THAT(bytes->fill(frame, tensor, view).status().message(),
+  EXPECT_THAT(bytes->fill(frame, nullptr, tensor, view).status().message(),
               HasSubstr("other samples than 1 rows of 2"));
 }
 

@@ -132,7 +132,7 @@ TEST(PictureSizes, AWidthMayFollowThePicture) {
     frame.picture = *picture;
     std::vector<std::byte> bytes;
     TensorView view;
-    const auto placement = input->fill(frame, bytes, view);
+    const auto placement = input->fill(frame, nullptr, bytes, view);
     EXPECT_TRUE(placement.ok()) << placement.status().to_string();
     EXPECT_EQ(view.data.size(), static_cast<size_t>(view.shape.elements()) * 4);
     EXPECT_FLOAT_EQ(view.as<float>().back(), 255);

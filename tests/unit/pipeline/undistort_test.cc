@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <thread>
 
+#include "daemon/pipeline/pipeline.h"
 #include "daemon/pipeline/stages/stages.h"
+#include "media/preprocessor.h"
 #include "media/undistorter.h"
 #include "tests/unit/fakes.h"
 #include "tests/unit/pipeline/nodes.h"
@@ -33,8 +36,14 @@ class Undistort : public ::testing::Test {
     EXPECT_TRUE(stage.ok()) << stage.status().to_string();
     if (!stage.ok()) return {};
     work_.frame = &*frame_;
-    const Status status = (*stage)->process(work_);
+    Status status = (*stage)->process(work_);
     EXPECT_TRUE(status.ok()) << status.to_string();
+    EXPECT_EQ(work_.frame, &*frame_) << "nobody looks yet";
+    EXPECT_NE(work_.bent, nullptr);
+    if (work_.bent == nullptr) return {};
+    status = work_.bent->straighten(work_);
+    EXPECT_TRUE(status.ok()) << status.to_string();
+    EXPECT_EQ(work_.bent, nullptr);
     EXPECT_NE(work_.frame, &*frame_) << "a frame of its own";
     return work_.hold->image.pixels;
   }
@@ -150,7 +159,129 @@ TEST_F(Undistort, AFrameThatDoesNotFitFails) {
       keys({{"width", "1280"}, {"height", "720"}}, {{"camera_matrix", kMatrix}}), context_);
   ASSERT_TRUE(stage.ok()) << stage.status().to_string();
   work_.frame = &*frame_;
-  EXPECT_THAT((*stage)->process(work_).message(), HasSubstr("has another aspect ratio"));
+  ASSERT_TRUE((*stage)->process(work_).ok());
+  EXPECT_THAT(work_.bent->straighten(work_).message(), HasSubstr("has another aspect ratio"));
+}
+
+// A pipeline of a photo, and what its model is given of it.
+class UndistortInAPipeline : public ::testing::Test {
+ protected:
+  static constexpr int kSide = 24;
+
+  void SetUp() override {
+    photo_ = {160, 120, {}};
+    for (int i = 0; i < 160 * 120 * 3; ++i)
+      photo_.pixels.push_back(static_cast<uint8_t>(i / 3 % 160 + i % 3 * 20 + i / 480 % 2 * 9));
+    ASSERT_TRUE(media::write_image(folder_.file("photo.png"), photo_).ok());
+    repository_.add("m", std::make_shared<FakeModel>(
+                             std::vector<TensorInfo>{input_},
+                             std::vector<TensorInfo>{{"y", DType::kFloat32, {1, 1}, {}}},
+                             [this](std::span<const TensorView> in) {
+                               given_.assign(in[0].data.begin(), in[0].data.end());
+                               return Result<std::vector<FakeTensor>>(std::vector<FakeTensor>{
+                                   {DType::kFloat32, {1, 1}, std::vector<std::byte>(4)}});
+                             }));
+    config_.name = "p";
+    config_.source = node("images", {{"path", folder_.file("photo.png")}, {"live", "false"}});
+    config::NodeConfig undistort =
+        node("undistort", {}, "camera_matrix", {"100", "100", "80", "60"});
+    undistort.entries["distortion"] = {{"-0.3", "0.1", "0", "0"}, true, {"p.yaml", 4, 7}};
+    config_.stages = {undistort, node("letterbox"), node("infer", {{"model", "m"}}),
+                      node("decode_values")};
+  }
+  // All frames, until the end.
+  void run() {
+    auto pipeline = Pipeline::create(config_, repository_);
+    ASSERT_TRUE(pipeline.ok()) << pipeline.status().to_string();
+    (*pipeline)->start();
+    while (!(*pipeline)->ended()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    EXPECT_EQ((*pipeline)->status().failed, 0U) << (*pipeline)->status().last_error;
+    EXPECT_EQ((*pipeline)->status().processed, 1U);
+  }
+  std::vector<std::byte> tensor_of(Result<media::Preprocessor> made,
+                                   const media::Picture& picture) {
+    std::vector<std::byte> tensor(size_t{kSide} * kSide * 3);
+    EXPECT_TRUE(made.ok() && made->fill(picture, tensor).ok());
+    return tensor;
+  }
+  std::vector<std::byte> looked_through() {
+    return tensor_of(media::Preprocessor::create(options(), input_, view_), media::view_of(photo_));
+  }
+  std::vector<std::byte> straight_first() {
+    std::vector<uint8_t> storage;
+    const auto straight = media::Undistorter(view_).undistort(media::view_of(photo_), storage);
+    EXPECT_TRUE(straight.ok());
+    return tensor_of(media::Preprocessor::create(options(), input_), *straight);
+  }
+  static media::Preprocess options() {
+    media::Preprocess o;
+    o.fit = media::Fit::kLetterbox;
+    return o;
+  }
+
+  const TensorInfo input_{"x", DType::kUInt8, {1, kSide, kSide, 3}, {}};
+  const media::LensView view_{
+      {media::Lens::Model::kPinhole, 100, 100, 80, 60, {-0.3, 0.1}}, 0, 0, 1};
+  media::Image photo_;
+  FakeRepository repository_;
+  config::PipelineConfig config_;
+  std::vector<std::byte> given_;  // to the model
+  const TemporaryFolder folder_;
+};
+
+TEST_F(UndistortInAPipeline, TheModelLooksThroughTheLensWhereNobodyElseLooks) {
+  config_.sinks = {node("jsonl", {{"path", folder_.file("out.jsonl")}})};
+  run();
+  EXPECT_EQ(given_, looked_through());
+  EXPECT_NE(given_, straight_first()) << "or this test cannot tell";
+}
+
+TEST_F(UndistortInAPipeline, ASinkThatLooksSeesTheStraightPicture) {
+  config_.sinks = {node("annotated", {{"path", folder_.file("out.png")}})};
+  run();
+  EXPECT_EQ(given_, straight_first());
+  std::vector<uint8_t> storage;
+  ASSERT_TRUE(media::Undistorter(view_).undistort(media::view_of(photo_), storage).ok());
+  const auto drawn = media::read_image(folder_.file("out.png"));
+  ASSERT_TRUE(drawn.ok()) << drawn.status().to_string();
+  // In the corner are the values.
+  EXPECT_TRUE(std::equal(drawn->pixels.end() - 160 * 3 * 40, drawn->pixels.end(),
+                         storage.end() - 160 * 3 * 40));
+}
+
+TEST_F(UndistortInAPipeline, AStageThatLooksSeesTheStraightPicture) {
+  config_.stages.push_back(node("blur"));
+  run();
+  EXPECT_EQ(given_, straight_first());
+}
+
+TEST_F(UndistortInAPipeline, ANodeThatReadsIsGivenTheStraightPicture) {
+  config::PipelineNode camera, first, second;
+  camera.name = "camera";
+  camera.source = config_.source;
+  first.name = "first";
+  first.from = {"camera"};
+  first.stages = {config_.stages[0]};
+  second.name = "second";
+  second.from = {"first"};
+  second.stages = {config_.stages[1], config_.stages[2], config_.stages[3]};
+  config_.nodes = {camera, first, second};
+  run();
+  EXPECT_EQ(given_, straight_first());
+}
+
+TEST_F(UndistortInAPipeline, ASnapshotShowsTheStraightPicture) {
+  config_.source.entries["loop"] = {{"true"}, false, {"p.yaml", 4, 7}};
+  auto pipeline = Pipeline::create(config_, repository_);
+  ASSERT_TRUE(pipeline.ok()) << pipeline.status().to_string();
+  (*pipeline)->start();
+  const auto shot = (*pipeline)->shoot("", 60'000);
+  ASSERT_TRUE(shot.ok()) << shot.status().to_string();
+  (*pipeline)->stop();
+  EXPECT_EQ(given_, looked_through()) << "the model's input is made without";
+  std::vector<uint8_t> storage;
+  ASSERT_TRUE(media::Undistorter(view_).undistort(media::view_of(photo_), storage).ok());
+  EXPECT_EQ(shot->frame->image.pixels, storage);
 }
 
 }  // namespace
