@@ -174,6 +174,7 @@ bool Feed::read_until_error(Status& why) {
     waits_since_ = now_ns();
   }
   why = source_->open();
+  ++opened_;
   bool fresh = true;
   while (why.ok()) {
     Ref<SharedFrame> frame = pool_.get();
@@ -184,6 +185,7 @@ bool Feed::read_until_error(Status& why) {
       if (stopping_) return false;
       if (next.ok() && *next) {
         frame->sequence = ++status_.frames;
+        frame->stream = opened_;
         captured_at_.add(frame->capture_ns);
       } else {
         why = next.status();

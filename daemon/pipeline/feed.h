@@ -88,7 +88,8 @@ class Feed {
   static constexpr size_t kRateWindow = 256;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  FeedStatus status_;  // all below by mutex_
+  uint64_t opened_ = 0;  // times, of the thread
+  FeedStatus status_;    // all below by mutex_
   bool stopping_ = false;
   bool silent_ = false;               // look_after() has interrupted it
   std::unique_ptr<Stopper> stopper_;  // of the source that is open

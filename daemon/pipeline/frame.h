@@ -52,7 +52,10 @@ struct Frame {
   media::Image image;                 // for sources that have to write their pixels somewhere
   std::shared_ptr<const void> lease;  // gone as soon as nobody reads the frame any more
   Samples samples;
-  uint64_t sequence = 0;   // from 1
+  uint64_t sequence = 0;  // from 1
+  // Changes where what came before does not join it: the source was opened again, or samples of a
+  // window are missing.
+  uint64_t stream = 0;
   int64_t capture_ns = 0;  // CLOCK_MONOTONIC; of samples: of the last one
   std::string name;        // file name for image sources
   Fate* fate = nullptr;    // of `lease`; null: nobody asks
@@ -60,6 +63,7 @@ struct Frame {
   // Which frame it is: one that is made of another one is the same to all that come later.
   void identify_as(const Frame& other) {
     sequence = other.sequence;
+    stream = other.stream;
     capture_ns = other.capture_ns;
     name = other.name;
   }

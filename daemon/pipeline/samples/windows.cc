@@ -31,6 +31,7 @@ Status Windows::begin(const Samples& samples) {
   names_ = samples.names;
   values_.clear();
   skip_ = 0;
+  ++stream_;
   return ok_status();
 }
 
@@ -38,10 +39,12 @@ Status Windows::add(const Frame& frame) {
   const Samples& samples = frame.samples;
   if (samples.rows <= 0 || samples.columns <= 0)
     return failed_precondition("the frame has no samples");
-  const bool gap = samples.rate_hz > 0 && frame.sequence != expected_;
+  const bool gap =
+      samples.rate_hz > 0 && (frame.sequence != expected_ || frame.stream != source_stream_);
   if (size_ == 0 || gap || samples.columns != columns_ || samples.rate_hz != rate_hz_)
     INFERD_RETURN_IF_ERROR(begin(samples));
   expected_ = frame.sequence + 1;
+  source_stream_ = frame.stream;
   last_capture_ns_ = frame.capture_ns;
   frame_name_ = frame.name;
   const int64_t skipped = std::min<int64_t>(skip_, samples.rows);
@@ -58,6 +61,7 @@ void Windows::take(Frame& window) {
   window.samples.names = names_;
   window.samples.values.assign(values_.begin(), values_.begin() + size_ * columns_);
   window.sequence = ++given_;
+  window.stream = stream_;
   window.name = frame_name_;
   const auto later = static_cast<double>(rows() - size_);
   window.capture_ns = last_capture_ns_ - (rate_hz_ > 0 ? std::llround(later * 1e9 / rate_hz_) : 0);

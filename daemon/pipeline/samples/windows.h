@@ -23,8 +23,9 @@ class Windows {
 
   static constexpr int64_t kMaxValues = 16 << 20;  // of a window
 
-  // Takes in what a frame holds. After a gap in samples that have a rate, the first window begins
-  // anew behind it. FAILED_PRECONDITION for a frame that windows cannot be made of.
+  // Takes in what a frame holds. After a gap in samples that have a rate, also where their source
+  // was opened again, the first window begins anew behind it, and with it a stream.
+  // FAILED_PRECONDITION for a frame that windows cannot be made of.
   Status add(const Frame& frame);
   bool ready() const { return size_ > 0 && rows() >= size_; }
   // The next window when it is ready(), numbered from 1; captured when its last row was.
@@ -44,6 +45,8 @@ class Windows {
   std::vector<float> values_;    // that wait, row by row
   int64_t skip_ = 0;             // rows that are still to come before the next window
   uint64_t expected_ = 0;        // sequence of the next frame
+  uint64_t source_stream_ = 0;   // of the last frame
+  uint64_t stream_ = 0;          // of windows
   int64_t last_capture_ns_ = 0;  // of the last row that waits
   std::string frame_name_;       // of the frame that it came with
   uint64_t given_ = 0;

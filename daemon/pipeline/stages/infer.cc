@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 
 #include "daemon/models/interface.h"
+#include "daemon/pipeline/stages/constant_input.h"
 #include "daemon/pipeline/stages/model_input.h"
 #include "daemon/pipeline/stages/stages.h"
 
@@ -83,40 +86,71 @@ class Versions {
 
 // An input of the model, and which of a join's frames it is made of.
 struct Feeding {
-  ModelInput input;
+  std::optional<ModelInput> input;  // nothing: it is always `constant`
   size_t from = 0;
+  ConstantInput constant = {};
+};
+
+// What a model remembers from frame to frame, where it has states: the daemon keeps it under a name
+// that no other stage has. Used by one thread.
+class Memory {
+ public:
+  Memory() {
+    static std::atomic<uint64_t> made{0};
+    sequence_.id = "pipeline/" + std::to_string(++made);
+  }
+
+  // For the next frame. It begins anew where the frame does not join the one before, and where
+  // nothing is known of it: with a new version, or when there were no frames for too long.
+  const schedule::Sequence& next(const Frame& frame, const schedule::ModelQueue& queue) {
+    sequence_.start = frame.stream != stream_ || !queue.has_sequence(sequence_.id);
+    stream_ = frame.stream;
+    return sequence_;
+  }
+
+ private:
+  schedule::Sequence sequence_;
+  uint64_t stream_ = 0;
 };
 
 // Writes frames into the model's inputs, runs the model and keeps its outputs.
 class Infer final : public Stage {
  public:
-  Infer(std::unique_ptr<Versions> versions, std::vector<Feeding> feedings)
-      : versions_(std::move(versions)), feedings_(std::move(feedings)) {}
+  Infer(std::unique_ptr<Versions> versions, std::vector<Feeding> feedings, bool remembers)
+      : versions_(std::move(versions)), feedings_(std::move(feedings)) {
+    if (remembers) memory_.emplace();
+  }
 
   Status start(Work& work) override {
     bool changed = false;
     INFERD_ASSIGN_OR_RETURN(work.model, versions_->next(changed));
     if (changed) {
       const auto inputs = work.model->model->inputs();
-      for (size_t i = 0; i < feedings_.size(); ++i)
-        INFERD_RETURN_IF_ERROR(feedings_[i].input.set_quantization(inputs[i].quantization));
+      for (size_t i = 0; i < feedings_.size(); ++i) {
+        if (!feedings_[i].input) continue;
+        INFERD_RETURN_IF_ERROR(feedings_[i].input->set_quantization(inputs[i].quantization));
+      }
     }
     while (flights_.size() <= work.lane)
       flights_.push_back(std::make_unique<Flight>(feedings_.size()));
     Flight& flight = *flights_[work.lane];
     for (size_t i = 0; i < feedings_.size(); ++i) {
+      if (!feedings_[i].input) {
+        flight.views[i] = feedings_[i].constant.view();
+        continue;
+      }
       const size_t from = feedings_[i].from;
       const Frame& frame = from == 0 ? *work.frame : *work.joined[from - 1];
       const bool bent = from == 0 && work.bent != nullptr;
-      INFERD_ASSIGN_OR_RETURN(
-          const auto placement,
-          feedings_[i].input.fill(frame, bent ? &work.bent->view() : nullptr, flight.buffers[i],
-                                  flight.views[i]));
+      INFERD_ASSIGN_OR_RETURN(const auto placement,
+                              feedings_[i].input->fill(frame, bent ? &work.bent->view() : nullptr,
+                                                       flight.buffers[i], flight.views[i]));
       if (from == 0) work.placement = placement;
     }
     schedule::Request request;
     request.inputs = flight.views;
     request.deadline_ns = work.deadline_ns;
+    if (memory_) request.sequence = memory_->next(*work.frame, *work.model->queue);
     // Of two pointers at most, which a std::function holds without allocating.
     request.done = [&flight, &work](const schedule::Outcome& outcome) {
       if (outcome.status.ok()) keep(outcome.outputs, work);
@@ -151,36 +185,46 @@ class Infer final : public Stage {
 
   const std::unique_ptr<Versions> versions_;
   std::vector<Feeding> feedings_;  // by input, with the quantization of the version that runs
+  std::optional<Memory> memory_;
   std::vector<std::unique_ptr<Flight>> flights_;  // by lane
 };
 
-// Which of the node's inputs feeds the model's input `index`: those of a join in their order, or as
-// `names` has them.
-Result<size_t> feeder_of(const std::vector<std::string>& names, std::span<const TensorInfo> inputs,
+// Which of the node's inputs feeds the model's input `name`, the `index`-th of those that frames
+// feed: those of a join in their order, or as `names` has them.
+Result<size_t> feeder_of(const std::vector<std::string>& names, const std::string& name,
                          size_t index) {
   if (names.empty()) return index;
-  const auto named = std::find(names.begin(), names.end(), inputs[index].name);
+  const auto named = std::find(names.begin(), names.end(), name);
   if (named != names.end()) return static_cast<size_t>(named - names.begin());
-  return invalid_argument("'inputs' must name all inputs; '" + inputs[index].name + "' is missing");
+  return invalid_argument("'inputs' must name all inputs; '" + name + "' is missing");
 }
 
 Result<std::vector<Feeding>> make_feedings(const std::vector<std::string>& names,
                                            std::span<const TensorInfo> inputs,
-                                           const PictureSize& size, const StageContext& context) {
+                                           const Constants& constants, const PictureSize& size,
+                                           const StageContext& context) {
   const size_t frames = 1 + context.joined.size();
-  if ((inputs.size() > 1 || !names.empty()) && inputs.size() != frames) {
-    return invalid_argument("it has " + std::to_string(inputs.size()) + " inputs, and " +
-                            std::to_string(frames) +
-                            " come: the node must 'join' as many nodes as the model has inputs");
+  INFERD_RETURN_IF_ERROR(constants.check_names(inputs));
+  const size_t fed = inputs.size() - constants.size();
+  if ((inputs.size() > 1 || !names.empty()) && fed != frames) {
+    return invalid_argument(
+        "it has " + std::to_string(fed) + " inputs, and " + std::to_string(frames) +
+        " come: the node must 'join' as many nodes as the model has inputs, or say what others "
+        "always are ('constant.NAME')");
   }
-  if (!names.empty() && names.size() != inputs.size())
+  if (!names.empty() && names.size() != fed)
     return invalid_argument("'inputs' must name each input once, in the order of 'from'");
   std::vector<Feeding> feedings;
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    INFERD_ASSIGN_OR_RETURN(const size_t from, feeder_of(names, inputs, i));
+  size_t index = 0;
+  for (const TensorInfo& info : inputs) {
+    if (constants.has(info.name)) {
+      INFERD_ASSIGN_OR_RETURN(auto constant, constants.make(info));
+      feedings.push_back({std::nullopt, 0, std::move(constant)});
+      continue;
+    }
+    INFERD_ASSIGN_OR_RETURN(const size_t from, feeder_of(names, info.name, index++));
     const Signal& signal = from == 0 ? context.signal : context.joined[from - 1];
-    INFERD_ASSIGN_OR_RETURN(auto input,
-                            ModelInput::create(inputs[i], context.preprocess, signal, size));
+    INFERD_ASSIGN_OR_RETURN(auto input, ModelInput::create(info, context.preprocess, signal, size));
     feedings.push_back({std::move(input), from});
   }
   return feedings;
@@ -196,6 +240,7 @@ StageResult make_infer(const config::NodeConfig& node, StageContext& context) {
   const std::vector<std::string> names = r.list("inputs");
   const auto side = [&](const char* key) { return static_cast<int>(r.integer(key, 0, 1, 8192)); };
   const PictureSize size{side("width"), side("height"), side("max_width")};
+  const Constants constants(node, r);
   INFERD_RETURN_IF_ERROR(r.finish());
   if (context.model != nullptr)
     return invalid_argument(
@@ -204,11 +249,14 @@ StageResult make_infer(const config::NodeConfig& node, StageContext& context) {
   auto found = context.repository.find(name, version);
   if (!found.ok()) return found.status().with_context(where);
   context.model = *found;
-  auto feedings = make_feedings(names, (*found)->model->inputs(), size, context);
+  auto feedings = make_feedings(names, (*found)->model->inputs(), constants, size, context);
   if (!feedings.ok()) return feedings.status().with_context(where + ": model '" + name + "'");
   auto versions =
       std::make_unique<Versions>(context.repository, context.pipeline, *found, version != 0);
-  return std::unique_ptr<Stage>(std::make_unique<Infer>(std::move(versions), *std::move(feedings)));
+  // Parts of a frame do not follow each other.
+  const bool remembers = !context.parts && !(*found)->model->info().states.empty();
+  return std::unique_ptr<Stage>(
+      std::make_unique<Infer>(std::move(versions), *std::move(feedings), remembers));
 }
 
 }  // namespace inferd::pipeline

@@ -82,6 +82,7 @@ const std::map<std::string, std::vector<Keys>> kVariants = {
     {"crop", {{}, {{"x", "0"}}}},
     {"libcamera", {{{"control.ExposureTime", "1"}}}},
     {"v4l2", {{{"control.gain", "1"}}}},
+    {"infer", {{{"constant.rate", "1"}}}},
 };
 
 // A number as people write it; nothing for those at the ends of what there is.
@@ -149,8 +150,8 @@ Json schema_of_element(Elements& elements, const std::string& kind, const std::s
     for (const AskedKey& key : asked.all()) {
       if (key.name == kNoKey) {
         open = true;
-      } else if (key.name.starts_with("control.")) {
-        patterns["^control\\."] = schema_of(key);
+      } else if (key.name.starts_with("control.") || key.name.starts_with("constant.")) {
+        patterns["^" + key.name.substr(0, key.name.find('.')) + "\\."] = schema_of(key);
       } else if (!properties.contains(key.name)) {
         properties[key.name] = schema_of(key);
       }
