@@ -11,14 +11,14 @@ namespace {
 constexpr int kPictureRank = 4;
 
 // What published models want; see docs/pipelines.md. From the decoder that is most particular
-// about a model's outputs to the one that is least so.
+// about a model's outputs to the one that is least so. YOLOX wants other pictures than its
+// relatives, which their decoder tells apart by itself; named, it would take any shape for theirs.
 struct Row {
   const char* fit;        // how the picture becomes the input
   const char* normalize;  // of inputs of floats
   const char* decode;
   bool nms;
 };
-constexpr char kByte[] = "{mean: 0, std: 255}";
 constexpr char kPlainBgr[] = "{mean: 0, std: 1, order: bgr}";
 constexpr Row kRows[] = {
     {"resize", "{mean: 127.5, std: 127.5}", "decode_detections: {min_score: 0.5}", false},
@@ -27,9 +27,7 @@ constexpr Row kRows[] = {
      "decode_nanodet: {min_score: 0.5}", true},
     {"resize", "{mean: 0, std: 255, order: bgr}", "decode_fastestdet: {min_score: 0.5}", true},
     {"letterbox", kPlainBgr, "decode_yolo: {layout: yolox, min_score: 0.5}", true},
-    {"letterbox", kByte, "decode_yolo: {layout: v5, min_score: 0.5}", true},
-    {"letterbox", kByte, "decode_yolo: {layout: v8, min_score: 0.5}", true},
-    {"letterbox", kByte, "decode_yolo: {layout: v10, min_score: 0.5}", false},
+    {"letterbox", "{mean: 0, std: 255}", "decode_yolo: {min_score: 0.5}", true},
 };
 
 std::string stages_of(const ServedModelInfo& model, const Row& row) {

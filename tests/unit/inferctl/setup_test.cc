@@ -307,6 +307,9 @@ TEST_F(SetupTest, FindsTheStagesOfADetector) {
   ASSERT_TRUE(bytes.ok());
   EXPECT_EQ(bytes->stages,
             "  - resize\n  - infer: {model: \"ssd\"}\n  - decode_detections: {min_score: 0.5}\n");
+  EXPECT_THAT(
+      find_detector({model("yolo")}, "", takes("yolo", "decode_yolo"))->stages,
+      HasSubstr("order: bgr}\n  - infer: {model: \"yolo\"}\n  - decode_yolo: {layout: yolox"));
   EXPECT_EQ(find_detector(models, "", takes("none", ""))->model, "");
   EXPECT_THAT(find_detector(models, "classifier", takes("none", "")).status().message(),
               HasSubstr("'classifier' (READY) gives FP32[1,1001], which no decoder"));
