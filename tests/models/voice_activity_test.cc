@@ -13,7 +13,6 @@
 
 #include "inferd/engine/engine.h"
 #include "media/sound.h"
-#include "tests/models/silero_reference.h"
 
 namespace inferd {
 namespace {
@@ -75,10 +74,16 @@ class VoiceActivity : public ::testing::Test {
 
 TEST_F(VoiceActivity, EqualsOnnxRuntimeFrameByFrame) {
   if (!fs::exists(INFERD_TEST_MODELS "/audio")) GTEST_SKIP() << "SKIPPED: no sounds";
+  // What ONNX Runtime 1.30.0 gives for the same frames, its state output handed back each time.
+  constexpr std::array kExpected = {
+      0.4651F, 0.7384F, 0.8763F, 0.9574F, 0.9656F, 0.9954F, 0.9969F, 0.9969F, 0.9968F, 0.9968F,
+      0.9969F, 0.9962F, 0.9967F, 0.9991F, 0.9996F, 0.9988F, 0.9946F, 0.9698F, 0.9925F, 0.9996F,
+      0.9996F, 0.9995F, 0.9996F, 0.9987F, 0.9990F, 0.9992F, 0.9996F, 0.9997F, 0.9997F, 0.9997F,
+      0.9997F, 0.9997F, 0.9989F, 0.9994F, 0.9999F, 0.9998F, 0.9998F, 0.9988F, 0.9970F, 0.9776F};
   for (int sequence = 0; sequence < 2; ++sequence) {
-    const std::vector<float> got = listen("silero_test.wav", kSileroReference.size());
-    ASSERT_EQ(got.size(), kSileroReference.size());
-    for (size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], kSileroReference[i], 1e-4F) << i;
+    const std::vector<float> got = listen("silero_test.wav", kExpected.size());
+    ASSERT_EQ(got.size(), kExpected.size());
+    for (size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], kExpected[i], 1e-4F) << i;
   }
 }
 
