@@ -34,19 +34,6 @@ sinks:
   - jsonl: {{path: /var/lib/inferd/door.jsonl}}
 """
 
-BENCH = """
-name: bench
-autostart: true
-source: {libcamera: {width: 320, height: 240}}
-stages:
-  - letterbox
-  - normalize: {mean: 0, std: 1, order: bgr}
-  - infer: {model: faces}
-  - decode_yunet: {min_score: 0.5}
-sinks:
-  - jsonl: {path: /var/lib/inferd/bench.jsonl}
-"""
-
 LISTENER = f"""    - address: 0.0.0.0:{MTLS_PORT}
       tls: {{certificate: tls/board.pem, key: tls/board.key, client_ca: tls/ca.pem}}
       allow: [{{roles: [admin], subjects: [operator]}}]
@@ -167,7 +154,9 @@ class Scenario:
     def watch_by_libcamera(self):
         with self.step("a detector on a camera (libcamera: vimc)") as seen:
             self.board.run("modprobe vimc")
-            self.board.run("cat > /etc/inferd/pipelines/bench.yaml", input=BENCH)
+            # One size that the simulated image signal processor has.
+            self.control("setup camera --camera 'platform/vimc.0 Sensor B' --size 318x240 --model faces "
+                         "--output /etc/inferd/pipelines/bench.yaml")
             self.board.run("systemctl reload inferd")
             wait_until(lambda: "bench" in self.control("pipeline list"), "the pipeline")
             state = self.wait_for_frames(of="bench")

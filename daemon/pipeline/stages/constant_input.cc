@@ -91,8 +91,9 @@ Constants::Constants(const config::NodeConfig& node, config::NodeReader& reader)
 
 Status Constants::check_names(std::span<const TensorInfo> inputs) const {
   for (const auto& [name, value] : values_) {
-    const bool there = std::any_of(inputs.begin(), inputs.end(),
-                                   [&](const TensorInfo& info) { return info.name == name; });
+    const bool there =
+        std::any_of(inputs.begin(), inputs.end(),
+                    [&wanted = name](const TensorInfo& info) { return info.name == wanted; });
     if (there) continue;
     std::string known;
     for (const TensorInfo& info : inputs) known += (known.empty() ? "" : ", ") + info.name;
