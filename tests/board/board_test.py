@@ -126,10 +126,12 @@ class Scenario:
         with self.step("the service is up") as seen:
             wait_until(self.is_active, "the service")
             seen(self.unit("StatusText"))
+            pss, rss = self.memory()
+            seen(f"without models: RSS {rss:.1f} MB, PSS {pss:.1f} MB")
             self.control("health")
             self.control("doctor")
             pss, rss = self.memory()
-            seen(f"without models: RSS {rss:.1f} MB, PSS {pss:.1f} MB")
+            seen(f"once it was called: RSS {rss:.1f} MB, PSS {pss:.1f} MB")
 
     def serve(self):
         models = self.arguments.models

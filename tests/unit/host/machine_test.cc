@@ -23,7 +23,7 @@ class MachineTest : public ::testing::Test {
     add_metrics(read(), page);
     return page.text();
   }
-  const FakeMachine fake_;
+  const FakeMachine fake_{};
 };
 
 TEST_F(MachineTest, AMachineThatSaysNothingHasNothing) {
