@@ -52,27 +52,28 @@ fi
 say "checking the service unit"
 "$root/scripts/check-unit.sh"
 
+# where_reachable WHAT COMMAND...: ends where the command fails, but goes on where what it fetches cannot be had (77).
+where_reachable() {
+  what=$1
+  shift
+  status=0
+  "$@" || status=$?
+  case $status in
+    0) ;;
+    77) say "not reachable: $what" ;;
+    *) exit "$status" ;;
+  esac
+}
+
 say "checking the files of docker/"
-status=0
-"$root/tests/container/lint.sh" || status=$?
-case $status in
-  0) ;;
-  77) say "not reachable: what looks at the files of docker/ is left out" ;;
-  *) exit "$status" ;;
-esac
+where_reachable "what looks at the files of docker/ is left out" "$root/tests/container/lint.sh"
 
 say "running the tests"
 ctest --test-dir "$build" --output-on-failure -j "$(nproc)"
 
 if [ $devices = yes ] && [ "$(uname -m)" = x86_64 ]; then
   say "testing with cameras, CAN and GPIO lines that a kernel simulates"
-  status=0
-  "$root/scripts/test-devices.sh" || status=$?
-  case $status in
-    0) ;;
-    77) say "not reachable: tests that need devices of the kernel are left out" ;;
-    *) exit "$status" ;;
-  esac
+  where_reachable "tests that need devices of the kernel are left out" "$root/scripts/test-devices.sh"
 fi
 
 if [ $fuzz = yes ]; then

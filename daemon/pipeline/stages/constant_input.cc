@@ -7,6 +7,8 @@
 #include <limits>
 #include <sstream>
 
+#include "daemon/pipeline/stages/model_input.h"
+
 namespace inferd::pipeline {
 namespace {
 
@@ -62,22 +64,6 @@ bool append(DType dtype, double number, std::vector<std::byte>& bytes) {
       break;
   }
   return false;
-}
-
-void make_static(Shape& shape, int64_t numbers) {
-  int64_t rest = 1;
-  int open = -1;
-  for (int d = 0; d < shape.rank(); ++d) {
-    if (shape[d] != kDynamicDim) {
-      rest *= shape[d];
-    } else if (open >= 0) {
-      shape[d] = 1;
-    } else {
-      open = d;
-    }
-  }
-  if (open >= 0)
-    shape[open] = rest > 0 && numbers % rest == 0 ? std::max<int64_t>(numbers / rest, 1) : 1;
 }
 
 }  // namespace

@@ -8,24 +8,6 @@
 namespace inferd::pipeline {
 namespace {
 
-// The batch is 1; one more dimension may be what `values` numbers, if they are known, leave for it.
-void make_static(Shape& shape, int64_t values) {
-  if (shape.rank() > 0 && shape[0] == kDynamicDim) shape[0] = 1;
-  int open = -1;
-  int64_t rest = 1;
-  for (int d = 0; d < shape.rank(); ++d) {
-    if (shape[d] != kDynamicDim) {
-      rest *= shape[d];
-    } else if (open >= 0) {
-      shape[d] = 1;
-    } else {
-      open = d;
-    }
-  }
-  if (open >= 0)
-    shape[open] = rest > 0 && values % rest == 0 ? std::max<int64_t>(values / rest, 1) : 1;
-}
-
 std::string counted(int64_t rows, int64_t columns) {
   return std::to_string(rows) + " rows of " + std::to_string(columns);
 }
@@ -41,10 +23,27 @@ Sides sides_of(const Shape& shape) {
 
 }  // namespace
 
+void make_static(Shape& shape, int64_t values) {
+  int open = -1;
+  int64_t rest = 1;
+  for (int d = 0; d < shape.rank(); ++d) {
+    if (shape[d] != kDynamicDim) {
+      rest *= shape[d];
+    } else if (open >= 0) {
+      shape[d] = 1;
+    } else {
+      open = d;
+    }
+  }
+  if (open >= 0)
+    shape[open] = rest > 0 && values % rest == 0 ? std::max<int64_t>(values / rest, 1) : 1;
+}
+
 Result<ModelInput> ModelInput::create(TensorInfo input, const media::Preprocess& preprocess,
                                       const Signal& signal, const PictureSize& size) {
   ModelInput made(std::move(input), preprocess);
   TensorInfo& info = made.info_;
+  if (info.shape.rank() > 0 && info.shape[0] == kDynamicDim) info.shape[0] = 1;  // the batch
   if (signal.samples) {
     INFERD_RETURN_IF_ERROR(media::takes_reals(info));
     const int64_t values = int64_t{signal.rows} * signal.columns;
@@ -57,7 +56,6 @@ Result<ModelInput> ModelInput::create(TensorInfo input, const media::Preprocess&
     return made;
   }
   made.takes_pictures_ = true;
-  if (info.shape.rank() > 0 && info.shape[0] == kDynamicDim) info.shape[0] = 1;
   INFERD_RETURN_IF_ERROR(made.fix_size(size));
   INFERD_RETURN_IF_ERROR(media::image_tensor_of(info).status());
   if (info.dtype == DType::kFloat32 && !preprocess.normalize) {

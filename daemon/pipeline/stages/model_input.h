@@ -17,6 +17,10 @@ struct PictureSize {
   int max_width = 0;  // instead of a width: it follows each picture's aspect ratio up to that
 };
 
+// Of dimensions that may be anything, the first becomes what `values` numbers leave for it, where
+// they divide evenly, and others 1.
+void make_static(Shape& shape, int64_t values);
+
 // How frames become one input of a model. Used by one thread.
 class ModelInput {
  public:
