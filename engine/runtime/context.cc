@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/runtime/context.h"
 
+#include "engine/runtime/out_of_memory.h"
+
 namespace inferd::runtime {
 
 ModelContext::ModelContext(std::shared_ptr<const LoadedModel> model, const ContextOptions& options)
@@ -11,6 +13,11 @@ ModelContext::ModelContext(std::shared_ptr<const LoadedModel> model, const Conte
 
 Result<std::span<const TensorView>> ModelContext::run(std::span<const TensorView> inputs,
                                                       std::span<State* const> states) {
+  return within_memory([&] { return run_once(inputs, states); }, "to run");
+}
+
+Result<std::span<const TensorView>> ModelContext::run_once(std::span<const TensorView> inputs,
+                                                           std::span<State* const> states) {
   INFERD_RETURN_IF_ERROR(check_inputs(model_->inputs(), inputs));
   const int64_t elements = model_->info().batchable ? inputs[0].shape[0] : 1;
   INFERD_RETURN_IF_ERROR(take_states(states, elements));
@@ -74,7 +81,8 @@ Status ModelContext::prepare(std::span<const Shape> input_shapes) {
   }
   for (size_t i = 0; i < input_shapes.size(); ++i)
     INFERD_RETURN_IF_ERROR(check_shape(model_->inputs()[i], input_shapes[i]));
-  return runner_.prepare(model_->with_states(input_shapes));
+  return within_memory([&] { return runner_.prepare(model_->with_states(input_shapes)); },
+                       "to prepare a run");
 }
 
 MemoryUse ModelContext::memory() const {

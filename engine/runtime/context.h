@@ -25,6 +25,8 @@ class ModelContext final : public Context {
   MemoryUse memory() const override;
 
  private:
+  Result<std::span<const TensorView>> run_once(std::span<const TensorView> inputs,
+                                               std::span<State* const> states);
   // Sets given_, or says what is wrong with `states`.
   Status take_states(std::span<State* const> states, int64_t elements);
   // All outputs, those that are what comes after `state` behind the others.

@@ -14,6 +14,7 @@
 #include "engine/import/import.h"
 #include "engine/kernels/candidates.h"
 #include "engine/runtime/model.h"
+#include "engine/runtime/out_of_memory.h"
 #include "engine/runtime/peak.h"
 #include "engine/runtime/unsupported.h"
 
@@ -87,6 +88,29 @@ class SharedEngine final : public Engine {
 
   Result<std::shared_ptr<const Model>> load(const std::string& path,
                                             const LoadOptions& options) override {
+    return runtime::within_memory([&] { return load_file(path, options); }, "to load ", path);
+  }
+
+  Result<ModelInfo> inspect(const std::string& path, const LoadOptions& options) override {
+    return runtime::within_memory([&] { return inspect_file(path, options); }, "to load ", path);
+  }
+
+  Status compile(const std::string& path, const std::string& output, const CompileOptions& options,
+                 const LoadOptions& load) override {
+    return runtime::within_memory([&] { return compile_file(path, output, options, load); },
+                                  "to compile ", path);
+  }
+
+  int threads() const override { return pool_->threads(); }
+  void limit_threads(int threads) override { pool_->limit(threads); }
+  std::string_view isa() const override { return isa_name(best_isa()); }
+  double measure_peak_gmacs(DType dtype) const override {
+    return runtime::measure_peak_gmacs(dtype);
+  }
+
+ private:
+  Result<std::shared_ptr<const Model>> load_file(const std::string& path,
+                                                 const LoadOptions& options) {
     INFERD_ASSIGN_OR_RETURN(import::Imported imported,
                             import::import_file(path, options.limits, options.signature));
     if (!imported.unsupported.empty())
@@ -104,7 +128,7 @@ class SharedEngine final : public Engine {
     return std::shared_ptr<const Model>(std::move(*model));
   }
 
-  Result<ModelInfo> inspect(const std::string& path, const LoadOptions& options) override {
+  Result<ModelInfo> inspect_file(const std::string& path, const LoadOptions& options) {
     INFERD_ASSIGN_OR_RETURN(import::Imported imported,
                             import::import_file(path, options.limits, options.signature));
     if (imported.unsupported.empty() && !imported.compiled) {
@@ -125,8 +149,8 @@ class SharedEngine final : public Engine {
     return info;
   }
 
-  Status compile(const std::string& path, const std::string& output, const CompileOptions& options,
-                 const LoadOptions& load) override {
+  Status compile_file(const std::string& path, const std::string& output,
+                      const CompileOptions& options, const LoadOptions& load) {
     plan::PlanOptions plan = plan_;
     INFERD_ASSIGN_OR_RETURN(const Isa isa, isa_to_compile_for(options));
     if (isa != best_isa()) plan.prefer_kernels.insert(plan.prefer_kernels.begin(), options.isa);
@@ -139,14 +163,6 @@ class SharedEngine final : public Engine {
     return (*model)->write(output, options.weights, isa_name(isa)).with_context(path);
   }
 
-  int threads() const override { return pool_->threads(); }
-  void limit_threads(int threads) override { pool_->limit(threads); }
-  std::string_view isa() const override { return isa_name(best_isa()); }
-  double measure_peak_gmacs(DType dtype) const override {
-    return runtime::measure_peak_gmacs(dtype);
-  }
-
- private:
   Result<std::shared_ptr<const runtime::LoadedModel>> prepare(import::Imported imported,
                                                               const LoadOptions& options,
                                                               const std::string& path) {

@@ -13,6 +13,7 @@
 #include "engine/opt/passes.h"
 #include "engine/runtime/context.h"
 #include "engine/runtime/evaluate.h"
+#include "engine/runtime/out_of_memory.h"
 #include "engine/runtime/value_inputs.h"
 
 namespace inferd::runtime {
@@ -177,12 +178,16 @@ Result<std::shared_ptr<const plan::Plan>> LoadedModel::plan_for(
 }
 
 Result<std::unique_ptr<Context>> LoadedModel::create_context(const ContextOptions& options) const {
-  auto self = std::static_pointer_cast<const LoadedModel>(shared_from_this());
-  auto context = std::make_unique<ModelContext>(std::move(self), options);
-  if (const std::vector<Shape> shapes = default_shapes(); !shapes.empty()) {
-    INFERD_RETURN_IF_ERROR(context->prepare(shapes));
-  }
-  return std::unique_ptr<Context>(std::move(context));
+  using Made = Result<std::unique_ptr<Context>>;
+  const auto make = [&]() -> Made {
+    auto self = std::static_pointer_cast<const LoadedModel>(shared_from_this());
+    auto context = std::make_unique<ModelContext>(std::move(self), options);
+    if (const std::vector<Shape> shapes = default_shapes(); !shapes.empty()) {
+      INFERD_RETURN_IF_ERROR(context->prepare(shapes));
+    }
+    return std::unique_ptr<Context>(std::move(context));
+  };
+  return within_memory(make, "for a context");
 }
 
 void LoadedModel::forget_plans() const {

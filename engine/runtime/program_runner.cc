@@ -47,6 +47,7 @@ Status ProgramRunner::enter(size_t depth, std::shared_ptr<const Stage> stage) {
   Level& level = levels_[depth];
   depth_ = std::max(depth_, depth + 1);
   if (level.stage == stage) return ok_status();
+  level.stage.reset();  // until all of it is there: what fails in between is begun again
   if (level.runner == nullptr) {
     level.runner = std::make_unique<PlanRunner>(*program_.context().pool, options_);
   }

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Counts every operator new of the process. For one file of a program: it replaces the operators.
+// Counts every operator new of the process, and lets them fail. For one file of a program: it
+// replaces the operators.
 #pragma once
 
-#include <atomic>
-#include <cstdint>
 #include <cstdlib>
 #include <new>
 
+#include "tests/unit/allocations.h"
+
 namespace inferd {
 
-inline std::atomic<uint64_t> g_allocations{0};
-inline thread_local bool t_counted = true;  // whether this thread's are
+inline bool allocation_fails() {
+  if (t_until_failure < 0) return false;
+  return t_until_failure-- == 0;
+}
 
 inline void* counted_allocation(size_t size) {
   if (t_counted) g_allocations.fetch_add(1, std::memory_order_relaxed);
@@ -24,13 +27,16 @@ inline void* counted_allocation(size_t size) {
 
 // Not inlined: where GCC sees free() in the place of a delete, it takes it for a mistake, since it
 // does not look into the new (-Wmismatched-new-delete).
-[[gnu::noinline]] void* operator new(size_t size) { return inferd::counted_allocation(size); }
-[[gnu::noinline]] void* operator new[](size_t size) { return inferd::counted_allocation(size); }
-[[gnu::noinline]] void* operator new(size_t size, const std::nothrow_t&) noexcept {
+[[gnu::noinline]] void* operator new(size_t size) {
+  if (inferd::allocation_fails()) throw std::bad_alloc();
   return inferd::counted_allocation(size);
 }
-[[gnu::noinline]] void* operator new[](size_t size, const std::nothrow_t&) noexcept {
-  return inferd::counted_allocation(size);
+[[gnu::noinline]] void* operator new[](size_t size) { return operator new(size); }
+[[gnu::noinline]] void* operator new(size_t size, const std::nothrow_t&) noexcept {
+  return inferd::allocation_fails() ? nullptr : inferd::counted_allocation(size);
+}
+[[gnu::noinline]] void* operator new[](size_t size, const std::nothrow_t& tag) noexcept {
+  return operator new(size, tag);
 }
 [[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
 [[gnu::noinline]] void operator delete[](void* memory) noexcept { std::free(memory); }

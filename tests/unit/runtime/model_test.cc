@@ -16,26 +16,7 @@
 
 #include "engine/ir/builder.h"
 #include "engine/kernels/candidates.h"
-
-namespace {
-std::atomic<int64_t> g_allocations{0};
-}
-
-// GCC takes these replacements, inlined, for a mismatch.
-#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
-
-// Counts allocations of the whole program, so that a test can say "none".
-void* operator new(size_t size) {
-  ++g_allocations;
-  if (void* p = std::malloc(size != 0 ? size : 1)) return p;
-  throw std::bad_alloc();
-}
-void* operator new(size_t size, const std::nothrow_t&) noexcept {
-  ++g_allocations;
-  return std::malloc(size != 0 ? size : 1);
-}
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, size_t) noexcept { std::free(p); }
+#include "tests/unit/counting_new.h"
 
 namespace inferd::runtime {
 namespace {
@@ -304,7 +285,7 @@ TEST(LoadedModel, RunAllocatesNothing) {
   const std::vector<float> values(75, 0.5F);
   const TensorView input = view({1, 5, 5, 3}, values);
   ASSERT_TRUE((*context)->run({&input, 1}).ok());
-  const int64_t before = g_allocations.load();
+  const uint64_t before = g_allocations.load();
   for (int i = 0; i < 100; ++i) ASSERT_TRUE((*context)->run({&input, 1}).ok());
   EXPECT_EQ(g_allocations.load(), before);
 }
