@@ -10,9 +10,11 @@
 #include <condition_variable>
 #include <cstring>
 #include <mutex>
+#include <sstream>
 #include <thread>
 
 #include "daemon/governed.h"
+#include "daemon/host/cpu_quota.h"
 #include "daemon/host/descriptors.h"
 #include "daemon/host/freed_memory.h"
 #include "daemon/host/host.h"
@@ -73,6 +75,20 @@ void make_governor(const config::Config& config, const std::string& root, Parts&
   parts.host = std::make_unique<host::Host>(root, parts.governor.get());
 }
 
+// One per core, fewer where a control group would stop them for it.
+int threads_for_machine() {
+  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+  const auto quota = host::cpu_quota();
+  const int threads = host::threads_within(quota, cores);
+  if (threads < cores) {
+    std::ostringstream line;
+    line << "the engine has " << threads << " threads on " << cores
+         << " cores: its control group gives it " << *quota << " of them";
+    telemetry::log(LogLevel::kInfo, line.str());
+  }
+  return threads;
+}
+
 // `only_look`: nothing on the disk is changed.
 Result<Parts> make_parts(const config::Config& config, const MakeEngine& make_engine,
                          bool only_look, const pipeline::Pipelines::ReadConfigs& read_pipelines) {
@@ -81,7 +97,7 @@ Result<Parts> make_parts(const config::Config& config, const MakeEngine& make_en
   parts.shared_memory = std::make_unique<serve::SharedMemory>(serve::SharedMemoryOptions{
       config.server.system_shared_memory, config.server.max_shared_memory_bytes});
   EngineOptions options;
-  options.threads = config.engine.threads;
+  options.threads = config.engine.threads > 0 ? config.engine.threads : threads_for_machine();
   options.use_core_classes = config.engine.use_core_classes;
   options.prefer_kernels = config.engine.prefer_kernels;
   options.stripe_bytes = config.engine.stripe_bytes;

@@ -11,6 +11,7 @@
 #include <sstream>
 #include <string_view>
 
+#include "daemon/host/control_groups.h"
 #include "daemon/host/machine/pressure.h"
 #include "daemon/host/machine/small_file.h"
 
@@ -43,8 +44,8 @@ constexpr Names kVersion1 = {{"memory.limit_in_bytes", nullptr},
                              "total_inactive_file",
                              "total_active_file"};
 
-void take_group(const std::string& folder, const std::string& group, const Names& names,
-                MemoryState& state) {
+void take_group(const ControlGroup& group, const Names& names, MemoryState& state) {
+  const std::string& folder = group.folder;
   const auto used = number_in(folder + "/" + names.used);
   if (!used) return;
   // At least half of what is used of files can go, as the kernel reckons for MemAvailable.
@@ -59,19 +60,7 @@ void take_group(const std::string& folder, const std::string& group, const Names
     if (available >= state.available) continue;
     state.available = available;
     state.total = *limit;
-    state.limit = "control group " + group;
-  }
-}
-
-// The group and those that it is in: the limits of each hold. Where the process sees only a part of
-// the tree (in a container), the groups it knows may be missing.
-void take_groups(const std::string& mount, std::string group, const Names& names,
-                 MemoryState& state) {
-  for (;;) {
-    take_group(mount + group, group.empty() ? "/" : group, names, state);
-    const size_t slash = group.rfind('/');
-    if (slash == std::string::npos) return;
-    group.resize(slash);
+    state.limit = "control group " + group.name;
   }
 }
 
@@ -85,22 +74,8 @@ MemoryState read_memory(const std::string& root) {
       state.total = *all * 1024;
     state.limit = "the machine";
   }
-  std::ifstream groups(root + "/proc/self/cgroup");
-  for (std::string line; std::getline(groups, line);) {
-    // "hierarchy:controllers:/path"
-    const size_t first = line.find(':');
-    const size_t second = line.find(':', first + 1);
-    if (first == std::string::npos || second == std::string::npos) continue;
-    const std::string controllers = line.substr(first + 1, second - first - 1);
-    std::string group = line.substr(second + 1);
-    if (group == "/") group.clear();
-    const std::string mount = root + "/sys/fs/cgroup";
-    if (controllers.empty()) {
-      take_groups(mount, group, kVersion2, state);
-    } else if (("," + controllers + ",").find(",memory,") != std::string::npos) {
-      take_groups(mount + "/memory", group, kVersion1, state);
-    }
-  }
+  for (const ControlGroup& group : control_groups("memory", root))
+    take_group(group, group.version == 2 ? kVersion2 : kVersion1, state);
   state.pressure = read_pressure(root).memory.value_or(0);
   return state;
 }
