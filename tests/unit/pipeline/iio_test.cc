@@ -167,7 +167,8 @@ TEST_F(Iio, MeasuresByATrigger) {
               HasSubstr("there is no trigger 'clock'; there is: trigger0 (timer)"));
   const int64_t before = schedule::now_ns();
   const auto source = opened(keys("adc", {{"trigger", "timer"}, {"rate", "250"}, {"rows", "5"}}));
-  EXPECT_THAT(log(), HasSubstr("SETTRIG iio:device2 trigger0\nWRITE trigger0 sampling_frequency"));
+  EXPECT_THAT(log(), HasSubstr("\nSETTRIG iio:device2 trigger0\n"));
+  EXPECT_THAT(log(), HasSubstr("\nWRITE trigger0 sampling_frequency"));
   ASSERT_TRUE(give(*source, stopper_, frame_));
   EXPECT_EQ(frame_.samples.rate_hz, 250);
   EXPECT_THAT(frame_.samples.values, ElementsAre(0.F, 0.001F, 0.002F, 0.003F, 0.004F));
