@@ -21,6 +21,15 @@ file(RELATIVE_PATH libraries_from_bin /${CMAKE_INSTALL_BINDIR} /${INFERD_PRIVATE
 file(RELATIVE_PATH libraries_from_libexec /${CMAKE_INSTALL_LIBEXECDIR}/inferd /${INFERD_PRIVATE_LIBDIR})
 set(CMAKE_INSTALL_RPATH $ORIGIN/${libraries_from_bin} $ORIGIN/${libraries_from_libexec} $ORIGIN)
 
+if(INFERD_LLD)
+  # GCC looks for the linker of its own target, where it crosses; LLD is one program for all. From version 15 on it tells the
+  # loader that relocations are packed, without which glibc takes none such.
+  find_program(INFERD_LLD_PROGRAM NAMES ld.lld-16 ld.lld REQUIRED)
+  file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/linker)
+  file(CREATE_LINK ${INFERD_LLD_PROGRAM} ${CMAKE_BINARY_DIR}/linker/ld.lld SYMBOLIC)
+  add_link_options(-B${CMAKE_BINARY_DIR}/linker -fuse-ld=lld -Wl,-z,pack-relative-relocs)
+endif()
+
 # inferd_library(name [sources...]): a library of that kind.
 function(inferd_library name)
   add_library(${name} ${INFERD_LIBRARY_TYPE} ${ARGN})
