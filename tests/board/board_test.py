@@ -40,6 +40,15 @@ LISTENER = f"""    - address: 0.0.0.0:{MTLS_PORT}
 """
 
 
+GOVERNOR = """
+governor:
+  every_s: 1
+  hold_s: 2
+  release_s: 4
+  steps: [{pipeline: door, max_fps: 0.5}]
+"""
+
+
 class Scenario:
     def __init__(self, arguments):
         self.arguments = arguments
@@ -213,6 +222,34 @@ class Scenario:
                 raise AssertionError(f"frames failed in the swap: {after['last_error']}")
             seen(f"version {self.models()['faces']['version']}; no frame failed")
 
+    def grow_warm(self):
+        """A zone of the kernel's, whose driver here says what it is told to."""
+        def warm(celsius):
+            self.board.run(f"echo {celsius}000 > /sys/module/warm/parameters/temp")
+
+        def governor():
+            return json.loads(self.control("status", "--json"))["host"]["governor"]
+
+        with self.step("the governor, as the board grows warm") as seen:
+            self.board.run("modprobe warm")
+            self.board.run("cat >> /etc/inferd/inferd.yaml", input=GOVERNOR)
+            self.board.run("systemctl restart inferd")
+            wait_until(self.is_active, "the service")
+            self.wait_for_frames()
+            if governor()["level"] != 0:
+                raise AssertionError(governor())
+            warm(76)
+            wait_until(lambda: governor()["level"] == 1, "the step")
+            seen(governor()["reason"])
+            skipped = self.pipeline()["graph"][0]["drops"].get("skipped", 0)
+            state = self.wait_for_frames()
+            if state["graph"][0]["drops"].get("skipped", 0) <= skipped:
+                raise AssertionError("no frame was left out")
+            warm(60)
+            wait_until(lambda: governor()["level"] == 0, "its end")
+            self.wait_for_frames()
+            seen("cooled down, and all is as before")
+
     def survive(self):
         with self.step("killed: back by itself") as seen:
             pid = self.unit("MainPID")
@@ -286,6 +323,7 @@ class Scenario:
         if not self.arguments.short:
             self.watch_by_libcamera()
             self.upgrade()
+            self.grow_warm()
             self.survive()
             self.measure()
         self.remove()

@@ -18,7 +18,7 @@ libraries=$(packages_in packages-runtime.txt | grep '^lib' | paste -sd,)
 packages=systemd-sysv,udev,kmod,dbus,iproute2,procps,openssh-server,zlib1g,$libraries
 # Of the kernel: up to the disk, and the network, a camera and what the service asks for.
 disk_modules="virtio_mmio virtio_blk ext4"
-modules="$disk_modules virtio_net virtio_rng vivid vimc industrialio autofs4 configfs"
+modules="$disk_modules virtio_net virtio_rng vivid vimc warm industrialio autofs4 configfs"
 
 stamp=$(cat "$0" "$here/overlay.sh" "$here/../devices/drivers.sh" "$here/../devices/modules/"* | sha256sum | cut -c -16)-$(printf %s "$packages" | sha256sum | cut -c -16)
 if [ "$(cat "$board/stamp" 2>/dev/null)" = "$stamp" ]; then
