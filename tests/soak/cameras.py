@@ -120,6 +120,7 @@ def main():
     parser.add_argument("--delay-us", type=int, default=2000, help="that the first frame of a batch waits for others")
     parser.add_argument("--minutes", type=int, default=10)
     arguments = parser.parse_args()
+    arguments.models = arguments.models.resolve()  # linked to
     with DaemonProcess(arguments.inferd.resolve()) as daemon:
         daemon.add_model("detector", make_model(arguments, daemon.folder))
         daemon.configure(configuration(arguments, daemon.folder))

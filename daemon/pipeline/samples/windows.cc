@@ -18,7 +18,8 @@ Status Windows::begin(const Samples& samples) {
   const int64_t size = rows_of(options_.rows, options_.seconds);
   const bool hops = options_.hop_rows > 0 || options_.hop_seconds > 0;
   const int64_t hop = hops ? rows_of(options_.hop_rows, options_.hop_seconds) : size;
-  if (size < 1 || hop < 1 || size > kMaxValues / samples.columns || hop > kMaxValues)
+  if (size < 1 || hop < 1 || std::max(size, options_.lead_rows) > kMaxValues / samples.columns ||
+      hop > kMaxValues)
     return failed_precondition("a window of " + std::to_string(size) + " rows of " +
                                std::to_string(samples.columns) + " values, each " +
                                std::to_string(hop) +
@@ -29,8 +30,9 @@ Status Windows::begin(const Samples& samples) {
   columns_ = samples.columns;
   rate_hz_ = samples.rate_hz;
   names_ = samples.names;
-  values_.clear();
+  values_.assign(static_cast<size_t>(options_.lead_rows * columns_), 0.F);
   skip_ = 0;
+  counted_ = 0;
   ++stream_;
   return ok_status();
 }
@@ -47,6 +49,7 @@ Status Windows::add(const Frame& frame) {
   source_stream_ = frame.stream;
   last_capture_ns_ = frame.capture_ns;
   frame_name_ = frame.name;
+  counted_ += samples.rows;
   const int64_t skipped = std::min<int64_t>(skip_, samples.rows);
   skip_ -= skipped;
   const auto row = [&](int64_t r) { return samples.values.begin() + r * columns_; };
@@ -63,8 +66,12 @@ void Windows::take(Frame& window) {
   window.sequence = ++given_;
   window.stream = stream_;
   window.name = frame_name_;
-  const auto later = static_cast<double>(rows() - size_);
-  window.capture_ns = last_capture_ns_ - (rate_hz_ > 0 ? std::llround(later * 1e9 / rate_hz_) : 0);
+  const int64_t later = rows() - size_;
+  const auto lasts_ns = [&](int64_t rows) {
+    return rate_hz_ > 0 ? std::llround(static_cast<double>(rows) * 1e9 / rate_hz_) : 0;
+  };
+  window.capture_ns = last_capture_ns_ - lasts_ns(later);
+  window.lasted_ns = std::max<int64_t>(lasts_ns(counted_ - later), 0);
   const int64_t gone = std::min(hop_, rows());
   values_.erase(values_.begin(), values_.begin() + gone * columns_);
   skip_ = hop_ - gone;

@@ -13,6 +13,7 @@ namespace inferd::pipeline {
 struct WindowOptions {
   int64_t rows = 0, hop_rows = 0;  // 0: by seconds; a hop of neither is the window's length
   double seconds = 0, hop_seconds = 0;
+  int64_t lead_rows = 0;  // of zeros before a stream's first row
 };
 
 // Cuts samples that come in frames of any size into windows of one size, the begin of each a hop
@@ -44,6 +45,7 @@ class Windows {
   std::shared_ptr<const std::vector<std::string>> names_;
   std::vector<float> values_;    // that wait, row by row
   int64_t skip_ = 0;             // rows that are still to come before the next window
+  int64_t counted_ = 0;          // rows of the stream that came
   uint64_t expected_ = 0;        // sequence of the next frame
   uint64_t source_stream_ = 0;   // of the last frame
   uint64_t stream_ = 0;          // of windows

@@ -129,4 +129,15 @@ Result<std::unique_ptr<Expression>> Expression::create(const std::string& text) 
   }
 }
 
+Result<std::unique_ptr<Expression>> read_expression(config::NodeReader& r,
+                                                    const config::NodeConfig& node,
+                                                    const std::string& key) {
+  const std::string text = r.required_text(key);
+  INFERD_RETURN_IF_ERROR(r.finish());
+  auto made = Expression::create(text);
+  if (!made.ok())
+    return made.status().with_context(node.entries.at(key).mark.to_string() + ": '" + key + "'");
+  return made;
+}
+
 }  // namespace inferd::pipeline

@@ -19,4 +19,9 @@ class Expression {
   virtual double of(const Work& work) = 0;
 };
 
+// What the key `key` of a stage says, the last one that it asks for. Errors name its place.
+Result<std::unique_ptr<Expression>> read_expression(config::NodeReader& reader,
+                                                    const config::NodeConfig& node,
+                                                    const std::string& key);
+
 }  // namespace inferd::pipeline

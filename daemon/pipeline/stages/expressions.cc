@@ -7,17 +7,6 @@
 namespace inferd::pipeline {
 namespace {
 
-Result<std::unique_ptr<Expression>> read_expression(config::NodeReader& r,
-                                                    const config::NodeConfig& node,
-                                                    const std::string& key) {
-  const std::string text = r.required_text(key);
-  INFERD_RETURN_IF_ERROR(r.finish());
-  auto made = Expression::create(text);
-  if (!made.ok())
-    return made.status().with_context(node.entries.at(key).mark.to_string() + ": '" + key + "'");
-  return made;
-}
-
 class Express final : public Stage {
  public:
   Express(std::string name, std::unique_ptr<Expression> expression)

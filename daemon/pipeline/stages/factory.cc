@@ -43,6 +43,7 @@ const Row kRows[] = {
     {"decode_values", make_decode_values, false},
     {"anomaly", make_anomaly},
     {"recognize", make_recognize, false},
+    {"voice_activity", make_voice_activity, false},
     {"expression", make_expression, false},
     {"when", make_when, false},
     {"switch", make_switch, false},

@@ -54,6 +54,8 @@ StageResult make_decode_text_boxes(const config::NodeConfig&, StageContext&);
 StageResult make_decode_text(const config::NodeConfig&, StageContext&);
 // recognize.cc
 StageResult make_recognize(const config::NodeConfig&, StageContext&);
+// voice_activity.cc
+StageResult make_voice_activity(const config::NodeConfig&, StageContext&);
 // expressions.cc
 StageResult make_expression(const config::NodeConfig&, StageContext&);
 StageResult make_when(const config::NodeConfig&, StageContext&);

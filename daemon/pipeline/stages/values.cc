@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Stages that make numbers of a model's outputs.
+#include <algorithm>
 #include <numeric>
 
 #include "daemon/pipeline/decode/box_decoder.h"
@@ -9,25 +10,44 @@
 namespace inferd::pipeline {
 namespace {
 
-constexpr int64_t kMaxValues = 1024;
+constexpr size_t kMaxValues = 1024;
 
 class DecodeValues final : public Stage {
  public:
-  DecodeValues(size_t output, std::vector<std::string> names)
-      : output_(output), names_(std::move(names)) {}
+  // Without names they are called like the output.
+  DecodeValues(size_t output, std::string output_name, std::vector<std::string> names)
+      : output_(output),
+        output_name_(std::move(output_name)),
+        named_(!names.empty()),
+        names_(std::move(names)) {}
 
   Status process(Work& work) override {
     const auto numbers = as_floats(work.outputs[output_], storage_);
-    if (numbers.size() != names_.size())
-      return failed_precondition("the model gave no output for the frame");
+    if (numbers.empty() || numbers.size() > kMaxValues)
+      return failed_precondition("the model gave " + std::to_string(numbers.size()) +
+                                 " numbers, not 1 to " + std::to_string(kMaxValues));
+    if (numbers.size() != names_.size()) {
+      if (named_)
+        return failed_precondition("the model gave " + std::to_string(numbers.size()) +
+                                   " numbers, and 'names' has " + std::to_string(names_.size()));
+      name(numbers.size());
+    }
     for (size_t i = 0; i < names_.size(); ++i)
       work.values.push_back({names_[i], static_cast<double>(numbers[i])});
     return ok_status();
   }
 
  private:
+  void name(size_t count) {
+    names_.clear();
+    for (size_t i = 0; i < count; ++i)
+      names_.push_back(count == 1 ? output_name_ : output_name_ + "." + std::to_string(i));
+  }
+
   const size_t output_;
-  const std::vector<std::string> names_;
+  const std::string output_name_;
+  const bool named_;  // by the configuration
+  std::vector<std::string> names_;
   std::vector<float> storage_;
 };
 
@@ -75,19 +95,17 @@ StageResult make_decode_values(const config::NodeConfig& node, StageContext& con
   const TensorInfo& info = outputs[output];
   const std::string where = node.mark.to_string() + ": 'decode_values', model '" +
                             context.model->name + "', output '" + info.name + "' ";
-  if (!is_readable(info) || !info.shape.is_static() || info.shape.elements() < 1 ||
-      info.shape.elements() > kMaxValues) {
+  // How many there are of open dimensions shows only once the model runs.
+  const bool open = !info.shape.is_static();
+  const int64_t count =
+      open ? static_cast<int64_t>(std::max<size_t>(names.size(), 1)) : info.shape.elements();
+  if (!is_readable(info) || count < 1 || count > static_cast<int64_t>(kMaxValues))
     return unlike("1 to 1024 numbers, FP32 or 8 bits", {&info, 1}).with_context(where);
-  }
-  const auto count = static_cast<size_t>(info.shape.elements());
-  if (names.empty()) {
-    for (size_t i = 0; i < count; ++i)
-      names.push_back(count == 1 ? info.name : info.name + "." + std::to_string(i));
-  }
-  if (names.size() != count)
+  if (!names.empty() && names.size() != static_cast<size_t>(count))
     return invalid_argument(where + "has " + std::to_string(count) + " numbers, and 'names' " +
                             std::to_string(names.size()));
-  return std::unique_ptr<Stage>(std::make_unique<DecodeValues>(output, std::move(names)));
+  return std::unique_ptr<Stage>(
+      std::make_unique<DecodeValues>(output, info.name, std::move(names)));
 }
 
 StageResult make_anomaly(const config::NodeConfig& node, StageContext& context) {

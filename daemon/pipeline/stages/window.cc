@@ -37,6 +37,7 @@ StageResult make_window(const config::NodeConfig& node, StageContext& context) {
   options.hop_rows = r.integer("hop", 0, 1, Windows::kMaxValues);
   options.seconds = r.number("ms", 0, 0.001, 86'400'000) / 1000;
   options.hop_seconds = r.number("hop_ms", 0, 0.001, 86'400'000) / 1000;
+  options.lead_rows = r.integer("lead", 0, 0, Windows::kMaxValues);
   INFERD_RETURN_IF_ERROR(r.finish());
   if (r.has("rows") == r.has("ms"))
     return invalid_argument(where + "needs its length, either 'rows' or 'ms'");

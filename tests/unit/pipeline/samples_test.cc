@@ -352,6 +352,100 @@ TEST_F(StageTest, ASwitchMayPassItsChangesOnly) {
   EXPECT_EQ(passed, ".1.0.1");
 }
 
+// What `voice_activity` says of windows of 100 ms with these probabilities, window by window: "."
+// nothing, "-" spoken, "[start" and "end]" in tenths of a second.
+class VoiceTest : public StageTest {
+ protected:
+  std::string heard(Stage& voice, const std::vector<double>& probabilities, uint64_t stream = 1) {
+    std::string text;
+    for (size_t i = 0; i < probabilities.size(); ++i) {
+      frame_.stream = stream;
+      frame_.lasted_ns = static_cast<int64_t>(i + 1) * 100 * kMs;
+      work_.frame = &frame_;
+      work_.values = {{"p", probabilities[i]}};
+      const Status status = voice.process(work_);
+      EXPECT_TRUE(status.ok()) << status.to_string();
+      passed_ += work_.gated ? '.' : '+';
+      std::map<std::string, double> said;
+      for (const Value& value : work_.values) said[value.name] = value.value;
+      EXPECT_EQ(said.contains("voice.start"), said["voice"] == 1 || said.contains("voice.end"));
+      if (said.contains("voice.end"))
+        text += tenths(said["voice.start"]) + ":" + tenths(said["voice.end"]) + "]";
+      else
+        text += said["voice"] == 1 ? (spoken_ ? "-" : "[" + tenths(said["voice.start"])) : ".";
+      spoken_ = said["voice"] == 1;
+      now_ = said["voice.now"];
+    }
+    return text;
+  }
+  static std::string tenths(double seconds) { return std::to_string(std::lround(seconds * 10)); }
+
+  bool spoken_ = false;
+  double now_ = 0;
+  std::string passed_;
+};
+
+TEST_F(VoiceTest, SpeechBeginsWhenItIsLongEnoughAndEndsWhenTheSilenceIs) {
+  const auto voice = stage("voice_activity", {{"of", "p"},
+                                              {"min_speech_ms", "200"},
+                                              {"min_silence_ms", "200"},
+                                              {"pad_ms", "0"},
+                                              {"pass", "changes"}});
+  // 200 ms are not more than 200 ms. Between off (0.35) and on nothing begins, and nothing ends.
+  EXPECT_EQ(
+      heard(*voice, {0.4, 0.5, 0.5, 0.1, 0.1, 0.1, 0.5, 0.4, 0.4, 0.4, 0.1, 0.5, 0.1, 0.1, 0.1, 0}),
+      "........[6-----6:12].");
+  EXPECT_EQ(passed_, "........+.....+.");
+  EXPECT_NEAR(now_, 1.6, 1e-9);
+}
+
+TEST_F(VoiceTest, PaddingReachesNeitherIntoTheLastPieceNorIntoWhatIsToCome) {
+  const auto voice =
+      stage("voice_activity",
+            {{"of", "p"}, {"min_speech_ms", "0"}, {"min_silence_ms", "100"}, {"pad_ms", "350"}});
+  EXPECT_EQ(heard(*voice, {1, 0, 0, 1, 1, 0, 0, 0, 0}), "[0-0:3][3--3:7]..");
+  EXPECT_THAT(passed_, "+++++++++");
+}
+
+TEST_F(VoiceTest, AGapEndsWhatWasSaid) {
+  const auto voice =
+      stage("voice_activity", {{"of", "p"}, {"min_speech_ms", "150"}, {"pad_ms", "0"}});
+  EXPECT_EQ(heard(*voice, {0, 1, 1, 1}, 7), "..[1-");
+  EXPECT_EQ(heard(*voice, {1, 1, 1}, 8), "1:4][4-") << "time goes on behind it";
+  EXPECT_NEAR(now_, 0.7, 1e-9);
+  EXPECT_EQ(heard(*voice, {std::nan(""), std::nan(""), 0}, 9), "4:7]..");
+}
+
+TEST_F(VoiceTest, NeedsWindowsOfSound) {
+  const auto voice = stage("voice_activity", {{"of", "p"}});
+  work_.frame = &frame_;
+  frame_.lasted_ns = 0;
+  EXPECT_THAT(voice->process(work_).message(), HasSubstr("needs windows of samples"));
+  context_.signal.samples = false;
+  EXPECT_THAT(refusal("voice_activity", {{"of", "p"}}),
+              HasSubstr("'voice_activity' needs windows of sound"));
+  context_.signal.samples = true;
+  EXPECT_THAT(refusal("voice_activity", {{"of", "p"}, {"on", "0.3"}, {"off", "0.4"}}),
+              HasSubstr("'off'"));
+}
+
+TEST(Windows, MayBeginWithZeros) {
+  Windows windows({.rows = 4, .hop_rows = 3, .lead_rows = 1});
+  ASSERT_TRUE(windows.add(rows(1, 7, 1)).ok());
+  Frame window;
+  windows.take(window);
+  EXPECT_THAT(window.samples.values, ElementsAre(0, 0, 1, -1, 2, -2, 3, -3));
+  EXPECT_EQ(window.lasted_ns, 30 * kMs);
+  windows.take(window);
+  EXPECT_THAT(window.samples.values, ElementsAre(3, -3, 4, -4, 5, -5, 6, -6));
+  EXPECT_EQ(window.lasted_ns, 60 * kMs);
+  EXPECT_FALSE(windows.ready());
+  ASSERT_TRUE(windows.add(rows(20, 3, 9)).ok()) << "behind a gap";
+  windows.take(window);
+  EXPECT_THAT(window.samples.values, ElementsAre(0, 0, 20, -20, 21, -21, 22, -22));
+  EXPECT_EQ(window.lasted_ns, 30 * kMs);
+}
+
 TEST_F(StageTest, AWordIsRecognizedOnceWhileItIsSaid) {
   config::NodeConfig n = node("recognize", {{"average_ms", "300"},
                                             {"suppress_ms", "500"},
