@@ -60,8 +60,8 @@ struct Frame {
   // How long the stream's samples had lasted up to the last one, however late it was looked at.
   // Where `window` counted that; else 0.
   int64_t lasted_ns = 0;
-  std::string name;        // file name for image sources
-  Fate* fate = nullptr;    // of `lease`; null: nobody asks
+  std::string name;      // file name for image sources
+  Fate* fate = nullptr;  // of `lease`; null: nobody asks
 
   // Which frame it is: one that is made of another one is the same to all that come later.
   void identify_as(const Frame& other) {

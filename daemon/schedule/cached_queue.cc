@@ -44,6 +44,7 @@ class CachedQueue final : public ModelQueue {
   const QueueOptions& options() const override { return queue_->options(); }
 
   bool has_sequence(std::string_view id) const override { return queue_->has_sequence(id); }
+  void end_sequence(std::string_view id) override { queue_->end_sequence(id); }
   void close() override {
     queue_->close();
     cache_->forget(owner_);

@@ -18,6 +18,7 @@ class ForwardingQueue : public ModelQueue {
   const Model& model() const override { return queue_->model(); }
   const QueueOptions& options() const override { return queue_->options(); }
   bool has_sequence(std::string_view id) const override { return queue_->has_sequence(id); }
+  void end_sequence(std::string_view id) override { queue_->end_sequence(id); }
   void close() override { queue_->close(); }
   void abandon() override { queue_->abandon(); }
 

@@ -110,6 +110,11 @@ class BatchingQueue final : public ModelQueue {
     return sequences_.is_open(id, now_ns());
   }
 
+  void end_sequence(std::string_view id) override {
+    const std::lock_guard lock(mutex_);
+    sequences_.end(id);
+  }
+
   void close() override {
     {
       const std::lock_guard lock(mutex_);

@@ -50,6 +50,9 @@ class ModelQueue {
   // for too long.
   virtual bool has_sequence(std::string_view) const { return false; }
 
+  // Nothing more will come of this sequence: it is forgotten when what was accepted of it is done.
+  virtual void end_sequence(std::string_view) {}
+
   // Refuses new requests, finishes the accepted ones, returns when none is left.
   virtual void close() = 0;
 

@@ -38,6 +38,9 @@ struct Outcome {
 // Runs of a model with states that belong together. They run one after the other, as they came, at
 // the model's default priority. An empty `id`: a run of its own.
 struct Sequence {
+  // Those of pipelines begin with this; requests of clients may not.
+  static constexpr std::string_view kOfPipelines = "pipeline/";
+
   std::string id;
   bool start = false;  // begins anew, whatever came before
   bool end = false;    // what the model remembers of it is given up afterwards

@@ -49,6 +49,13 @@ bool Sequences::is_next(const Sequence& sequence) {
   return first && !entry.running;
 }
 
+void Sequences::end(std::string_view id) {
+  const auto found = open_.find(id);
+  if (found == open_.end()) return;
+  found->second.ends = true;
+  if (found->second.waiting == 0) open_.erase(found);
+}
+
 bool Sequences::is_open(std::string_view id, int64_t now) const {
   const auto found = open_.find(id);
   if (found == open_.end()) return false;

@@ -54,6 +54,9 @@ class Sequences {
   // The request was answered. `begun`: after begin(), whether it ran or not.
   void finish(const Sequence& sequence, bool begun, int64_t now);
 
+  // Forgets it, as soon as what was admitted of it is answered. Nothing where it is not open.
+  void end(std::string_view id);
+
   // Whether requests may go on with it.
   bool is_open(std::string_view id, int64_t now) const;
 

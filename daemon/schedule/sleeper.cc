@@ -169,6 +169,11 @@ bool Sleeper::has_sequence(std::string_view id) const {
   return queue_ != nullptr && queue_->has_sequence(id);
 }
 
+void Sleeper::end_sequence(std::string_view id) {
+  const std::lock_guard lock(mutex_);
+  if (queue_ != nullptr) queue_->end_sequence(id);
+}
+
 void Sleeper::close() {
   std::shared_ptr<ModelQueue> queue;
   {
@@ -204,6 +209,7 @@ class SleepingQueue final : public ModelQueue {
   const Model& model() const override { return *sleeper_->model_; }
   const QueueOptions& options() const override { return sleeper_->options_; }
   bool has_sequence(std::string_view id) const override { return sleeper_->has_sequence(id); }
+  void end_sequence(std::string_view id) override { sleeper_->end_sequence(id); }
   void close() override { sleeper_->close(); }
   void abandon() override { sleeper_->abandon(); }
 

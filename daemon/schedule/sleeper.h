@@ -62,6 +62,7 @@ class Sleeper {
   void submit(Request request);
   QueueStatistics statistics() const;
   bool has_sequence(std::string_view id) const;
+  void end_sequence(std::string_view id);
   void close();
   void abandon();
 

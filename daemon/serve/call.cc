@@ -56,6 +56,8 @@ Status set_sequence_id(std::string_view name, const Parameter& value, RequestOpt
     if (!signed_number.ok()) return malformed(name, "a whole number that is not negative, or text");
     id = *signed_number == 0 ? "" : std::to_string(*signed_number);
   }
+  if (id.starts_with(schedule::Sequence::kOfPipelines))
+    return malformed(name, "another: those that begin with 'pipeline/' are pipelines' own");
   return ok_status();
 }
 

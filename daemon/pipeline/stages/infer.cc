@@ -92,24 +92,37 @@ struct Feeding {
 };
 
 // What a model remembers from frame to frame, where it has states: the daemon keeps it under a name
-// that no other stage has. Used by one thread.
+// that no other stage has, and no client can have. Used by one thread.
 class Memory {
  public:
   Memory() {
     static std::atomic<uint64_t> made{0};
-    sequence_.id = "pipeline/" + std::to_string(++made);
+    sequence_.id = std::string(schedule::Sequence::kOfPipelines) + std::to_string(++made);
   }
+  ~Memory() { forget(); }
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
 
   // For the next frame. It begins anew where the frame does not join the one before, and where
   // nothing is known of it: with a new version, or when there were no frames for too long.
-  const schedule::Sequence& next(const Frame& frame, const schedule::ModelQueue& queue) {
-    sequence_.start = frame.stream != stream_ || !queue.has_sequence(sequence_.id);
+  const schedule::Sequence& next(const Frame& frame,
+                                 const std::shared_ptr<const models::ModelVersion>& model) {
+    if (model != of_.lock()) {
+      forget();
+      of_ = model;
+    }
+    sequence_.start = frame.stream != stream_ || !model->queue->has_sequence(sequence_.id);
     stream_ = frame.stream;
     return sequence_;
   }
 
  private:
+  void forget() {
+    if (const auto model = of_.lock()) model->queue->end_sequence(sequence_.id);
+  }
+
   schedule::Sequence sequence_;
+  std::weak_ptr<const models::ModelVersion> of_;  // which may be replaced
   uint64_t stream_ = 0;
 };
 
@@ -150,7 +163,7 @@ class Infer final : public Stage {
     schedule::Request request;
     request.inputs = flight.views;
     request.deadline_ns = work.deadline_ns;
-    if (memory_) request.sequence = memory_->next(*work.frame, *work.model->queue);
+    if (memory_) request.sequence = memory_->next(*work.frame, work.model);
     // Of two pointers at most, which a std::function holds without allocating.
     request.done = [&flight, &work](const schedule::Outcome& outcome) {
       if (outcome.status.ok()) keep(outcome.outputs, work);

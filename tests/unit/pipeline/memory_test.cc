@@ -127,6 +127,23 @@ TEST_F(MemoryTest, EachStageRemembersForItself) {
   EXPECT_EQ(next(*two), 6);
 }
 
+TEST_F(MemoryTest, WhatAStageRemembersGoesWithIt) {
+  const auto open = [&] { return (*repository_.find("adder", 0))->queue->statistics().sequences; };
+  auto one = make(node("infer", {{"model", "adder"}}));
+  const auto two = make(node("infer", {{"model", "adder"}}));
+  ASSERT_TRUE(one != nullptr && two != nullptr);
+  (void)next(*one);
+  (void)next(*two);
+  EXPECT_EQ(open(), 2);
+  one.reset();
+  EXPECT_EQ(open(), 1);
+  const auto before = *repository_.find("adder", 0);
+  repository_.add("adder", std::make_shared<Adder>(false));
+  EXPECT_EQ(next(*two), 3);
+  EXPECT_EQ(open(), 1);
+  EXPECT_EQ(before->queue->statistics().sequences, 0);
+}
+
 TEST_F(MemoryTest, PartsOfAFrameDoNotFollowEachOther) {
   context_.parts = true;
   const auto stage = make(node("infer", {{"model", "adder"}}));

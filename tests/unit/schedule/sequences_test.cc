@@ -37,6 +37,23 @@ TEST(Sequences, KeepsOneStateFromStartToEnd) {
   EXPECT_EQ(sequences.size(4), 0);
 }
 
+TEST(Sequences, EndWithoutARequest) {
+  Sequences sequences(4, 1000);
+  sequences.end("a");  // nothing
+  ASSERT_TRUE(sequences.admit(kFirst, 0, make).ok());
+  sequences.begin(kFirst);
+  sequences.end("a");
+  EXPECT_EQ(sequences.size(1), 1) << "its last request runs";
+  EXPECT_FALSE(sequences.is_open("a", 1));
+  sequences.finish(kFirst, true, 2);
+  EXPECT_EQ(sequences.size(2), 0);
+  ASSERT_TRUE(sequences.admit(kFirst, 3, make).ok());
+  sequences.begin(kFirst);
+  sequences.finish(kFirst, true, 4);
+  sequences.end("a");
+  EXPECT_EQ(sequences.size(4), 0);
+}
+
 TEST(Sequences, HasOneNextRequestInAScan) {
   Sequences sequences(4, 1000);
   ASSERT_TRUE(sequences.admit(kFirst, 0, make).ok());

@@ -86,8 +86,9 @@ TEST(SetParameter, MalformedReservedOnesAreRefused) {
     EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
     EXPECT_THAT(status.message(), HasSubstr("output 'y': parameter 'classification' must be "));
   }
-  for (const Parameter& value : {Parameter(), Parameter(true), Parameter(int64_t{-1}),
-                                 Parameter(1.0), Parameter(std::string(129, 'x'))}) {
+  for (const Parameter& value :
+       {Parameter(), Parameter(true), Parameter(int64_t{-1}), Parameter(1.0),
+        Parameter(std::string(129, 'x')), Parameter(std::string("pipeline/1"))}) {
     expect_refused("sequence_id", value);
   }
   for (const std::string_view flag : {"sequence_start", "sequence_end"}) {
