@@ -220,7 +220,9 @@ CameraListing merge_cameras(std::vector<Camera> local,
 }
 
 Status setup_camera(const Globals& globals, const CameraOptions& options) {
-  INFERD_ASSIGN_OR_RETURN(const auto client, connect(globals));
+  INFERD_ASSIGN_OR_RETURN(ConnectOptions connection, connect_options(globals));
+  connection.timeout_ms = 60'000;  // libcamera's first look at a slow board's cameras
+  INFERD_ASSIGN_OR_RETURN(const auto client, Client::connect(globals.endpoint, connection));
   const CameraListing listing =
       merge_cameras(list_video_devices(kernel_video(), ""), client->cameras());
   if (options.list) {
