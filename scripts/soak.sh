@@ -80,7 +80,7 @@ if [ "$part" = unplugs ]; then
   cmake --build "$folder" --target example-stage-brightness
   rtsp=$folder/tests/integration/rtsp-server
   if cmake --build "$folder" --target rtsp-server; then set -- --rtsp-server "$rtsp"; else set --; fi
-  if cmake --build "$folder" --target inferd-source-iio; then set -- "$@" --iio; fi
+  if cmake --build "$folder" --target inferd-module-iio; then set -- "$@" --iio; fi
   exec /usr/bin/python3 -B "$root/tests/soak/unplugs.py" --inferd "$folder/daemon/inferd" --models "$models" \
     --brightness "$folder/daemon/libexample-stage-brightness.so" "$@" --slack-kb "$slack" ${times:+--times "$times"}
 fi

@@ -64,6 +64,7 @@ void Residency::add(const std::shared_ptr<Sleeper>& sleeper, const Terms& terms)
   const std::lock_guard lock(mutex_);
   std::erase_if(entries_, [](const Entry& entry) { return entry.sleeper.expired(); });
   entries_.push_back({sleeper, terms});
+  watch();
 }
 
 // ---- Room ----
@@ -184,12 +185,14 @@ Status Residency::wake(const std::shared_ptr<Sleeper>& sleeper, Room room) {
     sleeper->give_up(reservation.status());
     return reservation.status();
   }
-  return sleeper->wake([&](int64_t bytes) {
+  const Status woken = sleeper->wake([&](int64_t bytes) {
     // Now it is known. The machine has given it already.
     reservation->release();
     reservation = reserve(what, bytes, 0, room);
     return reservation.status();
   });
+  watch();
+  return woken;
 }
 
 int64_t Residency::estimate_of(const std::shared_ptr<Sleeper>& sleeper) {
@@ -213,13 +216,26 @@ void Residency::want(const std::weak_ptr<Sleeper>& sleeper) {
   changed_.notify_all();
 }
 
+void Residency::watch() {
+  {
+    const std::lock_guard lock(wanted_mutex_);
+    if (std::exchange(watching_, true)) return;
+  }
+  changed_.notify_all();
+}
+
+// Nothing is looked at, and no core is woken for it, while nothing is awake.
 void Residency::work() {
   auto next_sweep = std::chrono::steady_clock::now() + kSweep;
   std::unique_lock lock(wanted_mutex_);
   for (;;) {
-    changed_.wait_until(lock, next_sweep, [&] { return ending_ || !wanted_.empty(); });
+    const auto called = [&] { return ending_ || !wanted_.empty(); };
+    changed_.wait(lock, [&] { return called() || watching_; });
+    changed_.wait_until(lock, next_sweep, called);
     if (ending_) return;
     const auto wanted = std::exchange(wanted_, {});
+    const bool is_due = std::chrono::steady_clock::now() >= next_sweep;
+    if (is_due) watching_ = false;  // unless there is more, or it is said again meanwhile
     lock.unlock();
     for (const auto& weak : wanted) {
       const auto sleeper = weak.lock();
@@ -234,35 +250,38 @@ void Residency::work() {
                        "model " + sleeper->name() + " cannot be woken: " + status.message());
       }
     }
-    if (std::chrono::steady_clock::now() >= next_sweep) {
-      sweep();
+    if (is_due) {
+      if (sweep()) watch();
       next_sweep = std::chrono::steady_clock::now() + kSweep;
     }
     lock.lock();
   }
 }
 
-void Residency::sweep() {
+bool Residency::sweep() {
   const std::lock_guard lock(mutex_);
   const std::vector<Resident> residents = this->residents();
   const int64_t now = schedule::now_ns();
   bool any_slept = false;
   for (const Resident& resident : residents) any_slept |= sleep_if_idle(resident, now);
-  if (any_slept || residents.empty()) return;
+  const bool is_awake = std::any_of(residents.begin(), residents.end(),
+                                    [](const Resident& r) { return r.use.awake; });
+  if (any_slept || !is_awake) return is_awake;
   // One at a time: what was given back shows at the next look. What is used all the time would only
   // come again.
   constexpr int64_t kUnused = 5'000'000'000;
   const Shortage shortage = this->shortage(0, 0, residents);
   if (shortage.bytes > 0) {
     put_one_to_sleep(residents, kUnused, "where " + shortage.limit);
-    return;
+    return true;
   }
-  if (config_.max_pressure == 0) return;
+  if (config_.max_pressure == 0) return true;
   if (const double pressure = gauge_().pressure; pressure > config_.max_pressure) {
     put_one_to_sleep(residents, kUnused,
                      "by others: for " + std::to_string(std::lround(pressure)) +
                          " % of the time somebody waits for memory");
   }
+  return true;
 }
 
 bool Residency::sleep_if_idle(const Resident& resident, int64_t now) {

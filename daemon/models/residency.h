@@ -93,8 +93,9 @@ class Residency {
   Result<Reservation> reserve(const std::string& what, int64_t bytes, int64_t of_machine,
                               Room room);
   void want(const std::weak_ptr<schedule::Sleeper>& sleeper);
+  void watch();
   void work();
-  void sweep();
+  bool sweep();  // false: all sleep, and there is nothing to watch
   bool sleep_if_idle(const Resident& resident, int64_t now);
 
   int64_t estimate_of(const std::shared_ptr<schedule::Sleeper>& sleeper);
@@ -127,7 +128,8 @@ class Residency {
   std::condition_variable changed_;
   std::vector<std::weak_ptr<schedule::Sleeper>> wanted_;  // by wanted_mutex_
   bool ending_ = false;                                   // by wanted_mutex_
-  std::thread thread_;                                    // last: it uses the others
+  bool watching_ = false;  // by wanted_mutex_: something may be awake
+  std::thread thread_;     // last: it uses the others
 };
 
 }  // namespace inferd::models
