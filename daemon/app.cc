@@ -262,8 +262,9 @@ Status run(const config::Config& config, const std::string& config_path, const s
   if (const Status raised = host::raise_descriptor_limit(); !raised.ok())
     telemetry::log(LogLevel::kWarning, raised.message());
   INFERD_RETURN_IF_ERROR(telemetry::tracer().open(config.trace));
-  const auto read_pipelines = [config_path]() -> Result<std::vector<config::PipelineConfig>> {
-    INFERD_ASSIGN_OR_RETURN(config::Config now, config::load(config_path));
+  const auto read_pipelines = [config_path](const std::map<std::string, std::string>& instead)
+      -> Result<std::vector<config::PipelineConfig>> {
+    INFERD_ASSIGN_OR_RETURN(config::Config now, config::load(config_path, instead));
     return std::move(now.pipelines);
   };
   INFERD_ASSIGN_OR_RETURN(Parts parts, make_parts(config, make_engine, false, read_pipelines));

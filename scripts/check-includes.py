@@ -38,8 +38,9 @@ DAEMON = {
     "daemon/models": MODELS + ["media/npy.h"] + PACKAGE,
     "daemon/pipeline": MODELS + ["daemon/config/calibration.h", "daemon/config/pipeline_file.h", "daemon/pipeline/", "inferd/stage.h", "media/"],
     "daemon/serve": SERVE + NAMES + ["daemon/config/triton_json.h"],  # what comes with calls that load
-    "daemon/serve/grpc": SERVE + NAMES + ["daemon/serve/grpc/", "inference/", "inferd/v1/", "grpc_health/"],
-    "daemon/serve/http": SERVE + ["package/base64.h", "daemon/serve/http/"],
+    "daemon/serve/services": SERVE + NAMES + ["daemon/serve/services/", "inferd/v1/", "package/digest.h"],
+    "daemon/serve/grpc": SERVE + ["daemon/serve/grpc/", "daemon/serve/services/", "inference/", "inferd/v1/", "grpc_health/"],
+    "daemon/serve/http": SERVE + ["package/base64.h", "daemon/serve/http/", "daemon/serve/services/", "inferd/v1/"],
     "daemon/serve/local": SERVE + ["daemon/serve/local/"],
     "daemon": ["daemon/"],
     "clients/c": [],
@@ -51,7 +52,7 @@ RULES = {**ENGINE, **DAEMON}
 LIBRARIES = {
     "yaml-cpp/": ["daemon/config"],
     "grpcpp/": ["daemon/serve/grpc", "clients/cpp"],
-    "google/protobuf/": ["engine/import/onnx", "engine/export/onnx", "daemon/config", "daemon/serve/http"],
+    "google/protobuf/": ["engine/import/onnx", "engine/export/onnx", "daemon/config", "daemon/serve/http", "daemon/serve/services"],
     "flatbuffers/": ["engine/import/ifd", "engine/import/tflite"],
     "spdlog/": ["daemon/telemetry"],
     "systemd/": ["daemon/host", "daemon/telemetry"],

@@ -85,6 +85,7 @@ struct ServerConfig {
   int64_t max_message_bytes = int64_t{64} << 20;
   bool accept_compression = false;    // by gRPC, what is unpacked is bounded only afterwards
   bool system_shared_memory = false;  // clients may register regions; see serve::SharedMemory
+  bool write_pipelines = false;       // admins may change files of pipelines
   int64_t max_shared_memory_bytes = int64_t{256} << 20;
   int64_t drain_timeout_ms = 10'000;
   double stall_s = 60;  // who is at one piece of work for so long is stuck; 0: nobody
@@ -322,6 +323,8 @@ struct PipelineNode {
 
 struct PipelineConfig {
   std::string name;
+  std::string file = {};                         // that it stands in; empty: the configuration
+  std::map<std::string, std::string> with = {};  // its parameters' values, but for lists
   // The one node of a pipeline that is a straight line. Not used where `nodes` are given.
   NodeConfig source;
   std::vector<NodeConfig> stages;
@@ -378,7 +381,9 @@ struct Config {
 
 // Reads, checks types and ranges, resolves relative paths against the file's folder, reads the
 // pipeline files it names. Reports every error found, one per line.
-Result<Config> load(const std::string& path);
+// `instead`: what files of pipelines say, by path, whatever is on the disk.
+Result<Config> load(const std::string& path,
+                    const std::map<std::string, std::string>& instead = {});
 
 // <root>/<model>/model.yaml: the keys of a `serve` entry without the name.
 Result<ModelConfig> load_model(const std::string& path);

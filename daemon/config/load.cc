@@ -23,6 +23,7 @@ void read_server(MapReader& parent, ServerConfig& server) {
   r.read("max_message_bytes", server.max_message_bytes, 1 << 10, kMax32);
   r.read("accept_compression", server.accept_compression);
   r.read("system_shared_memory", server.system_shared_memory);
+  r.read("write_pipelines", server.write_pipelines);
   r.read("max_shared_memory_bytes", server.max_shared_memory_bytes, 1 << 10, INT64_MAX / 4);
   r.read("drain_timeout_ms", server.drain_timeout_ms, 0, 3'600'000);
   r.read("stall_s", server.stall_s, 0, 24 * 3600);
@@ -119,7 +120,7 @@ void read_trace(MapReader& parent, TraceConfig& trace) {
 
 }  // namespace
 
-Result<Config> load(const std::string& path) {
+Result<Config> load(const std::string& path, const std::map<std::string, std::string>& instead) {
   INFERD_ASSIGN_OR_RETURN(const YAML::Node root, parse_file(path));
   Errors errors;
   Config config;
@@ -142,7 +143,11 @@ Result<Config> load(const std::string& path) {
     l.finish();
   }
   read_trace(r, config.trace);
-  read_pipelines(r, config.pipelines);
+  const ReadFile read = [&](const std::string& file) -> Result<std::string> {
+    const auto said = instead.find(file);
+    return said == instead.end() ? read_file(file) : said->second;
+  };
+  read_pipelines(r, read, config.pipelines);
   read_governor(r, config.governor);
   r.finish();
   INFERD_RETURN_IF_ERROR(errors.status());

@@ -368,7 +368,12 @@ std::optional<PipelineConfig> read_whole(MapReader& p, const std::string& path, 
     p.error(p.node(), root.status().message());
     return std::nullopt;
   }
-  return Reader(read, p.errors()).read(*root, path, with, p.mark());
+  PipelineConfig pipeline = Reader(read, p.errors()).read(*root, path, with, p.mark());
+  pipeline.file = path;
+  for (const auto& [name, value] : with) {
+    if (!value.is_list) pipeline.with.emplace(name, value.items[0]);
+  }
+  return pipeline;
 }
 
 // `{file: F, name: N, with: {...}}`
@@ -434,11 +439,10 @@ void read_folder(MapReader& p, const std::string& folder, const ReadFile& read,
 
 }  // namespace
 
-void read_pipelines(MapReader& r, std::vector<PipelineConfig>& pipelines) {
+void read_pipelines(MapReader& r, const ReadFile& read, std::vector<PipelineConfig>& pipelines) {
   const YAML::Node list = r.child("pipelines");
   if (!list.IsDefined()) return;
   if (!list.IsSequence()) return r.error(list, "'pipelines' must be a list");
-  const ReadFile read = read_file;
   std::vector<Mark> marks;  // where each was asked for
   for (const auto& item : list) {
     MapReader p(item, r.file(), r.errors());

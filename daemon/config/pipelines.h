@@ -12,8 +12,9 @@
 
 namespace inferd::config {
 
-// Reads the key `pipelines` of a configuration: a list of pipelines, and of files of them.
-void read_pipelines(MapReader& r, std::vector<PipelineConfig>& pipelines);
+// Reads the key `pipelines` of a configuration: a list of pipelines, and of files of them, whose
+// contents `read` gives.
+void read_pipelines(MapReader& r, const ReadFile& read, std::vector<PipelineConfig>& pipelines);
 
 // Reads a file of one pipeline. `with`: values of its parameters. Errors are noted; then the
 // pipeline is of no use.

@@ -139,39 +139,17 @@ class PipelineSet final : public Pipelines {
     return start_entry(*entry);
   }
 
-  Status reload() override {
-    const std::lock_guard reloading(reloading_);
-    if (closed()) return unavailable("the daemon stops and starts nothing more");
-    if (!read_) return failed_precondition("there is no configuration to read again");
-    INFERD_ASSIGN_OR_RETURN(const auto configs, read_());
-    const Entries before = entries();
-    INFERD_ASSIGN_OR_RETURN(Entries after, build(configs, before));
-    {
-      const std::lock_guard lock(mutex_);
-      entries_ = after;
-      changed_.notify_all();
-    }
-    std::vector<std::string> ran;
-    for (const auto& old : before) {
-      if (std::find(after.begin(), after.end(), old) != after.end()) continue;
-      const std::lock_guard changing(old->changing);
-      if (current(*old)->status().state == PipelineState::kRunning) ran.push_back(old->config.name);
-      old->gone = true;
-      stop_entry(*old);
-    }
-    for (const auto& entry : after) {
-      if (std::find(before.begin(), before.end(), entry) != before.end()) continue;
-      const std::string& name = entry->config.name;
-      const bool was_there = std::any_of(before.begin(), before.end(),
-                                         [&](const auto& old) { return old->config.name == name; });
-      const bool starts = was_there ? std::find(ran.begin(), ran.end(), name) != ran.end()
-                                    : entry->config.autostart;
-      telemetry::log(LogLevel::kInfo, "pipeline " + name + (was_there ? " has changed" : " is new"),
-                     {.pipeline = name});
-      const std::lock_guard changing(entry->changing);
-      if (starts) current(*entry)->start();
-    }
-    return ok_status();
+  Status reload() override { return take_configs({}, nullptr); }
+
+  Status reload(const FileChange& change) override {
+    return take_configs({{change.path, change.text}}, change.write);
+  }
+
+  Result<PipelineFile> file_of(const std::string& name) const override {
+    INFERD_ASSIGN_OR_RETURN(const auto entry, find(name));
+    if (!entry->config.file.empty()) return PipelineFile{entry->config.file, entry->config.with};
+    return failed_precondition("pipeline '" + name +
+                               "' stands in the daemon's configuration and has no file of its own");
   }
 
   Status restrain(const Restraint& restraint) override {
@@ -238,6 +216,7 @@ class PipelineSet final : public Pipelines {
     INFERD_ASSIGN_OR_RETURN(const auto entry, find(name));
     INFERD_ASSIGN_OR_RETURN(auto shot, current(*entry)->shoot(options.node, options.timeout_ms));
     const media::Picture& picture = shot.frame->picture;
+    if (picture.width == 0 && !options.needs_picture) return Snapshot{{}, std::move(shot.result)};
     if (picture.width == 0)
       return failed_precondition("the frames of pipeline '" + name + "' are no pictures");
     media::Image image;
@@ -252,6 +231,44 @@ class PipelineSet final : public Pipelines {
 
  private:
   using Entries = std::vector<std::shared_ptr<Entry>>;
+
+  // `write` is called, if there is one, once all is built.
+  Status take_configs(const std::map<std::string, std::string>& instead,
+                      const std::function<Status()>& write) {
+    const std::lock_guard reloading(reloading_);
+    if (closed()) return unavailable("the daemon stops and starts nothing more");
+    if (!read_) return failed_precondition("there is no configuration to read again");
+    INFERD_ASSIGN_OR_RETURN(const auto configs, read_(instead));
+    const Entries before = entries();
+    INFERD_ASSIGN_OR_RETURN(Entries after, build(configs, before));
+    if (write) INFERD_RETURN_IF_ERROR(write());
+    {
+      const std::lock_guard lock(mutex_);
+      entries_ = after;
+      changed_.notify_all();
+    }
+    std::vector<std::string> ran;
+    for (const auto& old : before) {
+      if (std::find(after.begin(), after.end(), old) != after.end()) continue;
+      const std::lock_guard changing(old->changing);
+      if (current(*old)->status().state == PipelineState::kRunning) ran.push_back(old->config.name);
+      old->gone = true;
+      stop_entry(*old);
+    }
+    for (const auto& entry : after) {
+      if (std::find(before.begin(), before.end(), entry) != before.end()) continue;
+      const std::string& name = entry->config.name;
+      const bool was_there = std::any_of(before.begin(), before.end(),
+                                         [&](const auto& old) { return old->config.name == name; });
+      const bool starts = was_there ? std::find(ran.begin(), ran.end(), name) != ran.end()
+                                    : entry->config.autostart;
+      telemetry::log(LogLevel::kInfo, "pipeline " + name + (was_there ? " has changed" : " is new"),
+                     {.pipeline = name});
+      const std::lock_guard changing(entry->changing);
+      if (starts) current(*entry)->start();
+    }
+    return ok_status();
+  }
 
   // Those of `before` that stay as they are, and new ones.
   Result<Entries> build(const std::vector<config::PipelineConfig>& configs, const Entries& before) {

@@ -92,6 +92,18 @@ struct PipelineStatus {
   std::vector<NodeStatus> graph;
 };
 
+// Where a pipeline stands.
+struct PipelineFile {
+  std::string path;
+  std::map<std::string, std::string> parameters;  // values that it is used with, but for lists
+};
+
+// A file that is to say something else.
+struct FileChange {
+  std::string path, text;
+  std::function<Status()> write;  // called once all is checked; with an error, nothing is changed
+};
+
 struct PipelineDrawing {
   std::string text;  // a line for each node
   std::string dot;   // for Graphviz
@@ -133,6 +145,7 @@ struct SnapshotOptions {
   bool plain = false;     // nothing is drawn
   int quality = 90;       // of JPEG, 1 to 100
   int64_t timeout_ms = 5000;
+  bool needs_picture = true;  // else frames that are none have an empty JPEG
 };
 
 struct Snapshot {
@@ -143,8 +156,10 @@ struct Snapshot {
 // Thread-safe.
 class Pipelines {
  public:
-  // Gives the configuration as it is then. Empty: there is nowhere to read it from.
-  using ReadConfigs = std::function<Result<std::vector<config::PipelineConfig>>()>;
+  // Gives the configuration as it is then, but for files of pipelines that say something else
+  // `instead`, by path. Empty: there is nowhere to read it from.
+  using ReadConfigs = std::function<Result<std::vector<config::PipelineConfig>>(
+      const std::map<std::string, std::string>& instead)>;
 
   // Builds and checks every pipeline against the models; starts those with `autostart` on start().
   // Errors are "file:line:column: message", all at once. The repository outlives them; while a
@@ -170,6 +185,11 @@ class Pipelines {
   // it changes (and starts it where it ran), and leaves all others alone. With an error, the same
   // as create() gives, nothing is changed.
   virtual Status reload() = 0;
+  // The same as it will be once a file says something else, which `write` sees to.
+  virtual Status reload(const FileChange& change) = 0;
+
+  // NOT_FOUND: no such pipeline. FAILED_PRECONDITION: it stands in the configuration itself.
+  virtual Result<PipelineFile> file_of(const std::string& name) const = 0;
 
   // From now on pipelines do without what it says, and have again what it does not say any more, as
   // they are and as they will be built. Sources go on; a pipeline whose models change is built

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "daemon/telemetry/journal.h"
+#include "daemon/telemetry/log_tail.h"
 
 namespace inferd::telemetry {
 namespace {
@@ -63,6 +64,7 @@ void log(LogLevel level, std::string_view message) { log(level, message, About()
 
 void log(LogLevel level, std::string_view message, const About& about) {
   if (!spdlog::should_log(level_of(level))) return;
+  log_tail().add(level, message, about);
   if (g_journal && send_to_journal(journal_entry(level, message, about))) return;
   if (!g_json) return spdlog::log(level_of(level), "{}", message);
   std::string values = quoted(message);

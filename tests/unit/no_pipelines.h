@@ -15,6 +15,8 @@ class NoPipelines final : public pipeline::Pipelines {
   Status stop(const std::string&) override { return none(); }
   Status restart(const std::string&) override { return none(); }
   Status reload() override { return none(); }
+  Status reload(const pipeline::FileChange&) override { return none(); }
+  Result<pipeline::PipelineFile> file_of(const std::string&) const override { return none(); }
   Status restrain(const pipeline::Restraint&) override { return none(); }
   Status check(const pipeline::Restraint&) override { return none(); }
   Result<pipeline::PipelineDrawing> check(const std::string&,

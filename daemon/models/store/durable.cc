@@ -96,11 +96,13 @@ Status rename_durably(const std::string& from, const std::string& to) {
   return sync_folder(folder_of(from));
 }
 
-Status write_durably(const std::string& path, std::string_view content) {
+Status write_durably(const std::string& path, std::string_view content, mode_t mode) {
   const std::string beside = path + ".new";
   {
-    const Descriptor file(beside, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    const Descriptor file(beside, O_WRONLY | O_CREAT | O_TRUNC, mode & kUsualMode);
     if (file.get() < 0) return system_error("make", beside);
+    if (mode != kUsualMode && ::fchmod(file.get(), mode) != 0)
+      return system_error("set the mode of", beside);
     int64_t written = 0;
     INFERD_RETURN_IF_ERROR(
         write_all(file.get(), std::as_bytes(std::span(content)), beside, written));

@@ -6,6 +6,8 @@
 // rest. Any thread.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -28,8 +30,11 @@ Status sync_folder(const std::string& path);
 // `to` must not exist. Both folders are synced.
 Status rename_durably(const std::string& from, const std::string& to);
 
-// The whole content of a file: it is the old one or the new one, never a part.
-Status write_durably(const std::string& path, std::string_view content);
+inline constexpr mode_t kUsualMode = 0644;
+
+// The whole content of a file: it is the old one or the new one, never a part. `mode`: its
+// permissions; the usual ones are as the process's umask leaves them.
+Status write_durably(const std::string& path, std::string_view content, mode_t mode = kUsualMode);
 
 // A folder and all in it. Synced files stay synced; folders are, from the bottom up.
 Status sync_tree(const std::string& folder);

@@ -1,23 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <atomic>
-
-#include "daemon/models/deploy/deployments.h"
 #include "daemon/serve/grpc/callers.h"
+#include "daemon/serve/services/deployment_calls.h"
 #include "inferd/v1/deployment.grpc.pb.h"
 
 namespace inferd::serve {
 
-// inferd.v1.DeploymentService. Who sends a package or watches a deployment holds one of gRPC's
-// threads meanwhile, so their number is bounded.
+// inferd.v1.DeploymentService: DeploymentCalls. Who sends a package or watches a deployment holds
+// one of gRPC's threads meanwhile.
 class DeploymentService final : public inferd::v1::DeploymentService::Service {
  public:
-  static constexpr int kMaxWaiting = 16;
-
   // Borrows the deployments; null: the daemon has no folder of models.
   DeploymentService(models::Deployments* deployments, Callers callers)
-      : deployments_(deployments), callers_(std::move(callers)) {}
+      : callers_(std::move(callers)), calls_(deployments) {}
 
   using Context = grpc::ServerContext;
   grpc::Status BeginUpload(Context*, const inferd::v1::BeginUploadRequest*,
@@ -42,12 +38,8 @@ class DeploymentService final : public inferd::v1::DeploymentService::Service {
                          inferd::v1::ShowModelResponse*) override;
 
  private:
-  // Whether the caller may, and there is something to deploy to.
-  Status check(const Context& context, Role role, std::string_view call) const;
-
-  models::Deployments* const deployments_;
   const Callers callers_;
-  std::atomic<int> waiting_{0};
+  DeploymentCalls calls_;
 };
 
 }  // namespace inferd::serve

@@ -11,7 +11,8 @@ namespace {
 // Whatever clients do, memory and threads stay bounded: connections cost memory only, calls wait
 // without a thread, and those who watch pipelines, who do hold one, are counted.
 void set_limits(const config::ServerConfig& config, grpc::ServerBuilder& builder) {
-  constexpr int kMaxThreads = PipelineService::kMaxWatchers + DeploymentService::kMaxWaiting + 16;
+  constexpr int kMaxThreads =
+      PipelineCalls::kMaxWatchers + DeploymentCalls::kMaxWaiting + HostCalls::kMaxReaders + 16;
   constexpr int kMaxCallsOfAConnection = 256;  // more wait at the client
   constexpr int kSecond = 1000;
   const int message = static_cast<int>(config.max_message_bytes);
@@ -39,7 +40,7 @@ Endpoint::Endpoint(const Served& served, Callers callers)
     : served_(served),
       inference_(callers, served.config, served.repository, served.memory, served.version,
                  served.deployments),
-      pipelines_(served.pipelines, served.config.max_message_bytes, callers),
+      pipelines_(served.pipelines, served.config, callers),
       deployments_(served.deployments, callers),
       host_(served.host, std::move(callers)) {}
 

@@ -1,74 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/serve/grpc/host_service.h"
 
+#include "daemon/serve/grpc/asked.h"
 #include "daemon/serve/grpc/status.h"
 
 namespace inferd::serve {
-namespace {
 
-void fill(const host::ThermalZone& zone, inferd::v1::ThermalZone* out) {
-  out->set_name(zone.name);
-  out->set_type(zone.type);
-  out->set_celsius(zone.celsius);
-  if (zone.passive) out->set_passive(*zone.passive);
-  if (zone.critical) out->set_critical(*zone.critical);
-}
-
-void fill(const host::CpuClock& clock, inferd::v1::CpuClock* out) {
-  out->set_name(clock.name);
-  for (const int cpu : clock.cpus) out->add_cpus(cpu);
-  out->set_hertz(clock.hertz);
-  out->set_allowed_hertz(clock.allowed_hertz);
-  out->set_most_hertz(clock.most_hertz);
-  out->set_capacity(clock.capacity);
-}
-
-void fill(const host::Pressure& pressure, inferd::v1::HostPressure* out) {
-  if (pressure.cpu) out->set_cpu(*pressure.cpu);
-  if (pressure.memory) out->set_memory(*pressure.memory);
-  if (pressure.io) out->set_io(*pressure.io);
-}
-
-void fill(const host::Power& power, inferd::v1::HostPower* out) {
-  if (power.battery) out->set_battery(*power.battery);
-  out->set_discharging(power.discharging);
-  if (power.mains) out->set_mains(*power.mains);
-}
-
-void fill(const host::GovernorState& governor, inferd::v1::Governor* out) {
-  out->set_level(static_cast<int32_t>(governor.level));
-  out->set_reason(governor.reason);
-  for (const host::GovernorState::Step& step : governor.steps) {
-    auto* s = out->add_steps();
-    s->set_what(step.what);
-    s->set_taken(step.taken);
-    s->set_vain(step.vain);
-    s->set_ups(step.ups);
-    s->set_downs(step.downs);
-  }
-}
-
-}  // namespace
-
-grpc::Status HostService::ShowHost(grpc::ServerContext* context, const inferd::v1::ShowHostRequest*,
+grpc::Status HostService::ShowHost(grpc::ServerContext* context,
+                                   const inferd::v1::ShowHostRequest* request,
                                    inferd::v1::Host* response) {
-  const Status allowed = check_role(callers_.roles_of(*context), Role::kObserve, "ShowHost");
-  if (!allowed.ok()) return to_grpc(allowed);
-  if (host_ == nullptr) return to_grpc(unimplemented("this daemon does not look at its host"));
-  const host::HostState state = host_->state();
-  const host::Machine& machine = state.machine;
-  for (const host::ThermalZone& zone : machine.zones) fill(zone, response->add_zones());
-  for (const host::CpuClock& clock : machine.clocks) fill(clock, response->add_clocks());
-  if (machine.throttling) response->set_throttled(machine.throttling->to_string());
-  fill(machine.pressure, response->mutable_pressure());
-  fill(machine.power, response->mutable_power());
-  if (!machine.memory.limit.empty()) {
-    response->set_memory_limit(machine.memory.limit);
-    response->set_memory_limit_bytes(machine.memory.total);
-    response->set_memory_available_bytes(machine.memory.available);
-  }
-  if (state.governor) fill(*state.governor, response->mutable_governor());
-  return grpc::Status::OK;
+  return to_grpc(calls_.show(asked(*context, callers_), *request, *response));
+}
+
+grpc::Status HostService::TailLog(grpc::ServerContext* context,
+                                  const inferd::v1::TailLogRequest* request,
+                                  grpc::ServerWriter<inferd::v1::LogLine>* writer) {
+  return to_grpc(calls_.tail_log(asked(*context, callers_), *request, answers_by(*writer)));
 }
 
 }  // namespace inferd::serve

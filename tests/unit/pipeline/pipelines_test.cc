@@ -37,7 +37,8 @@ class PipelinesTest : public ::testing::Test {
   void make(const std::vector<config::PipelineConfig>& configs) {
     std::filesystem::create_directories(folder_.file("out"));
     configs_ = configs;
-    auto pipelines = Pipelines::create(configs, repository_, [this] { return configs_; });
+    auto pipelines =
+        Pipelines::create(configs, repository_, [this](const auto&) { return configs_; });
     ASSERT_TRUE(pipelines.ok()) << pipelines.status().to_string();
     pipelines_ = std::move(*pipelines);
     pipelines_->start();

@@ -49,7 +49,8 @@ class RestraintTest : public ::testing::Test {
     add_model("big", 16, big_);
     add_model("small", 8, small_);
     configs_ = configs;
-    auto pipelines = Pipelines::create(configs, repository_, [this] { return configs_; });
+    auto pipelines =
+        Pipelines::create(configs, repository_, [this](const auto&) { return configs_; });
     ASSERT_TRUE(pipelines.ok()) << pipelines.status().to_string();
     pipelines_ = std::move(*pipelines);
     pipelines_->start();
