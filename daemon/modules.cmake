@@ -40,6 +40,7 @@ inferd_module(gstreamer OPTION INFERD_GSTREAMER SOURCES pipeline/sources/gstream
               LIBRARIES gstreamer-1.0 gstreamer-app-1.0 gstreamer-video-1.0 gstreamer-audio-1.0)
 inferd_module(http SOURCES serve/http/http_server.cc serve/http/body_stream.cc serve/http/slow_clients.cc
               serve/http/tls_session.cc LIBRARIES libmicrohttpd gnutls)
+include(web.cmake)
 inferd_module(iio OPTION INFERD_IIO SOURCES pipeline/sources/iio*.cc LIBRARIES "libiio>=0.21" "libiio<1")  # 1.0 is another
 inferd_module(libcamera OPTION INFERD_LIBCAMERA SOURCES pipeline/sources/libcamera*.cc LIBRARIES libcamera)
 inferd_module(mjpeg SOURCES pipeline/sinks/mjpeg.cc pipeline/sinks/mjpeg_server.cc LIBRARIES libmicrohttpd)

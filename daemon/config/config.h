@@ -62,6 +62,10 @@ struct GrpcListener : Listener {
 struct HttpListener : Listener {
   int max_connections = 512;
   int timeout_s = 60;  // how long a client may be silent; see docs/http.md
+  // Names that browsers may call it by, where these are told apart: on loopback, and wherever names
+  // are listed.
+  std::vector<std::string> hosts = {};
+  bool loopback = false;  // no other machine can connect; not a Unix socket
 };
 
 // A local socket (docs/local-socket.md) and how much its clients may have.

@@ -114,7 +114,11 @@ void read_more(MapReader& r, GrpcListener& listener) {
 void read_more(MapReader& r, HttpListener& listener) {
   r.read("max_connections", listener.max_connections, 2, 100'000);
   r.read("timeout_s", listener.timeout_s, 1, 3600);
+  r.read("hosts", listener.hosts);
 }
+
+void note_loopback(GrpcListener&) {}
+void note_loopback(HttpListener& listener) { listener.loopback = is_loopback(listener.address); }
 
 // An address alone, or a mapping.
 template <typename OfProtocol>
@@ -139,6 +143,7 @@ OfProtocol read_listener(MapReader& r, const YAML::Node& item) {
     read_more(l, listener);
     l.finish();
   }
+  note_loopback(listener);
   if (listener.address.starts_with("unix:"))
     listener.address = "unix:" + resolve(r.file(), listener.address.substr(5));
   check_listener(r, item, listener);

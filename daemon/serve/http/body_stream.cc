@@ -1,7 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/serve/http/body_stream.h"
 
+#include <poll.h>
+
 namespace inferd::serve {
+
+int fd_of(MHD_Connection* connection) {
+  return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+}
+
+bool client_gone(int fd) {
+  pollfd state{fd, POLLRDHUP, 0};
+  return ::poll(&state, 1, 0) == 1 && (state.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
 
 MHD_Response* BodyStream::make_response() {
   constexpr size_t kBlockBytes = 32 << 10;
@@ -63,6 +74,7 @@ ssize_t BodyStream::pull(std::span<char> buffer) {
     if (chunk.ended) return MHD_CONTENT_READER_END_OF_STREAM;
     if (chunk.bytes > 0) return static_cast<ssize_t>(chunk.bytes);
     const std::lock_guard lock(mutex_);
+    if (client_gone(fd_of(connection_))) return MHD_CONTENT_READER_END_WITH_ERROR;
     if (woken_ || ended_) continue;
     suspended_ = true;
     MHD_suspend_connection(connection_);

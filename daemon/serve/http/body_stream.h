@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A Stream on its way to one client: pulls while there is something, suspends the connection while
-// there is nothing.
+// there is nothing. The library does not look at a suspended connection, so whether the client is
+// still there is seen when the stream is woken.
 #pragma once
 
 #include <microhttpd.h>
@@ -12,6 +13,11 @@
 #include "daemon/serve/http/message.h"
 
 namespace inferd::serve {
+
+int fd_of(MHD_Connection* connection);
+
+// Whether the client has hung up, or sends no more. Any thread.
+bool client_gone(int fd);
 
 class BodyStream : public std::enable_shared_from_this<BodyStream> {
  public:

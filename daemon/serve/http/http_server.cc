@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <microhttpd.h>
-#include <poll.h>
 
 #include <algorithm>
 #include <array>
@@ -23,6 +22,7 @@
 #include "daemon/serve/client.h"
 #include "daemon/serve/http/body_stream.h"
 #include "daemon/serve/http/encoding.h"
+#include "daemon/serve/http/gate.h"
 #include "daemon/serve/http/slow_clients.h"
 #include "daemon/serve/http/tls_session.h"
 #include "daemon/serve/listening_socket.h"
@@ -69,15 +69,6 @@ struct Exchange {
 // How long a client may take for so many bytes.
 int64_t transfer_ns(int64_t bytes) { return bytes * (kNsPerSecond / kMinBytesPerSecond); }
 
-bool client_gone(int fd) {
-  pollfd state{fd, POLLRDHUP, 0};
-  return ::poll(&state, 1, 0) == 1 && (state.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
-}
-
-int fd_of(MHD_Connection* connection) {
-  return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-}
-
 Connection& connection_of(MHD_Connection* connection) {
   const auto* info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
   return *static_cast<Connection*>(info->socket_context);
@@ -92,12 +83,26 @@ MHD_Result keep_header(void* request, MHD_ValueKind, const char* key, size_t key
   return MHD_YES;
 }
 
+// Values that are no text ("%zz") are as if they were not there.
+MHD_Result keep_query(void* request, MHD_ValueKind, const char* key, size_t key_size,
+                      const char* value, size_t value_size) {
+  const std::string_view text(value == nullptr ? "" : value, value == nullptr ? 0 : value_size);
+  if (auto decoded = percent_decoded(text))
+    static_cast<Request*>(request)->query.emplace(std::string(key, key_size), *std::move(decoded));
+  return MHD_YES;
+}
+
 // As declared; 0 when it is not.
 int64_t content_length(const Request& request) {
   const std::string* text = request.header("Content-Length");
   int64_t length = 0;
   if (text != nullptr) std::from_chars(text->data(), text->data() + text->size(), length);
   return length;
+}
+
+bool is_packed(const Response& answer) {
+  return std::any_of(answer.headers.begin(), answer.headers.end(),
+                     [](const auto& header) { return header.first == "Content-Encoding"; });
 }
 
 // The library's own messages: what clients did wrong.
@@ -126,7 +131,7 @@ class MicroHttpServer;
 struct Listener {
   MicroHttpServer* server = nullptr;
   int64_t timeout_ns = 0;
-  Access access;
+  Gate gate;
   bool is_unix = false;
   std::optional<TlsFiles> tls;  // that it began with
   bool asks_for_certificate = false, requires_certificate = false;
@@ -184,28 +189,6 @@ const Peer& peer_of(MHD_Connection* handle, const Listener& listener) {
   return connection.peer;
 }
 
-// Nothing when the caller has what the route needs.
-std::optional<Response> denial(const Access& access, const Request& request, const Route& route) {
-  if (route.needs == Needs::kNothing || access.is_open()) return std::nullopt;
-  Peer peer = request.peer();
-  const std::string* header = request.header("Authorization");
-  if (header != nullptr) peer.token = bearer_token(*header);
-  const Roles roles = access.roles_of(peer);
-  const std::string what =
-      std::string(route.method == Method::kPost ? "POST " : "GET ") + route.pattern;
-  const Status allowed = check_needs(roles, route.needs, what);
-  if (allowed.ok()) return std::nullopt;
-  Response answer = error_response(allowed);
-  if (roles == Roles() && access.takes_tokens()) {
-    // RFC 6750, 3.
-    answer.code = 401;
-    answer.headers.emplace_back("WWW-Authenticate",
-                                std::string("Bearer realm=\"inferd\"") +
-                                    (header == nullptr ? "" : ", error=\"invalid_token\""));
-  }
-  return answer;
-}
-
 class MicroHttpServer final : public HttpServer {
  public:
   MicroHttpServer(const config::ServerConfig& config, std::vector<Route> routes)
@@ -236,8 +219,9 @@ class MicroHttpServer final : public HttpServer {
 
   // The steps of an exchange.
   void begin(Exchange& exchange, const Listener& listener, const char* url, const char* method);
-  std::optional<Response> refusal(Exchange& exchange, const Listener& listener,
-                                  const Router::Match& match, const char* url, const char* method);
+  std::optional<Response> early_answer(Exchange& exchange, const Listener& listener,
+                                       const Router::Match& match, const char* url,
+                                       const char* method);
   std::optional<Response> prepare_to_unpack(Exchange& exchange) const;
   MHD_Result receive(Exchange& exchange, std::string_view data);
   bool keep(Exchange& exchange, std::string_view data);  // false: it was refused
@@ -248,7 +232,7 @@ class MicroHttpServer final : public HttpServer {
   void compress(const Request& request, Response& answer) const;
   void set_deadline(const Exchange& exchange, int64_t deadline_ns);
   void refuse(Exchange& exchange, Response answer);
-  Response too_large() const;
+  Response too_large(const Exchange& exchange) const;
 
   const Router router_;
   const int64_t max_body_;
@@ -270,7 +254,8 @@ Status MicroHttpServer::listen(const config::HttpListener& config) {
   listener->server = this;
   listener->timeout_ns = config.timeout_s * kNsPerSecond;
   listener->is_unix = config.address.starts_with("unix:");
-  INFERD_ASSIGN_OR_RETURN(listener->access, Access::create(config.allow));
+  INFERD_ASSIGN_OR_RETURN(Access access, Access::create(config.allow));
+  listener->gate = Gate(config, std::move(access));
   if (config.tls) {
     INFERD_ASSIGN_OR_RETURN(listener->watched,
                             WatchedTls::open(*config.tls, listener->tls.emplace()));
@@ -393,6 +378,7 @@ void MicroHttpServer::begin(Exchange& exchange, const Listener& listener, const 
   exchange.begun_ns = schedule::now_ns();
   Request& request = *exchange.request;
   MHD_get_connection_values_n(exchange.connection, MHD_HEADER_KIND, &keep_header, &request);
+  MHD_get_connection_values_n(exchange.connection, MHD_GET_ARGUMENT_KIND, &keep_query, &request);
   Router::Match match = router_.match(method, url);
   exchange.route = match.route;
   request.captures = std::move(match.captures);
@@ -400,17 +386,17 @@ void MicroHttpServer::begin(Exchange& exchange, const Listener& listener, const 
     const std::lock_guard lock(mutex_);
     ++exchanges_;
   }
-  if (auto answer = refusal(exchange, listener, match, url, method))
+  if (auto answer = early_answer(exchange, listener, match, url, method))
     refuse(exchange, *std::move(answer));
 }
 
 // What is to be said before anything of the body has come, if the request is not to be served.
-std::optional<Response> MicroHttpServer::refusal(Exchange& exchange, const Listener& listener,
-                                                 const Router::Match& match, const char* url,
-                                                 const char* method) {
+std::optional<Response> MicroHttpServer::early_answer(Exchange& exchange, const Listener& listener,
+                                                      const Router::Match& match, const char* url,
+                                                      const char* method) {
   {
     const std::lock_guard lock(mutex_);
-    if (closing_) return error_response(503, "the daemon stops");
+    if (closing_) return refusal(match.route, 503, "the daemon stops");
   }
   if (match.allowed.empty())
     return error_response(404, std::string("there is nothing at '") + url + "'");
@@ -424,8 +410,8 @@ std::optional<Response> MicroHttpServer::refusal(Exchange& exchange, const Liste
   exchange.request->peer = [handle = exchange.connection, &listener] {
     return peer_of(handle, listener);
   };
-  if (auto denied = denial(listener.access, *exchange.request, *match.route)) return denied;
-  if (content_length(*exchange.request) > max_body_) return too_large();
+  if (auto refused = listener.gate.check(*exchange.request, *match.route)) return refused;
+  if (content_length(*exchange.request) > max_body_) return too_large(exchange);
   return prepare_to_unpack(exchange);
 }
 
@@ -438,10 +424,11 @@ std::optional<Response> MicroHttpServer::prepare_to_unpack(Exchange& exchange) c
     exchange.unpacker = std::make_unique<Unpacker>(*encoding);
     return std::nullopt;
   }
-  Response unknown = error_response(
-      415, compresses_ ? "bodies come as they are, in gzip or in deflate, not in '" + *header + "'"
-                       : "bodies must come as they are: 'accept_compression: true' under 'server' "
-                         "in the daemon's configuration would allow to compress them");
+  Response unknown = refusal(
+      exchange.route, 415,
+      compresses_ ? "bodies come as they are, in gzip or in deflate, not in '" + *header + "'"
+                  : "bodies must come as they are: 'accept_compression: true' under 'server' "
+                    "in the daemon's configuration would allow to compress them");
   unknown.headers.emplace_back("Accept-Encoding", compresses_ ? "gzip, deflate" : "identity");
   return unknown;
 }
@@ -452,16 +439,16 @@ void MicroHttpServer::refuse(Exchange& exchange, Response answer) {
   exchange.request->body = {};
 }
 
-Response MicroHttpServer::too_large() const {
-  return error_response(
-      413, "the body is larger than server.max_message_bytes, " + std::to_string(max_body_));
+Response MicroHttpServer::too_large(const Exchange& exchange) const {
+  return refusal(exchange.route, 413,
+                 "the body is larger than server.max_message_bytes, " + std::to_string(max_body_));
 }
 
 MHD_Result MicroHttpServer::receive(Exchange& exchange, std::string_view data) {
   exchange.received += static_cast<int64_t>(data.size());
   if (exchange.answer) return exchange.received > kMaxDiscarded * max_body_ ? MHD_NO : MHD_YES;
   if (exchange.received > max_body_) {
-    refuse(exchange, too_large());
+    refuse(exchange, too_large(exchange));
   } else if (exchange.unpacker == nullptr) {
     keep(exchange, data);
   } else {
@@ -476,11 +463,12 @@ bool MicroHttpServer::keep(Exchange& exchange, std::string_view data) {
   const auto size = static_cast<int64_t>(data.size());
   std::string& body = exchange.request->body;
   if (static_cast<int64_t>(body.size()) + size > max_body_) {
-    refuse(exchange, too_large());
+    refuse(exchange, too_large(exchange));
     return false;
   }
   if (body_bytes_ + size > kLargestBodiesAtOnce * max_body_) {
-    refuse(exchange, error_response(503, "too many large requests at once, try again later"));
+    refuse(exchange,
+           refusal(exchange.route, 503, "too many large requests at once, try again later"));
     return false;
   }
   body += data;
@@ -502,7 +490,7 @@ bool MicroHttpServer::dispatch(Exchange& exchange) {
   {
     const std::lock_guard lock(mutex_);
     if (stopped_) {
-      exchange.answer = error_response(503, "the daemon stops");
+      exchange.answer = refusal(exchange.route, 503, "the daemon stops");
       return true;
     }
     ++working_;
@@ -528,7 +516,7 @@ bool MicroHttpServer::dispatch(Exchange& exchange) {
 }
 
 void MicroHttpServer::compress(const Request& request, Response& answer) const {
-  if (!compresses_ || answer.stream) return;
+  if (!compresses_ || answer.stream || is_packed(answer)) return;
   answer.headers.emplace_back("Vary", "Accept-Encoding");
   const std::string* header = request.header("Accept-Encoding");
   if (header == nullptr || answer.body.size() < kLeastPacked) return;

@@ -11,8 +11,8 @@ namespace {
 class HttpService final : public Server {
  public:
   HttpService(const config::ServerConfig& config, models::Repository& repository,
-              const pipeline::Pipelines& pipelines, SharedMemory& memory,
-              const std::string& version, models::Deployments* deployments, const host::Host* host)
+              pipeline::Pipelines& pipelines, SharedMemory& memory, const std::string& version,
+              models::Deployments* deployments, const host::Host* host)
       : config_(config), backend_{config_, repository,  pipelines, memory,
                                   version, deployments, host} {}
 
@@ -43,8 +43,8 @@ class HttpService final : public Server {
 
 std::vector<Route> all_routes(const Backend& backend) {
   std::vector<Route> routes;
-  for (const auto& group :
-       {model_routes, control_routes, shared_memory_routes, infer_routes, metrics_routes}) {
+  for (const auto& group : {model_routes, control_routes, shared_memory_routes, infer_routes,
+                            metrics_routes, service_routes, live_routes, ui_routes}) {
     for (Route& route : group(backend)) routes.push_back(std::move(route));
   }
   return routes;
@@ -52,8 +52,8 @@ std::vector<Route> all_routes(const Backend& backend) {
 
 Result<std::unique_ptr<Server>> start_http(const config::ServerConfig& config,
                                            models::Repository& repository,
-                                           const pipeline::Pipelines& pipelines,
-                                           SharedMemory& memory, const std::string& version,
+                                           pipeline::Pipelines& pipelines, SharedMemory& memory,
+                                           const std::string& version,
                                            models::Deployments* deployments,
                                            const host::Host* host) {
   auto service = std::make_unique<HttpService>(config, repository, pipelines, memory, version,

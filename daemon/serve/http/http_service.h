@@ -14,12 +14,13 @@
 
 namespace inferd::serve {
 
-// The Open Inference Protocol over HTTP on every listener of `config.http`. `deployments` null:
-// there is nothing to deploy to. `host` null: nothing is told of it.
+// The Open Inference Protocol, our own services and the dashboard over HTTP on every listener of
+// `config.http`. `deployments` null: there is nothing to deploy to. `host` null: nothing is told of
+// it.
 Result<std::unique_ptr<Server>> start_http(const config::ServerConfig& config,
                                            models::Repository& repository,
-                                           const pipeline::Pipelines& pipelines,
-                                           SharedMemory& memory, const std::string& version,
+                                           pipeline::Pipelines& pipelines, SharedMemory& memory,
+                                           const std::string& version,
                                            models::Deployments* deployments = nullptr,
                                            const host::Host* host = nullptr);
 

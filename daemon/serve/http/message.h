@@ -21,7 +21,11 @@
 
 namespace inferd::serve {
 
-enum class Method { kGet, kPost };  // HEAD is a GET whose answer keeps its body for itself
+enum class Method { kGet, kPost, kPut };  // HEAD is a GET whose answer keeps its body for itself
+
+inline std::string_view method_name(Method method) {
+  return method == Method::kGet ? "GET" : method == Method::kPost ? "POST" : "PUT";
+}
 
 // Header names are compared without regard to case.
 struct IgnoringCase {
@@ -32,9 +36,12 @@ struct IgnoringCase {
 struct Request {
   std::map<std::string, std::string, IgnoringCase> headers;  // the first of those that stand twice
   std::map<std::string, std::string> captures;  // by the names in the route's pattern, decoded
+  std::map<std::string, std::string> query;     // behind '?', decoded; the first of two
   std::string body;                             // unpacked, if it came compressed
   uint64_t client = 0;                          // its connection; as schedule::Request::client
   std::function<Peer()> peer;  // who sent it; only on the thread that calls the route, meanwhile
+  Roles roles;                 // of who sent it
+  bool takes_tokens = false;   // another token could give other roles
   // Has the client hung up, or said that it sends no more? Any thread; cheap; only until the
   // request is answered.
   std::function<bool()> client_gone;
@@ -43,6 +50,8 @@ struct Request {
   const std::string* header(std::string_view name) const;
   // Empty when the pattern does not have it.
   std::string capture(std::string_view name) const;
+  // Null when the query does not have it.
+  const std::string* asked(const std::string& name) const;
 };
 
 // Part of a body that is made while it is sent.
@@ -57,7 +66,8 @@ using Wake = std::function<void()>;
 // A body without known end (pictures, events). `pull` fills the beginning of the span; it must not
 // block. Called by one thread at a time, and not any more once the client has gone or the server
 // stops; then it is destroyed. `start`, called once before, gets what wakes the stream after a
-// chunk of 0 bytes.
+// chunk of 0 bytes; while a stream sleeps, nobody notices that its client has gone, so one that
+// may have nothing for long is to be woken all the same from time to time.
 struct Stream {
   std::function<void(Wake)> start;
   std::function<Chunk(std::span<char>)> pull;
@@ -79,6 +89,11 @@ int http_code(StatusCode code);
 // {"error": "message"}.
 Response error_response(int code, const std::string& message);
 Response error_response(const Status& status);
+
+// {"code": "not_found", "message": "..."}, as the Connect protocol has it, with its HTTP status.
+Response coded_error(const Status& status);
+// The same of an answer that has one already.
+Response coded_error(int code, const std::string& message);
 
 // `text` is JSON already.
 Response json_response(std::string text);

@@ -38,12 +38,11 @@ bool fits(const std::vector<std::string>& pattern, const std::vector<std::string
 }
 
 bool takes(Method method, std::string_view name) {
-  if (method == Method::kPost) return name == "POST";
-  return name == "GET" || name == "HEAD";
+  return name == method_name(method) || (method == Method::kGet && name == "HEAD");
 }
 
 void add_allowed(Method method, std::string& allowed) {
-  const std::string_view names = method == Method::kPost ? "POST" : "GET, HEAD";
+  const std::string_view names = method == Method::kGet ? "GET, HEAD" : method_name(method);
   if (allowed.find(names) != std::string::npos) return;
   if (!allowed.empty()) allowed += ", ";
   allowed += names;

@@ -21,7 +21,7 @@ namespace inferd::serve {
 struct Backend {
   const config::ServerConfig& config;
   models::Repository& repository;
-  const pipeline::Pipelines& pipelines;
+  pipeline::Pipelines& pipelines;
   SharedMemory& memory;
   const std::string version;
   models::Deployments* deployments = nullptr;  // null: there are none
@@ -43,6 +43,15 @@ std::vector<Route> infer_routes(const Backend& backend);
 
 // What Prometheus collects.
 std::vector<Route> metrics_routes(const Backend& backend);
+
+// Our own services (inferd/v1), and who the caller is.
+std::vector<Route> service_routes(const Backend& backend);
+
+// What pipelines see, as it happens.
+std::vector<Route> live_routes(const Backend& backend);
+
+// The dashboard's files.
+std::vector<Route> ui_routes(const Backend& backend);
 
 // All of the above.
 std::vector<Route> all_routes(const Backend& backend);
