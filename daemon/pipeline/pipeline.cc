@@ -504,6 +504,8 @@ PipelineStatus Pipeline::status() const {
       s.dropped += node.drops[static_cast<size_t>(reason)];
     }
     s.failed += node.drops[static_cast<size_t>(DropReason::kFailed)];
+    for (const size_t input : graph_.instances[i].inputs)
+      node.inputs.push_back(graph_.instances[input].name);
     s.graph.push_back(std::move(node));
   }
   const std::lock_guard lock(mutex_);

@@ -63,7 +63,8 @@ struct NodeStatus {
   uint64_t taken = 0, given = 0;
   uint64_t queued = 0;  // wait for it
   std::array<uint64_t, kDropReasons> drops = {};
-  double fps = 0;  // given, over the last seconds
+  double fps = 0;                        // given, over the last seconds
+  std::vector<std::string> inputs = {};  // names of the nodes that it reads; of sources, none
 };
 
 // Upper bounds of the buckets but the last.

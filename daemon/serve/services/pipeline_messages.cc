@@ -27,6 +27,7 @@ void fill(const pipeline::NodeStatus& node, inferd::v1::GraphNode* out) {
   out->set_given(node.given);
   out->set_queued(node.queued);
   out->set_fps(node.fps);
+  for (const std::string& input : node.inputs) out->add_inputs(input);
   for (size_t i = 0; i < pipeline::kDropReasons; ++i) {
     const char* reason = pipeline::drop_reason_name(static_cast<pipeline::DropReason>(i));
     if (node.drops[i] > 0) (*out->mutable_drops())[reason] = node.drops[i];
