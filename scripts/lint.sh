@@ -4,7 +4,7 @@
 # What can be said about the sources without running them: format, the dependency rule, shell scripts, and, when
 # asked, clang-tidy. A tool that is not installed is named and left out.
 #
-#   scripts/lint.sh                    the fast part: clang-format, check-includes.py, shellcheck
+#   scripts/lint.sh                    the fast part: clang-format, check-includes.py, shellcheck, the page
 #   scripts/lint.sh --tidy [FILE...]   and clang-tidy over FILEs; without, over the .cc files that differ from the
 #                                      branch main (needs build/release/compile_commands.json)
 set -eu
@@ -33,6 +33,12 @@ fi
 python3 scripts/check-includes.py || status=1
 if have shellcheck; then
   git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck --external-sources || status=1
+fi
+# scripts/build-web.sh fetches it.
+if [ -x clients/web/node_modules/.bin/biome ]; then
+  (cd clients/web && node_modules/.bin/biome check --log-level=error) >&2 || status=1
+else
+  say "clients/web/node_modules is not there; its check is left out"
 fi
 
 if [ $tidy = yes ] && have clang-tidy; then

@@ -36,6 +36,23 @@ say "checking format, includes and scripts"
 say "fetching reference runtimes and models for comparison"
 "$root/scripts/fetch-test-data.sh" >/dev/null || say "not reachable: comparisons that need them will be skipped"
 
+# where_reachable WHAT COMMAND...: ends where the command fails, but goes on where what it fetches cannot be had (77).
+where_reachable() {
+  what=$1
+  shift
+  status=0
+  "$@" || status=$?
+  case $status in
+    0) ;;
+    77) say "not reachable: $what" ;;
+    *) exit "$status" ;;
+  esac
+}
+
+say "building the dashboard's page"
+# Before the build, which embeds it.
+where_reachable "the dashboard's page is left out, and its tests" "$root/scripts/build-web.sh"
+
 # shellcheck disable=SC2119 # all targets
 build_release
 
@@ -51,19 +68,6 @@ fi
 
 say "checking the service unit"
 "$root/scripts/check-unit.sh"
-
-# where_reachable WHAT COMMAND...: ends where the command fails, but goes on where what it fetches cannot be had (77).
-where_reachable() {
-  what=$1
-  shift
-  status=0
-  "$@" || status=$?
-  case $status in
-    0) ;;
-    77) say "not reachable: $what" ;;
-    *) exit "$status" ;;
-  esac
-}
 
 say "checking the files of docker/"
 where_reachable "what looks at the files of docker/ is left out" "$root/tests/container/lint.sh"
