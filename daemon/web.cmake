@@ -12,7 +12,7 @@ if(INFERD_BUILD_WEB)
   set(assets ${INFERD_WEB_ASSETS}/index.html)
   add_custom_command(
     OUTPUT ${assets}
-    COMMAND ${NPM} ci --no-audit --no-fund
+    COMMAND ${NPM} install --no-save --no-audit --no-fund
     COMMAND ${NPM} run build -- --outDir ${INFERD_WEB_ASSETS} --emptyOutDir
     COMMAND ${CMAKE_COMMAND} -E touch ${assets}
     WORKING_DIRECTORY ${page} DEPENDS ${page_files} VERBATIM)

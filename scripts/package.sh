@@ -32,6 +32,10 @@ sources() {
 
 # shellcheck disable=SC2046 # lists of words
 install_packages $(packages_in packages-build.txt packages-package.txt)
+command -v npm >/dev/null || install_packages npm
+say "building the dashboard's page"
+# The same for all of them.
+"$root/scripts/build-web.sh" >&2 || say "not reachable: packages come without the dashboard's page"
 for architecture in "$@"; do
   sysroot=
   preset=packaged
@@ -46,7 +50,7 @@ for architecture in "$@"; do
   fi
   say "building for $architecture"
   cd "$root"
-  cmake --preset "$preset" -D INFERD_SYSROOT="$sysroot" >"$root/build/$preset.log" 2>&1 || {
+  cmake --preset "$preset" -D INFERD_SYSROOT="$sysroot" -D INFERD_WEB_ASSETS="$build/web" >"$root/build/$preset.log" 2>&1 || {
     cat "$root/build/$preset.log" >&2
     die "configuring failed"
   }

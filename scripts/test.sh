@@ -51,7 +51,7 @@ where_reachable() {
 
 say "building the dashboard's page"
 # Before the build, which embeds it.
-where_reachable "the dashboard's page is left out, and its tests" "$root/scripts/build-web.sh"
+where_reachable "the dashboard's page is left out, and its tests" "$root/scripts/build-web.sh" --tests
 
 # shellcheck disable=SC2119 # all targets
 build_release
