@@ -325,7 +325,7 @@ class Crowds(unittest.TestCase):
                 self.assertEqual(daemon.ask("GET", "/v2/health/ready")[0], 200)
                 # All of them are served, none by a thread of its own.
                 for client in idle:
-                    client.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+                    client.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 for client in idle:
                     self.assertTrue(client.recv(1000).startswith(b"HTTP/1.1 200"))
                 # gRPC may add some of its own meanwhile.
@@ -338,7 +338,7 @@ class Crowds(unittest.TestCase):
         with Daemon(options=", timeout_s: 1, max_connections: 16") as daemon:
             slow = [socket.create_connection(("127.0.0.1", daemon.port)) for _ in range(10)]
             for client in slow:
-                client.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\nX: ")
+                client.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\nX: ")
             deadline = time.monotonic() + 20
             while slow and time.monotonic() < deadline:
                 time.sleep(0.2)
@@ -370,7 +370,7 @@ class Crowds(unittest.TestCase):
         with Daemon() as daemon:
             client = socket.create_connection(("127.0.0.1", daemon.port))
             paths = ["/v2/health/live", "/v2", "/v2/models/vww", "/nothing"] * 10
-            client.sendall(b"".join(f"GET {p} HTTP/1.1\r\nHost: x\r\n\r\n".encode() for p in paths))
+            client.sendall(b"".join(f"GET {p} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() for p in paths))
             stream = client.makefile("rb")
             for path in paths:
                 status = stream.readline().split()[1]

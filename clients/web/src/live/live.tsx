@@ -19,11 +19,13 @@ async function show(canvas: HTMLCanvasElement, frame: LiveFrame) {
   }
   context.drawImage(picture, 0, 0);
   picture.close();
-  draw(context, frame.result, picture_unit(canvas));
+  draw(context, frame.result, pictureUnit(canvas));
 }
 
-function picture_unit(canvas: HTMLCanvasElement): number {
-  return Math.max(canvas.width / Math.max(canvas.clientWidth, 1), 0.5);
+// Pixels of the picture in one of the page, whichever side of it reaches the canvas's ends.
+function pictureUnit(canvas: HTMLCanvasElement): number {
+  const across = canvas.width / Math.max(canvas.clientWidth, 1);
+  return Math.max(across, canvas.height / Math.max(canvas.clientHeight, 1), 0.5);
 }
 
 // Looks until `signal` is aborted; a pipeline that stops is asked for again.
