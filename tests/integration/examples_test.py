@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pipelines in config/pipelines, all in one daemon: each finds in photos what is there, and tells it."""
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -416,6 +417,63 @@ class ExamplesTest(unittest.TestCase):
             results.close()
         print(f"landing_pad: {statistics.median(latencies):.1f} ms from capture to result here (median), "
               f"at most {max(latencies):.1f} ms")
+
+    def test_landing_target(self):
+        """What a drone's autopilot would be told of the pad, read by somebody else's definitions of MAVLink."""
+        if not (ARGS.cache / "node_modules/mavlink-mappings").exists():
+            self.skipTest("no definitions of MAVLink: scripts/fetch-test-data.sh gets them")
+        local = f"local:{self.daemon.folder}/local"
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as autopilot:
+            autopilot.bind(("127.0.0.1", 0))
+            program = subprocess.Popen([sys.executable, "-B", ARGS.examples.parents[1] / "clients/python/examples/landing_target.py",
+                                        local, "landing_pad", "127.0.0.1:%d" % autopilot.getsockname()[1], "--label", "person",
+                                        "--fov", "60", "--pad", "0.5", "--system", "7"])
+            try:
+                captured, found, packets = self.push_until(local, autopilot, 12)
+            finally:
+                program.terminate()
+                program.wait(timeout=60)
+        script = pathlib.Path(__file__).with_name("decode_mavlink.mjs")
+        done = subprocess.run(["node", script, ARGS.cache / "node_modules", *(packet.hex() for packet in packets)],
+                              check=True, capture_output=True, text=True)
+        messages = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual([m["sequence"] for m in messages], list(range(12)))
+        self.assertEqual({(m["system"], m["component"]) for m in messages}, {(7, 191)})
+        self.assertEqual(messages[0]["name"], "HEARTBEAT")
+        self.assertEqual((messages[0]["type"], messages[0]["autopilot"], messages[0]["mavlinkVersion"]), (18, 8, 3))
+        targets = [m for m in messages if m["name"] == "LANDING_TARGET"]
+        self.assertGreater(len(targets), 5)
+        height, width = self.photo.shape[:2]
+        focal = width / 2 / np.tan(np.radians(30))  # in pixels
+        for target in targets:
+            frame = captured.index(target["timeUsec"] * 1000)
+            box = found[frame]
+            middle = (box.x_min + box.x_max) / 2 * width - width / 2, (box.y_min + box.y_max) / 2 * height - height / 2
+            self.assertAlmostEqual(np.tan(target["angleX"]), middle[0] / focal, places=5)
+            self.assertAlmostEqual(np.tan(target["angleY"]), middle[1] / focal, places=5)
+            self.assertAlmostEqual(target["distance"], 0.5 * focal / ((box.x_max - box.x_min) * width), places=5)
+            self.assertAlmostEqual(np.tan(target["sizeX"] / 2), (box.x_max - box.x_min) * width / 2 / focal, places=5)
+            self.assertEqual((target["frame"], target["positionValid"]), (12, 0))
+
+    def push_until(self, endpoint, receiver, count):
+        """Pushes the photo until so many datagrams came: when, in whole microseconds, the best person of each, the datagrams."""
+        captured, found, packets = [], [], []
+        receiver.settimeout(0.05)
+        with inferd.Client(endpoint, timeout=60) as client, client.pusher("landing_pad") as pusher:
+            results = client.watch("landing_pad", timeout=120)
+            end = time.monotonic() + 120
+            while len(packets) < count and time.monotonic() < end:
+                picture = pusher.array(self.photo.shape)
+                picture[...] = self.photo
+                captured.append(time.monotonic_ns() // 1000 * 1000)
+                pusher.push(picture, capture_ns=captured[-1])
+                people = [d for d in next(results).detections if d.label == "person"]
+                found.append(max(people, key=lambda d: d.score).box if people else None)
+                with contextlib.suppress(TimeoutError):
+                    while len(packets) < count:
+                        packets.append(receiver.recv(300))
+            results.close()
+        return captured, found, packets
 
     def test_segments(self):
         with self.client() as client:
