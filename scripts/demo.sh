@@ -5,13 +5,16 @@
 # quantizes the detector, starts inferd with config/demo.yaml and shows the boxes. Ctrl-C ends it. The second run needs
 # no network.
 #
-#   scripts/demo.sh [--frames N] [--float]      N: end after N frames; --float: the detector as it came
+#   scripts/demo.sh [--frames N] [--float] [--dashboard]
+#
+# N: end after N frames. --float: the detector as it came. --dashboard: also at http://localhost:8000/
 set -eu
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 frames=0
 quantized=yes
+dashboard=no
 while [ $# -gt 0 ]; do
   case $1 in
     --frames)
@@ -23,7 +26,11 @@ while [ $# -gt 0 ]; do
       quantized=no
       shift
       ;;
-    *) die "unknown option '$1' (known: --frames N, --float)" ;;
+    --dashboard)
+      dashboard=yes
+      shift
+      ;;
+    *) die "unknown option '$1' (known: --frames N, --float, --dashboard)" ;;
   esac
 done
 
@@ -123,11 +130,19 @@ serve_model() {
 install_packages $(packages_in packages-build.txt)
 get_model
 get_photos
+if [ $dashboard = yes ]; then
+  command -v npm >/dev/null || install_packages npm
+  say "building the dashboard's page"
+  "$root/scripts/build-web.sh" >&2 || die "npm cannot fetch what the page is built with. Check the network and run again."
+fi
 build_release inferd inferctl
 serve_model
 
 # The configuration names its files relative to itself, so it goes beside them.
 cp "$root/config/demo.yaml" "$demo/demo.yaml"
+if [ $dashboard = yes ]; then
+  sed -i 's/^server:/&\n  http: [127.0.0.1:8000]/' "$demo/demo.yaml"
+fi
 endpoint=unix:$demo/inferd.sock
 ctl="$build/clients/inferctl --endpoint $endpoint"
 
@@ -156,6 +171,9 @@ until $ctl health >/dev/null 2>&1; do
   sleep 0.1
 done
 say "watching; Ctrl-C ends. Annotated picture: $demo/detections.jpg"
+if [ $dashboard = yes ]; then
+  say "the dashboard: http://localhost:8000/"
+fi
 if [ "$frames" -gt 0 ]; then
   $ctl pipeline watch demo --count "$frames"
 else
