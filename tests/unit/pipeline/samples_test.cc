@@ -16,6 +16,7 @@
 #include "daemon/pipeline/stages/model_input.h"
 #include "tests/unit/fakes.h"
 #include "tests/unit/pipeline/nodes.h"
+#include "tests/unit/pipeline/stage_fixture.h"
 #include "tests/unit/temporary_folder.h"
 
 namespace inferd::pipeline {
@@ -117,41 +118,6 @@ TEST(Windows, SayWhatTheyCannotBeMadeOf) {
 }
 
 // One stage, or several, outside of a pipeline.
-class StageTest : public ::testing::Test {
- protected:
-  StageTest() { context_.signal.samples = true; }
-
-  std::unique_ptr<Stage> stage(const std::string& type,
-                               const std::map<std::string, std::string>& keys) {
-    auto made = make_stage(node(type, keys), context_);
-    EXPECT_TRUE(made.ok()) << made.status().to_string();
-    return made.ok() ? std::move(*made) : nullptr;
-  }
-  std::string refusal(const std::string& type, const std::map<std::string, std::string>& keys) {
-    return make_stage(node(type, keys), context_).status().message();
-  }
-  // A frame of one column.
-  void show(std::vector<float> values, double rate_hz = 0) {
-    frame_.samples.rows = static_cast<int>(values.size());
-    frame_.samples.columns = 1;
-    frame_.samples.rate_hz = rate_hz;
-    frame_.samples.values = std::move(values);
-    work_.frame = &frame_;
-  }
-  // The value that a stage gives of the frame.
-  double value(Stage& stage) {
-    work_.clear_results();
-    EXPECT_TRUE(stage.process(work_).ok());
-    EXPECT_EQ(work_.values.size(), 1U);
-    return work_.values.empty() ? 0 : work_.values[0].value;
-  }
-
-  FakeRepository repository_;
-  StageContext context_{repository_, "p", {}, nullptr};
-  Frame frame_;
-  Work work_;
-};
-
 TEST_F(StageTest, SpectrumHasAPeakWhereTheToneIs) {
   const auto spectrum = stage("spectrum", {{"frame", "64"}, {"hop", "32"}});
   std::vector<float> tone(128);
@@ -350,83 +316,6 @@ TEST_F(StageTest, ASwitchMayPassItsChangesOnly) {
     passed += work_.gated ? '.' : work_.values.back().value == 1 ? '1' : '0';
   }
   EXPECT_EQ(passed, ".1.0.1");
-}
-
-// What `voice_activity` says of windows of 100 ms with these probabilities, window by window: "."
-// nothing, "-" spoken, "[start" and "end]" in tenths of a second.
-class VoiceTest : public StageTest {
- protected:
-  std::string heard(Stage& voice, const std::vector<double>& probabilities, uint64_t stream = 1) {
-    std::string text;
-    for (size_t i = 0; i < probabilities.size(); ++i) {
-      frame_.stream = stream;
-      frame_.lasted_ns = static_cast<int64_t>(i + 1) * 100 * kMs;
-      work_.frame = &frame_;
-      work_.values = {{"p", probabilities[i]}};
-      const Status status = voice.process(work_);
-      EXPECT_TRUE(status.ok()) << status.to_string();
-      passed_ += work_.gated ? '.' : '+';
-      std::map<std::string, double> said;
-      for (const Value& value : work_.values) said[value.name] = value.value;
-      EXPECT_EQ(said.contains("voice.start"), said["voice"] == 1 || said.contains("voice.end"));
-      if (said.contains("voice.end"))
-        text += tenths(said["voice.start"]) + ":" + tenths(said["voice.end"]) + "]";
-      else
-        text += said["voice"] == 1 ? (spoken_ ? "-" : "[" + tenths(said["voice.start"])) : ".";
-      spoken_ = said["voice"] == 1;
-      now_ = said["voice.now"];
-    }
-    return text;
-  }
-  static std::string tenths(double seconds) { return std::to_string(std::lround(seconds * 10)); }
-
-  bool spoken_ = false;
-  double now_ = 0;
-  std::string passed_;
-};
-
-TEST_F(VoiceTest, SpeechBeginsWhenItIsLongEnoughAndEndsWhenTheSilenceIs) {
-  const auto voice = stage("voice_activity", {{"of", "p"},
-                                              {"min_speech_ms", "200"},
-                                              {"min_silence_ms", "200"},
-                                              {"pad_ms", "0"},
-                                              {"pass", "changes"}});
-  // 200 ms are not more than 200 ms. Between off (0.35) and on nothing begins, and nothing ends.
-  EXPECT_EQ(
-      heard(*voice, {0.4, 0.5, 0.5, 0.1, 0.1, 0.1, 0.5, 0.4, 0.4, 0.4, 0.1, 0.5, 0.1, 0.1, 0.1, 0}),
-      "........[6-----6:12].");
-  EXPECT_EQ(passed_, "........+.....+.");
-  EXPECT_NEAR(now_, 1.6, 1e-9);
-}
-
-TEST_F(VoiceTest, PaddingReachesNeitherIntoTheLastPieceNorIntoWhatIsToCome) {
-  const auto voice =
-      stage("voice_activity",
-            {{"of", "p"}, {"min_speech_ms", "0"}, {"min_silence_ms", "100"}, {"pad_ms", "350"}});
-  EXPECT_EQ(heard(*voice, {1, 0, 0, 1, 1, 0, 0, 0, 0}), "[0-0:3][3--3:7]..");
-  EXPECT_THAT(passed_, "+++++++++");
-}
-
-TEST_F(VoiceTest, AGapEndsWhatWasSaid) {
-  const auto voice =
-      stage("voice_activity", {{"of", "p"}, {"min_speech_ms", "150"}, {"pad_ms", "0"}});
-  EXPECT_EQ(heard(*voice, {0, 1, 1, 1}, 7), "..[1-");
-  EXPECT_EQ(heard(*voice, {1, 1, 1}, 8), "1:4][4-") << "time goes on behind it";
-  EXPECT_NEAR(now_, 0.7, 1e-9);
-  EXPECT_EQ(heard(*voice, {std::nan(""), std::nan(""), 0}, 9), "4:7]..");
-}
-
-TEST_F(VoiceTest, NeedsWindowsOfSound) {
-  const auto voice = stage("voice_activity", {{"of", "p"}});
-  work_.frame = &frame_;
-  frame_.lasted_ns = 0;
-  EXPECT_THAT(voice->process(work_).message(), HasSubstr("needs windows of samples"));
-  context_.signal.samples = false;
-  EXPECT_THAT(refusal("voice_activity", {{"of", "p"}}),
-              HasSubstr("'voice_activity' needs windows of sound"));
-  context_.signal.samples = true;
-  EXPECT_THAT(refusal("voice_activity", {{"of", "p"}, {"on", "0.3"}, {"off", "0.4"}}),
-              HasSubstr("'off'"));
 }
 
 TEST(Windows, MayBeginWithZeros) {

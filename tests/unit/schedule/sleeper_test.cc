@@ -142,6 +142,23 @@ TEST_F(SleeperTest, StaysAwakeWhileItHasSomethingToDo) {
   EXPECT_FALSE(sleeper_->fall_asleep()) << "it sleeps already";
 }
 
+TEST_F(SleeperTest, ASequenceThatIsEndedFromOutsideKeepsNothingAwake) {
+  gate_.open();
+  make({}, true);
+  queue_->end_sequence("s");  // nothing
+  EXPECT_TRUE(queue_->statistics().asleep) << "it is not woken for that";
+  ASSERT_TRUE(sleeper_->wake(accept_all).ok());
+  for (const char* id : {"s", "t"}) submit(1, {.id = id, .start = true});
+  wait_for(2);
+  queue_->end_sequence("s");
+  ASSERT_FALSE(queue_->has_sequence("s"));
+  EXPECT_TRUE(queue_->has_sequence("t"));
+  EXPECT_FALSE(sleeper_->fall_asleep()) << "the other one is open";
+  queue_->end_sequence("t");
+  ASSERT_FALSE(queue_->has_sequence("t"));
+  fall_asleep();
+}
+
 TEST_F(SleeperTest, OnlySoManyWait) {
   gate_.open();
   make({.max_queue = 2});
