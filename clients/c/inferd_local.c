@@ -712,7 +712,7 @@ static void put_place(cursor* f, uint32_t buffer, uint64_t offset, uint64_t byte
 static void put_inputs(cursor* f, const inferd_request* r) {
   const size_t inputs = r->model->input_count, outputs = r->model->output_count;
   /* Inline data lies behind all places. */
-  size_t behind = f->size + 24 * (inputs + outputs);
+  uint64_t behind = f->size + 24 * (inputs + outputs);
   for (size_t i = 0; i < inputs; ++i)
     behind += r->inputs[i].has_shape ? 8 * (size_t)r->inputs[i].rank : 0;
   for (size_t i = 0; i < inputs; ++i) {
@@ -722,7 +722,7 @@ static void put_inputs(cursor* f, const inferd_request* r) {
       put_place(f, p->buffer, p->offset, p->bytes, p->rank, shape);
     } else {
       put_place(f, INLINE, behind, p->bytes, p->rank, shape);
-      behind += aligned(p->bytes);
+      behind += aligned((size_t)p->bytes);
     }
   }
 }
@@ -743,8 +743,9 @@ static void put_inline_data(cursor* f, const inferd_request* r) {
   for (size_t i = 0; i < r->model->input_count; ++i) {
     const inferd_place* p = &r->inputs[i];
     if (p->data == NULL) continue;
-    put(f, p->data, p->bytes);
-    put(f, zeros, aligned(p->bytes) - p->bytes);
+    const size_t bytes = (size_t)p->bytes; /* no more than MAX_FRAME */
+    put(f, p->data, bytes);
+    put(f, zeros, aligned(bytes) - bytes);
   }
 }
 

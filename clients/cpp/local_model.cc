@@ -9,8 +9,8 @@ namespace inferd {
 namespace {
 
 constexpr size_t kAlignment = 64;
-constexpr size_t kMostBytes = size_t{1} << 32;  // of one request
-constexpr size_t kLeastGrown = 4096;            // room for an output that was too large for its own
+constexpr size_t kMostBytes = size_t{1} << (sizeof(size_t) > 4 ? 32 : 30);  // of one request
+constexpr size_t kLeastGrown = 4096;  // room for an output that was too large for its own
 
 size_t aligned(size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
@@ -174,7 +174,9 @@ std::vector<NamedTensor> RequestLayout::inputs_in(const inferd_buffer& buffer) c
     const inferd_place& place = places_[i];
     const Shape shape(std::span(place.shape, place.rank));
     inputs.push_back({model_->inputs[i].name,
-                      {model_->inputs[i].dtype, shape, {memory + place.offset, place.bytes}}});
+                      {model_->inputs[i].dtype,
+                       shape,
+                       {memory + place.offset, static_cast<size_t>(place.bytes)}}});
   }
   return inputs;
 }

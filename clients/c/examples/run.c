@@ -17,7 +17,7 @@ static size_t lay_out(const inferd_tensor* tensors, size_t count, inferd_place* 
   for (size_t i = 0; i < count; ++i) {
     places[i].offset = used;
     places[i].bytes = inferd_tensor_bytes(&tensors[i], 1);
-    used += (places[i].bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    used += ((size_t)places[i].bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
   }
   return used;
 }
