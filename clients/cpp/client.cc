@@ -349,6 +349,20 @@ class GrpcClient final : public Client {
                     from_proto(response.result())};
   }
 
+  Result<std::vector<WatchedFrame>> ask(const std::string& pipeline,
+                                        std::span<const uint8_t> picture) override {
+    grpc::ClientContext context;
+    prepare(context);
+    inferd::v1::AskRequest request;
+    request.set_pipeline(pipeline);
+    request.set_picture(picture.data(), picture.size());
+    inferd::v1::AskResponse response;
+    INFERD_RETURN_IF_ERROR(ended(pipelines_->Ask(&context, request, &response)));
+    std::vector<WatchedFrame> results;
+    for (const auto& result : response.results()) results.push_back(from_proto(result));
+    return results;
+  }
+
   Result<HostInfo> host() override {
     grpc::ClientContext context;
     prepare(context);

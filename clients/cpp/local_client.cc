@@ -118,6 +118,9 @@ class LocalClient final : public Client {
   Result<Snapshot> snapshot(const std::string&, const SnapshotOptions&) override {
     return only_over_grpc("snapshots");
   }
+  Result<std::vector<WatchedFrame>> ask(const std::string&, std::span<const uint8_t>) override {
+    return only_over_grpc("questions about pictures");
+  }
   Result<HostInfo> host() override { return only_over_grpc("the host"); }
   Result<std::vector<CameraInfo>> cameras() override { return only_over_grpc("cameras"); }
 

@@ -235,6 +235,10 @@ void print_json(const WatchedFrame& f) {
 
 }  // namespace
 
+void print_frame(const Globals& globals, const WatchedFrame& frame) {
+  globals.json ? print_json(frame) : print(frame);
+}
+
 void add_pipeline(CLI::App& app, const Globals& globals, Run& chosen) {
   CLI::App* command = app.add_subcommand("pipeline", "the daemon's pipelines");
   command->require_subcommand(1);
@@ -260,6 +264,7 @@ void add_pipeline(CLI::App& app, const Globals& globals, Run& chosen) {
   add("stop", "stops one: ends its source and finishes its frames", changes(PipelineChange::kStop));
   add("restart", "stops and starts one", changes(PipelineChange::kRestart));
 
+  add_pipeline_ask(*command, globals, chosen);
   add_pipeline_check(*command, globals, chosen);
   add_pipeline_snapshot(*command, globals, chosen);
   add_pipeline_stats(*command, globals, chosen);
@@ -275,7 +280,7 @@ void add_pipeline(CLI::App& app, const Globals& globals, Run& chosen) {
       uint64_t seen = 0;
       INFERD_ASSIGN_OR_RETURN(const auto client, connect(globals));
       return client->watch(*name, [&](const WatchedFrame& frame) {
-        globals.json ? print_json(frame) : print(frame);
+        print_frame(globals, frame);
         return *count == 0 || ++seen < *count;
       });
     };

@@ -10,6 +10,10 @@ namespace inferd::ctl {
 
 nlohmann::json to_json(const PipelineInfo& pipeline);
 
+// A line: of JSON, or for people.
+void print_frame(const Globals& globals, const WatchedFrame& frame);
+
+void add_pipeline_ask(CLI::App& pipeline, const Globals& globals, Run& chosen);
 // pipeline check, pipeline reload.
 void add_pipeline_check(CLI::App& pipeline, const Globals& globals, Run& chosen);
 void add_pipeline_snapshot(CLI::App& pipeline, const Globals& globals, Run& chosen);

@@ -219,7 +219,7 @@ void Feed::finish(const Status& why) {
 }
 
 Result<std::shared_ptr<Feed>> Feeds::find(const config::NodeConfig& source) {
-  INFERD_ASSIGN_OR_RETURN(auto made, make_source(source, inlets_));
+  INFERD_ASSIGN_OR_RETURN(auto made, make_(source));
   const std::string name = source.type + " (" + source.mark.to_string() + ")";
   if (!made->live()) return std::make_shared<Feed>(name, std::move(made));
   const std::lock_guard lock(mutex_);

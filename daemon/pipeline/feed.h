@@ -4,6 +4,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -102,6 +103,12 @@ class Feed {
 // Thread-safe.
 class Feeds {
  public:
+  using MakeSource = std::function<Result<std::unique_ptr<Source>>(const config::NodeConfig&)>;
+
+  Feeds() = default;
+  // Sources are made in this way instead of by make_source().
+  explicit Feeds(MakeSource make) : make_(std::move(make)) {}
+
   // Errors are those of make_source().
   Result<std::shared_ptr<Feed>> find(const config::NodeConfig& source);
   void look_after(int64_t now_ns);
@@ -110,6 +117,9 @@ class Feeds {
 
  private:
   const std::shared_ptr<Inlets> inlets_ = std::make_shared<Inlets>();
+  const MakeSource make_ = [this](const config::NodeConfig& source) {
+    return make_source(source, inlets_);
+  };
   std::mutex mutex_;
   std::map<std::string, std::weak_ptr<Feed>> live_;  // by mutex_; by configuration
 };

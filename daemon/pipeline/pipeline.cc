@@ -349,10 +349,11 @@ void Pipeline::take_mailboxes(Pipeline& from) {
   state_ = PipelineState::kRunning;
 }
 
-void Pipeline::start() {
+void Pipeline::start(std::shared_ptr<Mailbox> mailbox) {
   {
     const std::lock_guard lock(mutex_);
     state_ = PipelineState::kRunning;
+    if (mailbox != nullptr) mailboxes_.insert(std::move(mailbox));
     for (const auto& node : nodes_) running_ += node != nullptr ? 1 : 0;
   }
   for (const auto& node : nodes_) {
@@ -478,7 +479,7 @@ void Pipeline::on_error(const std::string& element, const Status& status) {
     const std::lock_guard lock(mutex_);
     last_error_ = element + ": " + status.message();
     constexpr size_t kMaxReported = 100;
-    if (reported_.size() >= kMaxReported || !reported_.insert(message).second) return;
+    if (!logs_ || reported_.size() >= kMaxReported || !reported_.insert(message).second) return;
   }
   telemetry::log(LogLevel::kWarning, message, {.pipeline = config_.name});
 }

@@ -32,7 +32,10 @@ class Pipeline final : private Node::Owner {
   const Graph& graph() const { return graph_; }
   bool is_live() const;       // all its sources are
   bool has_pictures() const;  // of a source, as far as the configuration says so
-  void start();               // once
+  // Before start(): what its nodes fail with is told by status() only.
+  void leave_log_alone() { logs_ = false; }
+  // Once. `mailbox` gets every result from the first on.
+  void start(std::shared_ptr<Mailbox> mailbox = nullptr);
   // Of each source it takes no more pictures a second, from now on; 0: all. Any thread.
   void set_max_fps(double max_fps);
   // Live sources of a pipeline that runs go on until this has gone, whoever takes their frames.
@@ -72,6 +75,7 @@ class Pipeline final : private Node::Owner {
   void end(PipelineState state, const std::string& reason);
 
   const config::PipelineConfig config_;
+  bool logs_ = true;
   Graph graph_;
   std::string source_types_, models_;         // for people
   std::vector<std::unique_ptr<Node>> nodes_;  // of instances; null for sources

@@ -5,10 +5,12 @@
 #include <condition_variable>
 #include <mutex>
 #include <optional>
+#include <semaphore>
 #include <thread>
 
 #include "daemon/config/pipeline_file.h"
 #include "daemon/pipeline/pipeline.h"
+#include "daemon/pipeline/question.h"
 #include "daemon/pipeline/replace_models.h"
 #include "daemon/pipeline/sinks/draw_result.h"
 #include "daemon/telemetry/log.h"
@@ -225,6 +227,18 @@ class PipelineSet final : public Pipelines {
     if (!options.plain) draw_result(shot.result, image);
     INFERD_ASSIGN_OR_RETURN(auto jpeg, media::encode_jpeg(image, options.quality));
     return Snapshot{std::move(jpeg), std::move(shot.result)};
+  }
+
+  Result<std::vector<FrameResult>> ask(const std::string& name, const Question& question) override {
+    INFERD_ASSIGN_OR_RETURN(const auto entry, find(name));
+    if (closed()) return unavailable("the daemon stops and starts nothing more");
+    if (!questions_.try_acquire()) {
+      return resource_exhausted("there are " + std::to_string(kMaxQuestions) +
+                                " questions already, ask again later");
+    }
+    auto answer = answer_to(question, replace_models(entry->config, restraint().models));
+    questions_.release();
+    return answer;
   }
 
   Inlets& inlets() override { return feeds_.inlets(); }
@@ -511,10 +525,19 @@ class PipelineSet final : public Pipelines {
     return ok_status();
   }
 
+  Result<std::vector<FrameResult>> answer_to(const Question& question,
+                                             const config::PipelineConfig& config) {
+    INFERD_ASSIGN_OR_RETURN(auto run, OnePictureRun::create(config, repository_, question));
+    auto answer = run.answer();
+    if (!run.pipeline()->stop_within(kSecondNs)) give_up(run.pipeline());
+    return answer;
+  }
+
   models::Repository& repository_;
   const ReadConfigs read_;
   Feeds feeds_;
   std::mutex reloading_;
+  std::counting_semaphore<kMaxQuestions> questions_{kMaxQuestions};
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   Stuck stuck_;          // by mutex_

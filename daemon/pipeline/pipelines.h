@@ -8,12 +8,14 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "daemon/config/config.h"
 #include "daemon/models/repository.h"
 #include "daemon/pipeline/result.h"
+#include "media/picture.h"
 
 namespace inferd::pipeline {
 
@@ -154,6 +156,14 @@ struct Snapshot {
   FrameResult result;
 };
 
+// A picture that somebody asks about: `encoded` (JPEG, PNG or BMP), or where that is empty,
+// `pixels`. Both are borrowed for the time of the call.
+struct Question {
+  std::span<const uint8_t> encoded = {};
+  media::Picture pixels = {};
+  int64_t timeout_ms = 10'000;
+};
+
 // Thread-safe.
 class Pipelines {
  public:
@@ -221,6 +231,19 @@ class Pipelines {
   // such pipeline or node. DEADLINE_EXCEEDED: no frame came. FAILED_PRECONDITION: it does not run,
   // or its frames are no pictures.
   virtual Result<Snapshot> snapshot(const std::string& name, const SnapshotOptions& options) = 0;
+
+  // What a pipeline makes of one picture, whether it runs or not, and without disturbing it: a
+  // result of each node that nobody reads, in the graph's order; where it is there for several
+  // cameras, one. Its stages are as configured, without what belongs to a
+  // stream: sources, sinks, rates, the deadline, and stages that say something only after several
+  // frames (tracks, counts, gates). Holds the caller's thread, and starts as many as the pipeline
+  // has nodes. NOT_FOUND: no such pipeline. FAILED_PRECONDITION: its frames are no pictures, or why
+  // its stages failed. INVALID_ARGUMENT: the picture is none, or why the pipeline cannot be built
+  // without all that. RESOURCE_EXHAUSTED: a picture that is too large, or too many questions at
+  // once. DEADLINE_EXCEEDED: it took longer.
+  static constexpr int kMaxQuestions = 4;
+  virtual Result<std::vector<FrameResult>> ask(const std::string& name,
+                                               const Question& question) = 0;
 
   // Where frames of other processes go.
   virtual Inlets& inlets() = 0;

@@ -130,4 +130,7 @@ struct StageContext {
 // message".
 Result<std::unique_ptr<Stage>> make_stage(const config::NodeConfig& node, StageContext& context);
 
+// Whether stages of this type say something only after several frames.
+bool needs_stream(const std::string& type);
+
 }  // namespace inferd::pipeline

@@ -15,6 +15,7 @@ import struct
 import sys
 import threading
 import unittest
+import zlib
 
 from daemon_process import DaemonProcess, wait_until
 from unix_http import UnixConnection
@@ -27,6 +28,15 @@ BYTES = {"Content-Type": "application/octet-stream"}
 
 def pattern(width=64, height=48):
     return f"name: pattern\nparameters: {{fps: 20}}\nsource: {{test_pattern: {{fps: '${{fps}}', width: {width}, height: {height}}}}}\n"
+
+
+def png(width, height):
+    """A black picture."""
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    rows = zlib.compress((b"\0" + bytes(3 * width)) * height)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
 class Daemon(DaemonProcess):
@@ -160,6 +170,20 @@ class Services(WithDaemon):
                          "PIPELINE_STATE_STOPPED")
         self.assertEqual(self.daemon.call("PipelineService/StartPipeline", {"pipeline": "pattern"})["state"],
                          "PIPELINE_STATE_RUNNING")
+
+    def test_a_picture_is_asked_about(self):
+        def ask(pipeline, picture, code=200, **options):
+            headers = {**BYTES, **options.pop("headers", {})}
+            answer = self.daemon.ask("PUT", f"/inferd.v1.PipelineService/Ask?pipeline={pipeline}", picture, headers, **options)
+            self.assertEqual(answer[0], code, answer[2])
+            return json.loads(answer[2])
+        results = ask("pattern", png(30, 20))["results"]
+        self.assertEqual([(r["pipeline"], r["node"], r["width"], r["height"]) for r in results], [("pattern", "main", 30, 20)])
+        self.assertEqual(ask("none", png(3, 2), 404)["code"], "not_found")
+        self.assertIn("the picture: ", ask("pattern", b"no picture", 400)["message"])
+        self.assertEqual(ask("pattern", b"", 400)["message"], "there is no picture")
+        ask("pattern", png(3, 2), 403, headers=bearer("observe"), listener=1)
+        ask("pattern", png(3, 2), headers=bearer("admin"), listener=1)
 
     def test_results_are_watched(self):
         connection, response = self.daemon.stream("PipelineService/Watch", {"pipeline": "pattern"})

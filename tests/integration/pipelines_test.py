@@ -111,6 +111,23 @@ class PipelinesTest(unittest.TestCase):
         line = (self.daemon.folder / "things.jsonl").read_text().splitlines()[0]
         self.assertIn(json.loads(line)["source"], ("street", "pets"))
 
+    def test_a_picture_is_asked_about_while_the_pipeline_runs(self):
+        photo = ARGS.models / "images/pets.jpg"
+        with self.client() as client:
+            frames = client.ask("yard", photo.read_bytes())
+            with self.assertRaisesRegex(inferd.Error, "there is no pipeline 'none'"):
+                client.ask("none", photo.read_bytes())
+        self.assertEqual([f.node for f in frames], ["breeds@street"], "once for both cameras")
+        animals = [d for d in frames[0].detections if d.label in ("cat", "dog")]
+        self.assertTrue(any(len(d.classes) == 3 for d in animals), frames)
+        asked = self.ctl("ask", "yard", photo)
+        self.assertEqual(asked.returncode, 0, asked.stderr)
+        self.assertRegex(asked.stdout, r"(cat|dog) 0\.\d\d \[")
+        refused = self.ctl("ask", "yard", ARGS.models / "labels/coco_ssd_mobilenet_labels.txt")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("labels.txt: the picture: ", refused.stderr)
+        self.assertEqual(self.pipeline("yard").state, "running")
+
     def test_status_tells_of_every_node(self):
         wait_until(lambda: self.node("breeds@pets").given > 3, "frames")
         shown = self.ctl("show", "yard")

@@ -34,6 +34,10 @@ class NoPipelines final : public pipeline::Pipelines {
                                       const pipeline::SnapshotOptions&) override {
     return none();
   }
+  Result<std::vector<pipeline::FrameResult>> ask(const std::string&,
+                                                 const pipeline::Question&) override {
+    return none();
+  }
   pipeline::Inlets& inlets() override { return inlets_; }
 
  private:

@@ -229,6 +229,7 @@ test("roles decide what is offered, and what is answered", async () => {
   await open("", { listener: 1 });
   await signIn("observe");
   assert.equal(await page.getByRole("link", { name: "Log" }).count(), 0);
+  assert.equal(await page.getByRole("link", { name: "Try" }).count(), 0);
   await page.getByRole("link", { name: "faces" }).click();
   await page.getByRole("region", { name: "Graph of the pipeline" }).waitFor();
   assert.equal(await page.getByRole("button", { name: "Stop" }).count(), 0);
@@ -244,7 +245,65 @@ test("roles decide what is offered, and what is answered", async () => {
   await page.getByRole("log").getByText("serving HTTP").first().waitFor();
 });
 
-const VIEWS = ["", "#/pipeline/faces", "#/pipeline/faces/file", "#/models", "#/host", "#/log"];
+// Edges of the first box in the table, in %.
+async function firstBox() {
+  const found = page.getByRole("region", { name: "Found" }).locator("tbody .numbers");
+  return (await found.first().innerText()).split(" ").map(Number);
+}
+
+const yours = () => page.locator('canvas[aria-label^="your picture: "][aria-label*=" face"]');
+
+test("a picture of one's own is asked about", async () => {
+  await open("#/try");
+  await page.getByLabel("A picture").setInputFiles(PHOTOS[0]);
+  await yours().waitFor();
+  await until(async () => (await drawnPixels(yours())) > 200, "a box is drawn");
+  const [left, top, right, bottom] = await firstBox();
+  assert.ok(left > 30 && right < 60 && top > 5 && bottom < 45, "where the astronaut's face is");
+  assert.equal(await page.locator('option[value="pattern"]').count(), 0, "it has no model");
+  await picture("try");
+  await page
+    .getByLabel("A picture")
+    .setInputFiles({ name: "a.png", mimeType: "image/png", buffer: Buffer.from("no picture") });
+  await page.getByText("a.png is no picture that this browser knows.").waitFor();
+});
+
+test("a picture that a camera took on its side stands upright", async () => {
+  await open("#/try");
+  const png = readFileSync(PHOTOS[0]).toString("base64");
+  // Lies on its left side, and says so: orientation 6 of Exif, a quarter to the right.
+  const transfer = await page.evaluateHandle(async (base64) => {
+    const content = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+    const upright = await createImageBitmap(new Blob([content], { type: "image/png" }));
+    const canvas = new OffscreenCanvas(upright.height, upright.width);
+    const context = canvas.getContext("2d");
+    context.rotate(-Math.PI / 2);
+    context.drawImage(upright, -upright.width, 0);
+    const blob = await canvas.convertToBlob({ type: "image/jpeg", quality: 0.95 });
+    const jpeg = new Uint8Array(await blob.arrayBuffer());
+    const says = [0x45, 0x78, 0x69, 0x66, 0, 0, 0x4d, 0x4d, 0, 42, 0, 0, 0, 8, 0, 1];
+    const orientation = [0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0];
+    const segment = [...says, ...orientation];
+    const head = [0xff, 0xd8, 0xff, 0xe1, 0, segment.length + 2, ...segment];
+    const list = new DataTransfer();
+    list.items.add(new File([new Uint8Array(head), jpeg.slice(2)], "photo.jpg"));
+    return list;
+  }, png);
+  await page.locator(".drop").dispatchEvent("drop", { dataTransfer: transfer });
+  await yours().waitFor();
+  const [left, top, right, bottom] = await firstBox();
+  assert.ok(left > 30 && right < 60 && top > 5 && bottom < 45, "where the astronaut's face is");
+});
+
+const VIEWS = [
+  "",
+  "#/pipeline/faces",
+  "#/pipeline/faces/file",
+  "#/models",
+  "#/host",
+  "#/try",
+  "#/log",
+];
 
 test("it can be read by everybody, light and dark", async () => {
   for (const colorScheme of ["light", "dark"]) {

@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the page asks the daemon for. Every request has the token, where there is one; none has a cookie.
-import type { FrameResult, ModelStatistics, IndexEntry, UploadStatus, WhoAmI } from "./types";
+import type {
+  Answer,
+  FrameResult,
+  ModelStatistics,
+  IndexEntry,
+  UploadStatus,
+  WhoAmI,
+} from "./types";
 
 const TOKEN = "inferd-token";
 // Well below what a daemon takes in one message.
@@ -37,7 +44,7 @@ async function refusal(response: Response): Promise<ApiError> {
   }
 }
 
-async function ask(path: string, options: RequestInit = {}): Promise<Response> {
+async function request(path: string, options: RequestInit = {}): Promise<Response> {
   const headers = new Headers(options.headers);
   if (token.get()) headers.set("Authorization", `Bearer ${token.get()}`);
   let response: Response;
@@ -53,22 +60,22 @@ async function ask(path: string, options: RequestInit = {}): Promise<Response> {
 
 function post(path: string, body: unknown, signal?: AbortSignal): Promise<Response> {
   const headers = { "Content-Type": "application/json" };
-  return ask(path, { method: "POST", headers, body: JSON.stringify(body), signal });
+  return request(path, { method: "POST", headers, body: JSON.stringify(body), signal });
 }
 
 // `method`: "PipelineService/ListPipelines".
-export async function call<T>(method: string, request: object = {}): Promise<T> {
-  return (await post(`/inferd.v1.${method}`, request)).json();
+export async function call<T>(method: string, question: object = {}): Promise<T> {
+  return (await post(`/inferd.v1.${method}`, question)).json();
 }
 
 // Calls `got` for each message until the stream ends or `signal` is aborted; throws what ended it otherwise.
 export async function stream<T>(
   method: string,
-  request: object,
+  question: object,
   got: (message: T) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const response = await post(`/inferd.v1.${method}`, request, signal);
+  const response = await post(`/inferd.v1.${method}`, question, signal);
   let rest = "";
   const decoder = new TextDecoder();
   for await (const bytes of chunks(response)) {
@@ -144,7 +151,7 @@ export async function live(
   signal: AbortSignal,
 ): Promise<void> {
   const path = `/live/${encodeURIComponent(pipeline)}?max_fps=${maxFps}`;
-  const reader = new ByteReader(await ask(path, { signal }));
+  const reader = new ByteReader(await request(path, { signal }));
   for (;;) {
     const result = await reader.record();
     const jpeg = result && (await reader.record());
@@ -168,7 +175,7 @@ export async function uploadFile(
   for (let offset = received; offset < file.size; offset += PIECE_BYTES) {
     const query = new URLSearchParams({ upload, path, offset: String(offset) });
     const body = file.slice(offset, offset + PIECE_BYTES);
-    const response = await ask(`/inferd.v1.DeploymentService/Upload?${query}`, {
+    const response = await request(`/inferd.v1.DeploymentService/Upload?${query}`, {
       method: "PUT",
       headers,
       body,
@@ -178,10 +185,23 @@ export async function uploadFile(
   }
 }
 
-export const whoAmI = async (): Promise<WhoAmI> => (await ask("/inferd/whoami")).json();
+// What a pipeline makes of a picture: JPEG, PNG or BMP.
+export async function ask(
+  pipeline: string,
+  picture: Blob,
+  signal: AbortSignal,
+): Promise<FrameResult[]> {
+  const headers = { "Content-Type": "application/octet-stream" };
+  const query = new URLSearchParams({ pipeline });
+  const path = `/inferd.v1.PipelineService/Ask?${query}`;
+  const response = await request(path, { method: "PUT", headers, body: picture, signal });
+  return ((await response.json()) as Answer).results ?? [];
+}
+
+export const whoAmI = async (): Promise<WhoAmI> => (await request("/inferd/whoami")).json();
 
 export async function statistics(): Promise<ModelStatistics[]> {
-  return (await (await ask("/v2/models/stats")).json()).model_stats ?? [];
+  return (await (await request("/v2/models/stats")).json()).model_stats ?? [];
 }
 
 export async function repositoryIndex(): Promise<IndexEntry[]> {

@@ -2,6 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { token } from "./api";
 import { failure, forgetWho, has, linkTo, me, notice, place, theme } from "./store";
+import { AskView } from "./views/ask";
 import { HostView } from "./views/host";
 import { LogView } from "./views/log";
 import { ModelsView } from "./views/models";
@@ -18,6 +19,7 @@ function Links() {
     ["models", "Models"],
     ["host", "Host"],
   ];
+  if (has("infer")) views.push(["try", "Try"]);
   if (has("admin")) views.push(["log", "Log"]);
   return (
     <nav aria-label="Views">
@@ -96,6 +98,8 @@ function View() {
       return <ModelsView />;
     case "host":
       return <HostView />;
+    case "try":
+      return has("infer") ? <AskView /> : <p class="empty">To try needs the role infer.</p>;
     case "log":
       return has("admin") ? <LogView /> : <p class="empty">The log needs the role admin.</p>;
     default:

@@ -16,6 +16,7 @@ export type {
   LogLineJson as LogLine,
 } from "./generated/inferd/v1/host_pb";
 export type {
+  AskResponseJson as Answer,
   CheckPipelineResponseJson as PipelineCheck,
   DetectionJson as Detection,
   FrameResultJson as FrameResult,

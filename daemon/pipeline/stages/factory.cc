@@ -12,6 +12,7 @@ struct Row {
   StageResult (*make)(const config::NodeConfig&, StageContext&);
   // At pixels of the frame; infer not where a lens is in between, through which it sees by itself.
   bool looks = true;
+  bool needs_stream = false;  // see there
 };
 const Row kRows[] = {
     {"resize", make_resize},
@@ -42,19 +43,19 @@ const Row kRows[] = {
     {"decode_text", make_decode_text, false},
     {"decode_values", make_decode_values, false},
     {"anomaly", make_anomaly},
-    {"recognize", make_recognize, false},
-    {"voice_activity", make_voice_activity, false},
+    {"recognize", make_recognize, false, true},
+    {"voice_activity", make_voice_activity, false, true},
     {"expression", make_expression, false},
     {"when", make_when, false},
     {"switch", make_switch, false},
     {"nms", make_nms, false},
     {"labels", make_labels, false},
     {"filter", make_filter, false},
-    {"track", make_track, false},
-    {"count", make_count, false},
-    {"confirm", make_confirm, false},
+    {"track", make_track, false, true},
+    {"count", make_count, false, true},
+    {"confirm", make_confirm, false, true},
     {"blur", make_blur},
-    {"motion_gate", make_motion_gate},
+    {"motion_gate", make_motion_gate, true, true},
     {"custom", make_custom},
 };
 
@@ -72,6 +73,11 @@ Result<std::unique_ptr<Stage>> make_stage(const config::NodeConfig& node, StageC
   }
   return invalid_argument(node.mark.to_string() + ": there is no stage '" + node.type +
                           "'; known: " + known);
+}
+
+bool needs_stream(const std::string& type) {
+  return std::any_of(std::begin(kRows), std::end(kRows),
+                     [&](const Row& row) { return row.needs_stream && type == row.type; });
 }
 
 Result<size_t> find_output(config::NodeReader& reader, const config::NodeConfig& node,

@@ -59,6 +59,11 @@ grpc::Status PipelineService::Snapshot(Context* context, const inferd::v1::Snaps
   return to_grpc(calls_.snapshot(asked(*context, callers_), *request, *response));
 }
 
+grpc::Status PipelineService::Ask(Context* context, const inferd::v1::AskRequest* request,
+                                  inferd::v1::AskResponse* response) {
+  return to_grpc(calls_.ask(asked(*context, callers_), *request, *response));
+}
+
 grpc::Status PipelineService::ListCameras(Context* context,
                                           const inferd::v1::ListCamerasRequest* request,
                                           inferd::v1::ListCamerasResponse* response) {

@@ -45,6 +45,7 @@ class PipelineService final : public inferd::v1::PipelineService::WithCallbackMe
   PushStream::Reactor* PushFrames(grpc::CallbackServerContext*) override;
   grpc::Status Snapshot(Context*, const inferd::v1::SnapshotRequest*,
                         inferd::v1::SnapshotResponse*) override;
+  grpc::Status Ask(Context*, const inferd::v1::AskRequest*, inferd::v1::AskResponse*) override;
   grpc::Status ListCameras(Context*, const inferd::v1::ListCamerasRequest*,
                            inferd::v1::ListCamerasResponse*) override;
 

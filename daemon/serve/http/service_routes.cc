@@ -217,6 +217,23 @@ AsyncHandler upload(const SharedServices& services) {
   };
 }
 
+// The bytes of a picture, which in JSON would be a third larger: ?pipeline=NAME.
+AsyncHandler ask(const SharedServices& services) {
+  return [services](const std::shared_ptr<const Request>& request, const Done& done) {
+    run(*services, done, [services = services.get(), request, done] {
+      const std::string* pipeline = request->asked("pipeline");
+      if (pipeline == nullptr)
+        return done(coded_error(invalid_argument("'?pipeline=NAME' lacks 'pipeline'")));
+      inferd::v1::AskRequest question;
+      question.set_pipeline(*pipeline);
+      question.set_picture(request->body);
+      inferd::v1::AskResponse answer;
+      const Status status = services->pipelines.ask({.roles = request->roles}, question, answer);
+      done(response_of(status, answer));
+    });
+  };
+}
+
 std::vector<Route> pipeline_service(const SharedServices& services) {
   Table table(services, &Services::pipelines, "PipelineService");
   table.add("ListPipelines", Needs::kObserve, &PipelineCalls::list);
@@ -230,6 +247,9 @@ std::vector<Route> pipeline_service(const SharedServices& services) {
   table.add("Snapshot", Needs::kObserve, &PipelineCalls::snapshot);
   table.add("ListCameras", Needs::kAdmin, &PipelineCalls::list_cameras);
   table.add("Watch", Needs::kObserve, &PipelineCalls::watch);
+  table.add("Ask", Needs::kInfer, &PipelineCalls::ask);
+  table.routes.push_back(
+      route_to(Method::kPut, "PipelineService", "Ask", Needs::kInfer, ask(services)));
   return std::move(table.routes);
 }
 

@@ -174,6 +174,23 @@ Status PipelineCalls::snapshot(const Asked& asked, const inferd::v1::SnapshotReq
   return ok_status();
 }
 
+Status PipelineCalls::ask(const Asked& asked, const inferd::v1::AskRequest& request,
+                          inferd::v1::AskResponse& response) {
+  INFERD_RETURN_IF_ERROR(check_role(asked.roles, Role::kInfer, "Ask"));
+  constexpr int64_t kUsualMs = 10'000, kLongestMs = 60'000;
+  if (request.picture().empty()) return invalid_argument("there is no picture");
+  if (request.timeout_ms() < 0) return invalid_argument("a question's timeout is above 0");
+  const int64_t wanted_ms = request.timeout_ms() == 0 ? kUsualMs : request.timeout_ms();
+  const std::string& picture = request.picture();
+  INFERD_ASSIGN_OR_RETURN(
+      const auto results,
+      pipelines_.ask(request.pipeline(),
+                     {.encoded = {reinterpret_cast<const uint8_t*>(picture.data()), picture.size()},
+                      .timeout_ms = std::min({wanted_ms, kLongestMs, asked.left_ms})}));
+  for (const auto& result : results) fill(result, response.add_results());
+  return ok_status();
+}
+
 // Opens devices: for admins.
 Status PipelineCalls::list_cameras(const Asked& asked, const inferd::v1::ListCamerasRequest&,
                                    inferd::v1::ListCamerasResponse& response) {

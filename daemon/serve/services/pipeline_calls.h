@@ -10,9 +10,10 @@
 
 namespace inferd::serve {
 
-// What inferd.v1.PipelineService does: to look, for who may observe; to start, stop and write, for
-// admins. Every call may block. Each watcher, and who waits for a snapshot, holds a thread while it
-// waits for results, so their number is bounded. Thread-safe.
+// What inferd.v1.PipelineService does: to look, for who may observe; to ask about a picture, for
+// who may infer; to start, stop and write, for admins. Every call may block. Each watcher, and who
+// waits for a snapshot, holds a thread while it waits for results, so their number is bounded.
+// Thread-safe.
 class PipelineCalls {
  public:
   static constexpr int kMaxWatchers = 32;
@@ -39,6 +40,8 @@ class PipelineCalls {
                inferd::v1::WritePipelineResponse& response);
   Status snapshot(const Asked& asked, const inferd::v1::SnapshotRequest& request,
                   inferd::v1::SnapshotResponse& response);
+  Status ask(const Asked& asked, const inferd::v1::AskRequest& request,
+             inferd::v1::AskResponse& response);
   Status list_cameras(const Asked& asked, const inferd::v1::ListCamerasRequest& request,
                       inferd::v1::ListCamerasResponse& response);
 

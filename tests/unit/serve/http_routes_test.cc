@@ -91,7 +91,7 @@ bool is_for_everybody(const Route& route) {
          route.pattern == "/inferd/whoami";
 }
 
-// Of our own services, what everybody who observes may call; infer is not among them.
+// Of our own services, what everybody who observes may call; of infer, only Ask is one.
 bool only_looks(const std::string& name) {
   for (const char* call : {"ListPipelines", "Snapshot", "/Watch", "ListDeployments", "ShowModel",
                            "WatchDeployment", "ShowHost"}) {
@@ -116,7 +116,9 @@ TEST_F(HttpRoutes, WithoutARoleOnlyHealthAndThePageAreThere) {
 
 TEST_F(HttpRoutes, EachRoleMayDoItsShare) {
   // Besides health and what any role may ask.
-  const std::set<std::string> infer = {"POST /v2/models/{model}/infer",
+  const std::set<std::string> infer = {"POST /inferd.v1.PipelineService/Ask",
+                                       "PUT /inferd.v1.PipelineService/Ask",
+                                       "POST /v2/models/{model}/infer",
                                        "POST /v2/models/{model}/versions/{version}/infer",
                                        "POST /v2/systemsharedmemory/region/{region}/register",
                                        "POST /v2/systemsharedmemory/region/{region}/unregister",
@@ -149,7 +151,8 @@ TEST_F(HttpRoutes, EachRoleMayDoItsShare) {
       const bool denied = ask(route).starts_with("HTTP/1.1 403 ");
       const bool looks = observe.contains(name) || only_looks(name);
       const bool is_others = role == "infer" ? looks : infer.contains(name);
-      const bool is_admins = admin.contains(name) || (is_of_services(name) && !only_looks(name));
+      const bool is_admins = admin.contains(name) ||
+                             (is_of_services(name) && !only_looks(name) && !infer.contains(name));
       EXPECT_EQ(denied, is_others || is_admins) << role << ": " << name;
     }
   }
@@ -186,6 +189,7 @@ TEST_F(HttpRoutes, EveryMethodOfOurServicesIsThereButStreamsOfRequests) {
     }
   }
   methods.insert("PUT /inferd.v1.DeploymentService/Upload");  // a stream of chunks, one by one
+  methods.insert("PUT /inferd.v1.PipelineService/Ask");       // the picture as it is
   EXPECT_EQ(routes, methods);
 }
 

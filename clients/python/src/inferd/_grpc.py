@@ -213,6 +213,12 @@ class GrpcTransport:
         response = self._call(self._pipelines.Snapshot, request, timeout + 1)
         return t.Snapshot(response.jpeg, _frame(response.result))
 
+    def ask(self, pipeline: str, picture: bytes, timeout: float) -> List[t.Frame]:
+        request = pb.pipelines.AskRequest(pipeline=pipeline, picture=picture,
+                                          timeout_ms=min(60000, max(1, int(timeout * 1000))))
+        response = self._call(self._pipelines.Ask, request, timeout + 1)
+        return [_frame(result) for result in response.results]
+
     def close(self) -> None:
         self._channel.close()
 

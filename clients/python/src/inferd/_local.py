@@ -121,6 +121,9 @@ class LocalTransport:
     def pusher(self, source: str, timeout: float) -> t.Pusher:
         return LocalPusher(self._path, source, timeout)
 
+    def ask(self, pipeline: str, picture: bytes, timeout: float) -> List[t.Frame]:
+        raise _only_grpc("questions about pictures")
+
     def snapshot(self, pipeline: str, node: str, plain: bool, timeout: float) -> t.Snapshot:
         raise _only_grpc("snapshots")
 

@@ -165,6 +165,12 @@ class Client:
         """The next frame of a pipeline, or of one of its nodes, as a JPEG with its results drawn on it."""
         return self._transport.snapshot(pipeline, node, plain, self._seconds(timeout))
 
+    def ask(self, pipeline: str, picture: bytes, *, timeout: Optional[float] = None) -> List[t.Frame]:
+        """What a pipeline makes of one picture (JPEG, PNG or BMP), whether it runs or not: its stages as they are
+        configured, without sources, sinks, rates, and stages that say something only after several frames. A result of
+        each node that nobody reads."""
+        return self._transport.ask(pipeline, picture, self._seconds(timeout))
+
     def close(self) -> None:
         """Ends what is still on its way with CANCELLED or UNAVAILABLE. Calls after it are refused."""
         self._transport.close()

@@ -23,7 +23,7 @@ async function show(canvas: HTMLCanvasElement, frame: LiveFrame) {
 }
 
 // Pixels of the picture in one of the page, whichever side of it reaches the canvas's ends.
-function pictureUnit(canvas: HTMLCanvasElement): number {
+export function pictureUnit(canvas: HTMLCanvasElement): number {
   const across = canvas.width / Math.max(canvas.clientWidth, 1);
   return Math.max(across, canvas.height / Math.max(canvas.clientHeight, 1), 0.5);
 }

@@ -3,13 +3,12 @@
 // One pipeline: what it sees, what it takes, and its file.
 import { useState } from "preact/hooks";
 import { call } from "../api";
+import { Found } from "../found";
 import { Graph } from "../graph";
-import { nameOf } from "../live/draw";
 import { Live } from "../live/live";
 import { Panel, Sparkline } from "../parts";
 import { attempt, has, linkTo, pipelines } from "../store";
 import type { FrameResult, PipelineStatus } from "../types";
-import { num } from "../types";
 import { Editor } from "./editor";
 import { dropsOf, Figures, isRunning, PipelineState } from "./pipelines";
 
@@ -39,33 +38,6 @@ function Controls({ pipeline }: { pipeline: PipelineStatus }) {
         </button>
       )}
     </div>
-  );
-}
-
-function Found({ result }: { result: FrameResult | null }) {
-  const detections = result?.detections ?? [];
-  if (detections.length === 0) return <p class="empty">Nothing in the last frame.</p>;
-  return (
-    <table>
-      <thead>
-        <tr>
-          <th scope="col">what</th>
-          <th scope="col">left, top, right, bottom in %</th>
-        </tr>
-      </thead>
-      <tbody>
-        {detections.slice(0, 12).map((detection, i) => (
-          <tr key={i}>
-            <td>{nameOf(detection)}</td>
-            <td class="numbers">
-              {[detection.box?.xMin, detection.box?.yMin, detection.box?.xMax, detection.box?.yMax]
-                .map((edge) => Math.round(num(edge) * 100))
-                .join(" ")}
-            </td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
   );
 }
 
@@ -114,7 +86,7 @@ function Looking({ pipeline }: { pipeline: PipelineStatus }) {
           <Drops pipeline={pipeline} />
         </Panel>
         <Panel title="Found">
-          <Found result={result} />
+          <Found result={result} nothing="Nothing in the last frame." />
         </Panel>
       </div>
     </div>

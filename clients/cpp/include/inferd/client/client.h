@@ -297,6 +297,13 @@ class Client {
   // DEADLINE_EXCEEDED: no frame came in time.
   virtual Result<Snapshot> snapshot(const std::string& pipeline,
                                     const SnapshotOptions& options) = 0;
+  // What a pipeline makes of one picture (JPEG, PNG or BMP), whether it runs or not: its stages as
+  // they are configured, without sources, sinks, rates, and stages that say something only after
+  // several frames. A result of each node that nobody reads. NOT_FOUND: no such pipeline.
+  // INVALID_ARGUMENT: the picture is none. FAILED_PRECONDITION: the pipeline's frames are no
+  // pictures, or why its stages failed.
+  virtual Result<std::vector<WatchedFrame>> ask(const std::string& pipeline,
+                                                std::span<const uint8_t> picture) = 0;
   // UNIMPLEMENTED: a daemon from before it could tell.
   virtual Result<HostInfo> host() = 0;
   // Cameras that pipelines could have and that only the daemon's libraries can tell of.
