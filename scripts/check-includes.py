@@ -23,7 +23,7 @@ PACKAGE = ["package/"]
 NAMES = ["package/name.h"]
 CONFIG = [f"daemon/config/{name}.h" for name in ("accounts", "client_name", "config", "credential", "said")]
 MODELS = CONFIG + ["daemon/models/", "daemon/schedule/", "daemon/telemetry/", "daemon/host/"]
-SHARED = ["access", "call", "caller", "certificates", "client", "control", "describe", "listening_socket", "messages",
+SHARED = ["access", "call", "caller", "certificates", "client", "client_counts", "control", "describe", "listening_socket", "messages",
           "model_config", "no_cuda", "server", "settings", "shared_memory", "socket_file"]  # by all protocols
 MESSAGES = ["inference/grpc_service.pb.h", "inference/model_config.pb.h"]
 SERVE = MODELS + [f"daemon/serve/{name}.h" for name in SHARED] + MESSAGES + [
@@ -62,7 +62,8 @@ LIBRARIES = {
     "kiss_fft": ["media"],
     "curl/": ["daemon/pipeline/sinks"],
     "gnutls/": ["daemon/serve/http"],
-    "zlib.h": ["daemon/serve/http", "daemon/pipeline/sinks"],
+    "zlib.h": ["daemon/serve/http", "daemon/pipeline/sinks", "clients/inferctl"],
+    "curses.h": ["clients/inferctl"],
     "prometheus/": ["daemon/telemetry"],
     "openssl/": ["daemon/schedule", "daemon/serve"],
     "gst/": ["daemon/pipeline/sources"],

@@ -372,6 +372,15 @@ class GrpcClient final : public Client {
     return inferd::from_proto(response);
   }
 
+  Result<std::vector<ClientInfo>> clients() override {
+    grpc::ClientContext context;
+    prepare(context);
+    inferd::v1::ListClientsResponse response;
+    INFERD_RETURN_IF_ERROR(
+        ended(hosts_->ListClients(&context, inferd::v1::ListClientsRequest(), &response)));
+    return inferd::from_proto(response);
+  }
+
  protected:
   std::function<void()> start(const std::string& model, const std::vector<NamedTensor>& inputs,
                               const InferOptions& options, InferDone done) override {

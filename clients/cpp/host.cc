@@ -45,4 +45,13 @@ HostInfo from_proto(const inferd::v1::Host& h) {
   return host;
 }
 
+std::vector<ClientInfo> from_proto(const inferd::v1::ListClientsResponse& response) {
+  std::vector<ClientInfo> clients;
+  for (const auto& c : response.clients()) {
+    clients.push_back({c.protocol(), c.user(), c.process(), c.address(), c.subject(), c.name(),
+                       c.requests(), c.failed(), c.on_their_way(), c.idle_ms()});
+  }
+  return clients;
+}
+
 }  // namespace inferd

@@ -7,5 +7,6 @@
 namespace inferd {
 
 HostInfo from_proto(const inferd::v1::Host& host);
+std::vector<ClientInfo> from_proto(const inferd::v1::ListClientsResponse& clients);
 
 }  // namespace inferd

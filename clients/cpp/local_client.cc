@@ -122,6 +122,7 @@ class LocalClient final : public Client {
     return only_over_grpc("questions about pictures");
   }
   Result<HostInfo> host() override { return only_over_grpc("the host"); }
+  Result<std::vector<ClientInfo>> clients() override { return only_over_grpc("clients"); }
   Result<std::vector<CameraInfo>> cameras() override { return only_over_grpc("cameras"); }
 
  protected:

@@ -42,4 +42,12 @@ Result<gid_t> group_called(const std::string& name) {
   return found->gr_gid;
 }
 
+std::string name_of_user(uid_t user) {
+  std::array<char, 4096> buffer{};
+  passwd entry{};
+  passwd* found = nullptr;
+  ::getpwuid_r(user, &entry, buffer.data(), buffer.size(), &found);
+  return found == nullptr ? std::to_string(user) : found->pw_name;
+}
+
 }  // namespace inferd::config

@@ -15,4 +15,7 @@ namespace inferd::config {
 Result<uid_t> user_called(const std::string& name);
 Result<gid_t> group_called(const std::string& name);
 
+// Its name, or its number where it has none.
+std::string name_of_user(uid_t user);
+
 }  // namespace inferd::config

@@ -59,6 +59,7 @@ struct Peer {
   };
   std::optional<Process> process;  // of a Unix socket
   std::string subject;             // common name of a verified certificate
+  std::string address;             // of TCP, without the port; empty: not known
   std::string_view token;          // that it showed; borrowed
 };
 

@@ -16,6 +16,16 @@ std::string subject_of(const grpc::ServerContextBase& context) {
   return names.empty() ? "" : std::string(names[0].data(), names[0].size());
 }
 
+// "ipv4:192.168.1.7:40312" is 192.168.1.7, "ipv6:%5Bfe80::1%5D:40312" fe80::1; "" of others.
+std::string address_in(const std::string& grpc_peer) {
+  const size_t port = grpc_peer.rfind(':');
+  if (grpc_peer.starts_with("ipv4:")) return grpc_peer.substr(5, port - 5);
+  constexpr std::string_view kOpen = "ipv6:%5B", kClose = "%5D:";
+  if (!grpc_peer.starts_with(kOpen)) return "";
+  const size_t end = grpc_peer.rfind(kClose);
+  return end == std::string::npos ? "" : grpc_peer.substr(kOpen.size(), end - kOpen.size());
+}
+
 // Borrowed from the call; empty where there is no such header.
 std::string_view header(const grpc::ServerContextBase& context, const char* name) {
   const auto at = context.client_metadata().find(name);
@@ -45,11 +55,21 @@ Roles Callers::roles_of(const grpc::ServerContextBase& context) const {
   return access_->roles_of(peer);
 }
 
-std::vector<std::string> Callers::keys_of(const grpc::ServerContextBase& context) const {
+Peer Callers::peer_of(const grpc::ServerContextBase& context) const {
   Peer peer;
-  if (processes_ != nullptr) peer.process = processes_->behind(context.peer());
+  const std::string name = context.peer();
+  if (processes_ != nullptr) peer.process = processes_->behind(name);
   peer.subject = subject_of(context);
-  return caller_keys(peer, header(context, kClientNameHeader));
+  peer.address = address_in(name);
+  return peer;
+}
+
+std::vector<std::string> Callers::keys_of(const grpc::ServerContextBase& context) const {
+  return caller_keys(peer_of(context), header(context, kClientNameHeader));
+}
+
+std::shared_ptr<ClientCount> Callers::count_of(const grpc::ServerContextBase& context) const {
+  return client_counts().of("grpc", peer_of(context), header(context, kClientNameHeader));
 }
 
 }  // namespace inferd::serve

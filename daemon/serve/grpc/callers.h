@@ -11,6 +11,7 @@
 
 #include "daemon/models/asking.h"
 #include "daemon/serve/access.h"
+#include "daemon/serve/client_counts.h"
 
 namespace inferd::serve {
 
@@ -39,8 +40,11 @@ class Callers {
 
   Roles roles_of(const grpc::ServerContextBase& context) const;
   std::vector<std::string> keys_of(const grpc::ServerContextBase& context) const;
+  std::shared_ptr<ClientCount> count_of(const grpc::ServerContextBase& context) const;
 
  private:
+  Peer peer_of(const grpc::ServerContextBase& context) const;  // without its token
+
   Roles roles_;
   std::shared_ptr<const Processes> processes_;  // null: there are none
   std::shared_ptr<const Access> access_;        // null: roles_
@@ -52,6 +56,7 @@ class GrpcCaller final : public models::Caller {
   GrpcCaller(const Callers& callers, const grpc::ServerContextBase& context)
       : callers_(callers), context_(context) {}
   std::vector<std::string> keys() const override { return callers_.keys_of(context_); }
+  std::shared_ptr<ClientCount> count() const { return callers_.count_of(context_); }
 
  private:
   const Callers& callers_;

@@ -12,6 +12,12 @@ grpc::Status HostService::ShowHost(grpc::ServerContext* context,
   return to_grpc(calls_.show(asked(*context, callers_), *request, *response));
 }
 
+grpc::Status HostService::ListClients(grpc::ServerContext* context,
+                                      const inferd::v1::ListClientsRequest* request,
+                                      inferd::v1::ListClientsResponse* response) {
+  return to_grpc(calls_.list_clients(asked(*context, callers_), *request, *response));
+}
+
 grpc::Status HostService::TailLog(grpc::ServerContext* context,
                                   const inferd::v1::TailLogRequest* request,
                                   grpc::ServerWriter<inferd::v1::LogLine>* writer) {

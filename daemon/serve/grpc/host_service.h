@@ -16,6 +16,8 @@ class HostService final : public inferd::v1::HostService::Service {
 
   grpc::Status ShowHost(grpc::ServerContext*, const inferd::v1::ShowHostRequest*,
                         inferd::v1::Host*) override;
+  grpc::Status ListClients(grpc::ServerContext*, const inferd::v1::ListClientsRequest*,
+                           inferd::v1::ListClientsResponse*) override;
   grpc::Status TailLog(grpc::ServerContext*, const inferd::v1::TailLogRequest*,
                        grpc::ServerWriter<inferd::v1::LogLine>*) override;
 

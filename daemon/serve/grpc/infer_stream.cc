@@ -64,6 +64,7 @@ void InferStream::start(const ExchangePtr& exchange) {
   // Safe until the call is finished, and it is not before `done`.
   work.cancelled = [this] { return stopping_ || context_.IsCancelled(); };
   work.done = [this, exchange](const schedule::Outcome& outcome) { answer(exchange, outcome); };
+  count(caller_.count(), work);
   exchange->call->model->queue->submit(std::move(work));
 }
 

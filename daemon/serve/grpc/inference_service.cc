@@ -52,6 +52,7 @@ grpc::ServerUnaryReactor* InferenceService::ModelInfer(Context* context,
     }
     reactor->Finish(to_grpc(status));
   };
+  count(callers_.count_of(*context), work);
   // One of gRPC's threads may compute, which saves two changes of threads; others go on reading.
   work.run_here = !computes_here_.exchange(true);
   const bool here = work.run_here;

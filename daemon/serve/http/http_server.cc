@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <microhttpd.h>
+#include <netdb.h>
 
 #include <algorithm>
 #include <array>
@@ -177,6 +178,18 @@ void prepare_session(MHD_Connection* connection, Listener& listener, Handshake& 
   if (listener.asks_for_certificate) ask_for_certificate(connection, listener.requires_certificate);
 }
 
+// The other end's, without the port.
+std::string address_of(MHD_Connection* connection) {
+  const auto* info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+  std::array<char, NI_MAXHOST> text{};
+  if (info == nullptr || info->client_addr == nullptr) return "";
+  const socklen_t size =
+      info->client_addr->sa_family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
+  const int error =
+      getnameinfo(info->client_addr, size, text.data(), text.size(), nullptr, 0, NI_NUMERICHOST);
+  return error == 0 ? text.data() : "";
+}
+
 // Who is at the other end; asked once of each connection, when its first request is there.
 const Peer& peer_of(MHD_Connection* handle, const Listener& listener) {
   Connection& connection = connection_of(handle);
@@ -186,6 +199,7 @@ const Peer& peer_of(MHD_Connection* handle, const Listener& listener) {
       connection.peer.process = *std::move(process);
   }
   connection.peer.subject = subject_of(handle);
+  if (!listener.is_unix) connection.peer.address = address_of(handle);
   return connection.peer;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/serve/caller.h"
+#include "daemon/serve/client_counts.h"
 #include "daemon/serve/http/infer_body.h"
 #include "daemon/serve/http/routes.h"
 
@@ -39,13 +40,18 @@ Answer answer_to(const std::shared_ptr<const InferBody>& body, const schedule::O
 class HttpCaller final : public models::Caller {
  public:
   explicit HttpCaller(const Request& request) : request_(request) {}
-  std::vector<std::string> keys() const override {
-    const std::string* own_name = request_.header(kClientNameHeader);
-    return caller_keys(request_.peer ? request_.peer() : Peer(),
-                       own_name == nullptr ? std::string_view() : *own_name);
+  std::vector<std::string> keys() const override { return caller_keys(peer(), own_name()); }
+  std::shared_ptr<ClientCount> count() const {
+    return client_counts().of("http", peer(), own_name());
   }
 
  private:
+  Peer peer() const { return request_.peer ? request_.peer() : Peer(); }
+  std::string_view own_name() const {
+    const std::string* name = request_.header(kClientNameHeader);
+    return name == nullptr ? std::string_view() : *name;
+  }
+
   const Request& request_;
 };
 
@@ -70,6 +76,7 @@ Status infer(const Backend& backend, const std::shared_ptr<const Request>& reque
   work.done = [request, body, done](const schedule::Outcome& outcome) {
     done(answer_to(body, outcome));
   };
+  count(caller.count(), work);
   body->call->model->queue->submit(std::move(work));
   return ok_status();
 }

@@ -273,6 +273,7 @@ std::vector<Route> deployment_service(const SharedServices& services) {
 std::vector<Route> host_service(const SharedServices& services) {
   Table table(services, &Services::host, "HostService");
   table.add("ShowHost", Needs::kObserve, &HostCalls::show);
+  table.add("ListClients", Needs::kAdmin, &HostCalls::list_clients);
   table.add("TailLog", Needs::kAdmin, &HostCalls::tail_log);
   return std::move(table.routes);
 }

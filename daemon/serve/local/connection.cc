@@ -373,6 +373,7 @@ Result<std::shared_ptr<const models::ModelVersion>> Connection::bound(
 
 Ready Connection::make_ready(const Infer& infer, schedule::Sequence sequence, InFlight& request,
                              std::shared_ptr<const models::ModelVersion> model) {
+  count_->began();
   Ready ready;
   ready.model = std::move(model);
   schedule::Request& work = ready.request;
@@ -425,6 +426,7 @@ void Connection::give_back(InFlight& request) {
 }
 
 void Connection::answer(InFlight& request, const schedule::Outcome& outcome) {
+  count_->answered(outcome.status);
   // What was asked for by somebody who has gone is not written anywhere.
   if (!has_ended()) request.answer(outcome);
   const std::lock_guard lock(answer_mutex_);

@@ -22,6 +22,7 @@
 #include "daemon/serve/access.h"
 #include "daemon/serve/caller.h"
 #include "daemon/serve/client.h"
+#include "daemon/serve/client_counts.h"
 #include "daemon/serve/local/in_flight.h"
 #include "daemon/serve/local/poller.h"
 #include "daemon/serve/local/region.h"
@@ -51,8 +52,11 @@ struct Ready {
 class LocalCaller final : public models::Caller {
  public:
   explicit LocalCaller(Peer::Process process) : process_(std::move(process)) {}
-  std::vector<std::string> keys() const override { return caller_keys({process_, {}, {}}, ""); }
+  std::vector<std::string> keys() const override { return caller_keys({process_, {}, {}, {}}, ""); }
   uid_t user() const { return process_.uid; }
+  std::shared_ptr<ClientCount> count() const {
+    return client_counts().of("local", {process_, {}, {}, {}}, "");
+  }
 
  private:
   const Peer::Process process_;
@@ -148,6 +152,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   const uint64_t token_;
   const uint64_t client_ = new_client();
   const LocalCaller caller_;
+  const std::shared_ptr<ClientCount> count_ = caller_.count();
   const Roles roles_;
   const std::shared_ptr<Shared> shared_;
   std::atomic<bool> ended_{false};

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/serve/services/host_calls.h"
 
+#include <algorithm>
+
+#include "daemon/config/accounts.h"
+#include "daemon/serve/client_counts.h"
 #include "daemon/serve/services/seat.h"
 #include "daemon/telemetry/log.h"
 #include "daemon/telemetry/log_tail.h"
@@ -83,6 +87,26 @@ Status HostCalls::show(const Asked& asked, const inferd::v1::ShowHostRequest&,
     response.set_memory_available_bytes(machine.memory.available);
   }
   if (state.governor) fill(*state.governor, response.mutable_governor());
+  return ok_status();
+}
+
+Status HostCalls::list_clients(const Asked& asked, const inferd::v1::ListClientsRequest&,
+                               inferd::v1::ListClientsResponse& response) {
+  INFERD_RETURN_IF_ERROR(check_role(asked.roles, Role::kAdmin, "ListClients"));
+  const int64_t now = schedule::now_ns();
+  for (const ClientCounts::Client& client : client_counts().all()) {
+    auto* c = response.add_clients();
+    c->set_protocol(client.protocol);
+    if (client.user >= 0) c->set_user(config::name_of_user(static_cast<uid_t>(client.user)));
+    c->set_process(client.process);
+    c->set_address(client.address);
+    c->set_subject(client.subject);
+    c->set_name(client.name);
+    c->set_requests(client.requests);
+    c->set_failed(client.failed);
+    c->set_on_their_way(client.on_their_way);
+    c->set_idle_ms(std::max<int64_t>(now - client.newest_ns, 0) / 1'000'000);
+  }
   return ok_status();
 }
 

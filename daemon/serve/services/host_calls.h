@@ -9,8 +9,8 @@
 
 namespace inferd::serve {
 
-// What inferd.v1.HostService does: the machine, for who may observe, and the log, for admins. Who
-// follows the log holds a thread meanwhile, so their number is bounded. Thread-safe.
+// What inferd.v1.HostService does: the machine, for who may observe, clients and log, for admins.
+// Who follows the log holds a thread meanwhile, so their number is bounded. Thread-safe.
 class HostCalls {
  public:
   static constexpr int kMaxReaders = 8;
@@ -20,6 +20,9 @@ class HostCalls {
 
   Status show(const Asked& asked, const inferd::v1::ShowHostRequest& request,
               inferd::v1::Host& response);
+  // How much each client has asked for (client_counts.h).
+  Status list_clients(const Asked& asked, const inferd::v1::ListClientsRequest& request,
+                      inferd::v1::ListClientsResponse& response);
   // Returns when the caller has gone.
   Status tail_log(const Asked& asked, const inferd::v1::TailLogRequest& request,
                   const Answers<inferd::v1::LogLine>& answers);

@@ -206,6 +206,19 @@ struct HostInfo {
   std::optional<GovernorInfo> governor;  // nothing: none is configured
 };
 
+// What of a daemon's answers goes to whom: connections of one process, or from one address, that
+// show the same certificate and say the same name.
+struct ClientInfo {
+  std::string protocol;  // "grpc", "http", "local"
+  std::string user;      // of its process, over a Unix socket; empty: over TCP
+  int64_t process = 0;   // which, over a Unix socket
+  std::string address;   // over TCP
+  std::string subject;   // of its certificate
+  std::string name;      // that it gives itself
+  uint64_t requests = 0, failed = 0, on_their_way = 0;
+  int64_t idle_ms = 0;  // since its newest request
+};
+
 // What a camera can give.
 struct CameraMode {
   std::string format;         // as its source's key of that name takes it
@@ -306,6 +319,8 @@ class Client {
                                                 std::span<const uint8_t> picture) = 0;
   // UNIMPLEMENTED: a daemon from before it could tell.
   virtual Result<HostInfo> host() = 0;
+  // Who has had models run. UNIMPLEMENTED: a daemon from before it could tell.
+  virtual Result<std::vector<ClientInfo>> clients() = 0;
   // Cameras that pipelines could have and that only the daemon's libraries can tell of.
   // UNIMPLEMENTED: it was built without such a library. UNAVAILABLE: it does not start there.
   virtual Result<std::vector<CameraInfo>> cameras() = 0;
