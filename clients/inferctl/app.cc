@@ -6,9 +6,10 @@
 namespace inferd::ctl {
 namespace {
 
-const AddCommand kCommands[] = {add_inspect,  add_run,   add_bench,  add_compile, add_quantize,
-                                add_evaluate, add_key,   add_status, add_health,  add_doctor,
-                                add_setup,    add_infer, add_load,   add_model,   add_pipeline};
+const AddCommand kCommands[] = {add_inspect,  add_run,      add_bench,  add_compile,
+                                add_quantize, add_evaluate, add_key,    add_status,
+                                add_top,      add_health,   add_doctor, add_setup,
+                                add_infer,    add_load,     add_model,  add_pipeline};
 
 }  // namespace
 
@@ -26,6 +27,7 @@ void add_everything(CLI::App& app, Globals& globals, Run& chosen, const std::str
       "--preprocess mean=127.5,std=127.5\n"
       "  inferctl --endpoint unix:/tmp/inferd.sock infer detector --input photo.jpg\n"
       "  inferctl --endpoint unix:/tmp/inferd.sock load detector --rate 200 --poisson\n"
+      "  inferctl top\n"
       "  inferctl setup camera --list\n"
       "  inferctl pipeline watch demo\n"
       "  inferctl key generate release.key\n"
@@ -33,6 +35,7 @@ void add_everything(CLI::App& app, Globals& globals, Run& chosen, const std::str
       "Exit codes: 0 ok, 1 the operation failed, 2 usage, 3 the daemon is not reachable");
   add_connection_options(app, globals);
   app.add_flag("--json", globals.json, "print JSON");
+  globals.version = version;
   app.set_version_flag("--version", version);
   app.require_subcommand(1);
   app.fallthrough();  // --json and --endpoint may follow the command

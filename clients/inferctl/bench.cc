@@ -10,7 +10,9 @@
 #include <thread>
 
 #include "clients/inferctl/command.h"
+#include "clients/inferctl/measure/memory_bandwidth.h"
 #include "clients/inferctl/progress.h"
+#include "clients/inferctl/report/report.h"
 #include "clients/inferctl/text.h"
 
 namespace inferd::ctl {
@@ -27,6 +29,9 @@ struct Options {
   bool profile = false;
   bool allow_float16 = false;
   std::string trace;
+  std::string html;
+
+  bool profiles() const { return profile || !html.empty(); }
 };
 
 int64_t peak_rss_bytes() {
@@ -120,6 +125,12 @@ Status write_trace(const std::string& path, const std::vector<LayerProfile>& lay
   return ok_status();
 }
 
+nlohmann::json histogram_of(const std::vector<double>& times) {
+  LatencyHistogram histogram;
+  for (const double ms : times) histogram.record(static_cast<int64_t>(ms * 1e6));
+  return report::histogram_json(histogram);
+}
+
 // One context that runs again and again in a thread of its own.
 struct Stream {
   std::unique_ptr<Context> context;
@@ -179,7 +190,7 @@ Status bench(const Options& o, const Globals& globals) {
       const auto model,
       engine->load(o.model, {.limits = {}, .states = {}, .signature = o.signature}));
   ContextOptions context_options;
-  context_options.profile = o.profile || !o.trace.empty();
+  context_options.profile = o.profiles() || !o.trace.empty();
   std::vector<Stream> streams(static_cast<size_t>(o.streams));
   for (Stream& stream : streams) {
     INFERD_ASSIGN_OR_RETURN(stream.context, model->create_context(context_options));
@@ -204,7 +215,10 @@ Status bench(const Options& o, const Globals& globals) {
   nlohmann::json json = {{"model", o.model},
                          {"median_ms", at(0.5)},
                          {"min_ms", times.front()},
+                         {"p90_ms", at(0.9)},
                          {"p99_ms", at(0.99)},
+                         {"max_ms", times.back()},
+                         {"histogram_ms", histogram_of(times)},
                          {"batch", o.batch},
                          {"threads", engine->threads()},
                          {"streams", o.streams},
@@ -218,8 +232,8 @@ Status bench(const Options& o, const Globals& globals) {
                          {"peak_rss_bytes", peak_rss_bytes()},
                          {"isa", engine->isa()}};
   if (!o.trace.empty()) INFERD_RETURN_IF_ERROR(write_trace(o.trace, layers));
-  const Peaks peaks = o.profile ? measure_peaks(*engine) : Peaks();
-  if (o.profile) {
+  const Peaks peaks = o.profiles() ? measure_peaks(*engine) : Peaks();
+  if (o.profiles()) {
     json["peak_gmacs_per_s"] = {{"int8", peaks.int8}, {"float32", peaks.float32}};
     json["layers"] = nlohmann::json::array();
     for (const LayerProfile& layer : layers) {
@@ -235,8 +249,17 @@ Status bench(const Options& o, const Globals& globals) {
                                 {"gbytes_per_s", layer.gbytes_per_s}});
     }
   }
+  if (!o.html.empty()) {
+    const MemoryBandwidth bandwidth = measure_memory_bandwidth(engine->threads());
+    json["memory_bandwidth"] = {{"gbytes_per_s", bandwidth.gbytes_per_s},
+                                {"threads", bandwidth.threads},
+                                {"bytes", bandwidth.bytes}};
+    INFERD_RETURN_IF_ERROR(report::write_report(
+        o.html, report::bench_report(json, report::about_this_run(globals.version))));
+  }
   if (globals.json) {
-    std::cout << json.dump(2) << "\n";
+    // Names come from the model's file and may be anything.
+    std::cout << json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
     return ok_status();
   }
   std::printf("median %.3f ms, min %.3f ms, p99 %.3f ms (batch %lld, %d threads, %s)\n", at(0.5),
@@ -287,6 +310,8 @@ void add_bench(CLI::App& app, const Globals& globals, Run& chosen) {
                     "time, kernel, speed and share of the machine's peak of each layer");
   command->add_option("--trace", o->trace,
                       "write the layers of the fastest run to this file, for chrome://tracing");
+  command->add_option("--html", o->html,
+                      "write a report with charts to this file; measures as --profile does");
   command->callback(
       [&globals, &chosen, o] { chosen = [&globals, o] { return bench(*o, globals); }; });
 }

@@ -20,6 +20,7 @@ struct Globals {
   std::string endpoint = "unix:/run/inferd/inferd.sock";
   std::string ca, certificate, key, token_file;  // connect.h
   bool json = false;
+  std::string version;  // of inferctl
 };
 
 // Of an option of commands that take a model file.
@@ -43,6 +44,7 @@ void add_infer(CLI::App& app, const Globals& globals, Run& chosen);
 void add_key(CLI::App& app, const Globals& globals, Run& chosen);
 void add_load(CLI::App& app, const Globals& globals, Run& chosen);
 void add_model(CLI::App& app, const Globals& globals, Run& chosen);
+void add_top(CLI::App& app, const Globals& globals, Run& chosen);
 void add_setup(CLI::App& app, const Globals& globals, Run& chosen);
 void add_pipeline(CLI::App& app, const Globals& globals, Run& chosen);
 

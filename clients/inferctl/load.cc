@@ -8,6 +8,7 @@
 #include "clients/inferctl/inputs.h"
 #include "clients/inferctl/load_target.h"
 #include "clients/inferctl/progress.h"
+#include "clients/inferctl/report/report.h"
 #include "clients/inferctl/text.h"
 #include "inferd/engine/tensor.h"
 
@@ -23,6 +24,7 @@ struct Options {
   int concurrency = 0, connections = 1, priority = 0;
   double rate = 0, duration_s = 10;
   bool poisson = false;
+  std::string html;
 };
 
 // Random numbers, the same each time: bytes of any value, reals from 0 to 1, zeros and ones where
@@ -81,6 +83,7 @@ nlohmann::json to_json(const LoadReport& report, const LoadPlan& plan, const Opt
                          {"succeeded", latency.count()},
                          {"throughput", static_cast<double>(latency.count()) / report.seconds},
                          {"latency_ms", to_json(latency)},
+                         {"histogram_ms", report::histogram_json(latency)},
                          {"failing_latency_ms", to_json(report.failing)},
                          {"errors", nlohmann::json::object()}};
   for (const auto& [code, count] : report.errors)
@@ -122,6 +125,16 @@ LoadPlan plan_of(const Options& o) {
   return plan;
 }
 
+Status write_html(const nlohmann::json& json, const Options& o, const Globals& globals,
+                  Client& client) {
+  nlohmann::json about = report::about_this_run(globals.version);
+  about["endpoint"] = globals.endpoint;
+  // A daemon that the load has ended leaves its report.
+  const Result<ServerInfo> server = client.server();
+  about["daemon"] = server.ok() ? server->name + " " + server->version : server.status().message();
+  return report::write_report(o.html, report::load_report(json, about));
+}
+
 Status load(const Options& o, const Globals& globals) {
   INFERD_ASSIGN_OR_RETURN(const ConnectOptions connection, connect_options(globals));
   INFERD_ASSIGN_OR_RETURN(const auto client, Client::connect(globals.endpoint, connection));
@@ -143,8 +156,10 @@ Status load(const Options& o, const Globals& globals) {
   };
   const LoadReport report = generate_load(
       plan, [&](auto done) { sender->send(std::move(done)); }, on_progress);
+  const nlohmann::json json = to_json(report, plan, o);
+  if (!o.html.empty()) INFERD_RETURN_IF_ERROR(write_html(json, o, globals, *client));
   if (globals.json) {
-    std::cout << to_json(report, plan, o).dump(2) << "\n";
+    std::cout << json.dump(2) << "\n";
   } else {
     print(report, plan);
   }
@@ -185,6 +200,7 @@ void add_load(CLI::App& app, const Globals& globals, Run& chosen) {
   command->add_option("--batch", o->batch, "elements of each request, where inputs are random")
       ->capture_default_str()
       ->check(CLI::Range(1, 100'000));
+  command->add_option("--html", o->html, "write a report with charts to this file");
   command->add_option("--model-version", o->version, "version, the newest by default");
   command->callback(
       [&globals, &chosen, o] { chosen = [&globals, o] { return load(*o, globals); }; });

@@ -6,6 +6,7 @@
 #include "clients/inferctl/command.h"
 #include "clients/inferctl/connect.h"
 #include "clients/inferctl/pipeline_commands.h"
+#include "clients/inferctl/pipeline_preview.h"
 
 namespace inferd::ctl {
 
@@ -275,8 +276,27 @@ void add_pipeline(CLI::App& app, const Globals& globals, Run& chosen) {
   auto count = std::make_shared<uint64_t>(0);
   watch->add_option("NAME", *name, "pipeline")->required();
   watch->add_option("--count", *count, "end after so many frames");
-  watch->callback([&globals, &chosen, name, count] {
-    chosen = [&globals, name, count]() -> Status {
+  const auto draws = std::make_shared<bool>(false);
+  const auto preview_options = std::make_shared<PreviewOptions>();
+  CLI::Option* const draw =
+      watch->add_flag("--preview", *draws, "draw frames with their results in the terminal");
+  watch->add_option("--max-fps", preview_options->max_fps, "with --preview: frames a second")
+      ->capture_default_str()
+      ->check(CLI::Range(0.01, 60.0))
+      ->needs(draw);
+  watch
+      ->add_option("--graphics", preview_options->graphics,
+                   "with --preview: how; auto asks the terminal")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"auto", "kitty", "sixel", "blocks"}))
+      ->needs(draw);
+  watch->callback([&globals, &chosen, name, count, draws, preview_options] {
+    chosen = [&globals, name, count, draws, preview_options]() -> Status {
+      if (*draws) {
+        preview_options->pipeline = *name;
+        preview_options->count = *count;
+        return preview(globals, *preview_options);
+      }
       uint64_t seen = 0;
       INFERD_ASSIGN_OR_RETURN(const auto client, connect(globals));
       return client->watch(*name, [&](const WatchedFrame& frame) {

@@ -2,10 +2,37 @@
 #include "clients/inferctl/text.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <iostream>
 
 namespace inferd::ctl {
+namespace {
+
+// Bytes of the character that begins here; 0: none does that a terminal should see.
+size_t character(std::string_view text) {
+  const auto byte = [&](size_t i) {
+    return i < text.size() ? static_cast<uint8_t>(text[i]) : uint8_t{0};
+  };
+  const uint8_t first = byte(0);
+  if (first < 0x80) return first >= 0x20 && first != 0x7F ? 1 : 0;
+  const size_t size = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+  if (first < 0xC2 || first > 0xF4) return 0;
+  uint32_t code = first & (0xFFU >> (size + 1));
+  for (size_t i = 1; i < size; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+    code = code << 6 | (byte(i) & 0x3FU);
+  }
+  const bool is_overlong = (size == 3 && code < 0x800) || (size == 4 && code < 0x10000);
+  const bool is_none = code > 0x10FFFF || (code >= 0xD800 && code < 0xE000);
+  const bool is_control = code < 0xA0;
+  // Marks that turn the direction of what follows.
+  const bool turns = (code >= 0x200E && code <= 0x200F) || (code >= 0x202A && code <= 0x202E) ||
+                     (code >= 0x2066 && code <= 0x2069);
+  return is_overlong || is_none || is_control || turns ? 0 : size;
+}
+
+}  // namespace
 
 nlohmann::json to_json(const TensorInfo& info) {
   nlohmann::json json = {{"name", info.name}, {"datatype", dtype_name(info.dtype)}};
@@ -26,6 +53,16 @@ std::string to_text(const TensorInfo& info) {
             std::to_string(info.quantization.zero_point());
   }
   return text;
+}
+
+std::string printable(std::string_view text) {
+  std::string safe;
+  while (!text.empty()) {
+    const size_t size = character(text);
+    safe += size == 0 ? std::string_view("?") : text.substr(0, size);
+    text.remove_prefix(std::max<size_t>(size, 1));
+  }
+  return safe;
 }
 
 std::string human(int64_t count) {

@@ -16,6 +16,10 @@ nlohmann::json to_json(
 std::string to_text(
     const TensorInfo& info);  // "name UINT8[1,224,224,3] scale 0.0078 zero point 128"
 
+// Names and messages come from files and other programs: what a terminal would take for a command
+// becomes '?', as does what is no UTF-8.
+std::string printable(std::string_view text);
+
 // 3 significant parts of a count: "314 M"
 std::string human(int64_t count);
 

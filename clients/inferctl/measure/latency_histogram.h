@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace inferd::ctl {
 
@@ -19,9 +20,19 @@ class LatencyHistogram {
   // What `percent` of the durations do not exceed, 0 < percent <= 100; 0 when nothing was recorded.
   int64_t percentile(double percent) const;
 
+  // How many durations there are of each size, from the smallest to the largest without gaps, in at
+  // most so many ranges of whole buckets.
+  struct Range {
+    int64_t begin = 0, end = 0;  // ns; the end is not in it
+    uint64_t count = 0;
+  };
+  std::vector<Range> ranges(size_t most) const;
+
  private:
   // Buckets are as wide as 1 for small durations, and double their width with every power of two:
   // 128 for each.
+  static int64_t begin_of(size_t bucket);  // the smallest that is counted there
+
   static constexpr int kBits = 7;
   static constexpr size_t kBuckets = (64 - kBits) << kBits;
 
