@@ -400,6 +400,11 @@ bool Pipeline::stop_within(int64_t ns) {
   return false;
 }
 
+bool Pipeline::running() const {
+  const std::lock_guard lock(mutex_);
+  return state_ == PipelineState::kRunning;
+}
+
 bool Pipeline::ended() const {
   const std::lock_guard lock(mutex_);
   return running_ == 0;

@@ -49,6 +49,7 @@ class Pipeline final : private Node::Owner {
   // kept until ended().
   bool stop_within(int64_t ns);
   bool ended() const;
+  bool running() const;  // started, and neither stopped nor at the end
   // The node that works at one frame for longer than it may; empty: none.
   std::string stuck_node(int64_t now_ns) const;
   PipelineStatus status() const;

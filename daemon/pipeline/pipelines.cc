@@ -104,6 +104,7 @@ class PipelineSet final : public Pipelines {
       const std::lock_guard changing(entry->changing);
       if (entry->config.autostart) current(*entry)->start();
     }
+    watch_on();
     watchman_ = std::thread([this] { watch(); });
   }
 
@@ -265,7 +266,7 @@ class PipelineSet final : public Pipelines {
     for (const auto& old : before) {
       if (std::find(after.begin(), after.end(), old) != after.end()) continue;
       const std::lock_guard changing(old->changing);
-      if (current(*old)->status().state == PipelineState::kRunning) ran.push_back(old->config.name);
+      if (current(*old)->running()) ran.push_back(old->config.name);
       old->gone = true;
       stop_entry(*old);
     }
@@ -281,6 +282,7 @@ class PipelineSet final : public Pipelines {
       const std::lock_guard changing(entry->changing);
       if (starts) current(*entry)->start();
     }
+    watch_on();
     return ok_status();
   }
 
@@ -380,27 +382,40 @@ class PipelineSet final : public Pipelines {
     if (closed()) return unavailable("the daemon stops and starts nothing more");
     if (entry.gone) return not_found("there is no pipeline '" + entry.config.name + "' any more");
     const auto before = current(entry);
-    if (before->status().state == PipelineState::kRunning) return ok_status();
+    if (before->running()) return ok_status();
     stop_entry(entry);  // its threads have ended, or are about to
     return start_anew(entry);
   }
 
+  // After every start, once the pipeline is an entry's.
+  void watch_on() {
+    const std::lock_guard lock(mutex_);
+    watching_ = true;
+    changed_.notify_all();
+  }
+
+  // Sleeps while no pipeline runs.
   void watch() {
     std::unique_lock lock(mutex_);
-    // A daemon without pipelines sleeps.
-    changed_.wait(lock, [&] { return closed_ || !entries_.empty(); });
-    while (!closed_) {
+    for (;;) {
+      changed_.wait(lock, [&] { return closed_ || watching_; });
       changed_.wait_for(lock, std::chrono::milliseconds(500), [&] { return closed_; });
       if (closed_) return;
+      watching_ = false;  // unless one runs, or is started meanwhile
       const Entries entries = entries_;
       lock.unlock();
+      bool any_runs = false;
       {
         const telemetry::Work work(watch_);
         const int64_t now = schedule::now_ns();
         feeds_.look_after(now);
-        for (const auto& entry : entries) look_after(*entry, now);
+        for (const auto& entry : entries) {
+          look_after(*entry, now);
+          any_runs |= current(*entry)->running();
+        }
       }
       lock.lock();
+      watching_ |= any_runs;
     }
   }
 
@@ -411,7 +426,7 @@ class PipelineSet final : public Pipelines {
     if (!changing.owns_lock()) return;  // somebody starts or stops it
     const auto pipeline = current(entry);
     const std::string node = pipeline->stuck_node(now);
-    if (node.empty() || pipeline->status().state != PipelineState::kRunning) return;
+    if (node.empty() || !pipeline->running()) return;
     const std::string what = "node '" + node + "' is stuck";
     telemetry::log(LogLevel::kError, "pipeline " + entry.config.name + ": " + what,
                    {.pipeline = entry.config.name});
@@ -448,11 +463,14 @@ class PipelineSet final : public Pipelines {
   };
 
   // By entry.changing, or before others know it.
-  static void take(Entry& entry, Made made) {
+  void take(Entry& entry, Made made) {
     entry.built = std::move(made.built);
     entry.kept = std::move(made.kept);
-    const std::lock_guard lock(entry.mutex);
-    entry.pipeline = std::move(made.pipeline);
+    {
+      const std::lock_guard lock(entry.mutex);
+      entry.pipeline = std::move(made.pipeline);
+    }
+    watch_on();
   }
 
   Restraint restraint() const {
@@ -540,10 +558,11 @@ class PipelineSet final : public Pipelines {
   std::counting_semaphore<kMaxQuestions> questions_{kMaxQuestions};
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  Stuck stuck_;          // by mutex_
-  Entries entries_;      // by mutex_
-  Restraint restraint_;  // by mutex_
-  bool closed_ = false;  // by mutex_
+  Stuck stuck_;            // by mutex_
+  Entries entries_;        // by mutex_
+  Restraint restraint_;    // by mutex_
+  bool closed_ = false;    // by mutex_
+  bool watching_ = false;  // by mutex_; a pipeline may run
   telemetry::Worker watch_{"the watch over pipelines"};
   std::thread watchman_;
 };
