@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <unistd.h>
 
-#include <cstdio>
+#include <algorithm>
+#include <cmath>
 #include <iostream>
 #include <thread>
 
@@ -75,9 +76,9 @@ Status show(const Options& o, Client& client, Browser& browser) {
     const Poller::Latest latest = poller.latest();
     screen.draw(latest.samples, latest.status, browser, interval);
     if (!screen.wait_for_keys(poller.came(), browser)) break;
-    const int step = browser.take_interval_step();
-    if (step == 0) continue;
-    interval = std::clamp(step > 0 ? interval / 2 : interval * 2, kLeastInterval, kMostInterval);
+    const int steps = browser.take_interval_steps();
+    if (steps == 0) continue;
+    interval = std::clamp(std::ldexp(interval, -steps), kLeastInterval, kMostInterval);
     poller.set_interval(interval);
   }
   return ok_status();

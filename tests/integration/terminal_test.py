@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""What inferctl shows on a terminal: `top` and previews, on a pseudo terminal that pyte draws; and reports of measurements.
-A real daemon."""
+"""What inferctl shows on a terminal: `top` and previews, on a pseudo terminal that pyte draws. A real daemon."""
 import argparse
 import base64
 import fcntl
@@ -16,9 +15,7 @@ import struct
 import subprocess
 import sys
 import termios
-import time
 import unittest
-import xml.etree.ElementTree
 import zlib
 
 try:
@@ -229,6 +226,16 @@ class Top(WithDaemon):
         top.until(lambda: re.search(rb"\x1b\[[0-9;]*3[0-7]m", top.bytes), "there are colours else")
         top.kill()
 
+    def test_keys_that_come_together(self):
+        top = self.top("--view", "pipelines")
+        top.until(lambda: 0 < top.line("flag") < top.line("idle"), "pipelines")
+        top.press("j" + ENTER)
+        top.shows("> idle")
+        top.press("-----")
+        top.shows("every 6.4 s")
+        top.press("q")
+        self.assertEqual(top.wait(), 0)
+
     def test_a_terminal_without_places_is_refused(self):
         top = self.top(TERM="dumb")
         self.assertEqual(top.wait(), 1)
@@ -241,6 +248,9 @@ class Top(WithDaemon):
         self.assertIn("alpha", once.stdout)
         self.assertNotIn("beta", once.stdout)
         self.assertNotIn("\x1b", once.stdout)
+        filtered = self.daemon.ctl("top", "--once", "--interval", "0.2", "--filter", "flag").stdout
+        self.assertRegex(filtered, re.compile("^flag ", re.M))
+        self.assertNotRegex(filtered, "alpha|idle")
         every = self.daemon.ctl("top", "--json", "--interval", "0.2")
         json_of = json.loads(every.stdout)
         self.assertEqual(set(json_of) - {"name", "version", "ready", "seconds"}, {"models", "pipelines", "clients", "host"})
@@ -320,6 +330,28 @@ class Preview(WithDaemon):
         self.assertEqual(preview.wait(), 0)
         self.assertTrue(preview.bytes.endswith(b"\x1b[?1049l") or b"\x1b[?1049l" in preview.bytes[-40:])
 
+    def test_boxes_and_labels_are_drawn(self):
+        files = {name: ARGS.models / name for name in ("tflite/coco_ssd_mobilenet_v1_1.0_quant.tflite", "images/pets.jpg",
+                                                       "labels/coco_ssd_mobilenet_labels.txt")}
+        for name, path in files.items():
+            if not path.exists():
+                self.skipTest(f"SKIPPED: no {name}")
+        model, picture, labels = files.values()
+        with DaemonProcess(ARGS.inferd) as daemon:
+            daemon.add_model("detector", model)
+            daemon.configure("server: {grpc: ['unix:grpc.sock']}\nmodels: {root: models}\npipelines:\n"
+                             f"  - name: pets\n    source: {{images: {{path: '{picture}', fps: 5, loop: true}}}}\n"
+                             "    stages:\n      - resize\n      - infer: {model: detector}\n"
+                             f"      - decode_detections: {{min_score: 0.4}}\n      - labels: {{path: '{labels}', offset: 1}}\n")
+            daemon.start(lambda: "serving on unix:" in daemon.text())
+            preview = Screen("--endpoint", f"unix:{daemon.folder}/grpc.sock", "pipeline", "watch", "pets", "--preview",
+                             "--graphics", "blocks")
+            preview.until(lambda: re.search(r"(cat|dog) \d\d%", preview.text()), "a label in the picture")
+            preview.until(lambda: re.search(r" [1-9] found", preview.screen.display[29]), "how many")
+            self.assertIn(b"\x1b[38;5;", preview.bytes, "256 colours where the terminal has not said that it has more")
+            preview.press("q")
+            self.assertEqual(preview.wait(), 0)
+
     def test_sixels_are_what_another_program_reads(self):
         preview = self.preview("--count", "1", columns=40, rows=31, answer=b"\x1b[?62;4;22c")
         self.assertEqual(preview.wait(), 0)
@@ -372,58 +404,6 @@ class Preview(WithDaemon):
         os.kill(preview.pid, signal.SIGINT)
         preview.until(lambda: preview.ended or b"\x1b[?1049l" in preview.bytes, "the first screen again")
         self.assertEqual(preview.wait(), -signal.SIGINT)
-
-
-class Reports(WithDaemon):
-    def read(self, path):
-        """Numbers that the page carries, after it was read as XML."""
-        page = xml.etree.ElementTree.fromstring(path.read_text().split("\n", 1)[1])
-        data = next(e for e in page.iter() if e.get("id") == "data")
-        return page, json.loads(data.text)
-
-    def shown(self, page):
-        """Every number that is shown with its exact value."""
-        return [float(e.get("value")) for e in page.iter() if e.tag.endswith("data")]
-
-    def test_load(self):
-        path = self.daemon.folder / "load.html"
-        ran = self.daemon.ctl("load", "alpha", "--concurrency", 2, "--duration", 1, "--html", path, "--json")
-        self.assertEqual(ran.returncode, 0, ran.stderr)
-        printed = json.loads(ran.stdout)
-        page, data = self.read(path)
-        self.assertEqual(data["result"], printed)
-        self.assertEqual(sum(count for _, _, count in printed["histogram_ms"]), printed["succeeded"])
-        shown = self.shown(page)
-        for key in ("p50", "p99", "max"):
-            self.assertTrue(any(abs(n - printed["latency_ms"][key]) < 1e-9 for n in shown), key)
-        self.assertIn(self.daemon.endpoint, path.read_text())
-        self.assertIn("load alpha", data["about"]["command"])
-
-    def test_bench(self):
-        model = ARGS.models / "tflite/vww_96_int8.tflite"
-        if not model.exists():
-            model = next(iter(sorted((ARGS.models / "tflite").glob("*.tflite"))), None)
-        if model is None:
-            self.skipTest("there is no model to measure")
-        path = self.daemon.folder / "bench.html"
-        ran = self.daemon.ctl("bench", model, "--iterations", 30, "--html", path, "--json")
-        self.assertEqual(ran.returncode, 0, ran.stderr)
-        printed = json.loads(ran.stdout)
-        page, data = self.read(path)
-        self.assertEqual(data["result"], printed)
-        table = next(e for e in page.iter() if e.get("id") == "layers")
-        rows = [e for e in table.iter() if e.tag.endswith("tr")]
-        self.assertEqual(len(rows) - 1, len(printed["layers"]))
-        circles = [e for e in page.iter() if e.tag.endswith("circle")]
-        self.assertEqual(len(circles), sum(1 for l in printed["layers"] if l["gmacs_per_s"] > 0 and l["gbytes_per_s"] > 0))
-        # Somewhere between an SD card and the caches of a server.
-        self.assertTrue(0.1 < printed["memory_bandwidth"]["gbytes_per_s"] < 5000, printed["memory_bandwidth"])
-        self.assertTrue(any(e.get("class") == "memory" for e in page.iter()), "the slope of memory is drawn")
-
-    def test_a_report_that_cannot_be_written(self):
-        refused = self.daemon.ctl("load", "alpha", "--duration", 0.1, "--html", "/nowhere/at.all")
-        self.assertEqual(refused.returncode, 1)
-        self.assertIn("/nowhere/at.all", refused.stderr)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,9 @@ Status Browser::open(const std::string& view) {
   std::string names;
   for (size_t i = 0; i < views().size(); ++i) {
     if (view == views()[i].name) {
+      const std::string filter = filter_;  // goes with views that keys open, not here
       go_to(i);
+      filter_ = filter;
       return ok_status();
     }
     names += (names.empty() ? "" : ", ") + std::string(views()[i].name);
@@ -40,10 +42,10 @@ void Browser::go_to(size_t view) {
 }
 
 void Browser::move(int rows) {
-  const auto last = static_cast<int64_t>(rows_) - 1;
+  if (keys_.empty()) return;
   const int64_t to = static_cast<int64_t>(selected_) + rows;
-  selected_ = static_cast<size_t>(std::clamp<int64_t>(to, 0, std::max<int64_t>(last, 0)));
-  keep_place_ = false;
+  selected_ = static_cast<size_t>(std::clamp<int64_t>(to, 0, std::ssize(keys_) - 1));
+  selected_key_ = keys_[selected_];
 }
 
 void Browser::press(Key key, int rows_of_page) {
@@ -76,7 +78,7 @@ void Browser::press(Key key, int rows_of_page) {
     case Key::kRight:
       return go_to((view_ + 1) % views().size());
     case Key::kEnter:
-      if (opened_ || rows_ == 0) return;
+      if (opened_ || keys_.empty()) return;
       opened_ = parent_key_ = selected_key_;
       parent_filter_ = std::exchange(filter_, "");
       orders_[kDetails] = {};
@@ -88,7 +90,6 @@ void Browser::press(Key key, int rows_of_page) {
         opened_.reset();
         selected_key_ = parent_key_;
         filter_ = parent_filter_;
-        keep_place_ = true;
       } else {
         filter_.clear();
       }
@@ -128,10 +129,10 @@ void Browser::type(char character) {
       order().reversed = !order().reversed;
       return;
     case '+':
-      interval_step_ = 1;
+      ++interval_steps_;
       return;
     case '-':
-      interval_step_ = -1;
+      --interval_steps_;
       return;
     case 'k':
       return move(-1);
@@ -151,15 +152,15 @@ Table Browser::table(const SamplePair& samples) {
   if (!has_order || order().column > 0 || order().reversed)
     sort_rows(table, std::min(order().column, columns_ - 1), order().reversed);
   if (!filter_.empty()) filter_rows(table, filter_);
-  rows_ = table.rows.size();
-  if (keep_place_) {
-    const auto at = std::find_if(table.rows.begin(), table.rows.end(),
-                                 [&](const Row& row) { return row.key == selected_key_; });
-    if (at != table.rows.end()) selected_ = static_cast<size_t>(at - table.rows.begin());
+  keys_.clear();
+  for (const Row& row : table.rows) keys_.push_back(row.key);
+  // Where it is now; of several with its key the one that it is.
+  if (selected_ >= keys_.size() || keys_[selected_] != selected_key_) {
+    const auto at = std::find(keys_.begin(), keys_.end(), selected_key_);
+    if (at != keys_.end()) selected_ = static_cast<size_t>(at - keys_.begin());
   }
-  selected_ = rows_ == 0 ? 0 : std::min(selected_, rows_ - 1);
-  if (rows_ > 0) selected_key_ = table.rows[selected_].key;
-  keep_place_ = true;
+  selected_ = keys_.empty() ? 0 : std::min(selected_, keys_.size() - 1);
+  if (!keys_.empty()) selected_key_ = keys_[selected_];
   return table;
 }
 

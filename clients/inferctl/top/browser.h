@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "clients/inferctl/top/views.h"
 
@@ -50,8 +51,8 @@ class Browser {
   const std::string& filter() const { return filter_; }
   std::string sorted_by(const Table& table) const;  // "by REQ/S, the other way"
 
-  // + and -: a step of 1 or -1 that nobody has taken yet; 0: none.
-  int take_interval_step() { return std::exchange(interval_step_, 0); }
+  // + and -: how many steps up, less those down, that nobody has taken yet.
+  int take_interval_steps() { return std::exchange(interval_steps_, 0); }
 
  private:
   struct Order {
@@ -67,15 +68,14 @@ class Browser {
 
   size_t view_ = 0;
   std::array<Order, kDetails + 1> orders_;
-  size_t columns_ = 1;  // of the table last made
-  size_t rows_ = 0;     // of it
+  size_t columns_ = 1;             // of the table last made
+  std::vector<std::string> keys_;  // of its rows
   size_t selected_ = 0;
   std::string selected_key_, parent_key_;
   std::optional<std::string> opened_;
   std::string filter_, parent_filter_;
   bool typing_ = false, help_ = false, quit_ = false;
-  bool keep_place_ = true;  // the selected row is where selected_key_ is, not at selected_
-  int interval_step_ = 0;
+  int interval_steps_ = 0;
 };
 
 }  // namespace inferd::ctl

@@ -93,6 +93,45 @@ TEST(Top, OpensOneAndComesBack) {
   EXPECT_THAT(to_text(browser.table(samples())), HasSubstr("not known: not asked yet"));
 }
 
+// Over a slow line keys come together: none waits for what the one before it has drawn.
+TEST(Top, KeysThatComeTogetherDoWhatEachSays) {
+  Browser browser;
+  browser.table(samples());
+  browser.press(Key::kDown, 10);
+  browser.press(Key::kEnter, 10);
+  EXPECT_EQ(browser.opened(), "slow/1");
+  for (const char c : std::string("++-+")) browser.type(c);
+  EXPECT_EQ(browser.take_interval_steps(), 2);
+  EXPECT_EQ(browser.take_interval_steps(), 0);
+}
+
+TEST(Top, OfRowsWithOneNameEachCanBeSelected) {
+  SamplePair s = samples();
+  ServedModelInfo info;
+  info.name = "fast";
+  info.version = "1";
+  info.inputs.resize(3);
+  s.now.models = {info};
+  Browser browser;
+  browser.table(s);
+  browser.press(Key::kEnter, 10);
+  for (int i = 0; i < 4; ++i) {
+    browser.table(s);
+    browser.press(Key::kDown, 10);
+  }
+  EXPECT_THAT(keys(browser.table(s)), testing::IsSupersetOf({"model", "input", "input", "input"}));
+  EXPECT_EQ(browser.selected(), 4U) << "the second of three inputs";
+}
+
+TEST(Top, AFilterIsForEveryViewThatOptionsOpen) {
+  Browser browser;
+  browser.filter("slow");
+  ASSERT_TRUE(browser.open("host").ok());
+  EXPECT_TRUE(browser.table(samples()).rows.empty());
+  ASSERT_TRUE(browser.open("models").ok());
+  EXPECT_THAT(keys(browser.table(samples())), ElementsAre("slow/1"));
+}
+
 TEST(Top, WhatThereIsNotIsNamed) {
   Browser browser;
   EXPECT_THAT(browser.open("clocks").message(), HasSubstr("models, pipelines, clients, host"));
