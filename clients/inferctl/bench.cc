@@ -269,7 +269,7 @@ Status bench(const Options& o, const Globals& globals) {
               human(model->info().macs * o.batch).c_str(),
               static_cast<double>(model->info().macs * o.batch) / at(0.5) * 1e-6,
               human(memory.weights_bytes).c_str(), human(memory.arena_bytes).c_str(),
-              human(peak_rss_bytes()).c_str());
+              human(json["peak_rss_bytes"].get<int64_t>()).c_str());
   if (o.streams > 1) {
     std::printf("%d streams: %.1f inferences/s together\n", o.streams, per_second);
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "clients/inferctl/report/html.h"
 
+#include <cmath>
 #include <cstdio>
 
 #include "clients/inferctl/text.h"
@@ -60,7 +61,7 @@ std::string escaped(std::string_view text) {
 }
 
 std::string number(const nlohmann::json& number, int decimals) {
-  if (!number.is_number()) return "-";
+  if (!number.is_number() || !std::isfinite(number.get<double>())) return "-";
   char text[64];
   std::snprintf(text, sizeof text, "%.*f", number.is_number_integer() ? 0 : decimals,
                 number.get<double>());

@@ -14,8 +14,8 @@ namespace inferd::ctl::report {
 // As text or as the value of an attribute. Control characters and what is no UTF-8 become '?'.
 std::string escaped(std::string_view text);
 
-// What is shown of a number, with the number itself for programs: <data
-// value="1.2345678">1.235</data>
+// What is shown of a number, with the number itself for programs:
+// <data value="1.2345678">1.235</data>. "-" of what is none.
 std::string number(const nlohmann::json& number, int decimals = 3);
 
 // Rows of two cells: what, and HTML of its value.

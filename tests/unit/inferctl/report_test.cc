@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
+#include "clients/inferctl/measure/memory_bandwidth.h"
 #include "clients/inferctl/report/html.h"
 
 namespace inferd::ctl::report {
@@ -58,6 +61,22 @@ TEST(Report, NothingIsLoadedFromElsewhere) {
   int64_t count = 0;
   for (const auto& range : result["histogram_ms"]) count += range[2].get<int64_t>();
   EXPECT_EQ(count, 99);
+}
+
+TEST(Html, NumbersCarryThemselvesExactly) {
+  EXPECT_EQ(number(0.1234567891), "<data value=\"0.1234567891\">0.123</data>");
+  EXPECT_EQ(number(int64_t{1} << 40), "<data value=\"1099511627776\">1099511627776</data>");
+  EXPECT_EQ(number(nullptr), "-");
+  EXPECT_EQ(number(std::nan("")), "-");
+}
+
+// Without searching it would be a hundred times what any machine has.
+TEST(MemoryBandwidth, IsThatOfAMachine) {
+  const MemoryBandwidth measured = measure_memory_bandwidth(2);
+  EXPECT_EQ(measured.threads, 2);
+  EXPECT_GE(measured.bytes, int64_t{64} << 20);
+  EXPECT_GT(measured.gbytes_per_s, 0.01);
+  EXPECT_LT(measured.gbytes_per_s, 5'000);
 }
 
 }  // namespace
