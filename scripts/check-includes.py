@@ -64,6 +64,7 @@ LIBRARIES = {
     "gnutls/": ["daemon/serve/http"],
     "zlib.h": ["daemon/serve/http", "daemon/pipeline/sinks", "clients/inferctl"],
     "curses.h": ["clients/inferctl"],
+    "term.h": ["clients/inferctl"],
     "prometheus/": ["daemon/telemetry"],
     "openssl/": ["daemon/schedule", "daemon/serve"],
     "gst/": ["daemon/pipeline/sources"],

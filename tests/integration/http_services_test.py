@@ -219,7 +219,7 @@ class Roles(WithDaemon):
             self.assertEqual(ask(method, listener=1, code=401)["code"], "unauthenticated")
             ask(method, headers=bearer("observe"), listener=1)
         for method in ("PipelineService/StopPipeline", "PipelineService/ReadPipeline", "PipelineService/WritePipeline",
-                       "HostService/TailLog", "DeploymentService/Rollback"):
+                       "HostService/TailLog", "HostService/ListClients", "DeploymentService/Rollback"):
             self.assertEqual(ask(method, headers=bearer("observe"), listener=1, code=403)["code"], "permission_denied")
         self.assertEqual(ask("PipelineService/ReadPipeline", {"pipeline": "pattern"}, bearer("admin"), 1)["text"], pattern())
 

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import termios
 import unittest
+import urllib.request
 import zlib
 
 try:
@@ -24,7 +25,7 @@ except ImportError as error:
     print(f"SKIPPED: {error}; install python3-pyte")
     sys.exit(77)
 
-from daemon_process import DaemonProcess, wait_until
+from daemon_process import DaemonProcess, free_port, wait_until
 
 ARGS = None
 RIGHT, ENTER, ESCAPE = "\x1bOC", "\r", "\x1b"  # as programs ask a terminal for keys
@@ -49,7 +50,9 @@ class Daemon(DaemonProcess):
         for name in ("alpha", "beta"):
             self.add_model(name, {"backend": "identity", "inputs": [{"shape": [-1, 2]}]})
         (self.folder / "flag.png").write_bytes(png(FLAG))
-        self.configure("server: {grpc: ['unix:grpc.sock']}\nmodels: {root: models}\npipelines:\n"
+        self.http = f"127.0.0.1:{free_port()}"
+        self.configure(f"server: {{grpc: ['unix:grpc.sock'], http: ['{self.http}'], local: [{{path: local.sock}}]}}\n"
+                       "models: {root: models}\npipelines:\n"
                        "  - {name: flag, source: {images: {path: flag.png, fps: 20, loop: true}}}\n"
                        "  - {name: idle, autostart: false, source: {test_pattern: {}}}\n")
         self.start(lambda: "serving on unix:" in self.text())
@@ -258,6 +261,26 @@ class Top(WithDaemon):
         refused = self.daemon.ctl("top", "--once", "--sort", "size")
         self.assertEqual(refused.returncode, 1)
         self.assertIn("requests_per_s", refused.stderr)
+
+    def test_clients_are_counted_over_every_protocol(self):
+        body = json.dumps({"inputs": [{"name": "INPUT0", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]}]}).encode()
+        for _ in range(3):
+            request = urllib.request.Request(f"http://{self.daemon.http}/v2/models/beta/infer", body, {"inferd-client": "door"})
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                self.assertEqual(answer.status, 200)
+        sent = {}
+        for protocol, endpoint in (("grpc", self.daemon.endpoint), ("local", f"local:{self.daemon.folder}/local.sock")):
+            load = subprocess.Popen([str(ARGS.inferctl), "--endpoint", endpoint, "load", "beta", "--duration", "0.3", "--json"],
+                                    stdout=subprocess.PIPE, text=True)
+            sent[protocol] = load.pid, json.loads(load.communicate(timeout=60)[0])["sent"]
+        top = self.daemon.ctl("top", "--json", "--view", "clients", "--interval", "0.2")
+        clients = json.loads(top.stdout)["clients"]
+        for protocol, (pid, requests) in sent.items():
+            row, = (c for c in clients if c["client"].endswith(f" process:{pid}"))
+            self.assertEqual((row["protocol"], row["failed"], row["on_their_way"]), (protocol, 0, 0))
+            self.assertEqual(row["requests"], requests + 1, "and one before it measures")
+        row, = (c for c in clients if c["protocol"] == "http")
+        self.assertEqual((row["client"], row["requests"]), ("door 127.0.0.1", 3))
 
     def test_nobody_is_there(self):
         top = Screen("--endpoint", "unix:/nowhere/at.all", "top")
