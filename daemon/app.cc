@@ -29,6 +29,7 @@
 #include "daemon/models/variants.h"
 #include "daemon/pipeline/pipelines.h"
 #include "daemon/serve/certificates.h"
+#include "daemon/serve/frigate/frigate_server.h"
 #include "daemon/serve/grpc/grpc_server.h"
 #include "daemon/serve/http/http_service.h"
 #include "daemon/serve/local/local_server.h"
@@ -188,6 +189,10 @@ Result<Servers> start_servers(const config::ServerConfig& config, Parts& parts,
   for (const config::LocalListener& listener : config.local) {
     INFERD_ASSIGN_OR_RETURN(servers.emplace_back(), serve::start_local(listener, *parts.repository,
                                                                        *parts.pipelines, version));
+  }
+  for (const config::FrigateListener& listener : config.frigate) {
+    INFERD_ASSIGN_OR_RETURN(servers.emplace_back(),
+                            serve::start_frigate(listener, *parts.pipelines));
   }
   return servers;
 }

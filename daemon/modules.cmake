@@ -34,12 +34,14 @@ list(REMOVE_ITEM sources ${CMAKE_CURRENT_SOURCE_DIR}/host/module_version.cc)
 add_library(inferd-module-version OBJECT host/module_version.cc)
 target_compile_definitions(inferd-module-version PRIVATE INFERD_VERSION="${PROJECT_VERSION}")
 inferd_module(alsa OPTION INFERD_ALSA SOURCES pipeline/sources/alsa.cc LIBRARIES alsa)
+inferd_module(frigate OPTION INFERD_FRIGATE SOURCES serve/frigate/frigate_server.cc serve/frigate/zmq_socket.cc
+              LIBRARIES "libzmq>=4.3")
 inferd_module(gpio OPTION INFERD_GPIO SOURCES pipeline/sinks/gpiod.cc
               LIBRARIES "libgpiod>=1.6" "libgpiod<2")  # 2.0 is another interface
 inferd_module(gstreamer OPTION INFERD_GSTREAMER SOURCES pipeline/sources/gstreamer*.cc
               LIBRARIES gstreamer-1.0 gstreamer-app-1.0 gstreamer-video-1.0 gstreamer-audio-1.0)
-inferd_module(http SOURCES serve/http/http_server.cc serve/http/body_stream.cc serve/http/slow_clients.cc
-              serve/http/tls_session.cc LIBRARIES libmicrohttpd gnutls)
+inferd_module(http SOURCES serve/http/http_server.cc serve/http/body_stream.cc serve/http/form_reader.cc
+              serve/http/slow_clients.cc serve/http/tls_session.cc LIBRARIES libmicrohttpd gnutls)
 include(web.cmake)
 inferd_module(iio OPTION INFERD_IIO SOURCES pipeline/sources/iio*.cc LIBRARIES "libiio>=0.21" "libiio<1")  # 1.0 is another
 inferd_module(libcamera OPTION INFERD_LIBCAMERA SOURCES pipeline/sources/libcamera*.cc LIBRARIES libcamera)

@@ -82,6 +82,23 @@ struct LocalListener {
   Mark mark;
 };
 
+// Pipelines that are asked in the way of DeepStack and CodeProject.AI, over HTTP.
+struct VisionConfig {
+  std::string detection;            // of /v1/vision/detection; empty: none
+  std::vector<std::string> custom;  // of /v1/vision/custom/NAME
+  Mark mark;
+};
+
+// Where Frigate's `zmq` detector asks a pipeline.
+struct FrigateListener {
+  std::string address;     // "unix:PATH" or "HOST:PORT"
+  int socket_mode = 0660;  // permissions of a Unix socket
+  bool insecure = false;   // allows an address that other machines can reach
+  std::string pipeline;
+  std::string format = "rgb";  // of the pictures that Frigate sends, or "bgr"
+  Mark mark;
+};
+
 struct ServerConfig {
   std::vector<GrpcListener> grpc;
   std::vector<HttpListener> http;    // empty: no HTTP
@@ -93,6 +110,8 @@ struct ServerConfig {
   int64_t max_shared_memory_bytes = int64_t{256} << 20;
   int64_t drain_timeout_ms = 10'000;
   double stall_s = 60;  // who is at one piece of work for so long is stuck; 0: nobody
+  VisionConfig vision;
+  std::vector<FrigateListener> frigate;
 };
 
 struct EngineConfig {

@@ -3,10 +3,15 @@
 
 #include <arpa/inet.h>
 
+#include <type_traits>
+
 namespace inferd::config {
 namespace {
 
-void check_listener(MapReader& r, const YAML::Node& node, const Listener& listener) {
+// `is_encrypted`: it has tls.
+template <typename AnyListener>
+void check_listener(MapReader& r, const YAML::Node& node, const AnyListener& listener,
+                    bool is_encrypted) {
   if (listener.address.empty()) return r.error(node, "a listener needs an address");
   if (listener.address.starts_with("unix:")) {
     // sockaddr_un has 108 bytes.
@@ -17,9 +22,11 @@ void check_listener(MapReader& r, const YAML::Node& node, const Listener& listen
   if (listener.address.find(':') == std::string::npos) {
     return r.error(node, "'" + listener.address + "' is neither unix:PATH nor HOST:PORT");
   }
-  if (!is_loopback(listener.address) && !listener.insecure && !listener.tls) {
+  if (!is_loopback(listener.address) && !listener.insecure && !is_encrypted) {
+    constexpr bool kCanEncrypt = std::is_base_of_v<Listener, AnyListener>;
     r.error(node, "'" + listener.address +
-                      "' can be reached from other machines without encryption; give it tls, or "
+                      "' can be reached from other machines without encryption; " +
+                      (kCanEncrypt ? "give it tls, or " : "") +
                       "write insecure: true beside it if that is meant");
   }
 }
@@ -146,7 +153,7 @@ OfProtocol read_listener(MapReader& r, const YAML::Node& item) {
   note_loopback(listener);
   if (listener.address.starts_with("unix:"))
     listener.address = "unix:" + resolve(r.file(), listener.address.substr(5));
-  check_listener(r, item, listener);
+  check_listener(r, item, listener, listener.tls.has_value());
   return listener;
 }
 
@@ -192,6 +199,15 @@ bool read_list(MapReader& r, const std::string& key, std::vector<OfProtocol>& li
 }
 
 }  // namespace
+
+void read_address(MapReader& r, const YAML::Node& item, FrigateListener& listener) {
+  r.read("address", listener.address);
+  read_mode(r, listener.socket_mode);
+  r.read("insecure", listener.insecure);
+  if (listener.address.starts_with("unix:"))
+    listener.address = "unix:" + resolve(r.file(), listener.address.substr(5));
+  check_listener(r, item, listener, false);
+}
 
 bool is_loopback(std::string_view address) {
   for (const std::string_view prefix : {"ipv4:", "ipv6:"}) {

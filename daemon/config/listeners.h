@@ -13,6 +13,9 @@ namespace inferd::config {
 // rules that no peer of a listener can meet.
 void read_listeners(MapReader& r, ServerConfig& server);
 
+// The keys `address`, `mode` and `insecure` of a listener that knows neither TLS nor rules.
+void read_address(MapReader& r, const YAML::Node& item, FrigateListener& listener);
+
 // Of "HOST:PORT", with gRPC's prefixes for numeric addresses: no other machine can connect. Only
 // numbers and "localhost" are known to stay on this machine: any other name is whatever a name
 // server says. False for Unix sockets.

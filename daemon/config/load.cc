@@ -3,6 +3,7 @@
 // The configuration file, section by section.
 #include <algorithm>
 
+#include "daemon/config/adapters.h"
 #include "daemon/config/config.h"
 #include "daemon/config/governor_options.h"
 #include "daemon/config/listeners.h"
@@ -28,6 +29,7 @@ void read_server(MapReader& parent, ServerConfig& server) {
   r.read("drain_timeout_ms", server.drain_timeout_ms, 0, 3'600'000);
   r.read("stall_s", server.stall_s, 0, 24 * 3600);
   read_listeners(r, server);
+  read_adapters(r, server);
   r.finish();
 }
 
@@ -148,6 +150,7 @@ Result<Config> load(const std::string& path, const std::map<std::string, std::st
     return said == instead.end() ? read_file(file) : said->second;
   };
   read_pipelines(r, read, config.pipelines);
+  check_adapters(config, errors);
   read_governor(r, config.governor);
   r.finish();
   INFERD_RETURN_IF_ERROR(errors.status());

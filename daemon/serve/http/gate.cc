@@ -64,6 +64,7 @@ bool is_same_origin(const Request& request) {
 }
 
 Response refusal(const Route* route, int code, const std::string& message) {
+  if (route != nullptr && route->tells_success) return failure_response(code, message);
   const bool coded = route != nullptr && route->coded_errors;
   return coded ? coded_error(code, message) : error_response(code, message);
 }

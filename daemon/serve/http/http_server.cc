@@ -23,6 +23,7 @@
 #include "daemon/serve/client.h"
 #include "daemon/serve/http/body_stream.h"
 #include "daemon/serve/http/encoding.h"
+#include "daemon/serve/http/form_reader.h"
 #include "daemon/serve/http/gate.h"
 #include "daemon/serve/http/slow_clients.h"
 #include "daemon/serve/http/tls_session.h"
@@ -61,7 +62,9 @@ struct Exchange {
   int64_t begun_ns = 0;
   int64_t received = 0;  // bytes of the body, kept or thrown away
   bool dispatched = false;
+  int64_t kept = 0;                    // bytes of the body, or of the form
   std::unique_ptr<Unpacker> unpacker;  // of a compressed body
+  std::unique_ptr<FormReader> form;    // of a route that takes one
   std::optional<Response> answer;      // also early: what the body is thrown away for
   std::function<Response()> make;      // makes the answer
   std::shared_ptr<BodyStream> stream;
@@ -426,6 +429,9 @@ std::optional<Response> MicroHttpServer::early_answer(Exchange& exchange, const 
   };
   if (auto refused = listener.gate.check(*exchange.request, *match.route)) return refused;
   if (content_length(*exchange.request) > max_body_) return too_large(exchange);
+  if (match.route->takes == kForm &&
+      !(exchange.form = FormReader::create(exchange.connection, exchange.request->form)))
+    return refusal(match.route, 400, "the form's Content-Type lacks its boundary");
   return prepare_to_unpack(exchange);
 }
 
@@ -449,8 +455,9 @@ std::optional<Response> MicroHttpServer::prepare_to_unpack(Exchange& exchange) c
 
 void MicroHttpServer::refuse(Exchange& exchange, Response answer) {
   exchange.answer = std::move(answer);
-  body_bytes_ -= static_cast<int64_t>(exchange.request->body.size());
+  body_bytes_ -= std::exchange(exchange.kept, 0);
   exchange.request->body = {};
+  exchange.request->form = {};
 }
 
 Response MicroHttpServer::too_large(const Exchange& exchange) const {
@@ -475,8 +482,7 @@ MHD_Result MicroHttpServer::receive(Exchange& exchange, std::string_view data) {
 
 bool MicroHttpServer::keep(Exchange& exchange, std::string_view data) {
   const auto size = static_cast<int64_t>(data.size());
-  std::string& body = exchange.request->body;
-  if (static_cast<int64_t>(body.size()) + size > max_body_) {
+  if (exchange.kept + size > max_body_) {
     refuse(exchange, too_large(exchange));
     return false;
   }
@@ -485,8 +491,14 @@ bool MicroHttpServer::keep(Exchange& exchange, std::string_view data) {
            refusal(exchange.route, 503, "too many large requests at once, try again later"));
     return false;
   }
-  body += data;
+  exchange.kept += size;
   body_bytes_ += size;
+  if (exchange.form == nullptr) {
+    exchange.request->body += data;
+  } else if (!exchange.form->add(data)) {
+    refuse(exchange, refusal(exchange.route, 400, "the form is malformed, or has too many fields"));
+    return false;
+  }
   return true;
 }
 
@@ -496,6 +508,8 @@ bool MicroHttpServer::dispatch(Exchange& exchange) {
     if (const Status whole = exchange.unpacker->finish(); !whole.ok())
       refuse(exchange, error_response(whole));
   }
+  if (!exchange.answer && exchange.form != nullptr && !exchange.form->finish())
+    refuse(exchange, refusal(exchange.route, 400, "the form ends too early"));
   if (exchange.answer) return true;
   if (const auto* handler = std::get_if<SyncHandler>(&exchange.route->handler)) {
     exchange.answer = (*handler)(*exchange.request);
@@ -578,7 +592,7 @@ MHD_Result MicroHttpServer::send(Exchange& exchange, const Listener& listener) {
 
 void MicroHttpServer::end(Exchange& exchange) {
   if (exchange.stream != nullptr) exchange.stream->detach();
-  body_bytes_ -= static_cast<int64_t>(exchange.request->body.size());
+  body_bytes_ -= exchange.kept;
   const std::lock_guard lock(mutex_);
   streams_.erase(exchange.stream);
   --exchanges_;

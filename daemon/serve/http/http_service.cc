@@ -43,8 +43,9 @@ class HttpService final : public Server {
 
 std::vector<Route> all_routes(const Backend& backend) {
   std::vector<Route> routes;
-  for (const auto& group : {model_routes, control_routes, shared_memory_routes, infer_routes,
-                            metrics_routes, service_routes, live_routes, ui_routes}) {
+  for (const auto& group :
+       {model_routes, control_routes, shared_memory_routes, infer_routes, metrics_routes,
+        service_routes, vision_routes, live_routes, ui_routes}) {
     for (Route& route : group(backend)) routes.push_back(std::move(route));
   }
   return routes;

@@ -92,6 +92,13 @@ Response error_response(const Status& status) {
   return error_response(http_code(status.code()), status.message());
 }
 
+Response failure_response(int code, const std::string& message) {
+  Response response =
+      json_response(nlohmann::ordered_json{{"success", false}, {"error", message}, {"code", code}});
+  response.code = code;
+  return response;
+}
+
 Response coded_error(const Status& status) {
   const auto row = std::find_if(kCoded.begin(), kCoded.end() - 1,
                                 [&](const Coded& c) { return c.code == status.code(); });

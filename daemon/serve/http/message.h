@@ -27,6 +27,9 @@ inline std::string_view method_name(Method method) {
   return method == Method::kGet ? "GET" : method == Method::kPost ? "POST" : "PUT";
 }
 
+// The Content-Type of forms with files.
+inline constexpr char kForm[] = "multipart/form-data";
+
 // Header names are compared without regard to case.
 struct IgnoringCase {
   bool operator()(std::string_view a, std::string_view b) const;
@@ -38,7 +41,10 @@ struct Request {
   std::map<std::string, std::string> captures;  // by the names in the route's pattern, decoded
   std::map<std::string, std::string> query;     // behind '?', decoded; the first of two
   std::string body;                             // unpacked, if it came compressed
-  uint64_t client = 0;                          // its connection; as schedule::Request::client
+  // Instead of `body`, of a route that takes kForm: values, and contents of files, by name; of a
+  // name that stands several times, one after the other.
+  std::map<std::string, std::string> form;
+  uint64_t client = 0;         // its connection; as schedule::Request::client
   std::function<Peer()> peer;  // who sent it; only on the thread that calls the route, meanwhile
   Roles roles;                 // of who sent it
   bool takes_tokens = false;   // another token could give other roles
@@ -94,6 +100,9 @@ Response error_response(const Status& status);
 Response coded_error(const Status& status);
 // The same of an answer that has one already.
 Response coded_error(int code, const std::string& message);
+
+// {"success": false, "error": "message", "code": 400}, as DeepStack and CodeProject.AI have it.
+Response failure_response(int code, const std::string& message);
 
 // `text` is JSON already.
 Response json_response(std::string text);

@@ -39,9 +39,10 @@ struct Route {
   std::string pattern;
   Needs needs;
   Handler handler;
-  std::string takes = {};     // the Content-Type that a body must have; empty: any
-  bool same_origin = false;   // GET, too, is not for pages of other sites
-  bool coded_errors = false;  // errors are coded_error()s, not error_response()s
+  std::string takes = {};      // the Content-Type that a body must have; empty: any
+  bool same_origin = false;    // GET, too, is not for pages of other sites
+  bool coded_errors = false;   // errors are coded_error()s, not error_response()s
+  bool tells_success = false;  // errors are failure_response()s
 };
 
 // Thread-safe once made.

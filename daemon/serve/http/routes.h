@@ -47,6 +47,9 @@ std::vector<Route> metrics_routes(const Backend& backend);
 // Our own services (inferd/v1), and who the caller is.
 std::vector<Route> service_routes(const Backend& backend);
 
+// Pipelines in the way of DeepStack and CodeProject.AI, where they are configured.
+std::vector<Route> vision_routes(const Backend& backend);
+
 // What pipelines see, as it happens.
 std::vector<Route> live_routes(const Backend& backend);
 
