@@ -1,12 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/serve/http/body_stream.h"
 
+#include <netdb.h>
 #include <poll.h>
+
+#include <array>
 
 namespace inferd::serve {
 
 int fd_of(MHD_Connection* connection) {
   return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+}
+
+std::string address_of(MHD_Connection* connection) {
+  const auto* info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+  std::array<char, NI_MAXHOST> text{};
+  if (info == nullptr || info->client_addr == nullptr) return "";
+  const socklen_t size =
+      info->client_addr->sa_family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
+  const int error =
+      getnameinfo(info->client_addr, size, text.data(), text.size(), nullptr, 0, NI_NUMERICHOST);
+  return error == 0 ? text.data() : "";
 }
 
 bool client_gone(int fd) {

@@ -9,12 +9,16 @@
 
 #include <memory>
 #include <mutex>
+#include <string>
 
 #include "daemon/serve/http/message.h"
 
 namespace inferd::serve {
 
 int fd_of(MHD_Connection* connection);
+
+// The other end's, without the port; empty: it has none.
+std::string address_of(MHD_Connection* connection);
 
 // Whether the client has hung up, or sends no more. Any thread.
 bool client_gone(int fd);

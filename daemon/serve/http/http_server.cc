@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <microhttpd.h>
-#include <netdb.h>
 
 #include <algorithm>
 #include <array>
@@ -179,18 +178,6 @@ void prepare_session(MHD_Connection* connection, Listener& listener, Handshake& 
   }
   listener.credentials.back()->give_to(connection);
   if (listener.asks_for_certificate) ask_for_certificate(connection, listener.requires_certificate);
-}
-
-// The other end's, without the port.
-std::string address_of(MHD_Connection* connection) {
-  const auto* info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-  std::array<char, NI_MAXHOST> text{};
-  if (info == nullptr || info->client_addr == nullptr) return "";
-  const socklen_t size =
-      info->client_addr->sa_family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
-  const int error =
-      getnameinfo(info->client_addr, size, text.data(), text.size(), nullptr, 0, NI_NUMERICHOST);
-  return error == 0 ? text.data() : "";
 }
 
 // Who is at the other end; asked once of each connection, when its first request is there.
