@@ -3,6 +3,7 @@
 // A picture of one's own, and what a model makes of it in the way that a pipeline uses it.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ask, messageOf } from "../api";
+import { DropPlace } from "../dropplace";
 import { Found } from "../found";
 import { draw, summary } from "../live/draw";
 import { pictureUnit } from "../live/live";
@@ -109,8 +110,6 @@ export function AskView() {
   const [shown, show] = useState<Shown | null>(null);
   const [results, setResults] = useState<FrameResult[] | null>(null);
   const [error, setError] = useState("");
-  const [isOver, setOver] = useState(false);
-  const input = useRef<HTMLInputElement>(null);
   const pipeline = wanted || first;
 
   useEffect(() => {
@@ -125,7 +124,7 @@ export function AskView() {
     return () => abort.abort();
   }, [shown, pipeline]);
 
-  const take = (file: File | null | undefined) => {
+  const take = ([file]: File[]) => {
     if (!file) return;
     createImageBitmap(file).then(
       (picture) => show({ picture, file }),
@@ -143,44 +142,24 @@ export function AskView() {
   return (
     <>
       <h1 class="hidden">Try a picture</h1>
-      <section
-        class={`panel drop ${isOver ? "over" : ""}`}
-        aria-label="Your picture"
-        onDragOver={(event) => {
-          event.preventDefault();
-          setOver(true);
-        }}
-        onDragLeave={() => setOver(false)}
-        onDrop={(event) => {
-          event.preventDefault();
-          setOver(false);
-          take(event.dataTransfer?.files[0]);
-        }}
-      >
-        <Choice chosen={pipeline} choose={choose} />
-        <p>
-          Drop a picture here, or{" "}
-          <button type="button" onClick={() => input.current?.click()}>
-            choose one
-          </button>
-        </p>
-        <input
-          ref={input}
-          type="file"
-          accept={PICTURES}
-          hidden
-          aria-label="A picture"
-          onChange={(event) => {
-            take(event.currentTarget.files?.[0]);
-            event.currentTarget.value = "";
-          }}
-        />
-        {error && (
-          <p class="error" role="alert">
-            {error}
-          </p>
+      <DropPlace label="Your picture" files="A picture" accept={PICTURES} take={take}>
+        {(choosePicture) => (
+          <>
+            <Choice chosen={pipeline} choose={choose} />
+            <p>
+              Drop a picture here, or{" "}
+              <button type="button" onClick={choosePicture}>
+                choose one
+              </button>
+            </p>
+            {error && (
+              <p class="error" role="alert">
+                {error}
+              </p>
+            )}
+          </>
         )}
-      </section>
+      </DropPlace>
       {shown && (
         <div class="columns">
           <div class="wide">

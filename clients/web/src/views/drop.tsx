@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Where a new version of a model is dropped.
-import { useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { messageOf } from "../api";
+import { DropPlace } from "../dropplace";
 import { type Package, packageOf, push } from "../push";
 import { attempt } from "../store";
 import { bytes } from "../text";
@@ -73,50 +74,27 @@ function Form({ wanted, close }: { wanted: Package; close: () => void }) {
 export function DropZone() {
   const [wanted, setWanted] = useState<Package | null>(null);
   const [error, setError] = useState("");
-  const [isOver, setOver] = useState(false);
-  const input = useRef<HTMLInputElement>(null);
-  const take = (list: FileList | null | undefined) => {
+  const take = (files: File[]) => {
     setError("");
-    if (!list?.length) return;
-    packageOf([...list]).then(setWanted, (why) => setError(messageOf(why)));
+    packageOf(files).then(setWanted, (why) => setError(messageOf(why)));
   };
   return (
-    <section
-      class={`panel drop ${isOver ? "over" : ""}`}
-      aria-label="New version"
-      onDragOver={(event) => {
-        event.preventDefault();
-        setOver(true);
-      }}
-      onDragLeave={() => setOver(false)}
-      onDrop={(event) => {
-        event.preventDefault();
-        setOver(false);
-        take(event.dataTransfer?.files);
-      }}
-    >
-      {wanted ? (
-        <Form key={wanted.model} wanted={wanted} close={() => setWanted(null)} />
-      ) : (
-        <p>
-          Drop a model here, with its labels.txt and model.yaml or as a signed package, or{" "}
-          <button type="button" onClick={() => input.current?.click()}>
-            choose files
-          </button>
-        </p>
+    <DropPlace label="New version" files="Files of a model" multiple take={take}>
+      {(choose) => (
+        <>
+          {wanted ? (
+            <Form key={wanted.model} wanted={wanted} close={() => setWanted(null)} />
+          ) : (
+            <p>
+              Drop a model here, with its labels.txt and model.yaml or as a signed package, or{" "}
+              <button type="button" onClick={choose}>
+                choose files
+              </button>
+            </p>
+          )}
+          {error && <p class="error">{error}</p>}
+        </>
       )}
-      <input
-        ref={input}
-        type="file"
-        multiple
-        hidden
-        aria-label="Files of a model"
-        onChange={(event) => {
-          take(event.currentTarget.files);
-          event.currentTarget.value = "";
-        }}
-      />
-      {error && <p class="error">{error}</p>}
-    </section>
+    </DropPlace>
   );
 }
