@@ -45,9 +45,6 @@ inferd_module(http SOURCES serve/http/http_server.cc serve/http/body_stream.cc s
 include(web.cmake)
 inferd_module(iio OPTION INFERD_IIO SOURCES pipeline/sources/iio*.cc LIBRARIES "libiio>=0.21" "libiio<1")  # 1.0 is another
 inferd_module(libcamera OPTION INFERD_LIBCAMERA SOURCES pipeline/sources/libcamera*.cc LIBRARIES libcamera)
-if(INFERD_MODULE_libcamera AND INFERD_SANITIZE STREQUAL "thread" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  target_compile_options(inferd-module-libcamera PRIVATE -Wno-tsan)  # fences in its headers, which GCC cannot follow
-endif()
 inferd_module(mjpeg SOURCES pipeline/sinks/mjpeg.cc pipeline/sinks/mjpeg_server.cc LIBRARIES libmicrohttpd)
 inferd_module(mqtt OPTION INFERD_MQTT SOURCES pipeline/mqtt/*.cc pipeline/sinks/mqtt.cc pipeline/sinks/mqtt_client.cc
               pipeline/sources/mqtt.cc LIBRARIES libmosquitto)
