@@ -30,6 +30,12 @@ std::string listener_list(const ServerConfig& server) {
     listener.mark = local.mark;
     list.push_back(to_json("local", listener));
   }
+  for (const FrigateListener& frigate : server.frigate) {
+    Listener listener;  // of a protocol without TLS and rules
+    listener.address = frigate.address;
+    listener.mark = frigate.mark;
+    list.push_back(to_json("frigate", listener));
+  }
   return list.dump(2);
 }
 

@@ -92,24 +92,34 @@ void examine_privilege(const Patient& patient, const Listener& listener, const P
                             .value_or(kUsualFirstPort);
   const auto user = find_user(patient.root, patient.user);
   if (place.port >= first || !user || user->id == 0) return;
-  const bool is_http = listener.protocol == "http";  // which takes no sockets over
+  const bool takes_over = listener.protocol == "grpc";  // sockets that systemd opened
   const std::string port = std::to_string(place.port);
   if (unit_says(patient, "inferd.service", "AmbientCapabilities", "CAP_NET_BIND_SERVICE") ||
-      (!is_http && unit_says(patient, "inferd.socket", "ListenStream", port)))
+      (takes_over && unit_says(patient, "inferd.socket", "ListenStream", port)))
     return;
   findings.push_back(
       {Level::kError,
        patient.user + " may not open port " + port + " of " + text_of(listener) +
            ", which is below " + std::to_string(first),
        "a port from " + std::to_string(first) + " on at " + listener.at +
-           (is_http ? ", or in sudo systemctl edit inferd: CapabilityBoundingSet= and "
-                      "AmbientCapabilities=CAP_NET_BIND_SERVICE"
-                    : ", or ListenStream=" + listener.address +
-                          " in sudo systemctl edit inferd.socket")});
+           (takes_over
+                ? ", or ListenStream=" + listener.address + " in sudo systemctl edit inferd.socket"
+                : ", or in sudo systemctl edit inferd: CapabilityBoundingSet= and "
+                  "AmbientCapabilities=CAP_NET_BIND_SERVICE")});
 }
 
 // Who may come in.
 void examine_access(const Listener& listener, Findings& findings) {
+  if (listener.protocol == "frigate") {  // there is neither TLS nor a rule to give it
+    if (listener.loopback) return;
+    findings.push_back({Level::kWarning,
+                        text_of(listener) +
+                            " is open to other machines, unencrypted: whoever reaches it may ask "
+                            "its pipeline and fill the memory",
+                        "an address of 127.0.0.1 or unix: at " + listener.at +
+                            ", or a firewall, see docs/access.md"});
+    return;
+  }
   if (!listener.loopback && !listener.tls) {
     findings.push_back({Level::kWarning,
                         text_of(listener) +

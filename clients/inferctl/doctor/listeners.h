@@ -11,7 +11,7 @@
 namespace inferd::ctl {
 
 struct Listener {
-  std::string protocol;  // "grpc", "http" or "local"
+  std::string protocol;  // "grpc", "http", "local" or "frigate"
   std::string address;   // "unix:PATH" or "HOST:PORT"
   bool loopback = false, tls = false, rules = false;
   std::string at;  // "file:line:column"

@@ -2,9 +2,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "daemon/config/config.h"
+#include "daemon/config/listener_list.h"
 #include "tests/unit/temporary_folder.h"
 
 namespace inferd::config {
@@ -51,6 +54,14 @@ TEST_F(AdaptersConfigTest, KeysAreRead) {
   EXPECT_EQ(config->server.frigate[0].format, "rgb");
   EXPECT_EQ(config->server.frigate[1].address, "0.0.0.0:5555");
   EXPECT_EQ(config->server.frigate[1].format, "bgr");
+  const auto list = nlohmann::json::parse(listener_list(config->server));
+  const auto open = std::find_if(list.begin(), list.end(), [](const auto& listener) {
+    return listener["address"] == "0.0.0.0:5555";
+  });
+  ASSERT_NE(open, list.end());
+  EXPECT_EQ((*open)["protocol"], "frigate");
+  EXPECT_FALSE((*open)["loopback"] || (*open)["tls"] || (*open)["rules"]);
+  EXPECT_THAT((*open)["at"].get<std::string>(), HasSubstr("c.yaml:6:7"));
 }
 
 TEST_F(AdaptersConfigTest, MistakesAreReportedWhereTheyStand) {

@@ -18,6 +18,7 @@ namespace inferd::ctl {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::Field;
 using ::testing::HasSubstr;
@@ -249,6 +250,17 @@ TEST_F(DoctorTest, AListenerThatLetsEverybodyIn) {
   listener.loopback = true;
   EXPECT_THAT(examine(listener),
               ElementsAre(found(Level::kWarning, "every program on this machine", "allow:")));
+}
+
+TEST_F(DoctorTest, AListenerForFrigate) {
+  Listener listener{"frigate", "0.0.0.0:5555", false, false, false, "inferd.yaml:3:7"};
+  EXPECT_THAT(examine(listener),
+              ElementsAre(found(Level::kWarning, "whoever reaches it may ask its pipeline",
+                                "127.0.0.1 or unix: at inferd.yaml:3:7")));
+  listener.loopback = true;
+  EXPECT_THAT(examine(listener), IsEmpty()) << "it asks one pipeline and changes nothing";
+  EXPECT_THAT(examine(safe("frigate", "0.0.0.0:443")),
+              Contains(found(Level::kError, "below 1024", "AmbientCapabilities")));
 }
 
 TEST_F(DoctorTest, AFolderForSockets) {
