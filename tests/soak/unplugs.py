@@ -5,7 +5,7 @@
 One daemon with a pipeline for each source and sink that runs without hardware. Cameras, brokers and servers are killed and
 started again, clients cut off, a disk filled, sensors pulled out. After each time, the pipeline must have come back by
 itself: new results arrive. At the end the daemon must have no more memory, threads and descriptors than after the first
-rounds. Exit status 1: something did not come back, or grew."""
+rounds. Exit status 1: something did not come back, or grew. 77: something it needs is missing."""
 import argparse
 import contextlib
 import pathlib
@@ -188,6 +188,9 @@ def main():
     parser.add_argument("--slack-kb", type=int, default=4096, help="more anonymous memory in the end")
     arguments = parser.parse_args()
     arguments.models, arguments.brightness = arguments.models.resolve(), arguments.brightness.resolve()
+    if not (arguments.models / "images").is_dir():
+        print(f"SKIPPED: no pictures and sounds in {arguments.models}")
+        return 77
     with tempfile.TemporaryDirectory(prefix="inferd-plugs-") as folder:
         failures = soak(arguments, pathlib.Path(folder))
     for text in failures:
