@@ -133,9 +133,7 @@ void Preprocessor::plan_copy() {
   const auto unblended = [](const Axis& axis) {
     for (int i = 0; i < axis.count; ++i) {
       const Tap tap = tap_at(axis, i);
-      // The last pixel is the second of its tap.
-      const int pixel = tap.weight == kOne ? tap.high : tap.low;
-      if ((tap.weight != 0 && tap.weight != kOne) || pixel != tap_at(axis, 0).low + i) return false;
+      if (tap.weight != 0 || tap.low != tap_at(axis, 0).low + i) return false;
     }
     return true;
   };
@@ -173,9 +171,9 @@ size_t Preprocessor::resampled(Plane& plane, const Picture& picture, int row, in
 // The rows of all components that a line of the tensor lies between.
 Line Preprocessor::line_of(const Picture& picture, const Tap& tap) {
   Line line;
-  line.weight = tap.weight == kOne ? 0 : tap.weight;
+  line.weight = tap.weight;
   for (Plane& plane : planes_) {
-    const int low = (tap.weight == kOne ? tap.high : tap.low) >> plane.shift_y;
+    const int low = tap.low >> plane.shift_y;
     const int high = (tap.weight == 0 ? tap.low : tap.high) >> plane.shift_y;
     const size_t a = resampled(plane, picture, low, high);
     const size_t b = low == high ? a : resampled(plane, picture, high, low);
@@ -255,9 +253,8 @@ void Preprocessor::write_turned(Line& line, int x, std::byte* tensor) {
 
 void Preprocessor::copy_line(const Picture& picture, int line, std::byte* tensor) const {
   const auto pixel = as_size(tensor_.channels);
-  const Tap& tap = lines_[as_size(line)];
-  const int row = tap.weight == kOne ? tap.high : tap.low;
-  const uint8_t* from = picture.planes[0] + as_size(row) * picture.strides[0] +
+  const uint8_t* from = picture.planes[0] +
+                        as_size(lines_[as_size(line)].low) * picture.strides[0] +
                         as_size(tap_at(mapping_.across, 0).low) * pixel;
   auto* to = reinterpret_cast<uint8_t*>(tensor + row_at(line, 0));
   const size_t bytes = as_size(count_) * pixel;

@@ -9,6 +9,21 @@ inline __m256i both(__m128i low, __m128i high) {
   return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
 }
 
+// How eight bytes of two rows, one row behind the other, and eight of a third become triples: what
+// pshufb takes for byte l of the k-th 16; nothing where it is the other's.
+struct EightTriples {
+  alignas(16) uint8_t two[2][16], third[2][16];
+  constexpr EightTriples() : two(), third() {
+    for (int i = 0; i < 32; ++i) {
+      const int k = i / 16, triple = i / 3, of = i % 3;
+      const bool none = i >= 24;
+      two[k][i % 16] = static_cast<uint8_t>(none || of == 2 ? Gather::kNothing : 8 * of + triple);
+      third[k][i % 16] = static_cast<uint8_t>(none || of < 2 ? Gather::kNothing : triple);
+    }
+  }
+};
+constexpr EightTriples kEightTriples;
+
 struct Avx2 : Mixing {
   static constexpr int kLanes = 2;
   using Bytes = __m256i;
@@ -18,9 +33,10 @@ struct Avx2 : Mixing {
   };
 
   static Bytes zero() { return _mm256_setzero_si256(); }
+  static Bytes load(const uint8_t* p) { return load256(p); }
   static Bytes load(const uint8_t* p0, const uint8_t* p1) { return both(load128(p0), load128(p1)); }
   static Bytes load_pixels(const uint8_t* row, const int32_t* at) {
-    return both(load_two(row + at[0], row + at[1]), load_two(row + at[8], row + at[9]));
+    return both(load_two(row + at[0], row + at[1]), load_two(row + at[2], row + at[3]));
   }
   static Bytes pick(Bytes x, const uint8_t* table) {
     return _mm256_shuffle_epi8(x, load256(table));
@@ -48,11 +64,13 @@ struct Avx2 : Mixing {
     return _mm256_min_epi16(x, _mm256_set1_epi16(static_cast<int16_t>(limit)));
   }
 
-  static Sums dot_pairs(Bytes x, const int16_t* w) {
-    return {
-        _mm256_madd_epi16(_mm256_unpacklo_epi8(x, zero()), both(load128(w), load128(w + 16))),
-        _mm256_madd_epi16(_mm256_unpackhi_epi8(x, zero()), both(load128(w + 8), load128(w + 24)))};
+  static Words blend_pairs(Bytes x, Bytes w) {
+    return _mm256_maddubs_epi16(w, _mm256_xor_si256(x, _mm256_set1_epi8(-128)));
   }
+  static Words scaled(Words x, int w) {
+    return _mm256_mulhrs_epi16(x, _mm256_set1_epi16(static_cast<int16_t>(w)));
+  }
+  static Words plus(Words x, Words y) { return _mm256_add_epi16(x, y); }
   static Sums dot(Words a, Words b, int wa, int wb) {
     const __m256i w = _mm256_unpacklo_epi16(_mm256_set1_epi16(static_cast<int16_t>(wa)),
                                             _mm256_set1_epi16(static_cast<int16_t>(wb)));
@@ -68,16 +86,7 @@ struct Avx2 : Mixing {
     return _mm256_packs_epi32(_mm256_srai_epi32(s.low, N), _mm256_srai_epi32(s.high, N));
   }
 
-  static Packed flipped(__m256i words, uint8_t flip) {
-    const __m128i bytes =
-        _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
-    return _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(flip)));
-  }
-  static Packed to_bytes(const Words* x, uint8_t flip) {
-    const __m256i odd = _mm256_and_si256(_mm256_srai_epi16(*x, 8), _mm256_set1_epi16(1));
-    const __m256i up = _mm256_add_epi16(_mm256_add_epi16(*x, _mm256_set1_epi16(127)), odd);
-    return flipped(_mm256_srai_epi16(up, 8), flip);
-  }
+  static Words to_bytes(Words x) { return scaled(x, kToByte); }
   static __m256 real(__m256i eight, const Affine& a) {
     const __m256 x = _mm256_sub_ps(_mm256_cvtepi32_ps(eight), _mm256_set1_ps(a.middle));
     return _mm256_mul_ps(x, _mm256_set1_ps(a.factor));
@@ -91,9 +100,30 @@ struct Avx2 : Mixing {
   static __m256i high_half(Words x) {
     return _mm256_cvtepi16_epi32(_mm256_extracti128_si256(x, 1));
   }
-  static Packed to_steps(const Words* x, const Steps& s, uint8_t flip) {
-    const __m256i words = _mm256_packs_epi32(step(low_half(*x), s), step(high_half(*x), s));
-    return flipped(_mm256_permute4x64_epi64(words, 0xd8), flip);
+  static Words to_steps(Words x, const Steps& s) {
+    const __m256i words = _mm256_packs_epi32(step(low_half(x), s), step(high_half(x), s));
+    return _mm256_permute4x64_epi64(words, 0xd8);
+  }
+  static void store_bytes(const Words* x, uint8_t flip, uint8_t* out) {
+    const __m128i low = _mm256_castsi256_si128(*x);
+    const __m128i bytes = _mm_packs_epi16(low, _mm256_extracti128_si256(*x, 1));
+    store128(out, _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(flip))));
+  }
+  // Each lane makes eight triples.
+  static void mix_bytes(const Words (*x)[1], uint8_t flip, uint8_t* out) {
+    const __m256i flips = _mm256_set1_epi8(static_cast<char>(flip));
+    const __m256i two = _mm256_xor_si256(_mm256_packs_epi16(x[0][0], x[1][0]), flips);
+    const __m256i third = _mm256_xor_si256(_mm256_packs_epi16(x[2][0], x[2][0]), flips);
+    const auto mixed = [&](int k) {
+      return _mm256_or_si256(pick_same(two, kEightTriples.two[k]),
+                             pick_same(third, kEightTriples.third[k]));
+    };
+    const __m256i begin = mixed(0);
+    const __m256i end = mixed(1);  // eight bytes of each lane
+    store128(out, _mm256_castsi256_si128(begin));
+    store128(out + 16, _mm256_castsi256_si128(end));
+    store128(out + 24, _mm256_extracti128_si256(begin, 1));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(out + 40), _mm256_extracti128_si256(end, 1));
   }
   static void store_reals(float* out, const Words* x, const Affine& a) {
     _mm256_storeu_ps(out, real(low_half(*x), a));

@@ -12,20 +12,30 @@
 
 namespace inferd::media {
 
-// Weights of neighbours add up to this.
-inline constexpr int kOne = 1 << 14;
-
 // Every centred value lies below this and above -32769.
 inline constexpr int kLargest = 127 * 256;
 
-// Two neighbours in a row of the picture; the second has weight w1 of kOne. Centred.
-[[gnu::always_inline]] inline int16_t blend_bytes(int a, int b, int w0, int w1) {
-  return static_cast<int16_t>((a * w0 + b * w1 + 32 - 128 * kOne) >> 6);
+// Weights of two rows add up to this, which is one more than fits into 16 bits: where one of them
+// has it all, nothing is blended.
+inline constexpr int kOneRow = 1 << 15;
+
+// Weights of two neighbours in a row add up to this, so that their sum is a centred value as it is.
+inline constexpr int kOnePixel = 1 << 8;
+[[gnu::always_inline]] inline int pixel_weight(int row_weight) {
+  constexpr int kRatio = kOneRow / kOnePixel;
+  return (row_weight + kRatio / 2) / kRatio;
 }
 
-// Two rows of centred values.
+// Two neighbours in a row of the picture. Centred.
+[[gnu::always_inline]] inline int16_t blend_bytes(int a, int b, int w0, int w1) {
+  return static_cast<int16_t>(a * w0 + b * w1 - 128 * kOnePixel);
+}
+
+// Two rows of centred values. Each product is rounded for itself, as vector units do that multiply
+// fractions of 16 bits.
+[[gnu::always_inline]] inline int weighted(int a, int w) { return (a * w + kOneRow / 2) >> 15; }
 [[gnu::always_inline]] inline int16_t blend_rows(int a, int b, int w0, int w1) {
-  return static_cast<int16_t>((a * w0 + b * w1 + kOne / 2) >> 14);
+  return static_cast<int16_t>(weighted(a, w0) + weighted(b, w1));
 }
 
 // Weights of neighbours where a lens has bent lines: sums of two bytes fit into 16 bits.
@@ -37,6 +47,9 @@ inline constexpr int kWarpOne = 1 << 6;
   const int sum = (a * up + c * down) * left + (b * up + d * down) * right;
   return static_cast<int16_t>((sum + 8 - 128 * kWarpOne * kWarpOne) >> 4);
 }
+
+// What coefficients of colours are fractions of.
+inline constexpr int kOne = 1 << 14;
 
 // From Y, U and V to R, G and B in 1/kOne: R = luma * (Y - black) + red_v * (V - 128), and so on;
 // `offset` is what centring and rounding add. Each fits into 16 bits; that of blue is over 2 and
@@ -84,10 +97,8 @@ static_assert(kLumaRed + kLumaGreen + kLumaBlue == kOne);
   return static_cast<int16_t>((kLumaRed * r + kLumaGreen * g + kLumaBlue * b + kOne / 2) >> 14);
 }
 
-// The pixel itself, rounded (halves to even, as nearbyint() does), minus 128.
-[[gnu::always_inline]] inline int to_byte(int centred) {
-  return (centred + 127 + ((centred >> 8) & 1)) >> 8;
-}
+// The pixel itself, rounded (halves up), minus 128.
+[[gnu::always_inline]] inline int to_byte(int centred) { return (centred + 128) >> 8; }
 
 // How a centred value becomes a real one: (value - middle) * factor.
 struct Affine {

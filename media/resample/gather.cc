@@ -80,27 +80,36 @@ void add_windows(Gather& g, int row_bytes) {
   }
 }
 
-// For three components whose pixels are 3 or 4 bytes apart.
-void add_pixels(Gather& g, std::span<const Component> components, int row_bytes) {
+// For three components, of which all that a position takes lies within 8 bytes.
+void add_twos(Gather& g, int row_bytes) {
+  std::vector<Extent> of_one, of_two;
   for (int i = 0; i < blocks_of(g.count) * kBlock; ++i) {
-    const int32_t at = extent_of(g, std::min(i, g.count - 1)).first;
-    g.pixels.push_back(at);
-    // Such positions are at one end.
-    if (at + 8 <= row_bytes) {
-      g.pixels_end = (i + 1) / kBlock * kBlock;
-    } else if (g.pixels_end == 0) {
-      g.pixels_begin = (i / kBlock + 1) * kBlock;
-    } else {
-      break;
-    }
+    of_one.push_back(extent_of(g, std::min(i, g.count - 1)));
+    if (i % 2 == 0) continue;
+    const Extent &a = of_one[of_one.size() - 2], &b = of_one.back();
+    of_two.push_back({std::min(a.first, b.first), std::max(a.last, b.last)});
+    if (of_two.back().last - of_two.back().first >= kWindow) g.far_apart = true;
   }
-  if (g.pixels_end <= g.pixels_begin) g.pixels_begin = g.pixels_end = 0;
-  g.pixel_picks.assign(kWindow, Gather::kNothing);
-  for (size_t c = 0; c < 3; ++c) {
-    for (size_t pixel = 0; pixel < 2; ++pixel) {
-      const auto first = static_cast<uint8_t>(static_cast<size_t>(components[c].first) + pixel * 8);
-      g.pixel_picks[c * 4 + pixel * 2] = first;
-      g.pixel_picks[c * 4 + pixel * 2 + 1] = static_cast<uint8_t>(first + components[c].step);
+  // Whatever the place of a window in its row, none ends behind it.
+  const int room = g.far_apart ? kWindow / 2 : kWindow;
+  const auto begin_of = [&](const Extent& e) { return std::min(e.first, row_bytes - room); };
+  const auto twos = static_cast<int>(of_two.size());
+  g.two_picks.assign(of_two.size() * kWindow, Gather::kNothing);
+  for (int to = 0; to < twos; ++to) {
+    const int block = to / kHalf, two = to % kHalf / 2, half = to % 2;
+    const int first = block * kBlock + half * kHalf + two * 2;
+    for (int i = 0; i < 2; ++i) {
+      const int position = std::min(first + i, g.count - 1);
+      const int32_t begin = begin_of(g.far_apart ? of_one[static_cast<size_t>(first + i)]
+                                                 : of_two[static_cast<size_t>(first / 2)]);
+      if (g.far_apart || i == 0) g.twos.push_back(begin);
+      const int at = g.far_apart ? i * room : 0;
+      for (int c = 0; c < 3; ++c) {
+        const auto from = static_cast<size_t>(c * g.count + position);
+        uint8_t* pick = &g.two_picks[static_cast<size_t>(to * kWindow + c * 4 + i * 2)];
+        pick[0] = static_cast<uint8_t>(g.low[from] - begin + at);
+        pick[1] = static_cast<uint8_t>(g.high[from] - begin + at);
+      }
     }
   }
 }
@@ -112,7 +121,14 @@ Gather make_gather(const Axis& across, std::span<const Component> components, in
   g.count = across.count;
   g.components = static_cast<int>(components.size());
   std::vector<Tap> taps;
-  for (int i = 0; i < across.count; ++i) taps.push_back(tap_at(across, i));
+  for (int i = 0; i < across.count; ++i) {
+    Tap tap = tap_at(across, i);
+    tap.weight = pixel_weight(tap.weight);
+    if (tap.weight == 0) tap.high = tap.low;
+    if (tap.weight == kOnePixel) tap.low = tap.high;
+    if (tap.low == tap.high) tap.weight = kOnePixel / 2;
+    taps.push_back(tap);
+  }
   for (const Component& c : components) {
     for (const Tap& tap : taps) {
       g.low.push_back((tap.low >> c.shift_x) * c.step + c.first);
@@ -121,14 +137,13 @@ Gather make_gather(const Axis& across, std::span<const Component> components, in
   }
   for (int i = 0; i < blocks_of(g.count) * kBlock; ++i) {
     const int weight = taps[static_cast<size_t>(std::min(i, g.count - 1))].weight;
-    g.weights.push_back(static_cast<int16_t>(kOne - weight));
-    g.weights.push_back(static_cast<int16_t>(weight));
+    g.weights.push_back(static_cast<uint8_t>(kOnePixel - weight));
+    g.weights.push_back(static_cast<uint8_t>(weight));
   }
   if (row_bytes < kWindow) return g;
   add_windows(g, row_bytes);
-  // Three picks of a window that holds a position or two cost more than the pixels one by one.
-  const bool together = components.size() == 3 && components[0].shift_x == components[1].shift_x;
-  if (together && g.windows > 3 && across.pixels > 1) add_pixels(g, components, row_bytes);
+  // Three picks of a window cost more than one of two positions.
+  if (g.components == 3 && g.windows > 1) add_twos(g, row_bytes);
   return g;
 }
 

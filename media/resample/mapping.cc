@@ -51,9 +51,9 @@ double place_at(const Axis& axis, int position) {
 
 Tap tap_at(const Axis& axis, int position) {
   const double at = place_at(axis, position);
-  const int low = std::clamp(static_cast<int>(at), 0, std::max(axis.pixels - 2, 0));
-  return {low, std::min(low + 1, axis.pixels - 1),
-          static_cast<int>(std::lround((at - low) * kOne))};
+  const auto fixed = static_cast<int64_t>(std::llround(at * kOneRow));
+  const auto low = static_cast<int>(fixed / kOneRow);
+  return {low, std::min(low + 1, axis.pixels - 1), static_cast<int>(fixed % kOneRow)};
 }
 
 Mapping map_picture(int width, int height, const Preprocess& o, const ImageTensor& tensor) {

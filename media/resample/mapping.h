@@ -15,8 +15,8 @@ struct Axis {
   bool backwards = false;        // the first position is at its end
 };
 
-// Between pixels `low` and `high`; `weight` (of kOne) is that of `high`, which is low + 1 wherever
-// the picture has two pixels.
+// Between pixels `low` and `high`, its neighbour; `weight`, below kOneRow, is that of `high`. Where
+// it is zero, `high` may be `low` again.
 struct Tap {
   int low = 0, high = 0, weight = 0;
 };

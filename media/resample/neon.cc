@@ -15,6 +15,7 @@ struct Neon {
   };
 
   static Bytes zero() { return vdupq_n_u8(0); }
+  static Bytes load(const uint8_t* p) { return vld1q_u8(p); }
   static Bytes load(const uint8_t* p, const uint8_t*) { return vld1q_u8(p); }
   static Bytes load_pixels(const uint8_t* row, const int32_t* at) {
     return vcombine_u8(vld1_u8(row + at[0]), vld1_u8(row + at[1]));
@@ -60,15 +61,11 @@ struct Neon {
     return vminq_s16(x, vdupq_n_s16(static_cast<int16_t>(limit)));
   }
 
-  static Sums dot_pairs(Bytes x, const int16_t* w) {
-    const int16x8x2_t weights = vld2q_s16(w);
-    const uint16x8_t pairs = vreinterpretq_u16_u8(x);
-    const Words low = vreinterpretq_s16_u16(vandq_u16(pairs, vdupq_n_u16(0xff)));
-    const Words high = vreinterpretq_s16_u16(vshrq_n_u16(pairs, 8));
-    return {vmlal_s16(vmull_s16(vget_low_s16(low), vget_low_s16(weights.val[0])),
-                      vget_low_s16(high), vget_low_s16(weights.val[1])),
-            vmlal_high_s16(vmull_high_s16(low, weights.val[0]), high, weights.val[1])};
+  static Words blend_pairs(Bytes x, Bytes w) {
+    return veorq_s16(add_pairs(x, w), vdupq_n_s16(INT16_MIN));
   }
+  static Words scaled(Words x, int w) { return vqrdmulhq_n_s16(x, static_cast<int16_t>(w)); }
+  static Words plus(Words x, Words y) { return vaddq_s16(x, y); }
   static Sums dot(Words a, Words b, int wa, int wb) {
     const auto first = static_cast<int16_t>(wa);
     const auto second = static_cast<int16_t>(wb);
@@ -82,17 +79,7 @@ struct Neon {
     return vqshrn_high_n_s32(vqshrn_n_s32(s.low, N), s.high, N);
   }
 
-  using Packed = uint8x16_t;
-  static Packed flipped(int8x8_t low, int8x8_t high, uint8_t flip) {
-    return veorq_u8(vreinterpretq_u8_s8(vcombine_s8(low, high)), vdupq_n_u8(flip));
-  }
-  static int8x8_t byte(Words x) {
-    const int16x8_t odd = vandq_s16(vshrq_n_s16(x, 8), vdupq_n_s16(1));
-    return vshrn_n_s16(vaddq_s16(vaddq_s16(x, vdupq_n_s16(127)), odd), 8);
-  }
-  static Packed to_bytes(const Words* x, uint8_t flip) {
-    return flipped(byte(x[0]), byte(x[1]), flip);
-  }
+  static Words to_bytes(Words x) { return vrshrq_n_s16(x, 8); }
   static float32x4_t real(int32x4_t four, const Affine& a) {
     const float32x4_t x = vsubq_f32(vcvtq_f32_s32(four), vdupq_n_f32(a.middle));
     return vmulq_f32(x, vdupq_n_f32(a.factor));
@@ -102,12 +89,19 @@ struct Neon {
         vminq_f32(vmaxq_f32(real(four, s.affine), vdupq_n_f32(s.low)), vdupq_n_f32(s.high));
     return vaddq_s32(vcvtnq_s32_f32(clamped), vdupq_n_s32(s.zero));
   }
-  static int8x8_t eight_steps(Words x, const Steps& s) {
+  static Words to_steps(Words x, const Steps& s) {
     const int16x4_t low = vmovn_s32(step(vmovl_s16(vget_low_s16(x)), s));
-    return vmovn_s16(vcombine_s16(low, vmovn_s32(step(vmovl_high_s16(x), s))));
+    return vmovn_high_s32(low, step(vmovl_high_s16(x), s));
   }
-  static Packed to_steps(const Words* x, const Steps& s, uint8_t flip) {
-    return flipped(eight_steps(x[0], s), eight_steps(x[1], s), flip);
+  static uint8x16_t packed(const Words* x, uint8_t flip) {
+    const int8x16_t bytes = vmovn_high_s16(vmovn_s16(x[0]), x[1]);
+    return veorq_u8(vreinterpretq_u8_s8(bytes), vdupq_n_u8(flip));
+  }
+  static void store_bytes(const Words* x, uint8_t flip, uint8_t* out) {
+    vst1q_u8(out, packed(x, flip));
+  }
+  static void mix_bytes(const Words (*x)[2], uint8_t flip, uint8_t* out) {
+    vst3q_u8(out, {{packed(x[0], flip), packed(x[1], flip), packed(x[2], flip)}});
   }
   static void store_reals(float* out, const Words* x, const Affine& a) {
     for (int i = 0; i < 2; ++i) {
@@ -116,8 +110,6 @@ struct Neon {
     }
   }
 
-  static void store_packed(uint8_t* out, Packed x) { vst1q_u8(out, x); }
-  static void mix_bytes(Packed a, Packed b, Packed c, uint8_t* out) { vst3q_u8(out, {{a, b, c}}); }
   static void mix_reals(const float* a, const float* b, const float* c, float* out) {
     vst3q_f32(out, {{vld1q_f32(a), vld1q_f32(b), vld1q_f32(c)}});
   }

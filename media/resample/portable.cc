@@ -13,7 +13,7 @@ void gather(const Gather& g, const uint8_t* row, int16_t* const* out) {
   for (int c = 0; c < g.components; ++c) {
     const int32_t* low = g.low.data() + c * g.count;
     const int32_t* high = g.high.data() + c * g.count;
-    const int16_t* w = g.weights.data();
+    const uint8_t* w = g.weights.data();
     for (int i = 0; i < g.count; ++i)
       out[c][i] = blend_bytes(row[low[i]], row[high[i]], w[2 * i], w[2 * i + 1]);
   }
@@ -27,7 +27,7 @@ void channels_at(const Line& l, int first, Block& block) {
     const int16_t* low = l.low[c] + first;
     const int16_t* high = l.high[c] + first;
     for (int i = 0; i < kBlock; ++i)
-      block[c][i] = blend_rows(low[i], high[i], kOne - l.weight, l.weight);
+      block[c][i] = blend_rows(low[i], high[i], kOneRow - l.weight, l.weight);
   }
   if (l.yuv != nullptr) {
     for (int i = 0; i < kBlock; ++i) {

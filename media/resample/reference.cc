@@ -23,9 +23,10 @@ int16_t sample(const Picture& p, const Component& c, const Tap& x, const Tap& y)
     return value_at(p, c, column >> c.shift_x, row >> c.shift_y);
   };
   const auto along = [&](int row) {
-    return blend_bytes(at(x.low, row), at(x.high, row), kOne - x.weight, x.weight);
+    const int weight = pixel_weight(x.weight);
+    return blend_bytes(at(x.low, row), at(x.high, row), kOnePixel - weight, weight);
   };
-  return blend_rows(along(y.low), along(y.high), kOne - y.weight, y.weight);
+  return blend_rows(along(y.low), along(y.high), kOneRow - y.weight, y.weight);
 }
 
 // The same at a place of a bent picture.

@@ -26,10 +26,11 @@ struct Gather {
   int count = 0;       // positions
   int components = 0;  // of the plane, 1..3
 
-  // One by one: the bytes of the two pixels of a position, [component][count].
+  // One by one: the bytes of the two pixels of a position, [component][count]. Where one of them
+  // has all the weight it is both, with a half each, so that weights are bytes.
   std::vector<int32_t> low, high;
-  // Weights of both, [position][2], for whole blocks.
-  std::vector<int16_t> weights;
+  // Weights of both, [position][2], for whole blocks. They add up to kOnePixel.
+  std::vector<uint8_t> weights;
 
   // By windows, for whole blocks. A block is two halves of 8 positions; a half has `windows`
   // windows. offsets: [block][window][half]. picks: [block][window][component][half][16]: which
@@ -40,13 +41,14 @@ struct Gather {
   std::vector<int32_t> offsets;
   std::vector<uint8_t> picks;
 
-  // By pixels, for formats that keep three components together, where windows hold two positions
-  // or one: 8 bytes from offset pixels[position] have both pixels. For the whole blocks of
-  // [pixels_begin, pixels_end), which leave out those whose 8 bytes would end behind the row.
-  // picks of two of them: [16] to two pairs of each component, and four bytes of nothing.
-  int pixels_begin = 0, pixels_end = 0;
-  std::vector<int32_t> pixels;
-  std::vector<uint8_t> pixel_picks;
+  // By twos, for formats that keep three components together: a half is four times two positions,
+  // and all bytes of two are picked at once. twos: where their window begins, [block][two][half];
+  // if they are far apart, where 8 bytes begin that have both pixels of each,
+  // [block][two][half][2]. two_picks: [block][two][half][16], to two pairs of each component and
+  // four bytes of nothing.
+  bool far_apart = false;
+  std::vector<int32_t> twos;
+  std::vector<uint8_t> two_picks;
 };
 
 // How positions of the tensor find the four pixels that they lie between where a lens has bent
@@ -92,7 +94,7 @@ enum class ElementKind : uint8_t {
 
 // One line of the picture's rectangle in the tensor, from rows of components to elements.
 struct Line {
-  std::array<const int16_t*, 3> low{}, high{};  // of each component; high has `weight` of kOne
+  std::array<const int16_t*, 3> low{}, high{};  // of each component; high has `weight` of kOneRow
   int weight = 0;
   const YuvMatrix* yuv = nullptr;  // null: the components are red, green and blue
   bool luma = false;               // of them is all that is wanted: one channel

@@ -5,18 +5,20 @@
 // flags stays in its file.
 //
 //   Bytes, Words, Sums                16 * kLanes bytes; 8 * kLanes int16; as many int32
-//   load(p0, p1), pick(x, table)      a window for each lane; see Gather
-//   load_pixels(row, at)              for each lane pixels at[0], at[1]; of the second at[8], at[9]
-//   pick_same(x, table)               with one table for all lanes
-//   zip_low32(a, b), ..., either      pairs of 16, 32 and 64 bits in turn, within lanes; a | b
-//   load_corners(p0, p1, stride)      for each lane 8 bytes at p, and 8 at p + stride
+//   load(p0, p1), load(p)             a window for each lane; 16 * kLanes bytes
+//   pick(x, table)                    see Gather
+//   load_pixels(row, at)              for each lane 8 bytes from at[0] and from at[1]; then at[2],
+//   ... blend_pairs(x, w)                 blend_bytes() of bytes 2i and 2i+1, with weights w[2i],
+//   w[2i+1] scaled(x, w), plus(x, y)          weighted(); x + y pick_same(x, table) with one table
+//   for all lanes zip_low32(a, b), ..., either      pairs of 16, 32 and 64 bits in turn, within
+//   lanes; a | b load_corners(p0, p1, stride)      for each lane 8 bytes at p, and 8 at p + stride
 //   add_pairs(x, w), add_word_pairs   x[2i] w[2i] + x[2i+1] w[2i+1]: Words; half of Sums
 //   words(x)                          the same bits
-//   dot_pairs(x, w)                   bytes 2i and 2i+1 times w[2i] and w[2i+1]
 //   dot(a, b, wa, wb), add(s, t), add(s, n)
 //   narrow<N>(s)                      s >> N, saturated
-//   to_bytes(x, flip), to_steps(x, steps, flip)   16 values of 2 / kLanes Words: Packed
-//   store_packed, mix_bytes; store_reals, mix_reals (4 triples)
+//   to_bytes(x), to_steps(x, steps)   to_byte() and to_step() of each
+//   store_bytes, mix_bytes            of 16 values, in 2 / kLanes Words each; 16 triples
+//   store_reals, mix_reals            of 16 values; 4 triples
 #pragma once
 
 #include <cstring>
@@ -49,17 +51,14 @@ struct Rows {
   static constexpr int kWords = 8 * V::kLanes;
   static constexpr int kParts = kBlock / kWords;
 
-  static void store_blended(Bytes pairs, const int16_t* weights, int16_t* out) {
-    V::store(out, V::template narrow<6>(V::add(V::dot_pairs(pairs, weights), 32 - 128 * kOne)));
-  }
-
   template <int C>
-  static void gather_windows(const Gather& g, int from, int to, const uint8_t* row,
-                             int16_t* const* out) {
-    const int32_t* at = g.offsets.data() + from / kBlock * 2 * g.windows;
-    const uint8_t* picks = g.picks.data() + from / kBlock * g.windows * C * 32;
-    const int16_t* weights = g.weights.data() + 2 * from;
-    for (int i = from; i < to; i += kBlock) {
+  static void gather_windows(const Gather& g, const uint8_t* row, int16_t* const* out) {
+    int16_t* to[C];  // copies, because it might seem that values are written over pointers
+    for (int c = 0; c < C; ++c) to[c] = out[c];
+    const int32_t* at = g.offsets.data();
+    const uint8_t* picks = g.picks.data();
+    const uint8_t* weights = g.weights.data();
+    for (int i = 0; i < g.count; i += kBlock) {
       for (int half = 0; half < 2; half += V::kLanes) {
         Bytes pairs[C];
         for (int c = 0; c < C; ++c) pairs[c] = V::zero();
@@ -69,8 +68,8 @@ struct Rows {
           for (int c = 0; c < C; ++c)
             pairs[c] = V::either(pairs[c], V::pick(window, pick + c * 32));
         }
-        for (int c = 0; c < C; ++c)
-          store_blended(pairs[c], weights + 2 * kHalf * half, out[c] + i + kHalf * half);
+        const Bytes w = V::load(weights + 2 * kHalf * half);
+        for (int c = 0; c < C; ++c) V::store(to[c] + i + kHalf * half, V::blend_pairs(pairs[c], w));
       }
       at += 2 * g.windows;
       picks += g.windows * C * 32;
@@ -78,32 +77,46 @@ struct Rows {
     }
   }
 
-  static void gather_pixels(const Gather& g, const uint8_t* row, int16_t* const* out) {
-    const uint8_t* picks = g.pixel_picks.data();
-    for (int i = g.pixels_begin; i < g.pixels_end; i += kBlock) {
+  template <bool kFarApart>
+  static void gather_twos(const Gather& g, const uint8_t* row, int16_t* const* out) {
+    int16_t* const to[] = {out[0], out[1], out[2]};
+    constexpr int kBegins = kFarApart ? 2 : 1;
+    const int32_t* at = g.twos.data();
+    const uint8_t* picks = g.two_picks.data();
+    const uint8_t* weights = g.weights.data();
+    for (int i = 0; i < g.count; i += kBlock) {
       for (int half = 0; half < 2; half += V::kLanes) {
-        const int first = i + kHalf * half;
-        const int32_t* at = g.pixels.data() + first;
         Bytes two[4];
-        for (int k = 0; k < 4; ++k) two[k] = V::pick_same(V::load_pixels(row, at + 2 * k), picks);
+        for (int k = 0; k < 4; ++k) {
+          const int place = 2 * k + half;
+          const int32_t* begins = at + kBegins * place;
+          const Bytes from = kFarApart ? V::load_pixels(row, begins)
+                                       : V::load(row + begins[0], row + begins[V::kLanes - 1]);
+          two[k] = V::pick(from, picks + 16 * place);
+        }
         const Bytes left = V::zip_low32(two[0], two[1]);  // both of component 0, both of 1
         const Bytes right = V::zip_low32(two[2], two[3]);
-        const int16_t* weights = g.weights.data() + 2 * first;
-        store_blended(V::zip_low64(left, right), weights, out[0] + first);
-        store_blended(V::zip_high64(left, right), weights, out[1] + first);
-        store_blended(V::zip_low64(V::zip_high32(two[0], two[1]), V::zip_high32(two[2], two[3])),
-                      weights, out[2] + first);
+        const Bytes last =
+            V::zip_low64(V::zip_high32(two[0], two[1]), V::zip_high32(two[2], two[3]));
+        const Bytes w = V::load(weights + 2 * kHalf * half);
+        const int first = i + kHalf * half;
+        V::store(to[0] + first, V::blend_pairs(V::zip_low64(left, right), w));
+        V::store(to[1] + first, V::blend_pairs(V::zip_high64(left, right), w));
+        V::store(to[2] + first, V::blend_pairs(last, w));
       }
+      at += kHalf * kBegins;
+      picks += kHalf * 16;
+      weights += 2 * kBlock;
     }
   }
 
   static void gather(const Gather& g, const uint8_t* row, int16_t* const* out) {
     if (g.windows == 0) return kPortableRows.gather(g, row, out);
-    if (g.components == 1) return gather_windows<1>(g, 0, g.count, row, out);
-    if (g.components == 2) return gather_windows<2>(g, 0, g.count, row, out);
-    gather_windows<3>(g, 0, g.pixels_begin, row, out);
-    gather_pixels(g, row, out);
-    gather_windows<3>(g, g.pixels_end, g.count, row, out);
+    if (g.components == 1) return gather_windows<1>(g, row, out);
+    if (g.components == 2) return gather_windows<2>(g, row, out);
+    if (g.twos.empty()) return gather_windows<3>(g, row, out);
+    if (g.far_apart) return gather_twos<true>(g, row, out);
+    gather_twos<false>(g, row, out);
   }
 
   // Of four positions from `at` on in each lane, two by two: their components and nothing.
@@ -167,17 +180,24 @@ struct Rows {
     warp_line<3>(w, line, plane, stride, out);
   }
 
-  static Words blended(const Line& l, size_t component, int at) {
-    const Words low = V::load(l.low[component] + at);
-    if (l.weight == 0) return low;
-    const auto sum = V::dot(low, V::load(l.high[component] + at), kOne - l.weight, l.weight);
+  // Called where one channel is wanted, so that the loops of three have registers for themselves.
+  [[gnu::noinline]] static Words luma(Words red, Words green, Words blue) {
+    const auto two = V::dot(red, green, kLumaRed, kLumaGreen);
+    const auto sum = V::add(two, V::dot(blue, blue, kLumaBlue, 0));
     return V::template narrow<14>(V::add(sum, kOne / 2));
   }
 
   // Of kWords pixels, by channel.
+  template <bool kYuv>
   static void channels_at(const Line& l, int at, Words (&out)[3]) {
-    for (size_t c = 0; c < 3; ++c) out[c] = blended(l, c, at);
-    if (l.yuv != nullptr) {
+    for (size_t c = 0; c < 3; ++c) out[c] = V::load(l.low[c] + at);
+    if (l.weight != 0) {
+      for (size_t c = 0; c < 3; ++c) {
+        out[c] = V::plus(V::scaled(out[c], kOneRow - l.weight),
+                         V::scaled(V::load(l.high[c] + at), l.weight));
+      }
+    }
+    if constexpr (kYuv) {
       const YuvMatrix& m = *l.yuv;
       const Words y = out[0];
       const Words u = out[1];
@@ -190,9 +210,7 @@ struct Rows {
       out[2] = finished(V::add(V::dot(y, v, m.luma, 0), V::dot(u, u, m.blue_u0, m.blue_u1)));
     }
     if (l.luma) {
-      const auto two = V::dot(out[0], out[1], kLumaRed, kLumaGreen);
-      const auto sum = V::add(two, V::dot(out[2], out[2], kLumaBlue, 0));
-      out[0] = V::template narrow<14>(V::add(sum, kOne / 2));
+      out[0] = luma(out[0], out[1], out[2]);
     } else if (l.bgr) {
       const Words red = out[0];
       out[0] = out[2];
@@ -200,9 +218,10 @@ struct Rows {
     }
   }
 
+  template <bool kMixed>
   static void store_reals(const Line& l, const Words (&channels)[3][kParts],
                           std::byte* const* out) {
-    if (!l.mixed) {
+    if (!kMixed) {
       for (int c = 0; c < (l.luma ? 1 : 3); ++c)
         V::store_reals(reinterpret_cast<float*>(out[c]), channels[c], l.reals[c]);
       return;
@@ -214,59 +233,67 @@ struct Rows {
       V::mix_reals(rows[0] + i, rows[1] + i, rows[2] + i, to + 3 * i);
   }
 
-  template <ElementKind kKind>
+  template <ElementKind kKind, bool kYuv, bool kMixed>
   static void finish_block(const Line& l, int first, std::byte* const* out) {
     Words channels[3][kParts];
     for (int p = 0; p < kParts; ++p) {
       Words rgb[3];
-      channels_at(l, first + p * kWords, rgb);
+      channels_at<kYuv>(l, first + p * kWords, rgb);
       for (int c = 0; c < 3; ++c) channels[c][p] = rgb[c];
     }
-    if constexpr (kKind == ElementKind::kReals) return store_reals(l, channels, out);
-    typename V::Packed packed[3];
+    if constexpr (kKind == ElementKind::kReals) return store_reals<kMixed>(l, channels, out);
     for (int c = 0; c < 3; ++c) {
-      packed[c] = kKind == ElementKind::kBytes ? V::to_bytes(channels[c], l.flip)
-                                               : V::to_steps(channels[c], l.steps[c], l.flip);
+      for (Words& x : channels[c])
+        x = kKind == ElementKind::kBytes ? V::to_bytes(x) : V::to_steps(x, l.steps[c]);
     }
     const auto at = [&](int c) { return reinterpret_cast<uint8_t*>(out[c]); };
-    if (l.mixed) return V::mix_bytes(packed[0], packed[1], packed[2], at(0));
-    for (int c = 0; c < (l.luma ? 1 : 3); ++c) V::store_packed(at(c), packed[c]);
+    if (kMixed) return V::mix_bytes(channels, l.flip, at(0));
+    for (int c = 0; c < (l.luma ? 1 : 3); ++c) V::store_bytes(channels[c], l.flip, at(c));
   }
 
   // Copies, because for all that the compiler knows elements might be written over the originals.
-  template <ElementKind kKind>
+  template <ElementKind kKind, bool kYuv, bool kMixed>
   static void finish_as(Line l) {
-    const YuvMatrix yuv = l.yuv == nullptr ? YuvMatrix{} : *l.yuv;
-    if (l.yuv != nullptr) l.yuv = &yuv;
+    const YuvMatrix yuv = kYuv ? *l.yuv : YuvMatrix{};
     const Steps steps[] = {l.steps[0], l.steps[1], l.steps[2]};
     const Affine reals[] = {l.reals[0], l.reals[1], l.reals[2]};
+    l.yuv = &yuv;
     l.steps = steps;
     l.reals = reals;
     constexpr int kSize = kKind == ElementKind::kReals ? 4 : 1;
-    const int step = (l.mixed ? 3 : 1) * kSize;
-    const int rows = l.mixed || l.luma ? 1 : 3;
-    std::byte* out[3] = {l.out[0], l.out[1], l.out[2]};
-    int i = 0;
-    for (; i + kBlock <= l.count; i += kBlock) {
-      finish_block<kKind>(l, i, out);
-      for (int c = 0; c < rows; ++c) out[c] += kBlock * step;
+    constexpr int kStep = (kMixed ? 3 : 1) * kSize;
+    const int rows = kMixed || l.luma ? 1 : 3;
+    // Less than a block goes by way of one; otherwise the last block begins within the one before.
+    alignas(32) std::byte block[3][3 * kBlock * kSize];
+    const bool less = l.count < kBlock;
+    std::byte* out[] = {less ? block[0] : l.out[0], less ? block[1] : l.out[1],
+                        less ? block[2] : l.out[2]};
+    for (int i = 0;;) {
+      finish_block<kKind, kYuv, kMixed>(l, i, out);
+      const int step = l.count - i - kBlock < kBlock ? l.count - i - kBlock : kBlock;
+      if (step <= 0) break;
+      for (int c = 0; c < rows; ++c) out[c] += step * kStep;
+      i += step;
     }
-    if (i == l.count) return;
-    alignas(32) std::byte rest[3][3 * kBlock * kSize];
-    std::byte* const to[3] = {rest[0], rest[1], rest[2]};
-    finish_block<kKind>(l, i, to);
-    for (int c = 0; c < rows; ++c)
-      std::memcpy(out[c], rest[c], static_cast<size_t>((l.count - i) * step));
+    for (int c = 0; c < rows && less; ++c)
+      std::memcpy(l.out[static_cast<size_t>(c)], block[c], static_cast<size_t>(l.count * kStep));
+  }
+
+  template <ElementKind kKind>
+  static void finish_kind(const Line& l) {
+    if (l.yuv == nullptr)
+      return l.mixed ? finish_as<kKind, false, true>(l) : finish_as<kKind, false, false>(l);
+    return l.mixed ? finish_as<kKind, true, true>(l) : finish_as<kKind, true, false>(l);
   }
 
   static void finish(const Line& l) {
     switch (l.kind) {
       case ElementKind::kBytes:
-        return finish_as<ElementKind::kBytes>(l);
+        return finish_kind<ElementKind::kBytes>(l);
       case ElementKind::kSteps:
-        return finish_as<ElementKind::kSteps>(l);
+        return finish_kind<ElementKind::kSteps>(l);
       case ElementKind::kReals:
-        return finish_as<ElementKind::kReals>(l);
+        return finish_kind<ElementKind::kReals>(l);
     }
   }
 

@@ -4,6 +4,23 @@
 namespace inferd::media {
 namespace {
 
+// How pairs of two rows' bytes and a third row become three times 16 bytes of triples: what pshufb
+// takes for byte l of the k-th from eight pairs, those from kFirstPair[k] on, and from the third
+// row; nothing where it is the other's.
+constexpr int kFirstPair[] = {0, 5, 8};
+struct Triples {
+  alignas(16) uint8_t pairs[3][16], third[3][16];
+  constexpr Triples() : pairs(), third() {
+    for (int i = 0; i < 48; ++i) {
+      const int k = i / 16, triple = i / 3, of = i % 3;
+      const int pair = 2 * (triple - kFirstPair[k]) + of;
+      pairs[k][i % 16] = static_cast<uint8_t>(of < 2 ? pair : Gather::kNothing);
+      third[k][i % 16] = static_cast<uint8_t>(of < 2 ? Gather::kNothing : triple);
+    }
+  }
+};
+constexpr Triples kTriples;
+
 struct Sse4 : Mixing {
   static constexpr int kLanes = 1;
   using Bytes = __m128i;
@@ -13,6 +30,7 @@ struct Sse4 : Mixing {
   };
 
   static Bytes zero() { return _mm_setzero_si128(); }
+  static Bytes load(const uint8_t* p) { return load128(p); }
   static Bytes load(const uint8_t* p, const uint8_t*) { return load128(p); }
   static Bytes load_pixels(const uint8_t* row, const int32_t* at) {
     return load_two(row + at[0], row + at[1]);
@@ -39,10 +57,13 @@ struct Sse4 : Mixing {
     return _mm_min_epi16(x, _mm_set1_epi16(static_cast<int16_t>(limit)));
   }
 
-  static Sums dot_pairs(Bytes x, const int16_t* w) {
-    return {_mm_madd_epi16(_mm_cvtepu8_epi16(x), load128(w)),
-            _mm_madd_epi16(_mm_unpackhi_epi8(x, zero()), load128(w + 8))};
+  static Words blend_pairs(Bytes x, Bytes w) {
+    return _mm_maddubs_epi16(w, _mm_xor_si128(x, _mm_set1_epi8(-128)));
   }
+  static Words scaled(Words x, int w) {
+    return _mm_mulhrs_epi16(x, _mm_set1_epi16(static_cast<int16_t>(w)));
+  }
+  static Words plus(Words x, Words y) { return _mm_add_epi16(x, y); }
   static Sums dot(Words a, Words b, int wa, int wb) {
     const __m128i w = _mm_unpacklo_epi16(_mm_set1_epi16(static_cast<int16_t>(wa)),
                                          _mm_set1_epi16(static_cast<int16_t>(wb)));
@@ -58,16 +79,7 @@ struct Sse4 : Mixing {
     return _mm_packs_epi32(_mm_srai_epi32(s.low, N), _mm_srai_epi32(s.high, N));
   }
 
-  static Packed flipped(__m128i low, __m128i high, uint8_t flip) {
-    return _mm_xor_si128(_mm_packs_epi16(low, high), _mm_set1_epi8(static_cast<char>(flip)));
-  }
-  static __m128i byte(Words x) {
-    const __m128i odd = _mm_and_si128(_mm_srai_epi16(x, 8), _mm_set1_epi16(1));
-    return _mm_srai_epi16(_mm_add_epi16(_mm_add_epi16(x, _mm_set1_epi16(127)), odd), 8);
-  }
-  static Packed to_bytes(const Words* x, uint8_t flip) {
-    return flipped(byte(x[0]), byte(x[1]), flip);
-  }
+  static Words to_bytes(Words x) { return scaled(x, kToByte); }
   static __m128 real(__m128i four, const Affine& a) {
     const __m128 x = _mm_sub_ps(_mm_cvtepi32_ps(four), _mm_set1_ps(a.middle));
     return _mm_mul_ps(x, _mm_set1_ps(a.factor));
@@ -79,11 +91,25 @@ struct Sse4 : Mixing {
   }
   static __m128i low_half(Words x) { return _mm_cvtepi16_epi32(x); }
   static __m128i high_half(Words x) { return _mm_cvtepi16_epi32(_mm_srli_si128(x, 8)); }
-  static __m128i eight_steps(Words x, const Steps& s) {
+  static Words to_steps(Words x, const Steps& s) {
     return _mm_packs_epi32(step(low_half(x), s), step(high_half(x), s));
   }
-  static Packed to_steps(const Words* x, const Steps& s, uint8_t flip) {
-    return flipped(eight_steps(x[0], s), eight_steps(x[1], s), flip);
+  static __m128i packed(const Words* x, uint8_t flip) {
+    return _mm_xor_si128(_mm_packs_epi16(x[0], x[1]), _mm_set1_epi8(static_cast<char>(flip)));
+  }
+  static void store_bytes(const Words* x, uint8_t flip, uint8_t* out) {
+    store128(out, packed(x, flip));
+  }
+  static void mix_bytes(const Words (*x)[2], uint8_t flip, uint8_t* out) {
+    const __m128i a = packed(x[0], flip), b = packed(x[1], flip), c = packed(x[2], flip);
+    const __m128i low = _mm_unpacklo_epi8(a, b);
+    const __m128i high = _mm_unpackhi_epi8(a, b);
+    const __m128i pairs[] = {low, _mm_alignr_epi8(high, low, 2 * kFirstPair[1]), high};
+#pragma GCC unroll 3
+    for (int k = 0; k < 3; ++k) {
+      store128(out + 16 * k, _mm_or_si128(_mm_shuffle_epi8(pairs[k], load128(kTriples.pairs[k])),
+                                          _mm_shuffle_epi8(c, load128(kTriples.third[k]))));
+    }
   }
   static void store_reals(float* out, const Words* x, const Affine& a) {
     for (int i = 0; i < 2; ++i) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What SSE4.1 and AVX2 share: mixing three rows in lanes of 16 bytes.
+// What SSE4.1 and AVX2 share: mixing three rows of real values.
 #pragma once
 
 #include <immintrin.h>
@@ -20,33 +20,10 @@ inline __m128i load_two(const uint8_t* first, const uint8_t* second) {
   return _mm_castpd_si128(two);
 }
 
-// How 16 bytes of three rows become three times 16 bytes of triples: byte [k][c][l] is what
-// pshufb takes from row c for byte l of the k-th; 0x80, nothing, where another row's is.
-struct Triples {
-  alignas(16) uint8_t from[3][3][16];
-  constexpr Triples() : from() {
-    for (int i = 0; i < 48; ++i) {
-      for (int c = 0; c < 3; ++c)
-        from[i / 16][c][i % 16] = static_cast<uint8_t>(i % 3 == c ? i / 3 : 0x80);
-    }
-  }
-};
-constexpr Triples kTriples;
+// scaled(x, kToByte) is to_byte(x).
+constexpr int kToByte = kOneRow / 256;
 
 struct Mixing {
-  using Packed = __m128i;
-  static void store_packed(uint8_t* out, Packed x) { store128(out, x); }
-  static void mix_bytes(Packed a, Packed b, Packed c, uint8_t* out) {
-    const Packed in[] = {a, b, c};
-#pragma GCC unroll 3
-    for (int k = 0; k < 3; ++k) {
-      __m128i mixed = _mm_shuffle_epi8(in[0], load128(kTriples.from[k][0]));
-      mixed = _mm_or_si128(mixed, _mm_shuffle_epi8(in[1], load128(kTriples.from[k][1])));
-      mixed = _mm_or_si128(mixed, _mm_shuffle_epi8(in[2], load128(kTriples.from[k][2])));
-      store128(out + 16 * k, mixed);
-    }
-  }
-
   static void mix_reals(const float* a, const float* b, const float* c, float* out) {
     const __m128 x = _mm_loadu_ps(a);
     const __m128 y = _mm_loadu_ps(b);

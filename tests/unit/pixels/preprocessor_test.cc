@@ -78,25 +78,29 @@ double bilinear(const Picture& p, double x, double y, int channel) {
          (at(left, top + 1) * (1 - wx) + at(left + 1, top + 1) * wx) * wy;
 }
 
-TEST(Preprocessor, ValuesAreBilinearToSixBitsOfFraction) {
+// Weights in a row have eight bits: half of the last one, times how far apart neighbours are.
+TEST(Preprocessor, ValuesAreBilinearToEightBitsOfWeight) {
   std::mt19937 random(2);
-  const Noise n = noise(PixelFormat::kRgb, 97, 61, 0, random);
-  const TensorInfo input = input_of(DType::kFloat32, 40, 50, 3, false);
+  constexpr int kWidth = 240;
+  constexpr int kHeight = 300;
+  const Noise n = noise(PixelFormat::kRgb, 397, 361, 0, random);
+  const TensorInfo input = input_of(DType::kFloat32, kWidth, kHeight, 3, false);
   const auto tensor = filled(*row_kernels().front(), n.picture, {}, input);
   const auto* values = reinterpret_cast<const float*>(tensor.data());
   double worst = 0;
   double sum = 0;
-  for (int y = 0; y < 50; ++y) {
-    for (int x = 0; x < 40; ++x) {
+  for (int y = 0; y < kHeight; ++y) {
+    for (int x = 0; x < kWidth; ++x) {
       for (int c = 0; c < 3; ++c, ++values) {
-        const double exact = bilinear(n.picture, (x + 0.5) * 97 / 40, (y + 0.5) * 61 / 50, c);
+        const double exact =
+            bilinear(n.picture, (x + 0.5) * 397 / kWidth, (y + 0.5) * 361 / kHeight, c);
         worst = std::max(worst, std::abs(exact - double{*values}));
         sum += exact - double{*values};
       }
     }
   }
-  EXPECT_LT(worst, 1.0 / 64) << "noise of 0 and 255: neighbours as far apart as can be";
-  EXPECT_LT(std::abs(sum / (40 * 50 * 3)), 1.0 / 1024) << "not biased";
+  EXPECT_LT(worst, 255.0 / 512 + 1.0 / 64) << "noise: neighbours as far apart as can be";
+  EXPECT_LT(std::abs(sum / (kWidth * kHeight * 3)), 1.0 / 1024) << "not biased";
 }
 
 // The formula of ITU-R BT.601 and BT.709, against every Y, U and V of a coarse grid.
