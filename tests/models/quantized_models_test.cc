@@ -72,7 +72,7 @@ const Case kCases[] = {
      "--equalize",
      0.8,
      0.93,
-     40},
+     20},
     {"blazeface_full_range",
      kFaces / "face_detection_full_range.tflite",
      "mean=127.5,std=127.5",
