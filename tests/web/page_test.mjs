@@ -23,6 +23,9 @@ const { values: args } = parseArgs({
 const BROWSER = process.env.INFERD_BROWSER ?? "/usr/bin/chromium";
 const MODEL = join(args.models, "onnx/yunet_n_320_320.onnx");
 const PHOTOS = [join(args.models, "images/astronaut.png")]; // by NASA: pictures of it may be shown
+const PERSON = join(args.models, "images/person.jpg");
+const JOINTS = join(args.models, "tflite/movenet_single_pose_lightning_ptq.tflite");
+const AREAS = join(args.models, "tflite/deeplabv3_mnv2_dm05_pascal_quant.tflite");
 const TOKENS = { observe: "a-token-of-who-observes", admin: "a-token-of-who-may-all" };
 const FIRST_SEEN_MS = 60_000; // on a machine that is busy
 const MOST_BYTES = 300_000;
@@ -31,7 +34,8 @@ function skip(why) {
   console.error(`SKIPPED: the dashboard is not tested in a browser: ${why}`);
   process.exit(77);
 }
-for (const file of [BROWSER, MODEL, ...PHOTOS]) if (!existsSync(file)) skip(`${file} is not there`);
+for (const file of [BROWSER, MODEL, PERSON, JOINTS, AREAS, ...PHOTOS])
+  if (!existsSync(file)) skip(`${file} is not there`);
 const require = createRequire(import.meta.url);
 let chromium, axe;
 try {
@@ -72,7 +76,15 @@ pipelines:
       camera: {source: {test_pattern: {fps: 5, width: 320, height: 240}}}
       all: {from: camera}
       some: {from: camera, every: 2}
+  - name: pose
+    source: {images: {path: photos, fps: 1, loop: true}}
+    stages: [letterbox, infer: {model: joints}, decode_pose: {min_score: 0.2}]
+  - name: segments
+    source: {images: {path: photos, fps: 1, loop: true}}
+    stages: [resize, infer: {model: areas}, decode_segments: {mask: true, size: 64}]
 `;
+// What is found is drawn in one of these.
+const COLOURS = [0x56b4e9, 0xe69f00, 0x2fc79a, 0xf0e442, 0xff8a5c, 0xe59ac6, 0xc5d4e3];
 
 let daemon, browser, context, page;
 let complaints = [];
@@ -80,6 +92,8 @@ let complaints = [];
 before(async () => {
   daemon = new Daemon(args.inferd);
   daemon.addModel("faces", MODEL);
+  daemon.addModel("joints", JOINTS);
+  daemon.addModel("areas", AREAS);
   daemon.write("models/faces/1/labels.txt", "face\n");
   mkdirSync(daemon.path("photos"));
   PHOTOS.forEach((photo, i) => copyFileSync(photo, daemon.path("photos", `${i}.png`)));
@@ -122,17 +136,16 @@ async function picture(name) {
 
 const shown = (pipeline) => page.locator(`canvas[aria-label^="${pipeline}: "][data-shown="yes"]`);
 
-// Pixels of a canvas that have exactly one of the colours that boxes are drawn in.
+// Pixels of a canvas that have exactly one of those colours.
 const drawnPixels = (canvas) =>
-  canvas.evaluate((element) => {
-    const colours = [0x56b4e9, 0xe69f00, 0x2fc79a, 0xf0e442, 0xff8a5c, 0xe59ac6, 0xc5d4e3];
+  canvas.evaluate((element, colours) => {
     const { data } = element.getContext("2d").getImageData(0, 0, element.width, element.height);
     let count = 0;
     for (let i = 0; i < data.length; i += 4) {
       if (colours.includes((data[i] << 16) | (data[i + 1] << 8) | data[i + 2])) count++;
     }
     return count;
-  });
+  }, COLOURS);
 
 const badges = (version) =>
   page.locator('article[aria-label="Model faces"] tbody tr', {
@@ -293,6 +306,86 @@ test("a picture that a camera took on its side stands upright", async () => {
   await yours().waitFor();
   const [left, top, right, bottom] = await firstBox();
   assert.ok(left > 30 && right < 60 && top > 5 && bottom < 45, "where the astronaut's face is");
+});
+
+// What the pipeline's model finds in the photo of a person, when that is shown with it.
+async function ofThePerson(pipeline) {
+  await open("#/try");
+  await page.getByLabel("Model").selectOption(pipeline);
+  const answered = page.waitForResponse((one) => one.url().endsWith(`Ask?pipeline=${pipeline}`));
+  await page.getByLabel("A picture").setInputFiles(PERSON);
+  const { results } = await (await answered).json();
+  await page.locator('canvas[aria-label^="your picture: "]:not([aria-label*="known yet"])').waitFor();
+  return results[0];
+}
+
+// From shoulders to wrists and hips, and from hips to ankles.
+const LIMBS = "5-7 7-9 6-8 8-10 5-6 5-11 6-12 11-12 11-13 13-15 12-14 14-16".split(" ");
+
+test("joints are joined", async () => {
+  const { detections } = await ofThePerson("pose");
+  const points = detections[0].keypoints;
+  const both = LIMBS.map((limb) => limb.split("-").map((end) => points[end]));
+  const seen = both.filter((ends) => ends.every(({ score }) => score >= 0.35));
+  assert.ok(seen.length >= 6, `${seen.length} limbs are seen`);
+  const middles = seen.map(([a, b]) => [(a.x + b.x) / 2, (a.y + b.y) / 2]);
+  // How far the nearest pixel around each middle is from the colour, in levels.
+  const look = (element, { at, colour }) => {
+    const context = element.getContext("2d");
+    const wanted = [colour >> 16, (colour >> 8) & 255, colour & 255];
+    return at.map(([x, y]) => {
+      const left = Math.round(x * element.width) - 1;
+      const { data } = context.getImageData(left, Math.round(y * element.height) - 1, 3, 3);
+      const apart = (i) => Math.max(...wanted.map((part, c) => Math.abs(part - data[4 * i + c])));
+      return Math.min(...Array.from({ length: 9 }, (_, i) => apart(i)));
+    });
+  };
+  const canvas = page.locator('canvas[aria-label^="your picture: "]');
+  const drawn = () => canvas.evaluate(look, { at: middles, colour: COLOURS[0] });
+  await until(async () => (await drawn()).every((levels) => levels < 40), "limbs are drawn");
+});
+
+test("areas are painted over the picture", async () => {
+  const { mask } = await ofThePerson("segments");
+  const base64 = readFileSync(PERSON).toString("base64");
+  // The mean difference, in levels, of cells from what they should be: painted, and left alone.
+  const look = async (element, { mask, base64, colours }) => {
+    const content = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+    const photo = await createImageBitmap(new Blob([content]));
+    const plain = new OffscreenCanvas(element.width, element.height).getContext("2d");
+    plain.drawImage(photo, 0, 0);
+    const { data: before } = plain.getImageData(0, 0, element.width, element.height);
+    const after = element.getContext("2d").getImageData(0, 0, element.width, element.height).data;
+    const sums = { painted: [0, 0], plain: [0, 0], moved: [0, 0] };
+    const add = (sum, value) => ((sum[0] += value), sum[1]++);
+    let cell = 0;
+    for (let run = 0; run < mask.runs.length; run += 2) {
+      for (const end = cell + mask.runs[run + 1]; cell < end; cell++) {
+        const x = Math.floor((((cell % mask.width) + 0.5) * element.width) / mask.width);
+        const y = Math.floor(((Math.floor(cell / mask.width) + 0.5) * element.height) / mask.height);
+        const at = 4 * (y * element.width + x);
+        const id = mask.runs[run];
+        const colour = colours[id % colours.length];
+        for (let c = 0; c < 3; c++) {
+          const over = (colour >> (16 - 8 * c)) & 255;
+          const was = before[at + c];
+          const wanted = id === 0 ? was : was + ((over - was) * 120) / 255;
+          add(id === 0 ? sums.plain : sums.painted, Math.abs(after[at + c] - wanted));
+          if (id !== 0) add(sums.moved, Math.abs(after[at + c] - was));
+        }
+      }
+    }
+    const mean = ([sum, count]) => (count === 0 ? NaN : sum / count);
+    return [sums.painted[1], mean(sums.painted), mean(sums.plain), mean(sums.moved)];
+  };
+  const canvas = page.locator('canvas[aria-label^="your picture: "]');
+  await until(async () => {
+    const found = await canvas.evaluate(look, { mask, base64, colours: COLOURS });
+    const [count, painted, plain, moved] = found;
+    return count > 300 && painted < 2 && plain < 1 && moved > 10;
+  }, "areas are painted");
+  const words = page.getByRole("region", { name: "Found" }).getByRole("status");
+  assert.match(await words.innerText(), /^class 10 \d+ %, class 15 \d+ %/);
 });
 
 const VIEWS = [

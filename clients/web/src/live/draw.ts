@@ -39,6 +39,9 @@ export function nameOf(detection: Detection): string {
   return [name, track, best, detection.text ?? "", score].filter((word) => word).join(" ");
 }
 
+const classNamed = ({ label, classId }: { label?: string; classId?: string | number }) =>
+  label || `class ${num(classId)}`;
+
 // In words: "2 person, 1 dog".
 export function summary(result: FrameResult): string {
   const counts = new Map<string, number>();
@@ -48,9 +51,10 @@ export function summary(result: FrameResult): string {
   }
   const things = [...counts].map(([name, count]) => `${count} ${name}`);
   const whole = result.classes?.[0];
-  if (whole) things.push(`${whole.label || whole.classId} ${num(whole.score).toFixed(2)}`);
-  for (const area of (result.areas ?? []).slice(0, 3))
-    things.push(`${area.label || area.classId} ${(num(area.fraction) * 100).toFixed(0)} %`);
+  if (whole) things.push(`${classNamed(whole)} ${num(whole.score).toFixed(2)}`);
+  const areas = (result.areas ?? []).filter((area) => num(area.classId) !== 0); // not what is behind
+  for (const area of areas.slice(0, 3))
+    things.push(`${classNamed(area)} ${(num(area.fraction) * 100).toFixed(0)} %`);
   if (result.text) things.push(result.text);
   for (const value of result.values ?? [])
     things.push(`${value.name} ${num(value.value).toPrecision(3)}`);
