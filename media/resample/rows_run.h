@@ -7,11 +7,12 @@
 //   Bytes, Words, Sums                16 * kLanes bytes; 8 * kLanes int16; as many int32
 //   load(p0, p1), load(p)             a window for each lane; 16 * kLanes bytes
 //   pick(x, table)                    see Gather
-//   load_pixels(row, at)              for each lane 8 bytes from at[0] and from at[1]; then at[2],
-//   ... blend_pairs(x, w)                 blend_bytes() of bytes 2i and 2i+1, with weights w[2i],
-//   w[2i+1] scaled(x, w), plus(x, y)          weighted(); x + y pick_same(x, table) with one table
-//   for all lanes zip_low32(a, b), ..., either      pairs of 16, 32 and 64 bits in turn, within
-//   lanes; a | b load_corners(p0, p1, stride)      for each lane 8 bytes at p, and 8 at p + stride
+//   load_pixels(row, at)              8 bytes from at[0] and from at[1]; next lane: from at[2], ...
+//   pick_same(x, table)               with one table for all lanes
+//   blend_pairs(x, w)                 blend_bytes() of bytes 2i and 2i+1, by weights w[2i], w[2i+1]
+//   scaled(x, w), plus(x, y)          weighted(); x + y
+//   zip_low32(a, b), ..., either      pairs of 16, 32 and 64 bits in turn, within lanes; a | b
+//   load_corners(p0, p1, stride)      for each lane 8 bytes at p, and 8 at p + stride
 //   add_pairs(x, w), add_word_pairs   x[2i] w[2i] + x[2i+1] w[2i+1]: Words; half of Sums
 //   words(x)                          the same bits
 //   dot(a, b, wa, wb), add(s, t), add(s, n)
